@@ -15,7 +15,7 @@ use bytes::Bytes;
 use captionwire::position::{Epoch, Offset};
 use captionwire::transcript::order::sort_key;
 use captionwire::transcript::{
-    Content, FoldView, Op, Published, Record, Status, Timestamp, Transcript, TurnSettings, Version,
+    Content, FoldView, Op, PublishedBy, Record, Status, Timestamp, Transcript, TurnSettings, Version,
 };
 
 const LINES: usize = 100_000;
@@ -118,7 +118,7 @@ fn timed<T>(work: impl FnOnce() -> T) -> Duration {
 /// The `n`-th line of a publisher that sends each once, when it is final.
 fn record(n: usize) -> Record {
     let seq = n as u64 + 1;
-    let published = Published { source: "main".into(), session: "enc-7".into(), seq, own_ids: true };
+    let published = PublishedBy { source: "main".into(), session: "enc-7".into(), seq, own_ids: true };
     let op = Op::Line { source: "main".into(), lines: vec![version(n, n as i64 * STEP_MS)] };
     Record { received_at: Timestamp(1_700_000_000_000 + n as i64), published: Some(published), op_id: None, op }
 }

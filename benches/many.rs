@@ -17,8 +17,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use captionwire::client::{
-    News, Publisher, PublisherOptions, ServerUrl, Subscriber, SubscriberOptions, SubscriptionOptions, Subscriptions,
-    SubscriptionsOptions, Update,
+    Publisher, PublisherOptions, ServerUrl, Subscriber, SubscriberOptions, SubscriptionEvent, SubscriptionOptions,
+    Subscriptions, SubscriptionsOptions, Update,
 };
 use captionwire::position::FeedId;
 use captionwire::transcript::{Content, Version};
@@ -166,7 +166,7 @@ async fn read_many(server: ServerUrl, feeds: Vec<FeedId>, live: Arc<AtomicUsize>
         all.subscribe(feed, SubscriptionOptions::default());
     }
     while let Some(received) = all.next_message().await.expect("it goes on") {
-        if let Some(News::Feed { update, .. }) = received.news {
+        if let Some(SubscriptionEvent::Feed { update, .. }) = received.news {
             note(&update, &live, &lines);
         }
     }

@@ -86,7 +86,7 @@ async fn engine(log: &Arc<JetStreamLog>, name: &str, feeds: usize) -> f64 {
     let mut waiting = VecDeque::new();
     for number in 0..LINES {
         if waiting.len() == IN_FLIGHT {
-            let oldest: captionwire::log::Appended = waiting.pop_front().unwrap();
+            let oldest: captionwire::log::AppendResult = waiting.pop_front().unwrap();
             oldest.await.unwrap();
         }
         waiting.push_back(log.append(&ids[number % feeds], record()).await.unwrap());

@@ -91,7 +91,7 @@ async fn ingest(data: &std::path::Path) {
     let mut waiting = std::collections::VecDeque::new();
     for seq in 1..=LINES {
         if waiting.len() == 1_024 {
-            let oldest: captionwire::log::Appended = waiting.pop_front().expect("one");
+            let oldest: captionwire::log::AppendResult = waiting.pop_front().expect("one");
             oldest.await.expect("durable");
         }
         waiting.push_back(log.append(&id, Bytes::from(line(seq))).await.expect("queued"));

@@ -6,7 +6,9 @@
 
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "an example speaks to people")]
 
-use captionwire::client::{News, ServerUrl, SubscriptionOptions, Subscriptions, SubscriptionsOptions, Update};
+use captionwire::client::{
+    ServerUrl, SubscriptionEvent, SubscriptionOptions, Subscriptions, SubscriptionsOptions, Update,
+};
 use captionwire::position::FeedId;
 
 #[tokio::main]
@@ -22,14 +24,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // None once all feeds have ended; an error where it makes no sense to come again.
     while let Some(news) = desk.next().await? {
         match news {
-            News::Feed { feed, update: Update::Changed(changed) } => {
+            SubscriptionEvent::Feed { feed, update: Update::Changed(changed) } => {
                 for line in changed.lines.iter().filter_map(|key| desk.screen(&feed)?.line(key)) {
                     println!("{feed}: {}", line.text);
                 }
             }
             // One feed is refused; the others go on.
-            News::Refused { message, retry_in: None, .. } => eprintln!("{message}"),
-            News::Disconnected { why, retry_in } => eprintln!("{why}; trying again in {retry_in:?}"),
+            SubscriptionEvent::Refused { message, retry_in: None, .. } => eprintln!("{message}"),
+            SubscriptionEvent::Disconnected { why, retry_in } => eprintln!("{why}; trying again in {retry_in:?}"),
             _ => {}
         }
     }

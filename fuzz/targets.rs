@@ -1,10 +1,10 @@
 //! What must hold of any bytes: the bodies of the fuzz targets, and of the plain tests over their corpora
 //! (`tests/it/formats/corpora.rs`), so that both say the same.
 
-use captionwire::format::{Document, FileKind, Format, FormatError, PROBLEMS_MAX, Reading};
+use captionwire::format::{Document, FileKind, Format, FormatError, PROBLEMS_MAX, ParsedTranscript};
 use captionwire::position::{FeedId, Offset};
 use captionwire::transcript::{FoldView, Record, Timestamp, Transcript};
-use captionwire::wire::publish::{check_version, decode_line};
+use captionwire::wire::publisher::{check_version, decode_line};
 use captionwire::wire::{FromPublisher, FromSubscriber, Limits, ToPublisher, ToSubscriber};
 
 #[path = "../tests/it/model/fold/book.rs"]
@@ -48,7 +48,7 @@ pub fn format(bytes: &[u8]) {
 
 /// Every dialect takes any frames, one a line; what it makes of them is something that the server takes.
 pub fn dialect(bytes: &[u8]) {
-    for format in captionwire::dialect::Format::ALL {
+    for format in captionwire::dialect::VendorFormat::ALL {
         let mut dialect = format.open(captionwire::dialect::Options::new("t"));
         let mut decoded = captionwire::dialect::Decoded::default();
         for frame in bytes.split(|byte| *byte == b'\n') {
@@ -56,7 +56,7 @@ pub fn dialect(bytes: &[u8]) {
         }
         dialect.end(&mut decoded);
         for said in decoded.says {
-            let captionwire::dialect::Said::Lines(lines) = said else { continue };
+            let captionwire::dialect::DecodedEvent::Lines(lines) = said else { continue };
             for line in lines {
                 check_version(&line, &LIMITS, MEDIA_MS_MAX).expect("a line that the server takes");
             }
@@ -68,7 +68,7 @@ pub fn dialect(bytes: &[u8]) {
 
 /// A file is read as what it is said to be: lines with ids of their own and places on the axis, in memory that is bounded by
 /// the file's size; and every format can write them.
-fn file(reading: Result<Reading, FormatError>, size: usize) {
+fn file(reading: Result<ParsedTranscript, FormatError>, size: usize) {
     let Ok(reading) = reading else { return };
     assert!(!reading.lines.is_empty());
     let mut ids: Vec<_> = reading.lines.iter().map(|line| line.id.clone()).collect();

@@ -13,7 +13,7 @@
 //! 4. A bell rings. Every reader's connection in [`server`] asks what differs from its own cursor and sends that.
 //!
 //! What is sent elsewhere of the server's own accord goes the same way: a target outside is one more reader, whose cursor
-//! [`outbox`] keeps. What nodes that share one log must know of each other beside it, they tell each other in [`cluster`].
+//! [`delivery_cursor`] keeps. What nodes that share one log must know of each other beside it, they tell each other in [`cluster`].
 //!
 //! [`dialect`] reads what vendors' engines say, [`format`](mod@format) reads and writes transcript files, [`client`] is the other end of the sockets, [`cli`] the
 //! commands, [`config`] what they are told, [`position`] how all of them speak of places.
@@ -24,11 +24,11 @@ pub mod cli;
 pub mod client;
 pub mod cluster;
 pub mod config;
+pub mod delivery_cursor;
 pub mod dialect;
 pub mod feed;
 pub mod format;
 pub mod log;
-pub mod outbox;
 mod parse_error;
 pub mod position;
 pub mod search;

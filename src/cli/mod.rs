@@ -9,48 +9,17 @@
 //! One file for each command; `output` speaks to the terminal, `reach` finds the server, `local` runs one in here,
 //! `sending` keeps a publisher's events in view.
 
-mod archive;
 mod bench;
-mod capture;
-mod config;
-mod convert;
-mod copy;
-mod demo;
-mod export;
-mod feeds;
-mod import;
-mod input_files;
-mod line_counts;
-mod local;
-mod logging;
-mod outcome;
-mod output;
-mod problem_summary;
-mod publish;
-mod published;
-mod push;
-mod raw;
-mod reach;
-mod relay;
-mod replay;
-mod retract;
-mod search;
-mod sending;
-mod serve;
-mod shown_lines;
-mod signals;
-mod speakers;
-mod token;
-mod vendor;
-mod watch;
+mod commands;
+mod support;
 
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 
-use self::outcome::{Outcome, explain, is_misuse};
-use self::output::{OutputClosed, note};
+use crate::cli::support::outcome::{Outcome, explain, is_misuse};
+use crate::cli::support::output::{OutputClosed, note};
 
 /// Live captions in, speaker turns out, nothing lost on the way.
 #[derive(Debug, Parser)]
@@ -72,47 +41,47 @@ Exit codes: 0 done; 1 failed, or finished with problems; 2 wrong usage.";
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the server
-    Serve(serve::Serve),
+    Serve(crate::cli::commands::serve::ServeCommand),
     /// Show what this is: a server, a publisher and a viewer in one
-    Demo(demo::Demo),
+    Demo(crate::cli::commands::demo::DemoCommand),
     /// Follow a feed in the terminal
-    Watch(watch::Watch),
+    Watch(crate::cli::commands::watch::WatchCommand),
     /// Publish typed text, or lines of JSON
-    Publish(publish::Publish),
+    Publish(crate::cli::commands::publish::PublishCommand),
     /// Connect to a vendor's socket, and publish its captions
-    Relay(relay::Relay),
+    Relay(crate::cli::commands::relay::RelayCommand),
     /// Post a feed's final lines to a caption URL
-    Push(push::Push),
+    Push(crate::cli::commands::push::PushCommand),
     /// Record what a vendor's socket says, with its moments
-    Capture(capture::Capture),
+    Capture(crate::cli::commands::capture::CaptureCommand),
     /// Play a transcript file or an archived feed into a server, as a live publisher
-    Replay(replay::Replay),
+    Replay(crate::cli::commands::replay::ReplayCommand),
     /// Store transcript files as archived feeds
-    Import(import::Import),
+    Import(crate::cli::commands::import::ImportCommand),
     /// Write a transcript in a format of your choice
-    Export(export::Export),
+    Export(crate::cli::commands::export::ExportCommand),
     /// Make a transcript file of another format
-    Convert(convert::Convert),
+    Convert(crate::cli::commands::convert::ConvertCommand),
     /// List the feeds
-    Feeds(feeds::Feeds),
+    Feeds(crate::cli::commands::feeds::FeedsCommand),
     /// Find where something was said, in all feeds
-    Search(search::Search),
+    Search(crate::cli::commands::search::SearchCommand),
     /// Take a line back
-    Retract(retract::Retract),
+    Retract(crate::cli::commands::retract::RetractCommand),
     /// Say who is who: list, rename, merge and unmerge speakers
-    Speakers(speakers::Speakers),
+    Speakers(crate::cli::commands::speakers::SpeakersCommand),
     /// Make a token that lets somebody publish, read or manage
-    Token(token::Token),
+    Token(crate::cli::commands::token::TokenCommand),
     /// Check a configuration
-    Config(config::ConfigCommand),
+    Config(crate::cli::commands::config::ConfigCommand),
     /// Check that an archive is whole
-    Verify(archive::Verify),
+    Verify(crate::cli::commands::archive::VerifyCommand),
     /// Copy an archive, also while a server writes it
-    Backup(archive::Backup),
+    Backup(crate::cli::commands::archive::BackupCommand),
     /// Copy feeds, with their history, to another archive or log
-    Copy(copy::Copy),
+    Copy(crate::cli::commands::copy::CopyCommand),
     /// Measure what this server costs on this machine, beside the least that any could
-    Bench(Box<bench::Bench>),
+    Bench(Box<crate::cli::bench::BenchCommand>),
 }
 
 /// Runs the command of this process' arguments; gives its exit code.

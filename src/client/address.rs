@@ -4,9 +4,9 @@ use std::fmt;
 
 use http::Uri;
 
-use super::token::Token;
-use super::transport::Endpoint;
 use super::trust::Authorities;
+use crate::client::token::ClientToken;
+use crate::client::transport::TransportTarget;
 use crate::position::FeedId;
 
 /// A URL that cannot be used.
@@ -22,9 +22,9 @@ pub struct BadUrl {
 /// A server, such as `http://127.0.0.1:7700` or `https://captions.example.org`. A path before `/v1` is kept, for servers behind another one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerUrl {
-    endpoint: Endpoint,
+    endpoint: TransportTarget,
     base: String,
-    token: Option<Token>,
+    token: Option<ClientToken>,
 }
 
 impl ServerUrl {
@@ -44,17 +44,17 @@ impl ServerUrl {
 
     /// With `token` sent along, here and to its sockets.
     #[must_use]
-    pub fn with_token(self, token: Option<Token>) -> Self {
+    pub fn with_token(self, token: Option<ClientToken>) -> Self {
         Self { token, ..self }
     }
 
     /// Over TLS, with these authorities instead of those that this machine believes, here and for its sockets.
     #[must_use]
     pub fn with_authorities(self, authorities: Option<Authorities>) -> Self {
-        Self { endpoint: Endpoint { authorities, ..self.endpoint }, ..self }
+        Self { endpoint: TransportTarget { authorities, ..self.endpoint }, ..self }
     }
 
-    pub(super) fn token(&self) -> Option<&Token> {
+    pub(super) fn token(&self) -> Option<&ClientToken> {
         self.token.as_ref()
     }
 
@@ -82,7 +82,7 @@ impl ServerUrl {
         format!("{self}/feeds/{feed}")
     }
 
-    pub(super) fn endpoint(&self) -> &Endpoint {
+    pub(super) fn endpoint(&self) -> &TransportTarget {
         &self.endpoint
     }
 
@@ -109,11 +109,11 @@ impl fmt::Display for ServerUrl {
 /// Its query may hold a token, so it is never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SocketUrl {
-    endpoint: Endpoint,
+    endpoint: TransportTarget,
     path: String,
     /// The parameters as they were given: `name=value`.
     query: Vec<String>,
-    token: Option<Token>,
+    token: Option<ClientToken>,
 }
 
 impl SocketUrl {
@@ -130,18 +130,18 @@ impl SocketUrl {
 
     /// With `token` sent along, unless one stands in the query.
     #[must_use]
-    pub fn with_token(self, token: Option<Token>) -> Self {
+    pub fn with_token(self, token: Option<ClientToken>) -> Self {
         Self { token, ..self }
     }
 
     /// Over TLS, with these authorities instead of those that this machine believes.
     #[must_use]
     pub fn with_authorities(self, authorities: Option<Authorities>) -> Self {
-        Self { endpoint: Endpoint { authorities, ..self.endpoint }, ..self }
+        Self { endpoint: TransportTarget { authorities, ..self.endpoint }, ..self }
     }
 
     /// The token to send as a header.
-    pub(super) fn token(&self) -> Option<&Token> {
+    pub(super) fn token(&self) -> Option<&ClientToken> {
         let is_in_query = self.query.iter().any(|pair| pair.starts_with("token="));
         self.token.as_ref().filter(|_| !is_in_query)
     }
@@ -166,7 +166,7 @@ impl SocketUrl {
         &self.path
     }
 
-    pub(super) fn endpoint(&self) -> &Endpoint {
+    pub(super) fn endpoint(&self) -> &TransportTarget {
         &self.endpoint
     }
 
@@ -198,7 +198,7 @@ impl fmt::Debug for SocketUrl {
     }
 }
 
-pub(super) type Parts = (Endpoint, String, Option<String>);
+pub(super) type Parts = (TransportTarget, String, Option<String>);
 
 pub(super) fn split(text: &str, rule: &'static str) -> Result<Parts, BadUrl> {
     let uri: Uri = text.parse().map_err(|_| bad(text, rule))?;
@@ -209,7 +209,7 @@ pub(super) fn split(text: &str, rule: &'static str) -> Result<Parts, BadUrl> {
     };
     match uri.authority() {
         Some(authority) if !authority.as_str().contains('@') => {
-            let endpoint = Endpoint { authority: authority.clone(), is_secure, authorities: None };
+            let endpoint = TransportTarget { authority: authority.clone(), is_secure, authorities: None };
             Ok((endpoint, uri.path().to_owned(), uri.query().map(str::to_owned)))
         }
         _ => Err(bad(text, rule)),

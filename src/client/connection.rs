@@ -11,8 +11,8 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use super::address::SocketUrl;
 use super::random;
-use super::token::Token;
-use super::transport::{OpenError, Transport};
+use crate::client::token::ClientToken;
+use crate::client::transport::{ClientTransport, OpenError};
 use crate::wire::CloseCode;
 use crate::wire::close::is_temporary;
 
@@ -25,7 +25,7 @@ const NO_CODE: u16 = 1005;
 
 /// How long to wait for the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Times {
+pub struct ClientTimes {
     /// For a connection, its upgrade and the server's first word. 10 s.
     pub connect: Duration,
     /// A publisher that has sent and heard nothing for so long asks whether the server is there. 10 s.
@@ -34,7 +34,7 @@ pub struct Times {
     pub silence: Duration,
 }
 
-impl Default for Times {
+impl Default for ClientTimes {
     fn default() -> Self {
         Self { connect: Duration::from_secs(10), ping: Duration::from_secs(10), silence: Duration::from_secs(30) }
     }
@@ -68,12 +68,12 @@ impl Backoff {
 
 /// The tries since something was achieved.
 #[derive(Debug)]
-pub(super) struct Retry {
+pub(super) struct RetrySchedule {
     backoff: Backoff,
     tries: u32,
 }
 
-impl Retry {
+impl RetrySchedule {
     pub(super) fn new(backoff: Backoff) -> Self {
         Self { backoff, tries: 0 }
     }
@@ -132,7 +132,7 @@ pub enum ConnectionEnd {
     /// It broke.
     #[error("the connection was lost: {0}")]
     Lost(String),
-    /// Nothing came for longer than [`Times::silence`].
+    /// Nothing came for longer than [`ClientTimes::silence`].
     #[error("nothing came from the server for {} seconds", .0.as_secs_f32())]
     Silent(Duration),
     /// What came is not this protocol.
@@ -192,19 +192,19 @@ impl ConnectionEnd {
     }
 }
 
-pub(super) type Socket = WebSocketStream<Transport>;
+pub(super) type ClientSocket = WebSocketStream<ClientTransport>;
 
 /// Connects and upgrades.
-pub(super) async fn connect(url: &SocketUrl, times: Times) -> Result<Socket, ConnectionEnd> {
-    connect_as(url, times, url.token().map(Token::header)).await
+pub(super) async fn connect(url: &SocketUrl, times: ClientTimes) -> Result<ClientSocket, ConnectionEnd> {
+    connect_as(url, times, url.token().map(ClientToken::header)).await
 }
 
 /// Connects and upgrades, with this `Authorization`.
 pub(super) async fn connect_as(
     url: &SocketUrl,
-    times: Times,
+    times: ClientTimes,
     authorization: Option<&HeaderValue>,
-) -> Result<Socket, ConnectionEnd> {
+) -> Result<ClientSocket, ConnectionEnd> {
     let address = url.endpoint().authority.to_string();
     let unreachable = |cause: String| ConnectionEnd::Unreachable { address: address.clone(), cause };
     let connecting = async {
@@ -238,7 +238,7 @@ mod tests {
     #[test]
     fn waits_grow_and_stay_bounded() {
         let backoff = Backoff { first: Duration::from_millis(100), max: Duration::from_secs(2) };
-        let mut retry = Retry::new(backoff);
+        let mut retry = RetrySchedule::new(backoff);
         for expected in [100, 200, 400, 800, 1600, 2000, 2000, 2000] {
             let wait = retry.next_wait();
             let full = Duration::from_millis(expected);

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 use super::address::ServerUrl;
-use super::transport::{Endpoint, OpenError};
+use crate::client::transport::{OpenError, TransportTarget};
 use crate::parse_error::describe_json_error;
 use crate::position::{Cursor, Epoch, FeedId};
 use crate::transcript::{FeedState, LineKey, Timestamp};
@@ -31,7 +31,7 @@ pub const LOSSES_HEADER: &str = "captionwire-losses";
 pub enum HttpError {
     /// The server said why not.
     #[error("{}", .0.detail)]
-    Problem(Problem),
+    Problem(ServerProblem),
     /// There was no connection to be had.
     #[error("cannot connect to {address}: {cause}")]
     Unreachable {
@@ -72,7 +72,7 @@ impl HttpError {
 
 /// An error of the server: `application/problem+json`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Problem {
+pub struct ServerProblem {
     /// The HTTP status.
     pub status: u16,
     /// What programs can rely on, such as `no_such_feed`; the status in words where the server gave none.
@@ -261,12 +261,12 @@ impl HttpClient {
     /// [`HttpError`], as all that follow.
     pub async fn feeds(&self, state: Option<FeedState>) -> Result<Vec<FeedInfo>, HttpError> {
         #[derive(Deserialize)]
-        struct Feeds {
+        struct FeedPage {
             feeds: Vec<FeedInfo>,
         }
         let query = state.map_or(String::new(), |state| format!("?state={}", state.as_str()));
         let answer = self.request(Method::GET, &format!("/v1/feeds{query}"), None, Bytes::new()).await?;
-        Ok(read_answer::<Feeds>(&answer)?.feeds)
+        Ok(read_answer::<FeedPage>(&answer)?.feeds)
     }
 
     /// How a feed stands; none for one that does not exist.
@@ -341,12 +341,12 @@ impl HttpClient {
     /// [`HttpError`].
     pub async fn desk(&self, feed: &FeedId, op_id: &str, op: &DeskOp) -> Result<DeskAnswer, HttpError> {
         #[derive(Serialize)]
-        struct Asked<'a> {
+        struct HttpRequestParts<'a> {
             op_id: &'a str,
             #[serde(flatten)]
             op: &'a DeskOp,
         }
-        let body = serde_json::to_vec(&Asked { op_id, op }).expect("an operation has no map with odd keys");
+        let body = serde_json::to_vec(&HttpRequestParts { op_id, op }).expect("an operation has no map with odd keys");
         let path = format!("/v1/feeds/{feed}/desk");
         read_answer(&self.request(Method::POST, &path, Some("application/json"), body.into()).await?)
     }
@@ -407,7 +407,7 @@ impl HttpClient {
 
 /// Sends a request on a connection of its own, and gives what `read` makes of the answer.
 pub(super) async fn exchange<T>(
-    endpoint: &Endpoint,
+    endpoint: &TransportTarget,
     request: Request<Full<Bytes>>,
     read: impl AsyncFnOnce(Response<Incoming>) -> Result<T, HttpError>,
 ) -> Result<T, HttpError> {
@@ -440,11 +440,11 @@ pub(super) async fn collect(body: Incoming, bytes_max: usize) -> Result<Bytes, H
     Ok(body.map_err(|error| HttpError::Lost(error.to_string()))?.to_bytes())
 }
 
-fn problem(status: StatusCode, body: &[u8]) -> Problem {
+fn problem(status: StatusCode, body: &[u8]) -> ServerProblem {
     serde_json::from_slice(body).unwrap_or_else(|_| {
         let reason = status.canonical_reason().unwrap_or("no success");
         let detail = format!("the server answers {}: {reason}", status.as_u16());
-        Problem { status: status.as_u16(), code: reason.to_ascii_lowercase().replace(' ', "_"), detail }
+        ServerProblem { status: status.as_u16(), code: reason.to_ascii_lowercase().replace(' ', "_"), detail }
     })
 }
 

@@ -15,41 +15,45 @@
 //! `picture`, `subscriber`, `subscriptions`, `http`, `post`, `captions`.
 
 mod address;
-mod captions;
+mod caption_url;
 mod connection;
-mod follower;
 mod http;
-mod link;
-mod picture;
-mod post;
+mod http_post;
+mod multiplex;
 mod publisher;
+mod reconnecting_link;
+mod replica;
 mod screen;
 mod search;
+mod socket_follower;
 mod subscriber;
-mod subscriptions;
 mod token;
 mod transport;
 mod trust;
 mod update;
 
 pub use self::address::{BadUrl, ServerUrl, SocketUrl};
-pub use self::captions::{CaptionFormat, CaptionUrl, wall_time};
-pub use self::connection::{Backoff, ConnectionEnd, Times};
-pub use self::follower::{Followed, Follower, FollowerOptions};
-pub use self::http::{
-    DeskAnswer, DeskOp, FeedInfo, HttpClient, HttpError, ImportProblem, ImportProblemCount, Imported, LOSSES_HEADER,
-    Problem, TranscriptQuery, read_answer,
-};
-pub use self::post::{PostUrl, Posted, Verdict, post};
-pub use self::publisher::{LostMessages, Nack, Progress, PublishError, Publisher, PublisherEvent, PublisherOptions};
-pub use self::screen::{Changed, Screen, ShownTurn};
 pub use self::search::{SearchFound, SearchQuery};
-pub use self::subscriber::{Received, Replay, SubscribeError, Subscriber, SubscriberOptions};
-pub use self::subscriptions::{FeedNews, News, SubscriptionOptions, Subscriptions, SubscriptionsOptions};
-pub use self::token::{BadToken, Token};
 pub use self::trust::{Authorities, BadAuthorities};
 pub use self::update::{ReplayState, Update};
-pub use crate::wire::subscribe::Begin;
+pub use crate::client::caption_url::{CaptionFormat, CaptionUrl, wall_time};
+pub use crate::client::connection::{Backoff, ClientTimes, ConnectionEnd};
+pub use crate::client::http::{
+    DeskAnswer, DeskOp, FeedInfo, HttpClient, HttpError, ImportProblem, ImportProblemCount, Imported, LOSSES_HEADER,
+    ServerProblem, TranscriptQuery, read_answer,
+};
+pub use crate::client::http_post::{PostResponse, PostUrl, Verdict, post};
+pub use crate::client::multiplex::{
+    FeedNews, SubscriptionEvent, SubscriptionOptions, Subscriptions, SubscriptionsOptions,
+};
+pub use crate::client::publisher::{
+    LostMessages, Nack, PublishError, PublishProgress, Publisher, PublisherEvent, PublisherOptions,
+};
+pub use crate::client::screen::{Screen, ScreenChange, ShownTurn};
+pub use crate::client::socket_follower::{FollowerEvent, FollowerOptions, SocketFollower};
+pub use crate::client::subscriber::{ReceivedMessage, ReplayOptions, SubscribeError, Subscriber, SubscriberOptions};
+pub use crate::client::token::{BadToken, ClientToken};
+pub use crate::wire::subscriber::StartPoint;
 
 /// 60 bits that nobody else has, as text: sessions, operations.
 #[must_use]

@@ -14,8 +14,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use super::address::SocketUrl;
-use super::connection::{Backoff, ConnectionEnd, Retry, Socket, Times, connect};
 use super::random_name;
+use crate::client::connection::{Backoff, ClientSocket, ClientTimes, ConnectionEnd, RetrySchedule, connect};
 use crate::parse_error::describe_json_error;
 use crate::position::Epoch;
 use crate::wire::{CloseCode, Outgoing, ToPublisher, WarningCode};
@@ -52,7 +52,7 @@ pub struct PublisherOptions {
     /// Speakers written as `<source>.<session of the engine>:<label>` are shown by their label.
     pub anonymous: bool,
     /// How long to wait for the server.
-    pub times: Times,
+    pub times: ClientTimes,
     /// How long to wait before coming again.
     pub backoff: Backoff,
 }
@@ -174,7 +174,7 @@ pub struct Nack {
 
 /// How far a publisher is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
+pub struct PublishProgress {
     /// The last number given to a message; 0 before the first welcome.
     pub sent: u64,
     /// Every message up to this one is durable or was refused.
@@ -184,7 +184,7 @@ pub struct Progress {
 }
 
 #[derive(Debug)]
-struct Entry {
+struct PendingMessage {
     seq: u64,
     body: Utf8Bytes,
     size: MessageSize,
@@ -215,7 +215,7 @@ impl MessageSize {
     }
 }
 
-impl Entry {
+impl PendingMessage {
     /// Lines of it that were not refused.
     fn lines(&self) -> usize {
         match self.size {
@@ -238,11 +238,11 @@ impl Entry {
 
 /// What the publisher and its connection share. Every change of it wakes both.
 #[derive(Debug, Default)]
-struct State {
+struct PublisherState {
     /// Without an answer, oldest first. Bounded by `room`; what is full waits in [`Publisher::send`].
-    outbox: VecDeque<Entry>,
+    outbox: VecDeque<PendingMessage>,
     /// Acknowledged messages, oldest first.
-    kept: VecDeque<Entry>,
+    kept: VecDeque<PendingMessage>,
     /// Bytes of them, at most [`KEPT_BYTES_MAX`].
     kept_bytes: usize,
     /// The last acknowledged message that is not kept: also of an earlier run, whose session goes on.
@@ -270,7 +270,7 @@ struct State {
     ended: Option<PublishError>,
 }
 
-impl State {
+impl PublisherState {
     fn settled(&self) -> u64 {
         self.outbox.front().map_or(self.sent, |entry| entry.seq - 1)
     }
@@ -278,14 +278,14 @@ impl State {
     /// Everything up to `seq` is answered.
     fn settle(&mut self, seq: u64) {
         while self.outbox.front().is_some_and(|entry| entry.seq <= seq || entry.refused) {
-            let entry = self.outbox.pop_front().filter(Entry::is_stored);
+            let entry = self.outbox.pop_front().filter(PendingMessage::is_stored);
             self.taken += u64::from(entry.is_some());
             self.keep(entry);
         }
     }
 
     /// Keeps an acknowledged message for as long as there is room.
-    fn keep(&mut self, entry: Option<Entry>) {
+    fn keep(&mut self, entry: Option<PendingMessage>) {
         let Some(entry) = entry else { return };
         self.kept_bytes += entry.kept_bytes();
         self.kept.push_back(entry);
@@ -311,8 +311,8 @@ impl State {
         if lost.is_empty() && forgotten == 0 {
             return;
         }
-        self.kept_bytes -= lost.iter().map(Entry::kept_bytes).sum::<usize>();
-        let resent_lines = lost.iter().map(Entry::lines).sum::<usize>() as u64;
+        self.kept_bytes -= lost.iter().map(PendingMessage::kept_bytes).sum::<usize>();
+        let resent_lines = lost.iter().map(PendingMessage::lines).sum::<usize>() as u64;
         let resent = lost.len() as u64;
         self.event(PublisherEvent::Lost(LostMessages { seq, acknowledged, resent, resent_lines, forgotten }));
         let unanswered = std::mem::replace(&mut self.outbox, lost);
@@ -376,7 +376,7 @@ impl State {
 /// acknowledged, [`Publisher::close`] does not. All methods but that one can be called from several places at once.
 #[derive(Debug)]
 pub struct Publisher {
-    state: Arc<watch::Sender<State>>,
+    state: Arc<watch::Sender<PublisherState>>,
     session: String,
     tasks: JoinSet<()>,
 }
@@ -399,11 +399,11 @@ impl Publisher {
         if let Some(source) = &options.source {
             url = url.with("source", source);
         }
-        let state = Arc::new(watch::Sender::new(State::default()));
+        let state = Arc::new(watch::Sender::new(PublisherState::default()));
         let mut tasks = JoinSet::new();
         let first_url = if options.take_over { url.clone().with("takeover", "true") } else { url.clone() };
         let urls = Urls { first: first_url, again: url };
-        tasks.spawn(run(state.clone(), urls, options.times, Retry::new(options.backoff)));
+        tasks.spawn(run(state.clone(), urls, options.times, RetrySchedule::new(options.backoff)));
         Self { state, session, tasks }
     }
 
@@ -433,7 +433,7 @@ impl Publisher {
                     if body.len() > state.message_bytes {
                         taken = Some(Err(PublishError::TooLarge { bytes: body.len(), bytes_max: state.message_bytes }));
                     } else {
-                        state.outbox.push_back(Entry {
+                        state.outbox.push_back(PendingMessage {
                             seq,
                             body: body.into(),
                             size: MessageSize::of(message),
@@ -501,7 +501,7 @@ impl Publisher {
     /// The publisher's end, if it comes before.
     pub async fn reached(&self) -> Result<Option<ConnectionEnd>, PublishError> {
         let mut changes = self.state.subscribe();
-        let is_known = |state: &State| state.welcomed || state.refused_by.is_some() || state.ended.is_some();
+        let is_known = |state: &PublisherState| state.welcomed || state.refused_by.is_some() || state.ended.is_some();
         match changes.wait_for(is_known).await {
             Ok(state) if state.welcomed => Ok(None),
             Ok(state) => match &state.ended {
@@ -520,16 +520,16 @@ impl Publisher {
     pub async fn welcomed(&self) -> Result<(), PublishError> {
         let mut changes = self.state.subscribe();
         match changes.wait_for(|state| state.welcomed || state.ended.is_some()).await.as_deref() {
-            Ok(State { welcomed: false, ended: Some(error), .. }) => Err(error.clone()),
+            Ok(PublisherState { welcomed: false, ended: Some(error), .. }) => Err(error.clone()),
             _ => Ok(()),
         }
     }
 
     /// How far it is.
     #[must_use]
-    pub fn progress(&self) -> Progress {
+    pub fn progress(&self) -> PublishProgress {
         let state = self.state.borrow();
-        Progress { sent: state.sent, settled: state.settled(), refused: state.refused }
+        PublishProgress { sent: state.sent, settled: state.settled(), refused: state.refused }
     }
 
     /// Waits until all that was sent is answered and the server has said what else there is to say of it, such as warnings
@@ -567,7 +567,7 @@ struct Urls {
 }
 
 /// However the task ends, those who wait learn of it.
-struct TellEnd(Arc<watch::Sender<State>>);
+struct TellEnd(Arc<watch::Sender<PublisherState>>);
 
 impl Drop for TellEnd {
     fn drop(&mut self) {
@@ -578,7 +578,7 @@ impl Drop for TellEnd {
 }
 
 /// Connects again and again, until all is said or nothing more can be.
-async fn run(state: Arc<watch::Sender<State>>, urls: Urls, times: Times, mut retry: Retry) {
+async fn run(state: Arc<watch::Sender<PublisherState>>, urls: Urls, times: ClientTimes, mut retry: RetrySchedule) {
     let tell_end = TellEnd(state.clone());
     let mut refusal_closes = 0;
     loop {
@@ -611,7 +611,7 @@ async fn run(state: Arc<watch::Sender<State>>, urls: Urls, times: Times, mut ret
                     state.event(PublisherEvent::Disconnected { why, retry_in });
                 });
                 let mut changes = state.subscribe();
-                let finished = changes.wait_for(State::is_finished);
+                let finished = changes.wait_for(PublisherState::is_finished);
                 if timeout(retry_in, finished).await.is_ok() {
                     break;
                 }
@@ -626,7 +626,11 @@ async fn run(state: Arc<watch::Sender<State>>, urls: Urls, times: Times, mut ret
 }
 
 /// One connection, until it breaks or the publisher is closed.
-async fn connection(state: &watch::Sender<State>, url: &SocketUrl, times: Times) -> Result<(), PublishError> {
+async fn connection(
+    state: &watch::Sender<PublisherState>,
+    url: &SocketUrl,
+    times: ClientTimes,
+) -> Result<(), PublishError> {
     let mut socket = connect(url, times).await?;
     let sent = match timeout(times.connect, welcome(&mut socket)).await {
         Ok(welcome) => enter(state, welcome?)?,
@@ -641,7 +645,7 @@ async fn connection(state: &watch::Sender<State>, url: &SocketUrl, times: Times)
     if state.borrow().is_finished() { Ok(()) } else { Err(end.into()) }
 }
 
-async fn welcome(socket: &mut Socket) -> Result<ToPublisher, ConnectionEnd> {
+async fn welcome(socket: &mut ClientSocket) -> Result<ToPublisher, ConnectionEnd> {
     loop {
         match next_frame(socket.next().await)? {
             Some(text) => {
@@ -660,7 +664,7 @@ async fn welcome(socket: &mut Socket) -> Result<ToPublisher, ConnectionEnd> {
 /// Takes a welcome to heart; gives the number after which all has to be sent (again). That is the last one that was answered and
 /// that the server still has, and not the last one that the server has: a message below that may have been refused, and the
 /// refusal lost with the connection. The server answers a message that it has as it did before.
-fn enter(state: &watch::Sender<State>, welcome: ToPublisher) -> Result<u64, PublishError> {
+fn enter(state: &watch::Sender<PublisherState>, welcome: ToPublisher) -> Result<u64, PublishError> {
     let ToPublisher::Welcome { seq, epoch, life, replaced_life, on_air, limits, .. } = welcome else { return Ok(0) };
     let mut entered = Ok(seq);
     state.send_modify(|state| {
@@ -697,7 +701,11 @@ fn enter(state: &watch::Sender<State>, welcome: ToPublisher) -> Result<u64, Publ
     entered
 }
 
-async fn read(state: &watch::Sender<State>, mut stream: SplitStream<Socket>, times: Times) -> ConnectionEnd {
+async fn read(
+    state: &watch::Sender<PublisherState>,
+    mut stream: SplitStream<ClientSocket>,
+    times: ClientTimes,
+) -> ConnectionEnd {
     loop {
         let frame = match timeout(times.silence, stream.next()).await {
             Ok(frame) => frame,
@@ -724,10 +732,10 @@ fn next_frame(
     }
 }
 
-fn take(state: &watch::Sender<State>, text: &str) {
+fn take(state: &watch::Sender<PublisherState>, text: &str) {
     match serde_json::from_str(text) {
         Ok(ToPublisher::Ack { seq }) => state.send_modify(|state| state.settle(seq)),
-        // [`State::find_lost`] knows better than the server which numbers it once had: those of refused messages are no loss.
+        // [`PublisherState::find_lost`] knows better than the server which numbers it once had: those of refused messages are no loss.
         Ok(ToPublisher::Warning { code, .. }) if *code == *WarningCode::SeqGap.as_str() && state.borrow().came_back => {
         }
         Ok(ToPublisher::Warning { code, message, id, .. }) => {
@@ -741,12 +749,12 @@ fn take(state: &watch::Sender<State>, text: &str) {
         Ok(ToPublisher::Nack { .. }) | Err(_) => {
             #[derive(Deserialize)]
             #[serde(tag = "type", rename_all = "lowercase")]
-            enum Answer {
+            enum PublishAnswer {
                 Nack(Nack),
                 #[serde(other)]
                 Other,
             }
-            if let Ok(Answer::Nack(nack)) = serde_json::from_str(text) {
+            if let Ok(PublishAnswer::Nack(nack)) = serde_json::from_str(text) {
                 state.send_modify(|state| state.refuse(nack));
             }
         }
@@ -754,10 +762,10 @@ fn take(state: &watch::Sender<State>, text: &str) {
 }
 
 async fn write(
-    state: &watch::Sender<State>,
-    mut sink: SplitSink<Socket, Message>,
+    state: &watch::Sender<PublisherState>,
+    mut sink: SplitSink<ClientSocket, Message>,
     mut sent: u64,
-    times: Times,
+    times: ClientTimes,
 ) -> ConnectionEnd {
     let mut changes = state.subscribe();
     loop {
@@ -796,16 +804,16 @@ async fn write(
 mod tests {
     use super::*;
 
-    fn entry(seq: u64, bytes: usize) -> Entry {
+    fn entry(seq: u64, bytes: usize) -> PendingMessage {
         let body = "x".repeat(bytes).into();
-        Entry { seq, body, size: MessageSize::Line, refused: false, refused_lines: HashSet::new() }
+        PendingMessage { seq, body, size: MessageSize::Line, refused: false, refused_lines: HashSet::new() }
     }
 
     /// What is kept has a bound, and what was forgotten is told when it is missed.
     #[test]
     fn what_is_forgotten_is_counted() {
         const BYTES: usize = KEPT_BYTES_MAX / 4 - KEPT_ENTRY_BYTES;
-        let mut state = State { sent: 6, ..State::default() };
+        let mut state = PublisherState { sent: 6, ..PublisherState::default() };
         state.outbox.extend((1..=6).map(|seq| entry(seq, BYTES)));
         state.settle(6);
         assert_eq!((state.kept.len(), state.kept_bytes, state.forgotten_to), (4, KEPT_BYTES_MAX, 2));
@@ -827,7 +835,7 @@ mod tests {
         assert_eq!((state.outbox.len(), state.kept.len()), (0, 4));
         // Messages without text have no end of room either.
         let empty = KEPT_BYTES_MAX / KEPT_ENTRY_BYTES + 1;
-        let mut state = State { sent: empty as u64, ..State::default() };
+        let mut state = PublisherState { sent: empty as u64, ..PublisherState::default() };
         state.outbox.extend((1..=empty as u64).map(|seq| entry(seq, 0)));
         state.settle(empty as u64);
         assert_eq!((state.kept.len(), state.forgotten_to), (empty - 1, 1));
@@ -844,8 +852,8 @@ mod tests {
             (MessageSize::Lines(2), 2, false),
         ] {
             let refused_lines = (0..refused_lines).collect();
-            assert_eq!(Entry { size, refused_lines, ..entry(1, 1) }.is_stored(), is_stored, "{size:?}");
+            assert_eq!(PendingMessage { size, refused_lines, ..entry(1, 1) }.is_stored(), is_stored, "{size:?}");
         }
-        assert!(!Entry { refused: true, ..entry(1, 1) }.is_stored());
+        assert!(!PendingMessage { refused: true, ..entry(1, 1) }.is_stored());
     }
 }

@@ -5,17 +5,17 @@ use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::sync::Arc;
 
 use crate::transcript::{FeedState, Line, Speaker, Turn};
-use crate::wire::subscribe::ChangesMessage;
+use crate::wire::subscriber::ChangesMessage;
 
 /// Sort string, then key: no two items stand in one place, whatever a server says.
-type Place = (Arc<str>, Arc<str>);
+type ScreenKey = (Arc<str>, Arc<str>);
 
 /// The transcript as a reader holds it. Any readers who have taken the same changes, in whatever portions, hold the same.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Screen {
-    lines: BTreeMap<Place, Line>,
+    lines: BTreeMap<ScreenKey, Line>,
     line_places: HashMap<Arc<str>, Arc<str>>,
-    turns: BTreeMap<Place, Turn>,
+    turns: BTreeMap<ScreenKey, Turn>,
     turn_places: HashMap<Arc<str>, Arc<str>>,
     speakers: HashMap<Arc<str>, Speaker>,
     state: FeedState,
@@ -25,7 +25,7 @@ pub struct Screen {
 
 /// What one set of changes did to a [`Screen`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Changed {
+pub struct ScreenChange {
     /// Keys (`source/id`) of the lines that are new or say something else now.
     pub lines: Vec<Arc<str>>,
     /// Keys of lines that were shown and are no longer.
@@ -68,8 +68,8 @@ impl<'a> ShownTurn<'a> {
 
 impl Screen {
     /// Takes one `changes` message. [`super::Subscriber`] does it for you, and knows which ones to take.
-    pub fn apply(&mut self, message: ChangesMessage) -> Changed {
-        let mut changed = Changed { whole: !message.behind && !message.more, ..Changed::default() };
+    pub fn apply(&mut self, message: ChangesMessage) -> ScreenChange {
+        let mut changed = ScreenChange { whole: !message.behind && !message.more, ..ScreenChange::default() };
         for key in message.gone {
             if let Some((key, sort)) = self.line_places.remove_entry(key.as_str()) {
                 self.lines.remove(&(sort, key.clone()));
@@ -124,7 +124,7 @@ impl Screen {
         Some(self.shown(place, turn))
     }
 
-    fn shown<'a>(&'a self, place: &Place, turn: &'a Turn) -> ShownTurn<'a> {
+    fn shown<'a>(&'a self, place: &ScreenKey, turn: &'a Turn) -> ShownTurn<'a> {
         let next = self.turns.range((Excluded(place.clone()), Unbounded)).next().map(|(_, next)| next);
         ShownTurn { turn, screen: self, next }
     }
@@ -186,7 +186,7 @@ impl Screen {
     }
 }
 
-impl Changed {
+impl ScreenChange {
     pub(super) fn add(&mut self, later: Self) {
         self.lines.extend(later.lines);
         self.gone.extend(later.gone);

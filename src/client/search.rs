@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::http::{HttpClient, HttpError, read_answer};
 use crate::position::FeedId;
-use crate::search::{Hit, Order};
+use crate::search::{Hit, HitOrder};
 
 /// What to look for. All conditions hold together.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -37,7 +37,7 @@ pub struct SearchFound {
     /// How many there are in all; not counted beyond some thousands.
     pub total: usize,
     /// In which order they come.
-    pub order: Order,
+    pub order: HitOrder,
     /// Feeds were left out of which the index does not have everything yet.
     pub catching_up: bool,
 }

@@ -4,18 +4,18 @@ use futures::SinkExt;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::address::SocketUrl;
-use super::connection::{Backoff, ConnectionEnd, Times};
-use super::link::{Link, encode};
-use super::picture::{Picture, read};
 use super::screen::Screen;
 use super::update::{ReplayState, Update};
+use crate::client::connection::{Backoff, ClientTimes, ConnectionEnd};
+use crate::client::reconnecting_link::{ReconnectingLink, encode};
+use crate::client::replica::{FeedReplica, read};
 use crate::position::Cursor;
-use crate::wire::subscribe::{Begin, Pace};
+use crate::wire::subscriber::{Pace, StartPoint};
 use crate::wire::{CloseCode, FromSubscriber, Seek, ToSubscriber};
 
 /// How to play an archived feed again.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Replay {
+pub struct ReplayOptions {
     /// How fast.
     pub pace: Pace,
     /// Longer gaps are shortened to this, in milliseconds of the feed; the server's default if none.
@@ -26,7 +26,7 @@ pub struct Replay {
 #[derive(Debug, Clone, PartialEq)]
 pub struct SubscriberOptions {
     /// Where to begin. What is asked for again after a break is the cursor reached by then.
-    pub from: Begin,
+    pub from: StartPoint,
     /// Interim lines too. True; a cursor is good for the one or the other only.
     pub interim: bool,
     /// End once everything there is has been received. False.
@@ -34,9 +34,9 @@ pub struct SubscriberOptions {
     /// Wait for a feed that does not exist. False: it is an error.
     pub wait: bool,
     /// Play the feed again instead of catching up.
-    pub replay: Option<Replay>,
+    pub replay: Option<ReplayOptions>,
     /// How long to wait for the server.
-    pub times: Times,
+    pub times: ClientTimes,
     /// How long to wait before coming again.
     pub backoff: Backoff,
 }
@@ -44,12 +44,12 @@ pub struct SubscriberOptions {
 impl Default for SubscriberOptions {
     fn default() -> Self {
         Self {
-            from: Begin::Start,
+            from: StartPoint::Start,
             interim: true,
             until_head: false,
             wait: false,
             replay: None,
-            times: Times::default(),
+            times: ClientTimes::default(),
             backoff: Backoff::default(),
         }
     }
@@ -69,7 +69,7 @@ pub enum SubscribeError {
 
 /// One step of [`Subscriber::next_message`].
 #[derive(Debug, Clone, PartialEq)]
-pub struct Received {
+pub struct ReceivedMessage {
     /// The message as it came; none where the news is about the connection.
     pub text: Option<Utf8Bytes>,
     /// What it came to; none for a heartbeat, a part of changes kept aside, or what was seen before.
@@ -84,9 +84,9 @@ pub struct Received {
 pub struct Subscriber {
     url: SocketUrl,
     options: SubscriberOptions,
-    picture: Picture,
+    picture: FeedReplica,
     replay: Option<ReplayState>,
-    link: Link,
+    link: ReconnectingLink,
     done: bool,
 }
 
@@ -103,7 +103,8 @@ impl Subscriber {
     /// A subscriber of the feed at `url`; it connects with the first [`Subscriber::next`].
     #[must_use]
     pub fn new(url: SocketUrl, options: SubscriberOptions) -> Self {
-        let (picture, link) = (Picture::new(options.from.clone()), Link::new(options.times, options.backoff));
+        let (picture, link) =
+            (FeedReplica::new(options.from.clone()), ReconnectingLink::new(options.times, options.backoff));
         Self { url, picture, replay: None, link, done: false, options }
     }
 
@@ -113,7 +114,7 @@ impl Subscriber {
         &self.picture.screen
     }
 
-    /// From here reading can go on later, with [`Begin::Cursor`]. None before the first changes and after a reset.
+    /// From here reading can go on later, with [`StartPoint::Cursor`]. None before the first changes and after a reset.
     #[must_use]
     pub fn cursor(&self) -> Option<&Cursor> {
         self.picture.cursor.as_ref()
@@ -137,7 +138,7 @@ impl Subscriber {
     ///
     /// # Errors
     /// As [`Subscriber::next`].
-    pub async fn next_message(&mut self) -> Result<Option<Received>, SubscribeError> {
+    pub async fn next_message(&mut self) -> Result<Option<ReceivedMessage>, SubscribeError> {
         if self.done {
             return Ok(None);
         }
@@ -149,7 +150,7 @@ impl Subscriber {
         }
         match self.link.next().await {
             Ok(Some(text)) => self.take(text),
-            Ok(None) => Ok(Some(Received { text: None, update: None })),
+            Ok(None) => Ok(Some(ReceivedMessage { text: None, update: None })),
             Err(end) => self.broken(end),
         }
     }
@@ -207,7 +208,7 @@ impl Subscriber {
         let mut url = self.url.clone();
         url = match self.picture.begin() {
             // What stands in the URL holds as long as nothing else was said.
-            Begin::Start if self.options.from == Begin::Start => url,
+            StartPoint::Start if self.options.from == StartPoint::Start => url,
             from => url.with("from", from),
         };
         if !interim {
@@ -219,7 +220,7 @@ impl Subscriber {
         if *wait {
             url = url.with("wait", true);
         }
-        if let Some(Replay { pace, max_gap_ms }) = replay {
+        if let Some(ReplayOptions { pace, max_gap_ms }) = replay {
             let pace = self.replay.map_or(*pace, |replay| replay.pace);
             url = match pace {
                 Pace::Times(times) => url.with("pace", times),
@@ -234,7 +235,7 @@ impl Subscriber {
     }
 
     /// Takes note that the connection is gone, and decides whether to come again.
-    fn broken(&mut self, why: ConnectionEnd) -> Result<Option<Received>, SubscribeError> {
+    fn broken(&mut self, why: ConnectionEnd) -> Result<Option<ReceivedMessage>, SubscribeError> {
         let retry_in = self.link.lost();
         self.picture.cut();
         let is_done = matches!(&why, ConnectionEnd::Closed { code, .. } if *code == CloseCode::Done.number());
@@ -242,13 +243,13 @@ impl Subscriber {
             self.done = true;
             return if is_done { Ok(None) } else { Err(why.into()) };
         }
-        Ok(Some(Received { text: None, update: Some(Update::Disconnected { why, retry_in }) }))
+        Ok(Some(ReceivedMessage { text: None, update: Some(Update::Disconnected { why, retry_in }) }))
     }
 
-    fn take(&mut self, text: Utf8Bytes) -> Result<Option<Received>, SubscribeError> {
+    fn take(&mut self, text: Utf8Bytes) -> Result<Option<ReceivedMessage>, SubscribeError> {
         let message = match read(&text) {
             Ok(Some(message)) => message,
-            Ok(None) => return Ok(Some(Received { text: Some(text), update: None })),
+            Ok(None) => return Ok(Some(ReceivedMessage { text: Some(text), update: None })),
             Err(end) => return self.broken(end),
         };
         let is_heartbeat = matches!(message, ToSubscriber::Heartbeat { .. });
@@ -256,7 +257,7 @@ impl Subscriber {
             Ok(update) => update,
             Err(end) => {
                 let lost = self.broken(end)?;
-                return Ok(lost.map(|lost| Received { text: Some(text), ..lost }));
+                return Ok(lost.map(|lost| ReceivedMessage { text: Some(text), ..lost }));
             }
         };
         if is_heartbeat || matches!(update, Some(Update::Changed(_) | Update::Live)) {
@@ -265,6 +266,6 @@ impl Subscriber {
         if let Some(Update::Replay(state)) = update {
             self.replay = Some(state);
         }
-        Ok(Some(Received { text: Some(text), update }))
+        Ok(Some(ReceivedMessage { text: Some(text), update }))
     }
 }

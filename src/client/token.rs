@@ -11,9 +11,9 @@ pub struct BadToken;
 
 /// What says who a client is. It is never shown.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Token(HeaderValue);
+pub struct ClientToken(HeaderValue);
 
-impl Token {
+impl ClientToken {
     /// Takes the token as it was given; white space around it does not count.
     ///
     /// # Errors
@@ -34,7 +34,7 @@ impl Token {
     }
 }
 
-impl fmt::Debug for Token {
+impl fmt::Debug for ClientToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Token")
     }
@@ -46,10 +46,10 @@ mod tests {
 
     #[test]
     fn a_token_is_one_word_and_is_not_shown() {
-        let token = Token::new(" secret\n").expect("a token");
+        let token = ClientToken::new(" secret\n").expect("a token");
         assert_eq!((token.header().as_bytes(), format!("{token:?}").as_str()), (&b"Bearer secret"[..], "Token"));
         for bad in ["", " ", "two words", "é", "a\nb"] {
-            assert_eq!(Token::new(bad), Err(BadToken), "{bad:?}");
+            assert_eq!(ClientToken::new(bad), Err(BadToken), "{bad:?}");
         }
     }
 }

@@ -13,7 +13,7 @@ use super::trust::Authorities;
 
 /// Where a server is, and how it is spoken to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Endpoint {
+pub(super) struct TransportTarget {
     pub(super) authority: Authority,
     pub(super) is_secure: bool,
     /// Whom to believe who it is; none for those that this machine believes.
@@ -29,13 +29,13 @@ pub(super) enum OpenError {
     NotSecure(String),
 }
 
-impl Endpoint {
+impl TransportTarget {
     fn host(&self) -> &str {
         self.authority.host().trim_start_matches('[').trim_end_matches(']')
     }
 
     /// A connection to the server.
-    pub(super) async fn open(&self) -> Result<Transport, OpenError> {
+    pub(super) async fn open(&self) -> Result<ClientTransport, OpenError> {
         let port = self.authority.port_u16().unwrap_or(if self.is_secure { 443 } else { 80 });
         let stream = TcpStream::connect((self.host(), port)).await.map_err(OpenError::Unreachable)?;
         // Captions are small and wanted at once.
@@ -43,7 +43,7 @@ impl Endpoint {
         if self.is_secure { Ok(Box::new(self.secure(stream).await?)) } else { Ok(Box::new(stream)) }
     }
 
-    async fn secure(&self, stream: TcpStream) -> Result<impl Stream + use<>, OpenError> {
+    async fn secure(&self, stream: TcpStream) -> Result<impl ClientStream + use<>, OpenError> {
         let not_secure = |why: &str| OpenError::NotSecure(why.to_owned());
         let authorities = self.authorities.clone().or_else(Authorities::of_this_machine).ok_or_else(|| {
             not_secure("this machine has no certificates of authorities: install them, or give some (--ca-file)")
@@ -88,8 +88,8 @@ fn explain(error: &Error) -> String {
 }
 
 /// What a connection runs over.
-pub(super) type Transport = Box<dyn Stream>;
+pub(super) type ClientTransport = Box<dyn ClientStream>;
 
 /// Bytes both ways.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+pub(super) trait ClientStream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> ClientStream for S {}

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::connection::ConnectionEnd;
-use super::screen::Changed;
+use crate::client::screen::ScreenChange;
 use crate::transcript::{FeedState, MediaMs};
-use crate::wire::subscribe::Pace;
+use crate::wire::subscriber::Pace;
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,7 +17,7 @@ pub enum Update {
         state: FeedState,
     },
     /// The screen differs.
-    Changed(Changed),
+    Changed(ScreenChange),
     /// Everything from before was received; what comes now is new. After a reconnect it comes again.
     Live,
     /// The screen is empty: what follows begins anew.

@@ -25,7 +25,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::message::NodeId;
-use super::table::{Put, Row, Table, TableError};
+use crate::cluster::table::{PutOutcome, Table, TableError, TableRow};
 use crate::position::FeedId;
 
 /// Into how many shards feeds are dealt: some for each of as many nodes as there will be, few enough to be asked for one by
@@ -181,7 +181,7 @@ impl Leases {
 
     /// Looks at a shard that another held, or nobody.
     async fn look(&self, index: usize, known: Shard) -> Result<Option<(usize, u64)>, TableError> {
-        let Row { value, revision } = self.table.get(&key(index)).await?;
+        let TableRow { value, revision } = self.table.get(&key(index)).await?;
         let now = Instant::now();
         let (since, is_gone) = match known {
             Shard::Others { revision: seen, since, is_gone } if seen == revision => (since, is_gone),
@@ -200,8 +200,8 @@ impl Leases {
         let until = Instant::now() + self.lease * 5 / 6;
         let value = Bytes::copy_from_slice(self.own.as_bytes());
         match self.table.put(&key(index), value, seen).await? {
-            Put::Done(revision) => self.set(index, Shard::Own { revision, until }),
-            Put::Changed => self.set(index, Shard::Unknown),
+            PutOutcome::Done(revision) => self.set(index, Shard::Own { revision, until }),
+            PutOutcome::Changed => self.set(index, Shard::Unknown),
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ pub type NodeId = Arc<str>;
 
 /// Who publishes: a connection as the node that has it announces it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Publisher {
+pub struct PresentPublisher {
     /// As which source.
     pub source: Arc<str>,
     /// In which session.
@@ -24,10 +24,10 @@ pub struct Publisher {
 
 /// Who is connected to one feed at one node.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Here {
+pub struct FeedPresence {
     /// Who publishes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub publishers: Vec<Publisher>,
+    pub publishers: Vec<PresentPublisher>,
     /// How many read.
     #[serde(default)]
     pub readers: usize,
@@ -36,7 +36,7 @@ pub struct Here {
     pub players: bool,
 }
 
-impl Here {
+impl FeedPresence {
     /// True if nobody is.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -46,15 +46,15 @@ impl Here {
 
 /// A feed, and who is connected to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Entry {
+pub(super) struct PresenceEntry {
     feed: FeedId,
     life: u64,
     #[serde(flatten)]
-    pub(super) here: Here,
+    pub(super) here: FeedPresence,
 }
 
-impl Entry {
-    pub(super) fn new(log_id: LogId, here: Here) -> Self {
+impl PresenceEntry {
+    pub(super) fn new(log_id: LogId, here: FeedPresence) -> Self {
         Self { feed: log_id.feed, life: log_id.life, here }
     }
 
@@ -64,7 +64,7 @@ impl Entry {
 
     /// About how many bytes of a message it takes.
     fn size(&self) -> usize {
-        let publisher = |publisher: &Publisher| publisher.source.len() + publisher.session.len() + 64;
+        let publisher = |publisher: &PresentPublisher| publisher.source.len() + publisher.session.len() + 64;
         self.feed.as_str().len() + 64 + self.here.publishers.iter().map(publisher).sum::<usize>()
     }
 }
@@ -88,7 +88,7 @@ pub(super) enum Announcement {
         #[serde(default)]
         speaks: u32,
         #[serde(default)]
-        feeds: Vec<Entry>,
+        feeds: Vec<PresenceEntry>,
     },
     /// `node` is asked to say all anew.
     Ask { node: NodeId },
@@ -99,7 +99,7 @@ pub(super) enum Announcement {
 impl Announcement {
     /// `feeds` in messages of some hundred KiB, numbered from `number` on: NATS takes 1 MiB unless told otherwise. One
     /// message at least.
-    pub(super) fn parts(node: &NodeId, number: u64, anew: bool, feeds: Vec<Entry>) -> Vec<Self> {
+    pub(super) fn parts(node: &NodeId, number: u64, anew: bool, feeds: Vec<PresenceEntry>) -> Vec<Self> {
         const BYTES_MAX: usize = 256 * 1024;
         let mut parts = Vec::new();
         let (mut part, mut size) = (Vec::new(), 0);
@@ -128,7 +128,7 @@ impl Announcement {
 /// What one node has all others do, and waits for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "word", rename_all = "snake_case")]
-pub enum Word {
+pub enum ClusterCommand {
     /// A newer connection publishes as this source: an older one is closed, and what it has under way answered, before this is.
     Leave {
         /// Of which feed.
@@ -136,7 +136,7 @@ pub enum Word {
         /// Which life of it.
         life: u64,
         /// Who has come.
-        publisher: Publisher,
+        publisher: PresentPublisher,
         /// An older one of another session stays if it gives a sign of life, and that is answered. Nodes before this was known have
         /// it go.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -150,7 +150,7 @@ pub enum Word {
         /// Which life of it.
         life: u64,
         /// Who asks, in the session that is meant.
-        publisher: Publisher,
+        publisher: PresentPublisher,
     },
     /// The feed is about to be deleted to make room for another life of its name: readers wait for that.
     Replacing {
@@ -175,7 +175,7 @@ pub enum Word {
     },
 }
 
-impl Word {
+impl ClusterCommand {
     /// The log it is about.
     #[must_use]
     pub fn log_id(&self) -> LogId {
@@ -188,7 +188,7 @@ impl Word {
     }
 
     /// Who has come, where a connection is asked for a sign of life before this is done.
-    pub(super) fn asks_for(&self) -> Option<&Publisher> {
+    pub(super) fn asks_for(&self) -> Option<&PresentPublisher> {
         match self {
             Self::Leave { publisher, asks: true, .. } | Self::LeaveIfSilent { publisher, .. } => Some(publisher),
             _ => None,
@@ -198,45 +198,46 @@ impl Word {
 
 /// A word and who says it.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Said {
+pub(super) struct ClusterMessage {
     pub(super) node: NodeId,
     /// None for one that only a newer release knows: it is answered all the same.
     #[serde(flatten, deserialize_with = "known")]
-    pub(super) word: Option<Word>,
+    pub(super) word: Option<ClusterCommand>,
 }
 
-fn known<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Word>, D::Error> {
+fn known<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<ClusterCommand>, D::Error> {
     let value = serde_json::Value::deserialize(deserializer)?;
     Ok(serde_json::from_value(value).ok())
 }
 
 /// What a node answers a word once it has done it.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Answer {
+pub(super) struct ClusterReply {
     pub(super) node: NodeId,
-    pub(super) heard: Heard,
+    pub(super) heard: CommandReply,
 }
 
 /// What came of a word at one node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Heard {
+pub enum CommandReply {
     /// It is done, or there was nothing to do.
     Done,
     /// There is a connection of the source that is newer still: the one that was spoken of has to go.
     Newer,
-    /// This one publishes as the source, and lives. Only said to a [`Word::Leave`] that asks, or a [`Word::LeaveIfSilent`].
-    Taken(Publisher),
+    /// This one publishes as the source, and lives. Only said to a [`ClusterCommand::Leave`] that asks, or a [`ClusterCommand::LeaveIfSilent`].
+    Taken(PresentPublisher),
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn entry(name: &str, publishers: usize) -> Entry {
-        let publisher = |number| Publisher { source: "main".into(), session: format!("s-{number}").into(), since: 7 };
-        let here = Here { publishers: (0..publishers).map(publisher).collect(), readers: 3, players: false };
-        Entry::new(LogId { feed: FeedId::new(name).expect("a name"), life: 4 }, here)
+    fn entry(name: &str, publishers: usize) -> PresenceEntry {
+        let publisher =
+            |number| PresentPublisher { source: "main".into(), session: format!("s-{number}").into(), since: 7 };
+        let here = FeedPresence { publishers: (0..publishers).map(publisher).collect(), readers: 3, players: false };
+        PresenceEntry::new(LogId { feed: FeedId::new(name).expect("a name"), life: 4 }, here)
     }
 
     #[test]
@@ -254,17 +255,17 @@ mod tests {
             older,
             Announcement::Here { node: "n".into(), number: 2, anew: false, speaks: 0, feeds: Vec::new() }
         );
-        let word = Word::Deleted { feed: FeedId::new("geneva").expect("a name"), life: 4 };
-        let text = serde_json::to_string(&Said { node: "n".into(), word: Some(word.clone()) }).expect("JSON");
-        let said: Said = serde_json::from_str(&text).expect("read");
+        let word = ClusterCommand::Deleted { feed: FeedId::new("geneva").expect("a name"), life: 4 };
+        let text = serde_json::to_string(&ClusterMessage { node: "n".into(), word: Some(word.clone()) }).expect("JSON");
+        let said: ClusterMessage = serde_json::from_str(&text).expect("read");
         assert_eq!(said.word, Some(word));
-        let publisher = Publisher { source: "main".into(), session: "s-1".into(), since: 7 };
-        let answer = Answer { node: "n".into(), heard: Heard::Taken(publisher.clone()) };
+        let publisher = PresentPublisher { source: "main".into(), session: "s-1".into(), since: 7 };
+        let answer = ClusterReply { node: "n".into(), heard: CommandReply::Taken(publisher.clone()) };
         let text = serde_json::to_string(&answer).expect("JSON");
         assert_eq!(text, r#"{"node":"n","heard":{"taken":{"source":"main","session":"s-1","since":7}}}"#);
-        assert_eq!(serde_json::from_str::<Answer>(&text).expect("read").heard, answer.heard);
+        assert_eq!(serde_json::from_str::<ClusterReply>(&text).expect("read").heard, answer.heard);
         // A word that does not ask is that of the releases before; they pass over what they do not know of one that does.
-        let leave = |asks| Word::Leave {
+        let leave = |asks| ClusterCommand::Leave {
             feed: FeedId::new("geneva").expect("a name"),
             life: 4,
             publisher: publisher.clone(),
@@ -274,12 +275,12 @@ mod tests {
             r#"{"word":"leave","feed":"geneva","life":4,"publisher":{"source":"main","session":"s-1","since":7}"#;
         assert_eq!(serde_json::to_string(&leave(false)).expect("JSON"), format!("{said}}}"));
         assert_eq!(serde_json::to_string(&leave(true)).expect("JSON"), format!(r#"{said},"asks":true}}"#));
-        assert_eq!(serde_json::from_str::<Word>(&format!("{said}}}")).expect("read"), leave(false));
-        let word = Word::LeaveIfSilent { feed: FeedId::new("geneva").expect("a name"), life: 4, publisher };
+        assert_eq!(serde_json::from_str::<ClusterCommand>(&format!("{said}}}")).expect("read"), leave(false));
+        let word = ClusterCommand::LeaveIfSilent { feed: FeedId::new("geneva").expect("a name"), life: 4, publisher };
         let said = said.replace("leave", "leave_if_silent") + "}";
         assert_eq!(serde_json::to_string(&word).expect("JSON"), said);
-        assert_eq!(serde_json::from_str::<Word>(&said).expect("read"), word);
-        let newer: Said = serde_json::from_str(r#"{"node":"n","word":"dance"}"#).expect("read");
+        assert_eq!(serde_json::from_str::<ClusterCommand>(&said).expect("read"), word);
+        let newer: ClusterMessage = serde_json::from_str(r#"{"node":"n","word":"dance"}"#).expect("read");
         assert_eq!((&*newer.node, newer.word), ("n", None));
     }
 

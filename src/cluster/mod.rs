@@ -6,7 +6,7 @@
 //!    others; a node that is silent for `forget_after` is not counted any more. A node that hears nothing knows that it knows
 //!    nothing ([`Cluster::is_settled`]).
 //! 2. **Leases.** What happens to a feed by itself is done by one node at a time (`leases`).
-//! 3. **Words.** What has to be done everywhere before something is answered ([`Word`]) is said to all nodes, and waited for, as
+//! 3. **Words.** What has to be done everywhere before something is answered ([`ClusterCommand`]) is said to all nodes, and waited for, as
 //!    long as `answer` says. A word may be lost, when NATS is in trouble: what it was for then comes later, by presence or by the
 //!    log's own order, and never costs a line that was acknowledged.
 //! 4. **The outbox.** Deliveries go on at another node where they were, at least once, under the same ids.
@@ -16,10 +16,10 @@
 //!
 //! In reading order: `message`, `others`, `table`, `leases`, `outbox`, and here the tasks.
 
+mod cursors;
 mod leases;
 mod message;
-mod others;
-mod outbox;
+mod peers;
 mod table;
 
 use std::collections::HashSet;
@@ -37,14 +37,14 @@ use tokio_util::task::TaskTracker;
 
 use self::leases::Leases;
 pub use self::leases::SHARDS;
-use self::message::{Announcement, Answer, Entry, Said};
-pub use self::message::{Heard, Here, NodeId, Publisher, SPEAKS, Word};
-use self::others::Others;
-use self::outbox::SharedOutbox;
 pub use self::table::TableError;
 use self::table::{NatsTable, Table};
+use crate::cluster::cursors::SharedOutbox;
+use crate::cluster::message::{Announcement, ClusterMessage, ClusterReply, PresenceEntry};
+pub use crate::cluster::message::{ClusterCommand, CommandReply, FeedPresence, NodeId, PresentPublisher, SPEAKS};
+use crate::cluster::peers::PeerTable;
+use crate::delivery_cursor::Outbox;
 use crate::log::LogId;
-use crate::outbox::Outbox;
 use crate::position::FeedId;
 
 /// Words that are being done for others; more wait in NATS's own buffer.
@@ -56,7 +56,7 @@ const GATHER: Duration = Duration::from_millis(20);
 
 /// How nodes know each other.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct ClusterSettings {
     /// What subjects and tables of this cluster begin with: letters, digits, `_` and `-`.
     pub name: String,
     /// How many copies NATS keeps of leases and places.
@@ -76,25 +76,25 @@ pub struct Settings {
 }
 
 /// A node, as the cluster needs it: what it announces, and who does what it is told.
-pub trait Node: Send + Sync + 'static {
+pub trait ClusterNode: Send + Sync + 'static {
     /// Who is connected to which feed here.
-    fn all(&self) -> Vec<(LogId, Here)>;
+    fn all(&self) -> Vec<(LogId, FeedPresence)>;
     /// The feeds of which that has changed since this was asked last.
-    fn changed(&self) -> Vec<(LogId, Here)>;
+    fn changed(&self) -> Vec<(LogId, FeedPresence)>;
     /// Rings when a publisher came or went.
     fn bell(&self) -> &Notify;
     /// Does what `node` says.
-    fn hear(&self, node: NodeId, word: Word) -> BoxFuture<'static, Heard>;
+    fn hear(&self, node: NodeId, word: ClusterCommand) -> BoxFuture<'static, CommandReply>;
     /// Learns of a connection at another node.
-    fn learn(&self, log_id: &LogId, node: &NodeId, publisher: &Publisher);
+    fn learn(&self, log_id: &LogId, node: &NodeId, publisher: &PresentPublisher);
 }
 
 /// This node among the others.
 pub struct Cluster {
     own: NodeId,
     client: Client,
-    settings: Settings,
-    others: Mutex<Others>,
+    settings: ClusterSettings,
+    others: Mutex<PeerTable>,
     others_changed: watch::Sender<u64>,
     /// Nodes that are to be asked for all.
     to_ask: Mutex<HashSet<NodeId>>,
@@ -122,11 +122,11 @@ impl Cluster {
     ///
     /// # Errors
     /// [`TableError`]
-    pub async fn join(client: Client, own: NodeId, settings: Settings) -> Result<Self, TableError> {
+    pub async fn join(client: Client, own: NodeId, settings: ClusterSettings) -> Result<Self, TableError> {
         let table: Arc<dyn Table> =
             Arc::new(NatsTable::open(client.clone(), &format!("{}_nodes", settings.name), settings.replicas).await?);
         Ok(Self {
-            others: Mutex::new(Others::new(own.clone(), settings.forget_after)),
+            others: Mutex::new(PeerTable::new(own.clone(), settings.forget_after)),
             others_changed: watch::Sender::new(0),
             to_ask: Mutex::default(),
             wake: Notify::new(),
@@ -148,7 +148,7 @@ impl Cluster {
     /// What NATS says where nothing can be subscribed to.
     pub async fn start(
         self: &Arc<Self>,
-        node: Arc<dyn Node>,
+        node: Arc<dyn ClusterNode>,
         tasks: &TaskTracker,
         stop: &CancellationToken,
     ) -> Result<(), TableError> {
@@ -239,7 +239,7 @@ impl Cluster {
 
     /// Who is connected to a feed at other nodes.
     #[must_use]
-    pub fn elsewhere(&self, log_id: &LogId) -> Here {
+    pub fn elsewhere(&self, log_id: &LogId) -> FeedPresence {
         self.others().of(log_id)
     }
 
@@ -278,9 +278,9 @@ impl Cluster {
         self.outbox.clone()
     }
 
-    /// Says `word` to all other nodes, and waits until each has done it, or as long as the settings say. [`Heard::Newer`] or
-    /// [`Heard::Taken`] if one of them says so; whoever does not answer is named in the log.
-    pub async fn tell(&self, word: &Word) -> Heard {
+    /// Says `word` to all other nodes, and waits until each has done it, or as long as the settings say. [`CommandReply::Newer`] or
+    /// [`CommandReply::Taken`] if one of them says so; whoever does not answer is named in the log.
+    pub async fn tell(&self, word: &ClusterCommand) -> CommandReply {
         let until = Instant::now() + self.settings.answer;
         let last = until + self.asking(word);
         let waited = timeout_at(last, self.ask_all(word, until, last)).await;
@@ -288,32 +288,32 @@ impl Cluster {
             Ok(Ok(heard)) => heard,
             Ok(Err(cause)) => {
                 tracing::warn!(feed = %word.log_id().feed, %cause, "other nodes could not be told");
-                Heard::Done
+                CommandReply::Done
             }
             Err(_) => {
                 tracing::warn!(feed = %word.log_id().feed, "other nodes could not be told in time");
-                Heard::Done
+                CommandReply::Done
             }
         }
     }
 
     /// How long a node may ask a connection, before it does what the word says.
-    fn asking(&self, word: &Word) -> Duration {
+    fn asking(&self, word: &ClusterCommand) -> Duration {
         if word.asks_for().is_some() { 2 * self.settings.holder_answer } else { Duration::ZERO }
     }
 
     /// Whoever has not answered by `until` is not waited for, but until `last` if it is known to have the connection that is asked.
-    async fn ask_all(&self, word: &Word, until: Instant, last: Instant) -> Result<Heard, String> {
+    async fn ask_all(&self, word: &ClusterCommand, until: Instant, last: Instant) -> Result<CommandReply, String> {
         let mut silent: HashSet<NodeId> = self.others().nodes().into_iter().collect();
         if silent.is_empty() && self.knows_all() {
-            return Ok(Heard::Done);
+            return Ok(CommandReply::Done);
         }
         let inbox = self.client.new_inbox();
         let mut answers = self.client.subscribe(inbox.clone()).await.map_err(|error| error.to_string())?;
-        let said = encode(&Said { node: self.own.clone(), word: Some(word.clone()) });
+        let said = encode(&ClusterMessage { node: self.own.clone(), word: Some(word.clone()) });
         let sent = self.client.publish_with_reply(self.subject("words"), inbox, said).await;
         sent.map_err(|error| error.to_string())?;
-        let mut heard = Heard::Done;
+        let mut heard = CommandReply::Done;
         let mut learned = self.learned();
         let (mut is_late, mut not_waited_for) = (false, HashSet::new());
         loop {
@@ -328,12 +328,12 @@ impl Cluster {
             tokio::select! {
                 answer = answers.next() => {
                     let Some(answer) = answer else { return Err("the connection to NATS is lost".into()) };
-                    let Ok(answer) = serde_json::from_slice::<Answer>(&answer.payload) else { continue };
+                    let Ok(answer) = serde_json::from_slice::<ClusterReply>(&answer.payload) else { continue };
                     silent.remove(&answer.node);
                     match answer.heard {
-                        Heard::Done => {}
-                        Heard::Newer => heard = Heard::Newer,
-                        Heard::Taken(_) => return Ok(answer.heard),
+                        CommandReply::Done => {}
+                        CommandReply::Newer => heard = CommandReply::Newer,
+                        CommandReply::Taken(_) => return Ok(answer.heard),
                     }
                 }
                 _ = learned.changed() => {}
@@ -357,7 +357,7 @@ impl Cluster {
         Ok(heard)
     }
 
-    async fn hear_announcements(&self, mut subscriber: Subscriber, node: &dyn Node) {
+    async fn hear_announcements(&self, mut subscriber: Subscriber, node: &dyn ClusterNode) {
         while let Some(message) = subscriber.next().await {
             // What a newer release says is for nodes of that.
             let Ok(said) = serde_json::from_slice::<Announcement>(&message.payload) else { continue };
@@ -384,10 +384,15 @@ impl Cluster {
         }
     }
 
-    async fn hear_words(self: &Arc<Self>, mut subscriber: Subscriber, node: &Arc<dyn Node>, tasks: &TaskTracker) {
+    async fn hear_words(
+        self: &Arc<Self>,
+        mut subscriber: Subscriber,
+        node: &Arc<dyn ClusterNode>,
+        tasks: &TaskTracker,
+    ) {
         let seats = Arc::new(Semaphore::new(WORDS_AT_ONCE));
         while let Some(message) = subscriber.next().await {
-            let Ok(Said { node: from, word }) = serde_json::from_slice(&message.payload) else { continue };
+            let Ok(ClusterMessage { node: from, word }) = serde_json::from_slice(&message.payload) else { continue };
             let Some(reply) = message.reply else { continue };
             if from == self.own {
                 continue;
@@ -401,10 +406,10 @@ impl Cluster {
                 let within = this.settings.answer * 2 + asking;
                 let heard = match word {
                     Some(word) => tokio::time::timeout(within, node.hear(from, word)).await,
-                    None => Ok(Heard::Done),
+                    None => Ok(CommandReply::Done),
                 };
                 if let Ok(heard) = heard {
-                    let answer = encode(&Answer { node: this.own.clone(), heard });
+                    let answer = encode(&ClusterReply { node: this.own.clone(), heard });
                     let _ = this.client.publish(reply, answer).await;
                 }
                 drop(seat);
@@ -412,7 +417,7 @@ impl Cluster {
         }
     }
 
-    async fn announce(&self, node: &dyn Node) {
+    async fn announce(&self, node: &dyn ClusterNode) {
         let mut ticks = tokio::time::interval(self.settings.announce);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut number = 0;
@@ -430,7 +435,7 @@ impl Cluster {
             // What has changed is among all.
             let changed = node.changed();
             let feeds = if anew { node.all() } else { changed };
-            let entries = feeds.into_iter().map(|(log_id, here)| Entry::new(log_id, here)).collect();
+            let entries = feeds.into_iter().map(|(log_id, here)| PresenceEntry::new(log_id, here)).collect();
             for part in Announcement::parts(&self.own, number + 1, anew, entries) {
                 number += 1;
                 self.say("announce", &part).await;
@@ -512,7 +517,7 @@ impl Cluster {
         format!("{}_nodes_{about}", self.settings.name)
     }
 
-    fn others(&self) -> MutexGuard<'_, Others> {
+    fn others(&self) -> MutexGuard<'_, PeerTable> {
         self.others.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

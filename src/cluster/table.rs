@@ -26,7 +26,7 @@ const AGAIN_AFTER: Duration = Duration::from_millis(200);
 
 /// A value, and which change of it this is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Row {
+pub(super) struct TableRow {
     /// Empty where there is none, or none any more.
     pub(super) value: Bytes,
     /// 0 for a key that never had one.
@@ -43,7 +43,7 @@ pub struct TableError {
 
 /// What was asked of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Put {
+pub(super) enum PutOutcome {
     /// It is so, with this revision.
     Done(u64),
     /// Somebody changed it since it was seen.
@@ -52,13 +52,13 @@ pub(super) enum Put {
 
 /// Values by key. Keys are NATS subjects: words of letters, digits, `_` and `-`, with dots between.
 pub(super) trait Table: Send + Sync + 'static {
-    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Row, TableError>>;
+    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<TableRow, TableError>>;
 
     /// Writes `value` if the last change of `key` is `seen`, 0 for none. Durable when ready.
-    fn put<'a>(&'a self, key: &'a str, value: Bytes, seen: u64) -> BoxFuture<'a, Result<Put, TableError>>;
+    fn put<'a>(&'a self, key: &'a str, value: Bytes, seen: u64) -> BoxFuture<'a, Result<PutOutcome, TableError>>;
 
     /// All that has a value below the key `below`.
-    fn rows<'a>(&'a self, below: &'a str) -> BoxFuture<'a, Result<Vec<(String, Row)>, TableError>>;
+    fn rows<'a>(&'a self, below: &'a str) -> BoxFuture<'a, Result<Vec<(String, TableRow)>, TableError>>;
 
     /// Whether it is known that there is no table any more: somebody deleted it.
     fn is_gone(&self) -> BoxFuture<'_, bool>;
@@ -105,7 +105,7 @@ impl NatsTable {
         TableError { place: self.prefix.trim_end_matches('.').to_owned(), cause: cause.to_string() }
     }
 
-    async fn all(&self, below: &str) -> Result<Vec<(String, Row)>, TableError> {
+    async fn all(&self, below: &str) -> Result<Vec<(String, TableRow)>, TableError> {
         let config = OrderedConfig { filter_subject: format!("{}{below}.>", self.prefix), ..OrderedConfig::default() };
         let consumer = self.stream.create_consumer(config).await.map_err(|error| self.failed(&error))?;
         let mut pending = consumer.cached_info().num_pending;
@@ -121,7 +121,7 @@ impl NatsTable {
             let message = message.map_err(|error| self.failed(&error))?;
             let info = message.info().map_err(|error| self.failed(&error))?;
             pending = info.pending;
-            let row = Row { revision: info.stream_sequence, value: message.payload.clone() };
+            let row = TableRow { revision: info.stream_sequence, value: message.payload.clone() };
             if let Some(key) = message.subject.strip_prefix(&self.prefix)
                 && !row.value.is_empty()
             {
@@ -133,13 +133,13 @@ impl NatsTable {
 }
 
 impl Table for NatsTable {
-    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Row, TableError>> {
+    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<TableRow, TableError>> {
         async move {
             let subject = format!("{}{key}", self.prefix);
             match self.stream.get_last_raw_message_by_subject(&subject).await {
-                Ok(message) => Ok(Row { revision: message.sequence, value: message.payload }),
+                Ok(message) => Ok(TableRow { revision: message.sequence, value: message.payload }),
                 Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => {
-                    Ok(Row { revision: 0, value: Bytes::new() })
+                    Ok(TableRow { revision: 0, value: Bytes::new() })
                 }
                 Err(error) => Err(self.failed(&error)),
             }
@@ -147,7 +147,7 @@ impl Table for NatsTable {
         .boxed()
     }
 
-    fn put<'a>(&'a self, key: &'a str, value: Bytes, seen: u64) -> BoxFuture<'a, Result<Put, TableError>> {
+    fn put<'a>(&'a self, key: &'a str, value: Bytes, seen: u64) -> BoxFuture<'a, Result<PutOutcome, TableError>> {
         async move {
             // NATS before 2.11 looks at the last sequence before it replicates a message, and stores two that were under way at
             // once; by their names it knows them when it stores them.
@@ -160,16 +160,16 @@ impl Table for NatsTable {
             };
             match acked {
                 // Also where it is one's own, and the answer was lost: whoever looks again finds it.
-                Ok(ack) if ack.duplicate => Ok(Put::Changed),
-                Ok(ack) => Ok(Put::Done(ack.sequence)),
-                Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => Ok(Put::Changed),
+                Ok(ack) if ack.duplicate => Ok(PutOutcome::Changed),
+                Ok(ack) => Ok(PutOutcome::Done(ack.sequence)),
+                Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => Ok(PutOutcome::Changed),
                 Err(error) => Err(self.failed(&error)),
             }
         }
         .boxed()
     }
 
-    fn rows<'a>(&'a self, below: &'a str) -> BoxFuture<'a, Result<Vec<(String, Row)>, TableError>> {
+    fn rows<'a>(&'a self, below: &'a str) -> BoxFuture<'a, Result<Vec<(String, TableRow)>, TableError>> {
         self.all(below).boxed()
     }
 
@@ -194,7 +194,7 @@ impl Table for NatsTable {
 #[cfg(test)]
 #[derive(Default)]
 pub(super) struct MemoryTable {
-    rows: std::sync::Mutex<(u64, std::collections::BTreeMap<String, Row>)>,
+    rows: std::sync::Mutex<(u64, std::collections::BTreeMap<String, TableRow>)>,
     pub(super) is_away: std::sync::atomic::AtomicBool,
     pub(super) is_gone: std::sync::atomic::AtomicBool,
     /// How long after a change it is answered.
@@ -219,23 +219,23 @@ impl MemoryTable {
 
 #[cfg(test)]
 impl Table for MemoryTable {
-    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Row, TableError>> {
-        let none = || Row { value: Bytes::new(), revision: 0 };
+    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<TableRow, TableError>> {
+        let none = || TableRow { value: Bytes::new(), revision: 0 };
         let row = self.rows.lock().expect("no panic").1.get(key).cloned().unwrap_or_else(none);
         futures::future::ready(self.check().map(|()| row)).boxed()
     }
 
-    fn put<'a>(&'a self, key: &'a str, value: Bytes, seen: u64) -> BoxFuture<'a, Result<Put, TableError>> {
+    fn put<'a>(&'a self, key: &'a str, value: Bytes, seen: u64) -> BoxFuture<'a, Result<PutOutcome, TableError>> {
         async move {
             self.check()?;
             let done = {
                 let (last, rows) = &mut *self.rows.lock().expect("no panic");
                 if rows.get(key).map_or(0, |row| row.revision) != seen {
-                    return Ok(Put::Changed);
+                    return Ok(PutOutcome::Changed);
                 }
                 *last += 1;
-                rows.insert(key.to_owned(), Row { value, revision: *last });
-                Put::Done(*last)
+                rows.insert(key.to_owned(), TableRow { value, revision: *last });
+                PutOutcome::Done(*last)
             };
             let answers_after = *self.answers_after.lock().expect("no panic");
             tokio::time::sleep(answers_after).await;
@@ -244,7 +244,7 @@ impl Table for MemoryTable {
         .boxed()
     }
 
-    fn rows<'a>(&'a self, below: &'a str) -> BoxFuture<'a, Result<Vec<(String, Row)>, TableError>> {
+    fn rows<'a>(&'a self, below: &'a str) -> BoxFuture<'a, Result<Vec<(String, TableRow)>, TableError>> {
         let below = format!("{below}.");
         let rows = self.rows.lock().expect("no panic").1.clone();
         let some = rows.into_iter().filter(|(key, row)| key.starts_with(&below) && !row.value.is_empty()).collect();

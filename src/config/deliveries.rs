@@ -46,9 +46,9 @@ impl Default for DeliveriesConfig {
 /// A text that is not shown: a secret, or an address that may hold one.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(transparent)]
-pub struct Hidden(String);
+pub struct RedactedUrl(String);
 
-impl Hidden {
+impl RedactedUrl {
     /// The text itself.
     #[must_use]
     pub fn reveal(&self) -> &str {
@@ -56,7 +56,7 @@ impl Hidden {
     }
 }
 
-impl fmt::Debug for Hidden {
+impl fmt::Debug for RedactedUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Hidden")
     }
@@ -89,7 +89,7 @@ pub struct WebhookConfig {
     /// What it is called in figures and log lines; how far it is, is kept under this name.
     pub name: String,
     /// Where to.
-    pub url: Hidden,
+    pub url: RedactedUrl,
     /// Which feeds.
     #[serde(default = "all_feeds")]
     pub feeds: Vec<FeedPattern>,
@@ -101,7 +101,7 @@ pub struct WebhookConfig {
     pub from: DeliverFrom,
     /// What messages are signed with: `whsec_` and 24 to 64 bytes in base 64. Each signs. One may stand without a list.
     #[serde(default, alias = "secret", deserialize_with = "one_or_many")]
-    pub secrets: Vec<Hidden>,
+    pub secrets: Vec<RedactedUrl>,
     /// A file with more of them, one a line.
     #[serde(default)]
     pub secret_file: Option<PathBuf>,
@@ -110,20 +110,20 @@ pub struct WebhookConfig {
     pub secret_env: Option<String>,
     /// Further headers.
     #[serde(default)]
-    pub headers: BTreeMap<String, Hidden>,
+    pub headers: BTreeMap<String, RedactedUrl>,
 }
 
 /// Whoever writes one where a list is meant must not be shown the line that is wrong: the secret stands on it.
-fn one_or_many<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Hidden>, D::Error> {
+fn one_or_many<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<RedactedUrl>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
-    enum Secrets {
-        One(Hidden),
-        Many(Vec<Hidden>),
+    enum SecretList {
+        One(RedactedUrl),
+        Many(Vec<RedactedUrl>),
     }
-    Ok(match Secrets::deserialize(deserializer)? {
-        Secrets::One(secret) => vec![secret],
-        Secrets::Many(secrets) => secrets,
+    Ok(match SecretList::deserialize(deserializer)? {
+        SecretList::One(secret) => vec![secret],
+        SecretList::Many(secrets) => secrets,
     })
 }
 
@@ -150,7 +150,7 @@ pub struct PushConfig {
     /// Which feed.
     pub feed: FeedPattern,
     /// Where to.
-    pub url: Hidden,
+    pub url: RedactedUrl,
     /// How.
     pub format: PushFormat,
     /// Where to begin.
@@ -184,14 +184,14 @@ fn give_up_after_ms() -> u64 {
     GIVE_UP_AFTER_MS
 }
 
-type Checked = Result<(), ConfigError>;
+type CheckedTargets = Result<(), ConfigError>;
 
-fn bad(key: &'static str, value: &str, rule: &'static str) -> Checked {
+fn bad(key: &'static str, value: &str, rule: &'static str) -> CheckedTargets {
     Err(ConfigError::BadValue { place: None, key, value: value.to_owned(), rule })
 }
 
 impl DeliveriesConfig {
-    fn check(&self) -> Checked {
+    fn check(&self) -> CheckedTargets {
         for (key, value) in [
             ("deliveries.timeout_ms", self.timeout_ms),
             ("deliveries.retry_first_ms", self.retry_first_ms),
@@ -210,7 +210,7 @@ impl DeliveriesConfig {
 }
 
 /// Checks all three sections. What may be secret is not shown: the name says which entry is meant.
-pub(super) fn check(all: &DeliveriesConfig, webhooks: &[WebhookConfig], pushes: &[PushConfig]) -> Checked {
+pub(super) fn check(all: &DeliveriesConfig, webhooks: &[WebhookConfig], pushes: &[PushConfig]) -> CheckedTargets {
     all.check()?;
     let mut names = Vec::new();
     for hook in webhooks {
@@ -224,7 +224,7 @@ pub(super) fn check(all: &DeliveriesConfig, webhooks: &[WebhookConfig], pushes: 
     Ok(())
 }
 
-fn check_name<'a>(key: &'static str, name: &'a str, names: &mut Vec<&'a str>) -> Checked {
+fn check_name<'a>(key: &'static str, name: &'a str, names: &mut Vec<&'a str>) -> CheckedTargets {
     let is_plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-');
     if name.is_empty() || name.len() > 64 || !name.bytes().all(is_plain) {
         return bad(key, &format!("{name:?}"), "1 to 64 of a-z, 0-9, `_` and `-`");
@@ -236,7 +236,7 @@ fn check_name<'a>(key: &'static str, name: &'a str, names: &mut Vec<&'a str>) ->
     Ok(())
 }
 
-fn check_url(key: &'static str, name: &str, url: &Hidden) -> Checked {
+fn check_url(key: &'static str, name: &str, url: &RedactedUrl) -> CheckedTargets {
     let is_good = url.reveal().parse::<Uri>().is_ok_and(|uri| {
         let is_http = uri.scheme().is_some_and(|scheme| [Scheme::HTTP, Scheme::HTTPS].contains(scheme));
         is_http && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
@@ -246,7 +246,7 @@ fn check_url(key: &'static str, name: &str, url: &Hidden) -> Checked {
 }
 
 impl WebhookConfig {
-    fn check(&self) -> Checked {
+    fn check(&self) -> CheckedTargets {
         let of = format!("(of {})", self.name);
         check_url("webhooks.url", &self.name, &self.url)?;
         if self.feeds.is_empty() {
@@ -274,7 +274,7 @@ impl WebhookConfig {
 }
 
 impl PushConfig {
-    fn check(&self) -> Checked {
+    fn check(&self) -> CheckedTargets {
         let of = format!("(of {})", self.name);
         check_url("push.url", &self.name, &self.url)?;
         if !self.feed.is_one() {

@@ -27,10 +27,6 @@ use serde::Deserialize;
 pub use self::auth::{AuthConfig, FeedPattern, Grant, HS256_SECRET_BYTES_MIN, JwtConfig, Role, TokenConfig};
 pub use self::captions::CaptionsConfig;
 pub use self::cluster::ClusterConfig;
-pub use self::deliveries::{
-    DeliverFrom, DeliveredView, DeliveriesConfig, GIVE_UP_AFTER_MS, HEARTBEAT_MS, Hidden, PushConfig, PushFormat,
-    WebhookConfig,
-};
 pub use self::dialects::DialectsConfig;
 pub use self::error::ConfigError;
 pub use self::hls::HlsConfig;
@@ -41,6 +37,10 @@ pub use self::network::Network;
 pub use self::retention::RetentionConfig;
 pub use self::times::TimesConfig;
 pub use self::tls::TlsConfig;
+pub use crate::config::deliveries::{
+    DeliverFrom, DeliveredView, DeliveriesConfig, GIVE_UP_AFTER_MS, HEARTBEAT_MS, PushConfig, PushFormat, RedactedUrl,
+    WebhookConfig,
+};
 
 /// Descriptors for all but the connections: the archive and its readers, the listener, the log, a connection that is
 /// about to be refused.

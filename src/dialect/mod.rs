@@ -4,15 +4,15 @@
 //! 1. It is total: whatever bytes a frame holds it does not panic, and its memory stays in proportion to one frame and to
 //!    what the vendor's format leaves open (an utterance, the last turns), which is bounded.
 //! 2. It loses no text that the vendor calls final, says none twice, and moves none between speakers, but for the noise of
-//!    labels (a few words within a sentence: see `runs`). A time that cannot be used is left out, and a [`Fault`] says so;
+//!    labels (a few words within a sentence: see `runs`). A time that cannot be used is left out, and a [`DecodeFault`] says so;
 //!    the text stands.
-//! 3. It keeps the order in which the vendor speaks. What one frame changes in several lines is one [`Said::Lines`], so
+//! 3. It keeps the order in which the vendor speaks. What one frame changes in several lines is one [`DecodedEvent::Lines`], so
 //!    that no reader sees a word twice, or not at all, while it moves from one line to another.
 //! 4. Ids are new for each connection (they begin with [`Options::tag`]), but where the vendor's own ids are unique for
 //!    ever: then they are those, and what is sent twice is one line.
 //! 5. A session of the engine that begins within a connection says nothing under an id of the sessions before it, under no
-//!    label of theirs that the vendor numbers, and at no time before what they said. A [`Fault`] tells of it.
-//! 6. A message of a shape that the format does not have is a [`Fault`], never passed over.
+//!    label of theirs that the vendor numbers, and at no time before what they said. A [`DecodeFault`] tells of it.
+//! 6. A message of a shape that the format does not have is a [`DecodeFault`], never passed over.
 //!
 //! What it does not do: connect, keep, acknowledge, or know a clock. It says no more of a time than the vendor does.
 //!
@@ -23,53 +23,12 @@
 //! `lines`, what was said of a line and what has to be said now; `utterance` and `piece`, guesses behind what is settled, where
 //! the vendor does not name what it says and where it does; and then the vendors, each in a file that says what it speaks.
 
-mod decoded;
-mod decoder;
-mod earlier_speech;
-mod json;
-mod json_frames;
-mod json_in_text;
-mod keyed;
-mod line_cutter;
-mod line_match;
-mod lines;
-mod options;
-mod piece;
+mod core;
 mod registry;
-mod runs;
-mod session;
-mod session_clock;
-mod session_sign;
-mod shape;
-mod spelling;
-mod timed_text;
-mod token;
-mod utterance;
-mod vendor_format;
+mod vendors;
 
-mod assemblyai;
-mod aws;
-mod azure;
-mod chevrons;
-mod deepgram;
-mod flux;
-mod google;
-mod jitsi;
-mod livekit;
-mod rev;
-mod speechmatics;
-mod streamtext;
-mod text;
-mod vexa;
-mod vosk;
-mod wall;
-mod whisper_live;
-mod whisper_streaming;
-mod youtube;
-mod zoom;
-
-pub use self::decoded::{Decoded, Fault, FaultKind, Said};
-pub use self::decoder::Dialect;
-pub use self::earlier_speech::{EarlierLine, EarlierSpeech};
-pub use self::options::Options;
-pub use self::vendor_format::{Format, Framing, UnknownFormat};
+pub use crate::dialect::core::decoded::{DecodeFault, DecodeFaultKind, Decoded, DecodedEvent};
+pub use crate::dialect::core::decoder::Dialect;
+pub use crate::dialect::core::earlier_speech::{EarlierLine, EarlierSpeech};
+pub use crate::dialect::core::options::Options;
+pub use crate::dialect::core::vendor_format::{Framing, UnknownFormat, VendorFormat};

@@ -1,15 +1,16 @@
 //! The decoder of each vendor's format.
 
-use super::session::{JsonSessions, LineSessions};
-use super::{
-    assemblyai, aws, azure, chevrons, deepgram, flux, google, jitsi, livekit, rev, speechmatics, streamtext, text,
-    vexa, vosk, whisper_live, whisper_streaming, youtube, zoom,
+use crate::dialect::core::decoder::Dialect;
+use crate::dialect::core::options::Options;
+use crate::dialect::core::session::{JsonSessions, LineSessions};
+use crate::dialect::core::vendor_format::VendorFormat;
+use crate::dialect::core::{chevrons, plain_text};
+use crate::dialect::vendors::{
+    assemblyai, aws, azure, deepgram, flux, google, jitsi, livekit, rev, speechmatics, streamtext, vexa, vosk,
+    whisper_live, whisper_streaming, youtube, zoom,
 };
-use crate::dialect::decoder::Dialect;
-use crate::dialect::options::Options;
-use crate::dialect::vendor_format::Format;
 
-impl Format {
+impl VendorFormat {
     /// Begins to read what one connection says.
     #[must_use]
     pub fn open(self, options: Options) -> Box<dyn Dialect> {
@@ -28,7 +29,7 @@ impl Format {
             Self::Jitsi => Box::new(JsonSessions::<jitsi::Jitsi>::new(options)),
             Self::LiveKit => Box::new(JsonSessions::<livekit::LiveKit>::new(options)),
             Self::Vexa => Box::new(JsonSessions::<vexa::Vexa>::new(options)),
-            Self::Text => Box::new(LineSessions::<text::Text>::new(options)),
+            Self::Text => Box::new(LineSessions::<plain_text::PlainTextDialect>::new(options)),
             Self::Chevrons => Box::new(LineSessions::<chevrons::Chevrons>::new(options)),
             Self::StreamText => Box::new(streamtext::StreamText::new(options)),
             Self::Zoom => Box::new(JsonSessions::<zoom::Zoom>::new(options)),

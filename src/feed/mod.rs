@@ -4,7 +4,7 @@
 //! of it. A bell is no queue: it says how far the fold is, and who hears it late misses nothing, because every reader
 //! brings its own cursor. The last handle of a feed that is dropped ends its tasks.
 //!
-//! In reading order: [`Feeds`] (the open feeds by name), [`Feed`] (one life of one feed), [`View`] (one fold of it).
+//! In reading order: [`Feeds`] (the open feeds by name), [`Feed`] (one life of one feed), [`LiveView`] (one fold of it).
 
 mod view;
 
@@ -21,14 +21,14 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-pub use self::view::{Bell, Bodies, Following, Page, ReuseNews, View};
-use crate::log::{Appended, Found, Log, LogError, LogId};
+pub use crate::feed::view::{ChangePage, EncodedChanges, FeedProgress, FollowHandle, LiveView, ReuseNews};
+use crate::log::{AppendResult, Log, LogError, LogId, NameLookup};
 use crate::position::{FeedId, Offset, Starts};
 use crate::transcript::{FoldView, Op, Record};
 
 /// What a name leads to.
 #[derive(Debug, Clone)]
-pub enum Opened {
+pub enum OpenResult {
     /// There is no such feed.
     Absent,
     /// There is one.
@@ -42,12 +42,12 @@ pub enum Opened {
 /// The feeds that are open, by name.
 #[derive(Debug)]
 pub struct Feeds {
-    log: Shared,
+    log: SharedLog,
     /// By name, so that what is done to all is done in one order.
-    open: Arc<Open>,
+    open: Arc<OpenFeeds>,
     created: watch::Sender<u64>,
     written: watch::Sender<u64>,
-    replacing: Arc<Replacing>,
+    replacing: Arc<ReplaceGuard>,
     /// Logs of which it is known that others write to them too.
     heard_of: Mutex<HashSet<LogId>>,
     /// One creation of a name at a time, so that a log begins with the records of one of them.
@@ -56,16 +56,16 @@ pub struct Feeds {
     stop: CancellationToken,
 }
 
-type Open = Mutex<BTreeMap<FeedId, Arc<Feed>>>;
+type OpenFeeds = Mutex<BTreeMap<FeedId, Arc<Feed>>>;
 
 /// For how long a life counts as one that is being replaced: much longer than that takes. Whoever has said so may be gone.
 const REPLACING_MAX: Duration = Duration::from_secs(60);
 
 /// Names between two lives: the life that is being replaced, and since when.
 #[derive(Debug, Default)]
-struct Replacing(Mutex<HashMap<FeedId, (LogId, Instant)>>);
+struct ReplaceGuard(Mutex<HashMap<FeedId, (LogId, Instant)>>);
 
-impl Replacing {
+impl ReplaceGuard {
     /// The life of `name` that is being replaced.
     fn life(&self, name: &FeedId) -> Option<LogId> {
         let mut all = self.lock();
@@ -91,20 +91,20 @@ impl Replacing {
 }
 
 /// A turn in the creation of one name.
-struct Turn<'a> {
+struct CreationTurn<'a> {
     all: &'a Mutex<HashMap<FeedId, Arc<tokio::sync::Mutex<()>>>>,
     name: &'a FeedId,
     lock: Arc<tokio::sync::Mutex<()>>,
 }
 
-impl<'a> Turn<'a> {
+impl<'a> CreationTurn<'a> {
     fn new(all: &'a Mutex<HashMap<FeedId, Arc<tokio::sync::Mutex<()>>>>, name: &'a FeedId) -> Self {
         let lock = all.lock().unwrap_or_else(PoisonError::into_inner).entry(name.clone()).or_default().clone();
         Self { all, name, lock }
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for CreationTurn<'_> {
     fn drop(&mut self) {
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         // This one's handle and the map's; others are waiting.
@@ -116,9 +116,9 @@ impl Drop for Turn<'_> {
 
 /// The log, printable as part of those who hold it.
 #[derive(Clone)]
-struct Shared(Arc<dyn Log>);
+struct SharedLog(Arc<dyn Log>);
 
-impl std::fmt::Debug for Shared {
+impl std::fmt::Debug for SharedLog {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Log")
     }
@@ -129,7 +129,7 @@ impl Feeds {
     #[must_use]
     pub fn new(log: Arc<dyn Log>, tasks: TaskTracker, stop: CancellationToken) -> Self {
         Self {
-            log: Shared(log),
+            log: SharedLog(log),
             open: Arc::default(),
             created: watch::Sender::new(0),
             written: watch::Sender::new(0),
@@ -151,21 +151,21 @@ impl Feeds {
     ///
     /// # Errors
     /// What the log says when it cannot be read.
-    pub async fn open(&self, name: &FeedId) -> Result<Opened, LogError> {
+    pub async fn open(&self, name: &FeedId) -> Result<OpenResult, LogError> {
         loop {
             let creations = *self.created.borrow();
             if let Some(feed) = self.opened(name) {
-                return Ok(Opened::Here(feed));
+                return Ok(OpenResult::Here(feed));
             }
             let opened = match self.log.0.find(name).await? {
-                Found::Absent => Opened::Absent,
-                Found::Deleted => Opened::Deleted,
+                NameLookup::Absent => OpenResult::Absent,
+                NameLookup::Deleted => OpenResult::Deleted,
                 // Its creation is under way, or was cut short.
-                Found::Here(log) if self.log.0.head(&log).await? == Offset::START => Opened::Absent,
-                Found::Here(log) => return Ok(Opened::Here(self.enter(log))),
+                NameLookup::Here(log) if self.log.0.head(&log).await? == Offset::START => OpenResult::Absent,
+                NameLookup::Here(log) => return Ok(OpenResult::Here(self.enter(log))),
             };
             if let Some(life) = self.replacing.life(name) {
-                return Ok(Opened::Replaced(life));
+                return Ok(OpenResult::Replaced(life));
             }
             // Its next life may have begun since the log was asked.
             if *self.created.borrow() == creations {
@@ -188,12 +188,12 @@ impl Feeds {
         if let Some(feed) = self.opened(name) {
             return Ok((feed, false));
         }
-        let turn = Turn::new(&self.creating, name);
+        let turn = CreationTurn::new(&self.creating, name);
         let _turn = turn.lock.lock().await;
         match self.open(name).await? {
-            Opened::Here(feed) => return Ok((feed, false)),
-            Opened::Deleted | Opened::Replaced(_) if !anew => return Err(LogError::Deleted(name.clone())),
-            Opened::Deleted | Opened::Replaced(_) | Opened::Absent => {}
+            OpenResult::Here(feed) => return Ok((feed, false)),
+            OpenResult::Deleted | OpenResult::Replaced(_) if !anew => return Err(LogError::Deleted(name.clone())),
+            OpenResult::Deleted | OpenResult::Replaced(_) | OpenResult::Absent => {}
         }
         let log = self.log.0.create(name, anew).await?;
         // Nobody sees the feed before it has begun; a log that was left empty by a crash begins now.
@@ -264,7 +264,7 @@ impl Feeds {
     /// # Errors
     /// What the log says; then the staged life is given up.
     pub async fn switch(&self, staged: LogId, old: Option<&Feed>) -> Result<Option<Arc<Feed>>, LogError> {
-        let turn = Turn::new(&self.creating, &staged.feed);
+        let turn = CreationTurn::new(&self.creating, &staged.feed);
         let _turn = turn.lock.lock().await;
         if let Some(old) = old {
             self.note_replacing(&old.log_id);
@@ -298,7 +298,7 @@ impl Feeds {
         }
         match self.log.0.find(&staged.feed).await? {
             // A creation that was cut short left it empty.
-            Found::Here(empty) if self.log.0.head(&empty).await? == Offset::START => {
+            NameLookup::Here(empty) if self.log.0.head(&empty).await? == Offset::START => {
                 self.log.0.switch(staged, Some(&empty)).await
             }
             _ => self.log.0.switch(staged, None).await,
@@ -414,12 +414,12 @@ impl Feeds {
 #[derive(Debug)]
 pub struct Feed {
     log_id: LogId,
-    log: Shared,
+    log: SharedLog,
     /// Where it is open, to be taken out of there when its log says that it was deleted.
-    open: Weak<Open>,
-    views: Mutex<HashMap<FoldView, Arc<View>>>,
+    open: Weak<OpenFeeds>,
+    views: Mutex<HashMap<FoldView, Arc<LiveView>>>,
     replaced: Arc<AtomicBool>,
-    replacing: Arc<Replacing>,
+    replacing: Arc<ReplaceGuard>,
     is_written: AtomicBool,
     written: watch::Sender<u64>,
     tasks: TaskTracker,
@@ -488,7 +488,7 @@ impl Feed {
     ///
     /// # Errors
     /// [`LogError::Deleted`] when the feed is no more, and what the log says otherwise.
-    pub async fn view(&self, which: FoldView) -> Result<Arc<View>, LogError> {
+    pub async fn view(&self, which: FoldView) -> Result<Arc<LiveView>, LogError> {
         let view = self.follow(which);
         view.reach(self.head().await?).await?;
         Ok(view)
@@ -496,7 +496,7 @@ impl Feed {
 
     /// A view of the feed as far as it is folded, which may be nothing yet.
     #[must_use]
-    pub fn view_now(&self, which: FoldView) -> Arc<View> {
+    pub fn view_now(&self, which: FoldView) -> Arc<LiveView> {
         self.follow(which)
     }
 
@@ -531,7 +531,7 @@ impl Feed {
     }
 
     /// Every durable record from the start on, those to come included.
-    pub fn records(&self) -> futures::stream::BoxStream<'static, Result<Vec<crate::log::Entry>, LogError>> {
+    pub fn records(&self) -> futures::stream::BoxStream<'static, Result<Vec<crate::log::LogEntry>, LogError>> {
         self.records_from(Offset::START)
     }
 
@@ -539,16 +539,16 @@ impl Feed {
     pub fn records_from(
         &self,
         from: Offset,
-    ) -> futures::stream::BoxStream<'static, Result<Vec<crate::log::Entry>, LogError>> {
+    ) -> futures::stream::BoxStream<'static, Result<Vec<crate::log::LogEntry>, LogError>> {
         self.log.0.tail(&self.log_id, from)
     }
 
-    /// Puts records, one at least, in the log's queue; the [`Appended`] it gives waits for durability. See
+    /// Puts records, one at least, in the log's queue; the [`AppendResult`] it gives waits for durability. See
     /// [`Log::append_all`]. They share one piece of memory, which stays as long as one of them is kept.
     ///
     /// # Errors
     /// As [`Log::append_all`].
-    pub async fn append(&self, records: &[Record]) -> Result<Appended, LogError> {
+    pub async fn append(&self, records: &[Record]) -> Result<AppendResult, LogError> {
         self.note_writing();
         self.log.0.append_all(&self.log_id, encode(&mut records.iter(), usize::MAX)).await
     }
@@ -565,7 +565,7 @@ impl Feed {
         const IN_FLIGHT_MAX: usize = 16;
         self.note_writing();
         let mut next = Offset::START;
-        let mut waiting: VecDeque<Appended> = VecDeque::new();
+        let mut waiting: VecDeque<AppendResult> = VecDeque::new();
         let mut records = records.into_iter();
         loop {
             let some = encode(&mut records, AT_ONCE_BYTES);
@@ -585,12 +585,12 @@ impl Feed {
         Ok(next)
     }
 
-    fn follow(&self, which: FoldView) -> Arc<View> {
+    fn follow(&self, which: FoldView) -> Arc<LiveView> {
         let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
         // One that stopped, because of a fault while reading say, is no reason to stop for ever.
-        views.retain(|_, view| matches!(view.bell().borrow().following, Following::Yes));
+        views.retain(|_, view| matches!(view.bell().borrow().following, FollowHandle::Yes));
         let view = views.entry(which).or_insert_with(|| {
-            let view = Arc::new(View::new(self.name().clone(), which));
+            let view = Arc::new(LiveView::new(self.name().clone(), which));
             let tail = self.log.0.tail(&self.log_id, Offset::START);
             let (following, stop) = (view.clone(), self.stop.clone());
             let (open, log_id) = (self.open.clone(), self.log_id.clone());
@@ -602,9 +602,9 @@ impl Feed {
                     // they are told that it ended.
                     let may_be_replaced = replacing.life(&log_id.feed).is_some_and(|life| life == log_id);
                     match log.0.find(&log_id.feed).await {
-                        Ok(Found::Here(next)) if next.life > log_id.life => replaced.store(true, Ordering::SeqCst),
+                        Ok(NameLookup::Here(next)) if next.life > log_id.life => replaced.store(true, Ordering::SeqCst),
                         // It was to be replaced once, and whoever said so is gone.
-                        Ok(Found::Deleted) if !may_be_replaced => replaced.store(false, Ordering::SeqCst),
+                        Ok(NameLookup::Deleted) if !may_be_replaced => replaced.store(false, Ordering::SeqCst),
                         Ok(_) => {}
                         // Nobody knows: they come again, and are told then.
                         Err(error) => return error,
@@ -614,7 +614,9 @@ impl Feed {
                 let starts = log.0.starts(&log_id);
                 view::follow(following.clone(), starts, tail, stop, ended).await;
                 // By another server perhaps, which has the same log.
-                if let (Following::No(LogError::Deleted(_)), Some(open)) = (following.now().following, open.upgrade()) {
+                if let (FollowHandle::No(LogError::Deleted(_)), Some(open)) =
+                    (following.now().following, open.upgrade())
+                {
                     let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
                     open.retain(|_, feed| feed.log_id != log_id);
                 }

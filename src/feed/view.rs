@@ -10,12 +10,12 @@ use futures::stream::BoxStream;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::log::{Entry, LogError};
+use crate::log::{LogEntry, LogError};
 use crate::position::{Cursor, Cursors, FeedId, Offset, Starts};
 use crate::transcript::{
-    Changes, FoldView, Record, ReuseOutcome, ReusedId, RevisionConflict, Timestamp, Transcript, TurnChange,
+    FoldView, Record, ReuseOutcome, ReusedId, RevisionConflict, Timestamp, Transcript, TurnChange, ViewChanges,
 };
-use crate::wire::subscribe::CHANGES_BYTES_MAX;
+use crate::wire::subscriber::CHANGES_BYTES_MAX;
 use crate::wire::{Message, Unit, encode_changes, encode_turns};
 
 /// Records folded before readers are told: a millisecond of work.
@@ -31,18 +31,18 @@ const REPORTS_MAX: usize = 256;
 
 /// How far a view is.
 #[derive(Debug, Clone)]
-pub struct Bell {
+pub struct FeedProgress {
     /// The place after the last record folded.
     pub next: Offset,
     /// The number of the last change.
     pub change: u64,
     /// Whether it goes on.
-    pub following: Following,
+    pub following: FollowHandle,
 }
 
 /// Whether a view goes on.
 #[derive(Debug, Clone)]
-pub enum Following {
+pub enum FollowHandle {
     /// It does.
     Yes,
     /// It does not, and why: the feed was deleted, the server stops, the log cannot be read.
@@ -62,7 +62,7 @@ pub struct ReuseNews {
 
 /// Messages that take a reader from one place to another.
 #[derive(Debug)]
-pub struct Bodies {
+pub struct EncodedChanges {
     /// What they are made of.
     pub unit: Unit,
     /// The number of the change that the reader has seen before them.
@@ -79,23 +79,23 @@ pub struct Bodies {
 
 /// What differs from one place of a transcript on, as much of it as goes at once.
 #[derive(Debug)]
-pub struct Page {
+pub struct ChangePage {
     since: u64,
     /// The number of the change that the reader has seen after it.
     pub to: u64,
     /// True if more is waiting behind it.
     pub behind: bool,
     cursors: Option<Cursors>,
-    differs: Differs,
+    differs: ReplicaMismatch,
 }
 
 #[derive(Debug)]
-enum Differs {
-    Lines(Box<Changes>),
+enum ReplicaMismatch {
+    Lines(Box<ViewChanges>),
     Turns(Vec<TurnChange>),
 }
 
-impl Page {
+impl ChangePage {
     /// What a reader of `transcript` has to be sent who has seen `since` changes.
     #[must_use]
     pub fn of(transcript: &Transcript, unit: Unit, since: u64) -> Self {
@@ -105,11 +105,11 @@ impl Page {
             Unit::Lines => {
                 let changes = transcript.changes_since(since, BYTES_MAX);
                 let (to, behind) = (changes.to, changes.behind);
-                (Differs::Lines(Box::new(changes)), to, behind)
+                (ReplicaMismatch::Lines(Box::new(changes)), to, behind)
             }
             Unit::Turns => {
                 let (changes, to, behind) = transcript.turn_changes_since(since, BYTES_MAX);
-                (Differs::Turns(changes), to, behind)
+                (ReplicaMismatch::Turns(changes), to, behind)
             }
         };
         Self { since, to, behind, cursors: transcript.cursors(), differs }
@@ -121,31 +121,33 @@ impl Page {
         // Only a damaged log has changes before its first record.
         let Some(cursors) = self.cursors else { return Vec::new() };
         match self.differs {
-            Differs::Lines(changes) => encode_changes(feed, &cursors.at(self.since), &cursors.at(self.to), *changes),
-            Differs::Turns(changes) => encode_turns(feed, &cursors, changes),
+            ReplicaMismatch::Lines(changes) => {
+                encode_changes(feed, &cursors.at(self.since), &cursors.at(self.to), *changes)
+            }
+            ReplicaMismatch::Turns(changes) => encode_turns(feed, &cursors, changes),
         }
     }
 }
 
 /// One fold of a feed.
 #[derive(Debug)]
-pub struct View {
+pub struct LiveView {
     feed: FeedId,
     transcript: RwLock<Transcript>,
-    bell: watch::Sender<Bell>,
-    bodies: Mutex<VecDeque<Arc<Bodies>>>,
+    bell: watch::Sender<FeedProgress>,
+    bodies: Mutex<VecDeque<Arc<EncodedChanges>>>,
     conflicts: Mutex<Reports<RevisionConflict>>,
     reused: Mutex<ReuseReports>,
     /// The number of the last change of each of the last folds, and when its first record came.
     arrivals: Mutex<VecDeque<(u64, Timestamp)>>,
 }
 
-impl View {
+impl LiveView {
     pub(super) fn new(feed: FeedId, which: FoldView) -> Self {
         Self {
             feed,
             transcript: RwLock::new(Transcript::new(which)),
-            bell: watch::Sender::new(Bell { next: Offset::START, change: 0, following: Following::Yes }),
+            bell: watch::Sender::new(FeedProgress { next: Offset::START, change: 0, following: FollowHandle::Yes }),
             bodies: Mutex::default(),
             conflicts: Mutex::default(),
             reused: Mutex::default(),
@@ -161,13 +163,13 @@ impl View {
 
     /// How far it is.
     #[must_use]
-    pub fn now(&self) -> Bell {
+    pub fn now(&self) -> FeedProgress {
         self.bell.borrow().clone()
     }
 
     /// Rings with every change of the view and at its end. Subscribe before looking, and nothing is missed.
     #[must_use]
-    pub fn bell(&self) -> watch::Receiver<Bell> {
+    pub fn bell(&self) -> watch::Receiver<FeedProgress> {
         self.bell.subscribe()
     }
 
@@ -177,13 +179,13 @@ impl View {
     /// Why the view does not go on, if it stops before.
     pub async fn reach(&self, offset: Offset) -> Result<(), LogError> {
         let mut bell = self.bell.subscribe();
-        let far_enough = |bell: &Bell| bell.next >= offset || matches!(bell.following, Following::No(_));
+        let far_enough = |bell: &FeedProgress| bell.next >= offset || matches!(bell.following, FollowHandle::No(_));
         let reached = match bell.wait_for(far_enough).await {
             Ok(bell) => bell.clone(),
             Err(_) => return Err(LogError::Closed),
         };
         match reached.following {
-            Following::No(why) if reached.next < offset => Err(why),
+            FollowHandle::No(why) if reached.next < offset => Err(why),
             _ => Ok(()),
         }
     }
@@ -191,14 +193,14 @@ impl View {
     /// What a reader of this view has to be sent who has seen `since` changes; none if that is all there are. Of whole
     /// turns it may be no message at all, which leads on all the same.
     #[must_use]
-    pub fn bodies(&self, unit: Unit, since: u64) -> Option<Arc<Bodies>> {
+    pub fn bodies(&self, unit: Unit, since: u64) -> Option<Arc<EncodedChanges>> {
         let change = self.bell.borrow().change;
         if since >= change {
             return None;
         }
         let mut bodies = self.bodies.lock().unwrap_or_else(PoisonError::into_inner);
         // A page that left something out stays good: what changed since comes behind it.
-        let same = |known: &Bodies| known.unit == unit && known.since == since;
+        let same = |known: &EncodedChanges| known.unit == unit && known.since == since;
         if let Some(known) = bodies.iter().find(|known| same(known) && (known.to >= change || known.behind)) {
             return Some(known.clone());
         }
@@ -211,12 +213,12 @@ impl View {
         Some(made)
     }
 
-    fn make_bodies(&self, unit: Unit, since: u64) -> Bodies {
+    fn make_bodies(&self, unit: Unit, since: u64) -> EncodedChanges {
         // What is encoded is a copy, so that the fold goes on meanwhile.
-        let page = Page::of(&self.transcript(), unit, since);
+        let page = ChangePage::of(&self.transcript(), unit, since);
         let (to, behind) = (page.to, page.behind);
         let parts = page.encode(&self.feed);
-        Bodies { unit, since, to, behind, arrived_at: self.arrived_after(since), parts }
+        EncodedChanges { unit, since, to, behind, arrived_at: self.arrived_after(since), parts }
     }
 
     /// Time at which the first record came of those that made the changes after the first `since`; none once that is long ago.
@@ -230,7 +232,7 @@ impl View {
     /// What a reader is sent who wants to begin now, and where it stands then.
     #[must_use]
     pub fn bodies_from_now(&self, unit: Unit) -> (u64, Vec<Message>) {
-        let (cursor, changes): (Option<Cursor>, Changes) = {
+        let (cursor, changes): (Option<Cursor>, ViewChanges) = {
             let transcript = self.transcript();
             let mut changes = transcript.changes_from_now();
             if unit == Unit::Turns {
@@ -281,7 +283,7 @@ impl View {
         *transcript = Transcript::with_starts(transcript.view(), starts);
     }
 
-    fn fold(&self, entries: &[Entry]) {
+    fn fold(&self, entries: &[LogEntry]) {
         let (mut conflicts, mut reused) = (Vec::new(), Vec::new());
         let mut arrived_at = None;
         let mut records = Vec::with_capacity(DECODE_AT_ONCE);
@@ -322,7 +324,7 @@ impl View {
     }
 
     fn end(&self, why: LogError) {
-        self.bell.send_modify(|bell| bell.following = Following::No(why));
+        self.bell.send_modify(|bell| bell.following = FollowHandle::No(why));
     }
 }
 
@@ -408,7 +410,7 @@ impl ReuseReports {
 }
 
 /// Ends the view when its follower is gone, however that went: a reader is told, never left waiting.
-struct EndWith<'a>(&'a View, Option<LogError>);
+struct EndWith<'a>(&'a LiveView, Option<LogError>);
 
 impl Drop for EndWith<'_> {
     fn drop(&mut self) {
@@ -418,9 +420,9 @@ impl Drop for EndWith<'_> {
 
 /// Follows the tail until it ends or `stop` says so. `ended` says what readers are told of its end.
 pub(super) async fn follow(
-    view: Arc<View>,
+    view: Arc<LiveView>,
     starts: BoxFuture<'_, Result<Starts, LogError>>,
-    mut tail: BoxStream<'static, Result<Vec<Entry>, LogError>>,
+    mut tail: BoxStream<'static, Result<Vec<LogEntry>, LogError>>,
     stop: CancellationToken,
     ended: impl AsyncFnOnce(LogError) -> LogError,
 ) {
@@ -460,21 +462,21 @@ pub(super) async fn follow(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transcript::{Content, LineKey, Op, Published, Version};
+    use crate::transcript::{Content, LineKey, Op, PublishedBy, Version};
 
     /// A session is told of what it sent itself.
     #[test]
     fn a_conflict_is_its_sessions() {
-        let view = View::new(FeedId::new("geneva").expect("a name"), FoldView::Interim);
+        let view = LiveView::new(FeedId::new("geneva").expect("a name"), FoldView::Interim);
         let entry = |(offset, (session, text)): (u64, (&str, &str))| {
             let content = Content { start_ms: Some(0), text: text.into(), ..Content::default() };
             let version = Version { id: "1".into(), rev: Some(3), content, ..Version::default() };
-            let published = Published { source: "main".into(), session: session.into(), seq: offset, own_ids: false };
+            let published = PublishedBy { source: "main".into(), session: session.into(), seq: offset, own_ids: false };
             let op = Op::Line { source: "main".into(), lines: vec![version] };
             let record = Record { published: Some(published), ..Record::new(Timestamp(0), op) };
             let mut bytes = Vec::new();
             record.encode_to(&mut bytes);
-            Entry { offset: Offset(offset), record: bytes.into() }
+            LogEntry { offset: Offset(offset), record: bytes.into() }
         };
         let said = [("a", "one"), ("b", "two"), ("b", "three"), ("c", "one")];
         view.fold(&(0..).zip(said).map(entry).collect::<Vec<_>>());

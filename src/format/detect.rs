@@ -6,16 +6,18 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::guessed_rows::{is_guess, is_kind_of_lines};
 use super::other_files::{is_no, of_beginning, of_lines, unread_text};
-use super::places::{Fields, SPEAKER_FIELDS, Seconds, is_rows, values, whole};
-use super::text_lines::{excerpt, numbered};
-use super::time_lines::TimeLines;
 use super::vendors::speechmatics::is_message;
 use super::vendors::whisper;
-use crate::format::error::FormatError;
-use crate::format::kinds::{FileKind, Format};
-use crate::format::{markdown, nlp, rttm, speech_evidence, srt, ttml, webvtt};
+use crate::format::core::error::FormatError;
+use crate::format::core::json_spans::{Fields, SPEAKER_FIELDS, Seconds, is_rows, values, whole};
+use crate::format::core::kinds::{FileKind, Format};
+use crate::format::core::speech_evidence;
+use crate::format::json::guessed_rows::{is_guess, is_kind_of_lines};
+use crate::format::text::text_lines::{excerpt, numbered};
+use crate::format::text::time_lines::TimeLines;
+use crate::format::text::{markdown, nlp, rttm};
+use crate::format::{srt, ttml, webvtt};
 
 /// How many rows are looked at before a file of rows is given up: a recording begins with what is said of the connection.
 const ROWS_MAX: usize = 100;

@@ -1,10 +1,10 @@
 //! Files that are no transcripts, or are of a kind that is not read: known by their first lines, and named in the refusal.
 
-use super::cue_syntax;
-use super::speech_evidence::timed_list_of_any_form;
-use super::text_lines::{excerpt, numbered};
-use crate::format::error::FormatError;
-use crate::format::kinds::FileKind;
+use crate::format::core::cue_syntax;
+use crate::format::core::error::FormatError;
+use crate::format::core::kinds::FileKind;
+use crate::format::core::speech_evidence::timed_list_of_any_form;
+use crate::format::text::text_lines::{excerpt, numbered};
 
 /// How files begin that hold other things than speech, in small letters, and what they are.
 const BEGINNINGS: [(&str, &str); 17] = [

@@ -2,17 +2,17 @@
 
 use std::borrow::Cow;
 
-use super::gather::Gather;
-use super::{
-    cues, detect, encoding, field_faults, json, markdown, nlp, ours, places, plain_text, podcast, rev, rev_json, rttm,
-    speech_evidence, srt, text, text_lines, ttml, vendors, webvtt,
-};
-use crate::format::document::Document;
-use crate::format::encoding::TextEncoding;
-use crate::format::error::FormatError;
-use crate::format::kinds::{FileKind, Format};
-use crate::format::line_limits::LineLimits;
-use crate::format::reading::{Problem, Reading};
+use crate::format::core::builder::TranscriptBuilder;
+use crate::format::core::document::Document;
+use crate::format::core::encoding::TextEncoding;
+use crate::format::core::error::FormatError;
+use crate::format::core::kinds::{FileKind, Format};
+use crate::format::core::line_limits::LineLimits;
+use crate::format::core::reading::{FileProblem, ParsedTranscript};
+use crate::format::core::{cues, encoding, json_spans, speech_evidence};
+use crate::format::json::{field_faults, native, podcast, rev_json, writer};
+use crate::format::text::{self, markdown, nlp, plain_text, rev, rttm, text_lines};
+use crate::format::{detect, srt, ttml, vendors, webvtt};
 
 /// What is known of a file before it is read.
 #[derive(Debug, Clone, Copy, Default)]
@@ -40,7 +40,7 @@ pub struct ReadOptions<'a> {
 /// [`FormatError::UnknownFormat`], [`FormatError::NotRead`] and [`FormatError::NotATranscript`] where nothing can be read,
 /// [`FormatError::NotSpeech`] for what only has times, [`FormatError::Broken`] where JSON or XML breaks off, and
 /// [`FormatError::NoLines`] or [`FormatError::NoSpeech`] where nobody says anything.
-pub fn read(bytes: &[u8], file_name: Option<&str>) -> Result<Reading, FormatError> {
+pub fn read(bytes: &[u8], file_name: Option<&str>) -> Result<ParsedTranscript, FormatError> {
     read_with(bytes, &ReadOptions { file_name, ..ReadOptions::default() })
 }
 
@@ -48,7 +48,7 @@ pub fn read(bytes: &[u8], file_name: Option<&str>) -> Result<Reading, FormatErro
 ///
 /// # Errors
 /// As [`read`], but for those of a kind that is not known.
-pub fn read_as(kind: FileKind, bytes: &[u8]) -> Result<Reading, FormatError> {
+pub fn read_as(kind: FileKind, bytes: &[u8]) -> Result<ParsedTranscript, FormatError> {
     read_with(bytes, &ReadOptions { kind: Some(kind), ..ReadOptions::default() })
 }
 
@@ -56,12 +56,12 @@ pub fn read_as(kind: FileKind, bytes: &[u8]) -> Result<Reading, FormatError> {
 ///
 /// # Errors
 /// As [`read`].
-pub fn read_words(words: &[u8], speaker_times: &[u8]) -> Result<Reading, FormatError> {
+pub fn read_words(words: &[u8], speaker_times: &[u8]) -> Result<ParsedTranscript, FormatError> {
     read_with(words, &ReadOptions { speaker_times: Some(speaker_times), ..ReadOptions::default() })
 }
 
 /// A reading in which something is said; `taken_for` is its kind if only its looks say so.
-fn spoken(reading: Reading, taken_for: Option<FileKind>) -> Result<Reading, FormatError> {
+fn spoken(reading: ParsedTranscript, taken_for: Option<FileKind>) -> Result<ParsedTranscript, FormatError> {
     match taken_for {
         _ if !reading.lines.is_empty() => Ok(reading),
         Some(kind) => Err(FormatError::NoSpeech { kind }),
@@ -73,32 +73,32 @@ fn spoken(reading: Reading, taken_for: Option<FileKind>) -> Result<Reading, Form
 ///
 /// # Errors
 /// As [`read`].
-pub fn read_with(bytes: &[u8], options: &ReadOptions<'_>) -> Result<Reading, FormatError> {
+pub fn read_with(bytes: &[u8], options: &ReadOptions<'_>) -> Result<ParsedTranscript, FormatError> {
     let (bytes, zero_tail) = encoding::without_zero_tail(bytes, options.encoding);
-    let encoding::Text { text, is_repaired, problem } = match options.encoding {
+    let encoding::DecodedText { text, is_repaired, problem } = match options.encoding {
         Some(encoding) => encoding.decode(bytes),
         None => encoding::decode(bytes)?,
     };
     if text.trim().is_empty() {
         return Err(FormatError::NoLines);
     }
-    let (text, half_characters) = match places::with_whole_characters(&text) {
+    let (text, half_characters) = match json_spans::with_whole_characters(&text) {
         Some((whole, problem)) => (Cow::Owned(whole), Some(problem)),
         None => (text, None),
     };
-    let text = places::with_numbers_of_json(&text);
-    let are_rows = places::is_rows(&text);
-    let text = match places::without_marks_between_values(&text, are_rows) {
+    let text = json_spans::with_numbers_of_json(&text);
+    let are_rows = json_spans::is_rows(&text);
+    let text = match json_spans::without_marks_between_values(&text, are_rows) {
         Cow::Owned(text) => Cow::Owned(text),
         Cow::Borrowed(_) => text,
     };
     // Of rows each is read by itself.
-    let closed = if are_rows { None } else { places::closed_json(&text) };
+    let closed = if are_rows { None } else { json_spans::closed_json(&text) };
     let closed = closed.and_then(|closed| {
         let reading = read_text(Cow::Borrowed(&closed.text), is_repaired, options).ok();
         let mut reading = reading.filter(|reading| reading.kind.is_json())?;
         let message = "the file breaks off here: what stands behind its last whole value is left out".to_owned();
-        reading.problems.push(Problem { line: closed.at.0, column: closed.at.1, message, is_left_out: true });
+        reading.problems.push(FileProblem { line: closed.at.0, column: closed.at.1, message, is_left_out: true });
         Some(reading)
     });
     let mut reading = match closed {
@@ -106,7 +106,7 @@ pub fn read_with(bytes: &[u8], options: &ReadOptions<'_>) -> Result<Reading, For
         None => read_text(text, is_repaired, options)?,
     };
     // A guess of the encoding; of zero bytes most readers tell by line.
-    let is_told = |problem: &Problem| reading.problems.iter().any(|told| told.line == problem.line);
+    let is_told = |problem: &FileProblem| reading.problems.iter().any(|told| told.line == problem.line);
     if let Some(problem) = problem.filter(|problem| !(problem.message == encoding::ZERO_BYTES && is_told(problem))) {
         reading.problems.insert(0, problem);
     }
@@ -122,7 +122,11 @@ pub fn read_with(bytes: &[u8], options: &ReadOptions<'_>) -> Result<Reading, For
 }
 
 /// Reads a text of which more is known.
-fn read_text(text: Cow<'_, str>, mut is_repaired: bool, options: &ReadOptions<'_>) -> Result<Reading, FormatError> {
+fn read_text(
+    text: Cow<'_, str>,
+    mut is_repaired: bool,
+    options: &ReadOptions<'_>,
+) -> Result<ParsedTranscript, FormatError> {
     // A file of cues may be known by nothing but its lines of times.
     let (with_plain_times, repaired_cues) =
         encoding::with_plain_times(&text, |_, plain| webvtt::is_line_of_times(plain));
@@ -154,7 +158,7 @@ fn read_text(text: Cow<'_, str>, mut is_repaired: bool, options: &ReadOptions<'_
         _ => text_lines::without_inner_marks(plain),
     };
     let parts_at: Vec<usize> = options.parts_at.iter().copied().chain(marked).collect();
-    let mut gather = Gather::of_text(is_repaired).with_parts_at(&parts_at).with_limits(options.limits);
+    let mut gather = TranscriptBuilder::of_text(is_repaired).with_parts_at(&parts_at).with_limits(options.limits);
     for at in repaired_times {
         gather.problem(at, 1, format!("{} in a line with a time: left out", encoding::IS_NO_CHARACTER));
     }
@@ -179,7 +183,7 @@ fn read_text(text: Cow<'_, str>, mut is_repaired: bool, options: &ReadOptions<'_
     if kind.is_json() {
         field_faults::tell(&text, &mut gather);
     }
-    let is_rows = || places::is_rows(&text);
+    let is_rows = || json_spans::is_rows(&text);
     let is_taken = options.kind.is_none() && options.speaker_times.is_none();
     let reading = match kind {
         FileKind::Rev | FileKind::Names | FileKind::Otter | FileKind::Timed => plain_text::read(kind, &text, gather),
@@ -187,8 +191,8 @@ fn read_text(text: Cow<'_, str>, mut is_repaired: bool, options: &ReadOptions<'_
         FileKind::Srt => srt::read(&text, gather),
         FileKind::Markdown => markdown::read(&text, gather),
         FileKind::RevJson => rev_json::read(&text, gather)?,
-        FileKind::Json => ours::read_json(&text, gather)?,
-        FileKind::Ndjson => ours::read_ndjson(&text, gather),
+        FileKind::Json => native::read_json(&text, gather)?,
+        FileKind::Ndjson => native::read_ndjson(&text, gather),
         FileKind::Ttml => ttml::read(&text, gather)?,
         FileKind::Nlp => nlp::read(&text, &segments, gather),
         FileKind::Vexa if is_rows() => vendors::vexa::read_rows(&text, gather),
@@ -208,10 +212,10 @@ fn read_text(text: Cow<'_, str>, mut is_repaired: bool, options: &ReadOptions<'_
 #[must_use]
 pub fn write(format: Format, document: &Document) -> String {
     let written = match format {
-        Format::Json => json::write_json(document),
-        Format::Ndjson => json::write_ndjson(document),
-        Format::Txt => text::write_txt(document),
-        Format::Md => text::write_md(document),
+        Format::Json => writer::write_json(document),
+        Format::Ndjson => writer::write_ndjson(document),
+        Format::Txt => text::writer::write_txt(document),
+        Format::Md => text::writer::write_md(document),
         Format::Vtt => cues::write_vtt(document),
         Format::Srt => cues::write_srt(document),
         Format::Rev => rev::write(document),
@@ -226,7 +230,7 @@ pub fn write(format: Format, document: &Document) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::reading::PROBLEMS_MAX;
+    use crate::format::core::reading::PROBLEMS_MAX;
 
     #[test]
     fn what_stands_before_damage_in_json_is_read() {
@@ -297,7 +301,7 @@ mod tests {
             ("time goes back from 1:02:03 to 00:01; so", "time goes back from \u{2026} to \u{2026}; so"),
             ("this cue has no text: left out", "this cue has no text: left out"),
         ] {
-            let problem = Problem { line: 1, column: 1, message: message.to_owned(), is_left_out: false };
+            let problem = FileProblem { line: 1, column: 1, message: message.to_owned(), is_left_out: false };
             assert_eq!(problem.kind(), kind);
         }
     }

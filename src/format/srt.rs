@@ -10,21 +10,22 @@
 //! **Files put together** need neither a blank line nor a line end between them. The second one's first number is the 1 with
 //! which the first one's began, or a byte order mark stands before it, or a header of WebVTT: a new part begins.
 
-use super::cue_syntax::BYTE_ORDER_MARK;
-use super::cue_syntax::CueNumbers;
-use super::cue_syntax::number_of;
-use super::cue_syntax::{time, times};
+use crate::format::core::cue_syntax::BYTE_ORDER_MARK;
+use crate::format::core::cue_syntax::CueNumbers;
+use crate::format::core::cue_syntax::number_of;
+use crate::format::core::cue_syntax::{time, times};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::cue_syntax::no_arrow;
-use super::encoding::without_controls;
-use super::gather::Gather;
-use super::kept::{HELD, Kept, KeptCue};
-use super::text_lines::{excerpt, numbered, tidy};
-use crate::format::kinds::FileKind;
-use crate::format::reading::Reading;
-use crate::format::{labels, rolling, webvtt};
+use crate::format::core::builder::TranscriptBuilder;
+use crate::format::core::cue_syntax::no_arrow;
+use crate::format::core::encoding::without_controls;
+use crate::format::core::kinds::FileKind;
+use crate::format::core::reading::ParsedTranscript;
+use crate::format::core::source_markup::{HELD, SourceCue, SourceMarkup};
+use crate::format::core::{rolling, speaker_labels};
+use crate::format::text::text_lines::{excerpt, numbered, tidy};
+use crate::format::webvtt;
 use crate::transcript::{Content, MediaMs};
 
 /// What is met in place of `-->`, where both sides are times.
@@ -32,14 +33,14 @@ const ODD_ARROWS: [&str; 9] = ["-->", "-- >", "- ->", "- - >", "->", "=>", "\u{2
 
 /// A line that is meant to be one of times, with what of it can be understood.
 #[derive(Debug, PartialEq, Eq)]
-struct OddTimes<'a> {
+struct UnusualTimes<'a> {
     start: Option<MediaMs>,
     end: Option<MediaMs>,
     settings: &'a str,
 }
 
 /// A line of times that [`times`] does not understand; none for a line that has no times.
-fn odd_times(line: &str) -> Option<OddTimes<'_>> {
+fn odd_times(line: &str) -> Option<UnusualTimes<'_>> {
     let (at, arrow) =
         ODD_ARROWS.iter().filter_map(|arrow| line.find(arrow).map(|at| (at, *arrow))).min_by_key(|(at, _)| *at)?;
     let (left, right) = (&line[..at], &line[at + arrow.len()..]);
@@ -50,7 +51,7 @@ fn odd_times(line: &str) -> Option<OddTimes<'_>> {
         "-->" => start.is_some() || end.is_some() || resembles_time(left) && resembles_time(right),
         _ => start.is_some() && end.is_some(),
     };
-    is_one.then(|| OddTimes { start, end: end.map(|(ms, _)| ms), settings: end.map_or("", |(_, rest)| rest) })
+    is_one.then(|| UnusualTimes { start, end: end.map(|(ms, _)| ms), settings: end.map_or("", |(_, rest)| rest) })
 }
 
 fn resembles_time(text: &str) -> bool {
@@ -162,7 +163,7 @@ fn names_above<'a>(lines: &[(usize, &'a str)]) -> HashMap<usize, &'a str> {
         (is_one && is_alone).then(|| name.strip_suffix(':').map_or(name, str::trim_end))
     };
     let names: Vec<Option<&str>> = cues.iter().map(|index| name(*index)).collect();
-    match labels::are_names(&names) {
+    match speaker_labels::are_names(&names) {
         true => cues.into_iter().zip(names).filter_map(|(index, name)| Some((index, name?))).collect(),
         false => HashMap::new(),
     }
@@ -217,7 +218,7 @@ fn without_mark(line: &str) -> &str {
     if bare.contains("-->") { bare } else { line }
 }
 
-struct Open<'a> {
+struct OpenSrtCue<'a> {
     /// The line of its times, or of its number where it has none.
     at: usize,
     start: Option<MediaMs>,
@@ -230,11 +231,11 @@ struct Open<'a> {
     speaker: Option<&'a str>,
 }
 
-pub(super) fn read(text: &str, gather: Gather) -> Reading {
-    let kept = Kept { kind: FileKind::Srt, header: String::new(), cues: Vec::new(), tail: Vec::new() };
+pub(super) fn read(text: &str, gather: TranscriptBuilder) -> ParsedTranscript {
+    let kept = SourceMarkup { kind: FileKind::Srt, header: String::new(), cues: Vec::new(), tail: Vec::new() };
     let (lines, has_numbers) = lines_of(text);
     let names = names_above(&lines);
-    let mut reader = Reader {
+    let mut reader = SrtReader {
         gather,
         kept,
         open: None,
@@ -311,10 +312,10 @@ pub(super) fn read(text: &str, gather: Gather) -> Reading {
     reader.finish(!names.is_empty())
 }
 
-struct Reader<'a> {
-    gather: Gather,
-    kept: Kept,
-    open: Option<Open<'a>>,
+struct SrtReader<'a> {
+    gather: TranscriptBuilder,
+    kept: SourceMarkup,
+    open: Option<OpenSrtCue<'a>>,
     numbers: CueNumbers,
     /// Some cue of the file has one, parted from the text above it.
     has_numbers: bool,
@@ -327,7 +328,7 @@ struct Reader<'a> {
     has_voices: bool,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> SrtReader<'a> {
     /// How many of `lines`, from the one at `index` on, are the header of a WebVTT file: the cues behind it do not go on with the numbers
     /// of those before.
     fn header_lines(&self, lines: &[(usize, &str)], index: usize) -> usize {
@@ -376,7 +377,7 @@ impl<'a> Reader<'a> {
                 format!("{what:?} stands on the line of times: read as the first row of the text"),
             );
         }
-        self.open = Some(Open { at, start, end, settings, behind, text: Vec::new(), speaker: None });
+        self.open = Some(OpenSrtCue { at, start, end, settings, behind, text: Vec::new(), speaker: None });
     }
 
     /// What stands before the first line of times: cues without times, and what belongs to no cue.
@@ -402,7 +403,7 @@ impl<'a> Reader<'a> {
             if let Some(number) = number_of(lines[begin]) {
                 self.numbers.take(number);
             }
-            self.line(Open { at, start: None, end: None, settings: "", behind: "", text, speaker: None });
+            self.line(OpenSrtCue { at, start: None, end: None, settings: "", behind: "", text, speaker: None });
         }
     }
 
@@ -476,7 +477,7 @@ impl<'a> Reader<'a> {
         self.untimed_cues(at, &lines, &begins);
     }
 
-    fn line(&mut self, open: Open<'_>) {
+    fn line(&mut self, open: OpenSrtCue<'_>) {
         let rows: Vec<&str> = std::iter::once(open.behind).chain(open.text).collect();
         let raw = tidy(&rows.join("\n"));
         let from = self.gather.len();
@@ -496,7 +497,7 @@ impl<'a> Reader<'a> {
             let text = tidy(text.trim()).into();
             let speaker = voice.map(Arc::from).or(open.speaker.map(Arc::from));
             let content = Content { start_ms: open.start, end_ms: open.end, speaker, text, ..Content::default() };
-            self.gather.line(open.at, labels::with_break(content));
+            self.gather.line(open.at, speaker_labels::with_break(content));
         }
         if !open.settings.is_empty() {
             if self.places.1 == 0 {
@@ -507,23 +508,23 @@ impl<'a> Reader<'a> {
         if self.gather.len() > from {
             let lines = from..self.gather.len();
             let (settings, payload) = (open.settings.to_owned(), raw);
-            self.kept.cues.push(KeptCue { lines, id: String::new(), settings, payload, before: Vec::new() });
+            self.kept.cues.push(SourceCue { lines, id: String::new(), settings, payload, before: Vec::new() });
         } else {
             self.gather.left_out(open.at, 1, "this cue has no text: left out");
         }
     }
 
-    fn finish(mut self, has_names: bool) -> Reading {
+    fn finish(mut self, has_names: bool) -> ParsedTranscript {
         for (what, (at, count)) in [("tags within cues", self.tags), ("the place on the screen of cues", self.places)] {
             if count > 0 {
                 self.gather.losses.add(at, 1, format!("{what} {HELD} ({count} times)"));
             }
         }
         // A file of ours says what was said, however often.
-        if !labels::take_marked(self.gather.contents()) {
+        if !speaker_labels::take_marked(self.gather.contents()) {
             rolling::read_once(&mut self.gather, &mut self.kept);
             if !self.has_voices {
-                labels::take_from_texts(&mut self.gather, &mut self.kept);
+                speaker_labels::take_from_texts(&mut self.gather, &mut self.kept);
             }
         }
         // Names that stand above times have no place in what is kept.
@@ -555,7 +556,7 @@ pub(super) fn written_text(rows: &str) -> String {
 /// A name as it can stand in front of a text: nothing in it begins a tag, whatever comes behind it.
 pub(super) fn written_name(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
-    let mut rest = &*no_arrow(&labels::markable(name));
+    let mut rest = &*no_arrow(&speaker_labels::markable(name));
     while let Some(at) = rest.find(['<', '{']) {
         out.push_str(&rest[..=at]);
         rest = &rest[at + 1..];
@@ -741,7 +742,7 @@ mod tests {
             ("00:00:x1,000 --> 00:00:02,000", None, Some(2_000), ""),
             ("00:61:00,000 --> 00:62:00,000", None, None, ""),
         ] {
-            assert_eq!(odd_times(line), Some(OddTimes { start, end, settings }), "{line}");
+            assert_eq!(odd_times(line), Some(UnusualTimes { start, end, settings }), "{line}");
         }
         for none in
             ["", "a --> b", "-->", "5 --> 6", "a -> b", "1:00 -> later", "10:30 => noon", "Seoul \u{2192} Busan 1:00"]
@@ -784,7 +785,7 @@ mod tests {
             // A cue with neither times nor text is told, and none.
             (format!("1\n{T}\none\n\n2\n\n3\n{U}\nthree\n"), vec!["one", "three"], vec![5, 5]),
         ] {
-            let reading = read(&file, Gather::default());
+            let reading = read(&file, TranscriptBuilder::default());
             let sign = |start: Option<MediaMs>| if start.is_none() { "-" } else { "" };
             let texts: Vec<String> = reading
                 .lines
@@ -802,7 +803,7 @@ mod tests {
     }
 
     fn texts(file: &str) -> (Vec<String>, Vec<(usize, String)>) {
-        let reading = read(file, Gather::default());
+        let reading = read(file, TranscriptBuilder::default());
         let told = reading.problems.iter().map(|problem| (problem.line, problem.message.clone()));
         (reading.lines.iter().map(|line| line.content.text.to_string()).collect(), told.collect())
     }
@@ -844,7 +845,7 @@ mod tests {
             format!("{number}00:00:0{second},000 --> 00:00:0{},500\n{text}", second)
         };
         let read_all = |file: &str| {
-            let reading = read(file, Gather::default());
+            let reading = read(file, TranscriptBuilder::default());
             let line = |line: &crate::transcript::Version| {
                 format!("{} {}", line.content.start_ms.unwrap_or(-1) / 1000, line.content.text)
             };
@@ -898,7 +899,7 @@ mod tests {
             cues.collect::<String>()
         };
         let said = |heads: [&str; 3]| -> Vec<String> {
-            let reading = read(&file(heads), Gather::default());
+            let reading = read(&file(heads), TranscriptBuilder::default());
             assert_eq!(reading.problems, vec![], "{heads:?}");
             let line = |line: &crate::transcript::Version| {
                 format!("{}: {}", line.content.speaker.as_deref().unwrap_or("-"), line.content.text)
@@ -913,7 +914,7 @@ mod tests {
         assert_eq!(said(["Ann Lee\n", "Ben\n", "Ann Lee\n"]), ["Ann Lee: t1", "Ben: t2", "Ann Lee: t3"]);
         // Other lines there are none of a name.
         for other in [["x\n", "y\n", "x\n"], ["Ann\n", "Ben\n", "Carl\n"], ["Note\n", "Note\n", "Note\n"]] {
-            let reading = read(&file(other), Gather::default());
+            let reading = read(&file(other), TranscriptBuilder::default());
             assert!(reading.lines.iter().all(|line| line.content.speaker.is_none()), "{other:?}");
             assert!(!reading.problems.is_empty());
         }

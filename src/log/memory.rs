@@ -11,7 +11,7 @@ use futures::future::{self, BoxFuture, FutureExt};
 use futures::stream::{self, BoxStream, StreamExt};
 use tokio::sync::watch;
 
-use super::{Appended, Entry, Found, Log, LogError, LogId, LogStats};
+use crate::log::{AppendResult, Log, LogEntry, LogError, LogId, LogStats, NameLookup};
 use crate::position::{FeedId, Offset};
 
 /// Records that a tail gives out at a time: enough that giving them out costs little, few enough to share the lock.
@@ -33,7 +33,7 @@ struct Logs {
     /// The life of the name before it, by life.
     replaced: HashMap<u64, u64>,
     /// Lives that are not deleted.
-    lives: HashMap<u64, Arc<Life>>,
+    lives: HashMap<u64, Arc<MemoryLife>>,
     /// Those of them that were begun aside.
     staged: HashSet<u64>,
     stats: LogStats,
@@ -41,14 +41,14 @@ struct Logs {
 
 /// One life of one log. It outlives its deletion for as long as it has tails.
 #[derive(Debug)]
-struct Life {
+struct MemoryLife {
     feed: FeedId,
     records: Mutex<Vec<Bytes>>,
-    news: watch::Sender<News>,
+    news: watch::Sender<MemoryEvent>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum News {
+enum MemoryEvent {
     Going,
     Deleted,
     Closed,
@@ -81,16 +81,16 @@ impl MemoryLog {
         logs.stats.commits += 1;
         logs.stats.records += count;
         drop(logs);
-        life.news.send_replace(News::Going);
+        life.news.send_replace(MemoryEvent::Going);
         Ok(offset)
     }
 
     fn create_now(&self, feed: &FeedId, anew: bool) -> Result<LogId, LogError> {
         let mut logs = self.writable()?;
         match logs.find(feed) {
-            Found::Here(log) => return Ok(log),
-            Found::Deleted if !anew => return Err(LogError::Deleted(feed.clone())),
-            Found::Deleted | Found::Absent => {}
+            NameLookup::Here(log) => return Ok(log),
+            NameLookup::Deleted if !anew => return Err(LogError::Deleted(feed.clone())),
+            NameLookup::Deleted | NameLookup::Absent => {}
         }
         let log = logs.begin(feed);
         logs.name(&log);
@@ -115,8 +115,8 @@ impl MemoryLog {
             return Err(LogError::Deleted(staged.feed.clone()));
         }
         let now = match logs.find(&staged.feed) {
-            Found::Here(log) => Some(log),
-            Found::Absent | Found::Deleted => None,
+            NameLookup::Here(log) => Some(log),
+            NameLookup::Absent | NameLookup::Deleted => None,
         };
         let is_younger = logs.names.get(&staged.feed).is_none_or(|last| *last < staged.life);
         if now.as_ref() != old || !is_younger {
@@ -154,7 +154,7 @@ impl MemoryLog {
         let mut logs = self.logs();
         logs.closed = true;
         for life in logs.lives.values() {
-            life.news.send_replace(News::Closed);
+            life.news.send_replace(MemoryEvent::Closed);
         }
     }
 
@@ -173,7 +173,7 @@ impl Logs {
     fn begin(&mut self, feed: &FeedId) -> LogId {
         self.lives_ever += 1;
         let life = self.lives_ever;
-        self.lives.insert(life, Arc::new(Life::new(feed)));
+        self.lives.insert(life, Arc::new(MemoryLife::new(feed)));
         LogId { feed: feed.clone(), life }
     }
 
@@ -187,26 +187,26 @@ impl Logs {
     fn end(&mut self, life: u64) {
         if let Some(life) = self.lives.remove(&life) {
             life.records().clear();
-            life.news.send_replace(News::Deleted);
+            life.news.send_replace(MemoryEvent::Deleted);
         }
     }
 
-    fn find(&self, feed: &FeedId) -> Found {
+    fn find(&self, feed: &FeedId) -> NameLookup {
         match self.names.get(feed) {
-            None => Found::Absent,
-            Some(life) if !self.lives.contains_key(life) => Found::Deleted,
-            Some(life) => Found::Here(LogId { feed: feed.clone(), life: *life }),
+            None => NameLookup::Absent,
+            Some(life) if !self.lives.contains_key(life) => NameLookup::Deleted,
+            Some(life) => NameLookup::Here(LogId { feed: feed.clone(), life: *life }),
         }
     }
 
-    fn life(&self, log: &LogId) -> Result<Arc<Life>, LogError> {
+    fn life(&self, log: &LogId) -> Result<Arc<MemoryLife>, LogError> {
         self.lives.get(&log.life).cloned().ok_or_else(|| LogError::Deleted(log.feed.clone()))
     }
 }
 
-impl Life {
+impl MemoryLife {
     fn new(feed: &FeedId) -> Self {
-        Self { feed: feed.clone(), records: Mutex::default(), news: watch::Sender::new(News::Going) }
+        Self { feed: feed.clone(), records: Mutex::default(), news: watch::Sender::new(MemoryEvent::Going) }
     }
 
     fn records(&self) -> MutexGuard<'_, Vec<Bytes>> {
@@ -223,10 +223,10 @@ impl Life {
         Some(Offset(records.len() as u64 - 1))
     }
 
-    fn page(&self, from: u64) -> Vec<Entry> {
+    fn page(&self, from: u64) -> Vec<LogEntry> {
         let records = self.records();
         let rest = usize::try_from(from).ok().and_then(|from| records.get(from..)).unwrap_or_default();
-        let entry = |(offset, record): (u64, &Bytes)| Entry { offset: Offset(offset), record: record.clone() };
+        let entry = |(offset, record): (u64, &Bytes)| LogEntry { offset: Offset(offset), record: record.clone() };
         (from..).zip(rest.iter().take(PAGE_RECORDS)).map(entry).collect()
     }
 }
@@ -238,21 +238,21 @@ impl Drop for MemoryLog {
 }
 
 /// One reader of one log, from `next` on.
-struct Tail {
-    life: Arc<Life>,
-    news: watch::Receiver<News>,
+struct MemoryTail {
+    life: Arc<MemoryLife>,
+    news: watch::Receiver<MemoryEvent>,
     next: u64,
 }
 
-impl Tail {
-    async fn batch(&mut self) -> Result<Vec<Entry>, LogError> {
+impl MemoryTail {
+    async fn batch(&mut self) -> Result<Vec<LogEntry>, LogError> {
         loop {
             // Marks the news as seen before looking, so that whatever is appended from here on wakes `changed`.
             let news = *self.news.borrow_and_update();
             match news {
-                News::Going => {}
-                News::Deleted => return Err(LogError::Deleted(self.life.feed.clone())),
-                News::Closed => return Err(LogError::Closed),
+                MemoryEvent::Going => {}
+                MemoryEvent::Deleted => return Err(LogError::Deleted(self.life.feed.clone())),
+                MemoryEvent::Closed => return Err(LogError::Closed),
             }
             let batch = self.life.page(self.next);
             if let Some(last) = batch.last() {
@@ -266,7 +266,7 @@ impl Tail {
 }
 
 impl Log for MemoryLog {
-    fn find(&self, feed: &FeedId) -> BoxFuture<'_, Result<Found, LogError>> {
+    fn find(&self, feed: &FeedId) -> BoxFuture<'_, Result<NameLookup, LogError>> {
         let found = self.readable().map(|logs| logs.find(feed));
         future::ready(found).boxed()
     }
@@ -276,10 +276,10 @@ impl Log for MemoryLog {
         async move { self.create_now(&feed, anew) }.boxed()
     }
 
-    fn append_all(&self, log: &LogId, records: Vec<Bytes>) -> BoxFuture<'_, Result<Appended, LogError>> {
+    fn append_all(&self, log: &LogId, records: Vec<Bytes>) -> BoxFuture<'_, Result<AppendResult, LogError>> {
         let log = log.clone();
         async move {
-            let (reply, answer) = Appended::pending();
+            let (reply, answer) = AppendResult::pending();
             let offset = self.append_now(&log, records)?;
             let _ = reply.send(Ok(offset));
             Ok(answer)
@@ -297,12 +297,12 @@ impl Log for MemoryLog {
         future::ready(life.map(|life| Offset(life.records().len() as u64))).boxed()
     }
 
-    fn tail(&self, log: &LogId, from: Offset) -> BoxStream<'static, Result<Vec<Entry>, LogError>> {
+    fn tail(&self, log: &LogId, from: Offset) -> BoxStream<'static, Result<Vec<LogEntry>, LogError>> {
         let life = match self.readable().and_then(|logs| logs.life(log)) {
             Ok(life) => life,
             Err(error) => return stream::once(future::ready(Err(error))).boxed(),
         };
-        let tail = Tail { news: life.news.subscribe(), life, next: from.0 };
+        let tail = MemoryTail { news: life.news.subscribe(), life, next: from.0 };
         stream::unfold(Some(tail), |tail| async {
             let mut tail = tail?;
             match tail.batch().await {

@@ -15,10 +15,10 @@
 //!    that ends the life before it: a crash leaves the one or the other, whole. What is written aside does not hold up others.
 
 mod embedded;
-mod frames;
 mod jetstream;
-mod live;
 mod memory;
+mod record_framing;
+mod tail;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -32,9 +32,11 @@ use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
 use tokio::sync::oneshot;
 
-pub use self::embedded::{CheckedLog, EmbeddedLog, EmbeddedOptions, Fault, Missing, Verification, backup, verify};
 pub use self::jetstream::{Credentials, JetStreamLog, JetStreamOptions};
 pub use self::memory::MemoryLog;
+pub use crate::log::embedded::{
+    ArchiveFault, CheckedLog, EmbeddedLog, EmbeddedOptions, MissingRecords, Verification, backup, verify,
+};
 use crate::position::{FeedId, Offset, Starts};
 
 /// One life of one feed's log. A name that was deleted and created anew has another `life`.
@@ -48,7 +50,7 @@ pub struct LogId {
 
 /// A record as it lies in a log: its place and its bytes (empty once erased).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct LogEntry {
     /// Its place.
     pub offset: Offset,
     /// Its bytes, as they were appended.
@@ -57,7 +59,7 @@ pub struct Entry {
 
 /// What is known of a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Found {
+pub enum NameLookup {
     /// Nothing was ever logged under it.
     Absent,
     /// It has a log.
@@ -147,13 +149,13 @@ impl std::fmt::Debug for CommitHook {
 /// Dropping it does not take the records back: they may or may not come to stand in the log. A publisher sends them again
 /// in that case, and the fold knows a repeat.
 #[derive(Debug)]
-pub struct Appended {
+pub struct AppendResult {
     answer: oneshot::Receiver<Result<Offset, LogError>>,
     /// Held until the answer is taken: an engine sees by it who has not learnt of a failure yet.
     untold: Option<Arc<()>>,
 }
 
-impl Appended {
+impl AppendResult {
     /// An answer that an engine gives later. One that drops its end has answered [`LogError::Closed`].
     #[must_use]
     pub fn pending() -> (oneshot::Sender<Result<Offset, LogError>>, Self) {
@@ -168,7 +170,7 @@ impl Appended {
     }
 }
 
-impl Future for Appended {
+impl Future for AppendResult {
     type Output = Result<Offset, LogError>;
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let answer = Pin::new(&mut self.answer).poll(cx).map(|answer| answer.unwrap_or(Err(LogError::Closed)));
@@ -185,27 +187,27 @@ pub type WholeLogs = Vec<(LogId, Vec<Bytes>)>;
 /// A log of logs: see the room's promises above.
 pub trait Log: Send + Sync + 'static {
     /// What is known of `feed`.
-    fn find(&self, feed: &FeedId) -> BoxFuture<'_, Result<Found, LogError>>;
+    fn find(&self, feed: &FeedId) -> BoxFuture<'_, Result<NameLookup, LogError>>;
 
     /// The log of `feed`, made if there is none. A deleted name is [`LogError::Deleted`] unless `anew`.
     /// Durable when ready. With several callers at once all get the same life.
     fn create(&self, feed: &FeedId, anew: bool) -> BoxFuture<'_, Result<LogId, LogError>>;
 
     /// Puts `records`, one at least, in the queue of what is to be written. The outer future waits while the queue is full
-    /// and is cancel-safe (nothing was queued if it is dropped before it is ready); the [`Appended`] it gives waits for
+    /// and is cancel-safe (nothing was queued if it is dropped before it is ready); the [`AppendResult`] it gives waits for
     /// durability. Whoever awaits the outer futures of one feed one after another has its records in that order, and no
     /// record comes between those of one call. A crash, or a failed write, may keep a first part of them.
     ///
     /// # Errors
     /// Outer and inner alike: [`LogError::Poisoned`], [`LogError::Unavailable`], [`LogError::PutBack`], [`LogError::Deleted`],
     /// [`LogError::Closed`].
-    fn append_all(&self, log: &LogId, records: Vec<Bytes>) -> BoxFuture<'_, Result<Appended, LogError>>;
+    fn append_all(&self, log: &LogId, records: Vec<Bytes>) -> BoxFuture<'_, Result<AppendResult, LogError>>;
 
     /// As [`append_all`](Self::append_all), for one record.
     ///
     /// # Errors
     /// As [`append_all`](Self::append_all).
-    fn append(&self, log: &LogId, record: Bytes) -> BoxFuture<'_, Result<Appended, LogError>> {
+    fn append(&self, log: &LogId, record: Bytes) -> BoxFuture<'_, Result<AppendResult, LogError>> {
         self.append_all(log, vec![record])
     }
 
@@ -226,7 +228,7 @@ pub trait Log: Send + Sync + 'static {
 
     /// Every durable record from `from` on, those to come included, in batches as they are found (never empty ones).
     /// Ends after an `Err`: [`LogError::Deleted`] when the log goes, [`LogError::Closed`] at shutdown.
-    fn tail(&self, log: &LogId, from: Offset) -> BoxStream<'static, Result<Vec<Entry>, LogError>>;
+    fn tail(&self, log: &LogId, from: Offset) -> BoxStream<'static, Result<Vec<LogEntry>, LogError>>;
 
     /// The starts of the archive, as they concern this log: by them whoever has read it knows how much of what was read is still
     /// what it was. None from an engine where they mean nothing: one that keeps nothing. Where others write to the log too, they may

@@ -15,10 +15,10 @@
 //! In reading order: [`Index`] here, `schema` (the file), `write` (what changed goes in), `words` (what people type), `find`.
 
 mod batch;
-mod find;
+mod indexing;
+mod query;
+mod query_parser;
 mod schema;
-mod words;
-mod write;
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -29,10 +29,10 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{mpsc, oneshot};
 
-pub use self::batch::{Batch, Life, Place};
-pub use self::find::{Found, Hit, Order, Part, Question, RANKED_MAX};
-pub use self::schema::Home;
-pub use self::words::{BadWords, Words};
+pub use crate::search::batch::{IndexBatch, IndexCursor, IndexedLife};
+pub use crate::search::query::{Hit, HitOrder, Question, RANKED_MAX, SearchHits, TextPart};
+pub use crate::search::query_parser::{BadWords, Words};
+pub use crate::search::schema::FeedHome;
 
 /// Commands that wait for the thread; who has one more waits for room. Each is a page of changes or a question.
 const QUEUE_MAX: usize = 64;
@@ -53,33 +53,33 @@ pub enum SearchError {
 }
 
 /// What the thread is asked.
-enum Command {
-    Places(oneshot::Sender<Result<HashMap<Life, Place>, SearchError>>),
-    Place(u64, oneshot::Sender<Result<Option<Place>, SearchError>>),
-    Apply(Box<Batch>, oneshot::Sender<Result<Option<Place>, SearchError>>),
-    Forget(Life, oneshot::Sender<Result<(), SearchError>>),
-    Find(Box<Question>, Duration, oneshot::Sender<Result<Found, SearchError>>),
+enum IndexCommand {
+    Places(oneshot::Sender<Result<HashMap<IndexedLife, IndexCursor>, SearchError>>),
+    Place(u64, oneshot::Sender<Result<Option<IndexCursor>, SearchError>>),
+    Apply(Box<IndexBatch>, oneshot::Sender<Result<Option<IndexCursor>, SearchError>>),
+    Forget(IndexedLife, oneshot::Sender<Result<(), SearchError>>),
+    Find(Box<Question>, Duration, oneshot::Sender<Result<SearchHits, SearchError>>),
     Close,
 }
 
 /// The index of an archive. Dropped without [`Index::close`] it ends as a crash would end it, at no loss.
 #[derive(Debug)]
 pub struct Index {
-    commands: mpsc::Sender<Command>,
+    commands: mpsc::Sender<IndexCommand>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Index {
     /// Removes the index of a directory, where none is kept any more.
     pub fn remove(dir: PathBuf) {
-        schema::throw_away(&Home::Directory(dir));
+        schema::throw_away(&FeedHome::Directory(dir));
     }
 
     /// Starts the thread, which opens the index when it is first asked for something.
     ///
     /// # Errors
     /// What the system says when there is no thread to be had.
-    pub fn start(home: Home) -> std::io::Result<Self> {
+    pub fn start(home: FeedHome) -> std::io::Result<Self> {
         let (commands, inbox) = mpsc::channel(QUEUE_MAX);
         let thread = std::thread::Builder::new().name("search-index".into()).spawn(move || run(&home, inbox))?;
         Ok(Self { commands, thread: Mutex::new(Some(thread)) })
@@ -89,16 +89,16 @@ impl Index {
     ///
     /// # Errors
     /// [`SearchError`], as all that follow.
-    pub async fn places(&self) -> Result<HashMap<Life, Place>, SearchError> {
-        self.ask(Command::Places).await
+    pub async fn places(&self) -> Result<HashMap<IndexedLife, IndexCursor>, SearchError> {
+        self.ask(IndexCommand::Places).await
     }
 
     /// How far it has one feed, by the number of its life; none if it has nothing of it.
     ///
     /// # Errors
     /// [`SearchError`].
-    pub async fn place(&self, life: u64) -> Result<Option<Place>, SearchError> {
-        self.ask(|reply| Command::Place(life, reply)).await
+    pub async fn place(&self, life: u64) -> Result<Option<IndexCursor>, SearchError> {
+        self.ask(|reply| IndexCommand::Place(life, reply)).await
     }
 
     /// Takes what changed, if it comes right behind what it has; gives how far it has the feed then. None: it has nothing of
@@ -106,8 +106,8 @@ impl Index {
     ///
     /// # Errors
     /// [`SearchError`].
-    pub async fn apply(&self, batch: Batch) -> Result<Option<Place>, SearchError> {
-        self.ask(|reply| Command::Apply(Box::new(batch), reply)).await
+    pub async fn apply(&self, batch: IndexBatch) -> Result<Option<IndexCursor>, SearchError> {
+        self.ask(|reply| IndexCommand::Apply(Box::new(batch), reply)).await
     }
 
     /// Takes all that is known of a feed out, for good and out of the file too. Ready when that is done; nothing of this life
@@ -115,22 +115,22 @@ impl Index {
     ///
     /// # Errors
     /// [`SearchError`].
-    pub async fn forget(&self, life: Life) -> Result<(), SearchError> {
-        self.ask(|reply| Command::Forget(life, reply)).await
+    pub async fn forget(&self, life: IndexedLife) -> Result<(), SearchError> {
+        self.ask(|reply| IndexCommand::Forget(life, reply)).await
     }
 
     /// Answers a question, for which it may take so long.
     ///
     /// # Errors
     /// [`SearchError`].
-    pub async fn find(&self, question: Question, timeout: Duration) -> Result<Found, SearchError> {
-        self.ask(|reply| Command::Find(Box::new(question), timeout, reply)).await
+    pub async fn find(&self, question: Question, timeout: Duration) -> Result<SearchHits, SearchError> {
+        self.ask(|reply| IndexCommand::Find(Box::new(question), timeout, reply)).await
     }
 
     /// Does what is queued, then closes the file. Ready when it is closed.
     pub async fn close(&self) {
         // A thread that is gone has closed it.
-        let _ = self.commands.send(Command::Close).await;
+        let _ = self.commands.send(IndexCommand::Close).await;
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
             // It panics only at a fault of the program, which was printed then.
@@ -140,7 +140,7 @@ impl Index {
 
     async fn ask<T>(
         &self,
-        command: impl FnOnce(oneshot::Sender<Result<T, SearchError>>) -> Command,
+        command: impl FnOnce(oneshot::Sender<Result<T, SearchError>>) -> IndexCommand,
     ) -> Result<T, SearchError> {
         let (reply, answer) = oneshot::channel();
         self.commands.send(command(reply)).await.map_err(|_| SearchError::Closed)?;
@@ -151,19 +151,19 @@ impl Index {
 /// The thread.
 struct Indexer {
     db: Connection,
-    home: Home,
+    home: FeedHome,
     /// Lives that were forgotten: who follows them may not know it yet. Eight bytes for each deletion since the start.
     forgotten: HashSet<u64>,
     /// Reason why nothing more is done.
     broken: Option<SearchError>,
 }
 
-fn run(home: &Home, mut inbox: mpsc::Receiver<Command>) {
+fn run(home: &FeedHome, mut inbox: mpsc::Receiver<IndexCommand>) {
     be_modest();
     let mut indexer: Option<Indexer> = None;
     let mut held = None;
     while let Some(command) = held.take().or_else(|| inbox.blocking_recv()) {
-        if matches!(command, Command::Close) {
+        if matches!(command, IndexCommand::Close) {
             return;
         }
         held = indexer.get_or_insert_with(|| Indexer::new(home.clone())).obey(command, &mut inbox);
@@ -183,45 +183,45 @@ fn be_modest() {
 fn be_modest() {}
 
 /// A batch, and who waits for it.
-type Waiting = (Box<Batch>, oneshot::Sender<Result<Option<Place>, SearchError>>);
+type PendingBatch = (Box<IndexBatch>, oneshot::Sender<Result<Option<IndexCursor>, SearchError>>);
 
 impl Indexer {
     /// Obeys, and gives a command back that it took from the queue and has not obeyed.
-    fn obey(&mut self, command: Command, inbox: &mut mpsc::Receiver<Command>) -> Option<Command> {
+    fn obey(&mut self, command: IndexCommand, inbox: &mut mpsc::Receiver<IndexCommand>) -> Option<IndexCommand> {
         match command {
             // Whoever asked may have left; what was asked is done all the same, but for questions.
-            Command::Places(reply) => {
-                let _ = reply.send(self.attempt(|it| write::places(&it.db)));
+            IndexCommand::Places(reply) => {
+                let _ = reply.send(self.attempt(|it| crate::search::indexing::places(&it.db)));
             }
-            Command::Place(life, reply) => {
-                let _ = reply.send(self.attempt(|it| write::place_of(&it.db, life)));
+            IndexCommand::Place(life, reply) => {
+                let _ = reply.send(self.attempt(|it| crate::search::indexing::place_of(&it.db, life)));
             }
-            Command::Apply(batch, reply) => {
+            IndexCommand::Apply(batch, reply) => {
                 // What else is queued shares the commit.
                 let mut batches = vec![(batch, reply)];
                 let mut next = inbox.try_recv().ok();
-                while let Some(Command::Apply(batch, reply)) = next {
+                while let Some(IndexCommand::Apply(batch, reply)) = next {
                     batches.push((batch, reply));
                     next = inbox.try_recv().ok();
                 }
                 self.apply(batches);
                 return next;
             }
-            Command::Forget(life, reply) => {
+            IndexCommand::Forget(life, reply) => {
                 self.forgotten.insert(life.number);
-                let _ = reply.send(self.attempt(|it| write::forget(&mut it.db, life.number)));
+                let _ = reply.send(self.attempt(|it| crate::search::indexing::forget(&mut it.db, life.number)));
             }
-            Command::Find(question, timeout, reply) => {
+            IndexCommand::Find(question, timeout, reply) => {
                 if !reply.is_closed() {
-                    let _ = reply.send(self.attempt(|it| find::find(&mut it.db, &question, timeout)));
+                    let _ = reply.send(self.attempt(|it| crate::search::query::find(&mut it.db, &question, timeout)));
                 }
             }
-            Command::Close => return Some(command),
+            IndexCommand::Close => return Some(command),
         }
         None
     }
 
-    fn new(home: Home) -> Self {
+    fn new(home: FeedHome) -> Self {
         let (db, broken) = match schema::open(&home) {
             Ok(db) => (Some(db), None),
             Err(error) => {
@@ -253,7 +253,7 @@ impl Indexer {
         })
     }
 
-    fn apply(&mut self, batches: Vec<Waiting>) {
+    fn apply(&mut self, batches: Vec<PendingBatch>) {
         let (batches, replies): (Vec<_>, Vec<_>) = batches.into_iter().unzip();
         let applied = self.attempt(|it| {
             let change = it.db.transaction()?;
@@ -261,7 +261,7 @@ impl Indexer {
                 if it.forgotten.contains(&batch.life.number) {
                     return Ok(None);
                 }
-                write::apply(&change, batch)
+                crate::search::indexing::apply(&change, batch)
             });
             let applied = applied.collect::<rusqlite::Result<Vec<_>>>()?;
             change.commit()?;

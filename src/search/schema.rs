@@ -10,7 +10,7 @@ use crate::transcript::fold::RULES;
 
 /// Where an index lies.
 #[derive(Debug, Clone)]
-pub enum Home {
+pub enum FeedHome {
     /// In a file of this directory, which is there already.
     Directory(PathBuf),
     /// In memory, begun with a copy of what the file of this directory holds, which is only read.
@@ -89,10 +89,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const PAGES_AT_ONCE: i32 = 1024;
 
 /// Opens the index, or begins one.
-pub(super) fn open(home: &Home) -> rusqlite::Result<Connection> {
+pub(super) fn open(home: &FeedHome) -> rusqlite::Result<Connection> {
     match home {
-        Home::Memory => begin(Connection::open_in_memory()?),
-        Home::CopyOf(dir) => match copy(&dir.join(FILE_NAME)) {
+        FeedHome::Memory => begin(Connection::open_in_memory()?),
+        FeedHome::CopyOf(dir) => match copy(&dir.join(FILE_NAME)) {
             Ok(Some(db)) => Ok(db),
             Ok(None) => begin(Connection::open_in_memory()?),
             Err(error) => {
@@ -100,7 +100,7 @@ pub(super) fn open(home: &Home) -> rusqlite::Result<Connection> {
                 begin(Connection::open_in_memory()?)
             }
         },
-        Home::Directory(dir) => {
+        FeedHome::Directory(dir) => {
             let path = dir.join(FILE_NAME);
             match open_file(&path) {
                 Ok(db) => Ok(db),
@@ -115,8 +115,8 @@ pub(super) fn open(home: &Home) -> rusqlite::Result<Connection> {
 }
 
 /// Removes the file, so that the next one who opens it begins anew. Without one, or without the right, nothing happens.
-pub(super) fn throw_away(home: &Home) {
-    let Home::Directory(dir) = home else { return };
+pub(super) fn throw_away(home: &FeedHome) {
+    let FeedHome::Directory(dir) = home else { return };
     for end in ["", "-wal", "-shm"] {
         let path: PathBuf = dir.join(format!("{FILE_NAME}{end}"));
         if let Err(error) = std::fs::remove_file(&path)

@@ -5,29 +5,29 @@ use std::sync::Arc;
 use tokio_util::task::TaskTracker;
 
 use super::ingest::IngestService;
-use super::state::ServerState;
+use super::state::{RoomHandles, ServerState};
 use crate::cluster::Cluster;
 use crate::config::{Config, Storage};
 use crate::feed::Feeds;
-use crate::search::{Home, Index};
+use crate::search::{FeedHome, Index};
 use crate::server::access::auth::Auth;
 use crate::server::access::peer::ConnectionLimits;
-use crate::server::background::cluster_node::{self, ThisNode};
+use crate::server::background::cluster_node::{self, LocalNode};
 use crate::server::background::maintenance;
-use crate::server::background::search_indexer::Search;
+use crate::server::background::search_indexer::LiveIndex;
 use crate::server::core::catalog::{Catalog, FeedFollower};
 use crate::server::core::context::ServerContext;
 use crate::server::core::hls_timelines::HlsTimelines;
 use crate::server::core::presence::Presence;
 use crate::server::core::summaries::Summaries;
 use crate::server::egress::service::EgressService;
-use crate::server::ingest::publisher_lock::Slots;
+use crate::server::ingest::publisher_lock::PublisherLocks;
 use crate::server::webhooks::Deliveries;
 
 /// Services that a server may be without.
 #[derive(Default)]
 pub(super) struct OptionalServices {
-    pub(super) search: Option<Arc<Search>>,
+    pub(super) search: Option<Arc<LiveIndex>>,
     pub(super) deliveries: Option<Deliveries>,
     pub(super) cluster: Option<Arc<Cluster>>,
     /// Reason why acknowledged records may not be on disk yet, where that is accepted.
@@ -55,8 +55,8 @@ pub(super) fn build(
         unsynced,
         followers,
     });
-    let locks = Arc::new(Slots::new(catalog.clone()));
-    ServerState {
+    let locks = Arc::new(PublisherLocks::new(catalog.clone()));
+    ServerState::new(RoomHandles {
         connections: Arc::new(ConnectionLimits::new(context.clone())),
         ingest: Arc::new(IngestService::new(catalog.clone(), auth.clone(), locks)),
         egress: Arc::new(EgressService::new(catalog.clone())),
@@ -65,7 +65,7 @@ pub(super) fn build(
         context,
         catalog,
         auth,
-    }
+    })
 }
 
 /// Starts the background work: maintenance, the node's part in a cluster, the search index, webhooks. Returns the tasks of the
@@ -78,7 +78,7 @@ pub(super) async fn start_background(state: &ServerState) -> TaskTracker {
         tasks.spawn(maintenance::run(catalog.clone()));
     }
     if let Some(cluster) = &catalog.cluster {
-        let node = Arc::new(ThisNode::new(catalog.clone(), state.ingest.locks.clone()));
+        let node = Arc::new(LocalNode::new(catalog.clone(), state.ingest.locks.clone()));
         if let Err(error) = cluster.start(node, &tasks, &context.stop).await {
             tracing::error!(%error, "the cluster table cannot be reached: this node does no background work");
         }
@@ -123,7 +123,7 @@ pub(super) async fn finish_tasks(state: &ServerState, background: &TaskTracker) 
 ///
 /// # Errors
 /// There is no thread for it.
-pub(super) fn open_search(config: &Config) -> std::io::Result<Option<Arc<Search>>> {
+pub(super) fn open_search(config: &Config) -> std::io::Result<Option<Arc<LiveIndex>>> {
     let home = match config.storage {
         Storage::Embedded | Storage::Nats if !config.search => {
             // Nobody would take feeds out of it that are deleted.
@@ -131,9 +131,9 @@ pub(super) fn open_search(config: &Config) -> std::io::Result<Option<Arc<Search>
             return Ok(None);
         }
         _ if !config.search => return Ok(None),
-        Storage::Embedded | Storage::Nats => Home::Directory(config.data.clone()),
-        Storage::ReadOnly => Home::CopyOf(config.data.clone()),
-        Storage::Ephemeral => Home::Memory,
+        Storage::Embedded | Storage::Nats => FeedHome::Directory(config.data.clone()),
+        Storage::ReadOnly => FeedHome::CopyOf(config.data.clone()),
+        Storage::Ephemeral => FeedHome::Memory,
     };
-    Ok(Some(Arc::new(Search::new(Index::start(home)?, config.limits.searches_max))))
+    Ok(Some(Arc::new(LiveIndex::new(Index::start(home)?, config.limits.searches_max))))
 }

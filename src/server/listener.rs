@@ -15,7 +15,7 @@ use tower::ServiceExt;
 use crate::config::TimesConfig;
 use crate::server::access::peer::{ConnectionLimits, Peer};
 use crate::server::core::context::ServerContext;
-use crate::server::egress::http_stream::Cut;
+use crate::server::egress::http_stream::ConnectionAbort;
 use crate::server::transport::stream::{PatientStream, Transport};
 use crate::server::transport::tls::Tls;
 
@@ -45,14 +45,14 @@ pub(super) async fn accept(listener: Option<&TcpListener>) -> std::io::Result<(T
 
 /// Where connections enter.
 #[derive(Debug, Clone)]
-pub struct Door {
+pub struct ConnectionAcceptor {
     pub(super) context: Arc<ServerContext>,
     pub(super) connections: Arc<ConnectionLimits>,
     pub(super) router: Router,
     pub(super) tls: Option<Arc<Tls>>,
 }
 
-impl Door {
+impl ConnectionAcceptor {
     /// Serves a connection from `addr` on a task of its own, with TLS if the server has that. One above the limits is
     /// refused, or dropped at once.
     pub fn take(&self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, addr: SocketAddr) {
@@ -61,7 +61,7 @@ impl Door {
         self.enter(Transport::Other(Box::new(stream)), addr);
     }
 
-    /// As [`Door::take`].
+    /// As [`ConnectionAcceptor::take`].
     pub(super) fn take_tcp(&self, stream: TcpStream, addr: SocketAddr) {
         let stream = PatientStream::new(stream, TimesConfig::ms(self.context.config.times.write_timeout_ms));
         self.enter(Transport::Tcp(stream), addr);
@@ -106,7 +106,7 @@ impl Door {
 
 /// Answers the requests of a connection, to its end.
 async fn serve(context: &ServerContext, router: Router, stream: Transport, peer: Peer) {
-    let cut = Cut::default();
+    let cut = ConnectionAbort::default();
     let to_cut = cut.clone();
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);

@@ -36,9 +36,7 @@ use tokio_util::task::TaskTracker;
 
 use self::builder::OptionalServices;
 pub use self::error::ServerError;
-pub use self::listener::Door;
 use self::listener::{accept, listen};
-pub use self::reload::Keys;
 pub use self::routes::ROUTES;
 use self::state::ServerState;
 use crate::config::{Config, TimesConfig};
@@ -47,7 +45,7 @@ use crate::log::{CommitHook, Log};
 use crate::server::access::auth::Auth;
 #[cfg(test)]
 use crate::server::core::catalog::Catalog;
-pub use crate::server::core::clock::{Chance, Clock};
+pub use crate::server::core::clock::{Clock, Rng};
 use crate::server::core::context::ServerContext;
 use crate::server::core::metrics::Metrics;
 pub use crate::server::core::secret_files::KeyError;
@@ -56,7 +54,9 @@ use crate::server::egress::fanout::Fanout;
 #[cfg(test)]
 use crate::server::egress::service::EgressService;
 pub use crate::server::http::problem::ProblemCode;
-use crate::server::storage::Engine;
+pub use crate::server::listener::ConnectionAcceptor;
+pub use crate::server::reload::ReloadableKeys;
+use crate::server::storage::OpenedStorage;
 pub use crate::server::storage::open_nats;
 use crate::server::transport::tls::Tls;
 use crate::server::webhooks::Deliveries;
@@ -72,7 +72,7 @@ pub struct Server {
     router: Router,
     /// None where connections come in the clear, or their TLS is ended before they come here.
     tls: Option<Arc<Tls>>,
-    /// None where connections come through a [`Door`] only.
+    /// None where connections come through a [`ConnectionAcceptor`] only.
     listener: Option<TcpListener>,
     addr: SocketAddr,
     /// Feeds follow their logs until this; after the connections have gone.
@@ -94,9 +94,9 @@ impl Server {
         let addr = listener.local_addr().map_err(cannot)?;
         let clock = Clock::of_this_machine();
         let metrics = Arc::new(Metrics::new(clock.now(), config.limits.metrics_sources_max));
-        let (told, chance) = (metrics.clone(), Chance::of_this_machine());
+        let (told, chance) = (metrics.clone(), Rng::of_this_machine());
         let told = CommitHook::new(move |commit| told.committed(commit));
-        let Engine { log, cluster, unsynced } = crate::server::storage::open(&config, &chance, told).await?;
+        let OpenedStorage { log, cluster, unsynced } = crate::server::storage::open(&config, &chance, told).await?;
         let search = builder::open_search(&config).map_err(ServerError::Search)?;
         let shared = cluster.as_ref().map(|cluster| cluster.outbox());
         let deliveries = Deliveries::open(&config, &*log, shared).await?;
@@ -116,11 +116,11 @@ impl Server {
         Ok(())
     }
 
-    /// A server over a log of its caller's, which listens nowhere: connections come through its [`Door`]. Where the keys
+    /// A server over a log of its caller's, which listens nowhere: connections come through its [`ConnectionAcceptor`]. Where the keys
     /// of `[auth.jwt]` cannot be used, it says so in its log and lets nobody in. `[tls]` is its caller's affair. It has no search
     /// index and delivers nothing: those would be threads beside the caller's time.
     #[must_use]
-    pub fn new(config: Config, log: Arc<dyn Log>, clock: Clock, chance: Chance) -> Self {
+    pub fn new(config: Config, log: Arc<dyn Log>, clock: Clock, chance: Rng) -> Self {
         let auth = config.auth.as_ref().map(|auth| {
             Auth::new(auth, &config.limits).unwrap_or_else(|error| {
                 tracing::error!(%error, "nobody is let in");
@@ -141,8 +141,8 @@ impl Server {
 
     /// Takes connections that come another way than through the listener.
     #[must_use]
-    pub fn door(&self) -> Door {
-        Door {
+    pub fn door(&self) -> ConnectionAcceptor {
+        ConnectionAcceptor {
             context: self.state.context.clone(),
             connections: self.state.connections.clone(),
             router: self.router.clone(),
@@ -152,8 +152,8 @@ impl Server {
 
     /// Its keys and certificates, to have them read again.
     #[must_use]
-    pub fn keys(&self) -> Keys {
-        Keys {
+    pub fn keys(&self) -> ReloadableKeys {
+        ReloadableKeys {
             context: self.state.context.clone(),
             auth: self.state.auth.clone(),
             deliveries: self.state.deliveries.clone(),

@@ -10,14 +10,14 @@ use crate::server::webhooks::Deliveries;
 
 /// The keys and certificates of a server that runs.
 #[derive(Debug, Clone)]
-pub struct Keys {
+pub struct ReloadableKeys {
     pub(super) context: Arc<ServerContext>,
     pub(super) auth: Option<Arc<Auth>>,
     pub(super) deliveries: Option<Arc<Deliveries>>,
     pub(super) tls: Option<Arc<Tls>>,
 }
 
-impl Keys {
+impl ReloadableKeys {
     /// Reads the files again, and takes over `[auth]` from `config`, which is the configuration as it reads now. New
     /// connections and requests are held to what they say; connections whose token lost its rights are closed, all others
     /// go on. What cannot be used is logged, and what was in use stays in use. Blocks while it reads.

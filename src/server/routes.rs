@@ -1,5 +1,7 @@
 //! Which address leads where.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::middleware::from_fn_with_state;
@@ -12,8 +14,11 @@ use crate::server::access::middleware;
 use crate::server::access::middleware::AccessControl;
 use crate::server::access::upgrade::upgrade;
 use crate::server::api::{feeds, health, hls, metrics, pages, raw, search, streams, transcripts, webhooks};
+use crate::server::core::context::ServerContext;
+use crate::server::egress::service::EgressService;
 use crate::server::egress::{multiplex, single};
 use crate::server::http::problem::{Problem, ProblemCode};
+use crate::server::ingest::IngestService;
 use crate::server::ingest::{http_captions, http_lines, websocket};
 
 /// Every method and path that is answered, as `docs/openapi.yaml` writes them.
@@ -103,28 +108,40 @@ pub(super) fn router(state: &ServerState) -> Router {
         .with_state(state.clone())
 }
 
-async fn open_publish(State(state): State<ServerState>, Path(name): Path<String>, request: Request) -> Response {
+async fn open_publish(
+    State(context): State<Arc<ServerContext>>,
+    State(ingest): State<Arc<IngestService>>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Response {
     match FeedId::new(&name) {
         Ok(name) => {
-            let serve = move |socket, asked| websocket::serve(state.ingest, name, socket, asked);
-            upgrade(&state.context, request, &websocket::SOCKET, serve)
+            let serve = move |socket, asked| websocket::serve(ingest, name, socket, asked);
+            upgrade(&context, request, &websocket::SOCKET, serve)
         }
         Err(bad) => Problem::from(bad).into_response(),
     }
 }
 
-async fn open_subscribe(State(state): State<ServerState>, Path(name): Path<String>, request: Request) -> Response {
+async fn open_subscribe(
+    State(context): State<Arc<ServerContext>>,
+    State(egress): State<Arc<EgressService>>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Response {
     match FeedId::new(&name) {
         Ok(name) => {
-            let serve = move |socket, asked| single::serve(state.egress, name, socket, asked);
-            upgrade(&state.context, request, &single::SOCKET, serve)
+            let serve = move |socket, asked| single::serve(egress, name, socket, asked);
+            upgrade(&context, request, &single::SOCKET, serve)
         }
         Err(bad) => Problem::from(bad).into_response(),
     }
 }
 
-async fn open_many(State(state): State<ServerState>, request: Request) -> Response {
-    upgrade(&state.context, request, &single::SOCKET, move |socket, asked| {
-        multiplex::serve(state.egress, socket, asked)
-    })
+async fn open_many(
+    State(context): State<Arc<ServerContext>>,
+    State(egress): State<Arc<EgressService>>,
+    request: Request,
+) -> Response {
+    upgrade(&context, request, &single::SOCKET, move |socket, asked| multiplex::serve(egress, socket, asked))
 }

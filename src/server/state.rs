@@ -1,5 +1,6 @@
 //! The handles of all rooms, for the routes: each handler takes the ones that it uses.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::extract::FromRef;
@@ -7,15 +8,19 @@ use axum::extract::FromRef;
 use super::ingest::IngestService;
 use crate::server::access::auth::Auth;
 use crate::server::access::peer::ConnectionLimits;
-use crate::server::background::search_indexer::Search;
+use crate::server::background::search_indexer::LiveIndex;
 use crate::server::core::catalog::Catalog;
 use crate::server::core::context::ServerContext;
 use crate::server::egress::service::EgressService;
 use crate::server::webhooks::Deliveries;
 
-/// The handles of all rooms. Cheap to clone.
+/// The handles of all rooms. The router clones it several times for each request: one counter then, not eight.
 #[derive(Debug, Clone)]
-pub(super) struct ServerState {
+pub(super) struct ServerState(Arc<RoomHandles>);
+
+/// One handle for each room.
+#[derive(Debug)]
+pub(super) struct RoomHandles {
     pub(super) context: Arc<ServerContext>,
     pub(super) catalog: Arc<Catalog>,
     /// `None` where the server has no authentication.
@@ -24,9 +29,23 @@ pub(super) struct ServerState {
     pub(super) ingest: Arc<IngestService>,
     pub(super) egress: Arc<EgressService>,
     /// `None` where the configuration wants no search index.
-    pub(super) search: Option<Arc<Search>>,
+    pub(super) search: Option<Arc<LiveIndex>>,
     /// `None` where the configuration names no webhooks and no caption URLs.
     pub(super) deliveries: Option<Arc<Deliveries>>,
+}
+
+impl ServerState {
+    pub(super) fn new(handles: RoomHandles) -> Self {
+        Self(Arc::new(handles))
+    }
+}
+
+impl Deref for ServerState {
+    type Target = RoomHandles;
+
+    fn deref(&self) -> &RoomHandles {
+        &self.0
+    }
 }
 
 macro_rules! handles {
@@ -45,6 +64,6 @@ handles! {
     connections: Arc<ConnectionLimits>,
     ingest: Arc<IngestService>,
     egress: Arc<EgressService>,
-    search: Option<Arc<Search>>,
+    search: Option<Arc<LiveIndex>>,
     deliveries: Option<Arc<Deliveries>>,
 }

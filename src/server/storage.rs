@@ -9,20 +9,20 @@ use http::Method;
 use serde::Deserialize;
 
 use crate::client::{HttpClient, ServerUrl, read_answer};
-use crate::cluster::{Cluster, Settings, TableError};
+use crate::cluster::{Cluster, ClusterSettings, TableError};
 use crate::config::{ClusterConfig, Config, NatsConfig, Storage, TimesConfig};
 use crate::log::{
     CommitHook, Credentials, EmbeddedLog, EmbeddedOptions, JetStreamLog, JetStreamOptions, Log, LogError, MemoryLog,
 };
 use crate::position::Epoch;
-use crate::server::core::clock::Chance;
+use crate::server::core::clock::Rng;
 use crate::server::error::ServerError;
 
 /// Time that a server may take to tell of itself.
 const MONITOR_WAIT: Duration = Duration::from_secs(5);
 
 /// The log, and who else writes to it.
-pub(super) struct Engine {
+pub(super) struct OpenedStorage {
     pub(super) log: Arc<dyn Log>,
     /// The nodes on it. None: the log is this server's own.
     pub(super) cluster: Option<Arc<Cluster>>,
@@ -31,7 +31,7 @@ pub(super) struct Engine {
 }
 
 /// Opens the log that `config` names.
-pub(super) async fn open(config: &Config, chance: &Chance, told: CommitHook) -> Result<Engine, ServerError> {
+pub(super) async fn open(config: &Config, chance: &Rng, told: CommitHook) -> Result<OpenedStorage, ServerError> {
     let log: Arc<dyn Log> = match config.storage {
         Storage::Embedded => {
             let options = EmbeddedOptions { on_commit: Some(told), ..EmbeddedOptions::default() };
@@ -45,10 +45,10 @@ pub(super) async fn open(config: &Config, chance: &Chance, told: CommitHook) -> 
             let holder_answer = TimesConfig::ms(config.times.holder_answer_ms);
             let delivers = !config.webhooks.is_empty() || !config.push.is_empty();
             let cluster = Some(Arc::new(join(&log, &config.cluster, holder_answer, delivers, chance).await?));
-            return Ok(Engine { log: Arc::new(log), cluster, unsynced });
+            return Ok(OpenedStorage { log: Arc::new(log), cluster, unsynced });
         }
     };
-    Ok(Engine { log, cluster: None, unsynced: None })
+    Ok(OpenedStorage { log, cluster: None, unsynced: None })
 }
 
 /// This node among the others on the same log.
@@ -57,9 +57,9 @@ async fn join(
     config: &ClusterConfig,
     holder_answer: Duration,
     delivers: bool,
-    chance: &Chance,
+    chance: &Rng,
 ) -> Result<Cluster, TableError> {
-    let settings = Settings {
+    let settings = ClusterSettings {
         name: log.stream().to_owned(),
         replicas: log.servers().0,
         announce: TimesConfig::ms(config.announce_ms),
@@ -159,7 +159,7 @@ fn make_directory(dir: &Path) -> Result<(), ServerError> {
 
 /// What a server tells of itself at `/varz`.
 #[derive(Deserialize)]
-struct Told {
+struct ServerVariables {
     server_id: String,
     version: String,
     #[serde(default)]
@@ -208,7 +208,7 @@ async fn unsynced(nats: &NatsConfig, replicas: usize) -> Option<String> {
     })
 }
 
-async fn ask(monitor: &str) -> Result<Told, String> {
+async fn ask(monitor: &str) -> Result<ServerVariables, String> {
     let url = ServerUrl::parse(monitor).map_err(|error| error.to_string())?;
     let asking = HttpClient::new(url).with_wait(MONITOR_WAIT);
     let told = asking.request(Method::GET, "/varz", None, Bytes::new()).await.map_err(|error| error.to_string())?;

@@ -10,23 +10,23 @@ use std::sync::Arc;
 
 use super::speaker::{SpeakerIndex, Speakers};
 use super::time::MediaMs;
-use super::turn::{Place, TurnSettings, opens_turn};
+use crate::transcript::turn::{LinePlacement, TurnSettings, opens_turn};
 
 /// Stands for a line within one fold.
-pub(crate) type Slot = u32;
+pub(crate) type SlotIndex = u32;
 
 /// Where a line stands: its sort string, and before it the time that the string begins with. They say the same order; but
 /// numbers are compared where they lie, and only equal ones send the search to where the string is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Spot {
+pub(crate) struct AssemblyPosition {
     pub(crate) start_ms: MediaMs,
     pub(crate) sort: Arc<str>,
 }
 
 /// A line that is shown.
 #[derive(Debug)]
-struct Shown {
-    spot: Spot,
+struct ShownLine {
+    spot: AssemblyPosition,
     end_ms: Option<MediaMs>,
     /// Before merges.
     speaker: Option<SpeakerIndex>,
@@ -38,8 +38,8 @@ struct Shown {
 
 /// What the assembly is told of a line.
 #[derive(Debug)]
-pub(crate) struct Placed {
-    pub(crate) spot: Spot,
+pub(crate) struct AssemblyLine {
+    pub(crate) spot: AssemblyPosition,
     pub(crate) end_ms: Option<MediaMs>,
     pub(crate) speaker: Option<SpeakerIndex>,
     pub(crate) breaks: bool,
@@ -48,11 +48,11 @@ pub(crate) struct Placed {
 /// Where a turn stands: derived from its lines when asked for.
 #[derive(Debug)]
 pub(crate) struct TurnSpan {
-    pub(crate) spot: Spot,
+    pub(crate) spot: AssemblyPosition,
     pub(crate) speaker: Option<SpeakerIndex>,
     pub(crate) end_ms: Option<MediaMs>,
     /// Its last line.
-    pub(crate) last: Slot,
+    pub(crate) last: SlotIndex,
     /// The time that a pause after it is counted from.
     pub(crate) quiet_from_ms: MediaMs,
 }
@@ -60,17 +60,17 @@ pub(crate) struct TurnSpan {
 /// The lines in their order and the turns over them.
 #[derive(Debug, Default)]
 pub(crate) struct Assembly {
-    order: BTreeMap<Spot, Slot>,
+    order: BTreeMap<AssemblyPosition, SlotIndex>,
     /// Where turns begin: the spot of a first line, and its slot.
     turns: Turns,
-    shown: Vec<Option<Shown>>,
+    shown: Vec<Option<ShownLine>>,
     /// First lines of turns that began, ended or may have changed, and whether a line of theirs certainly did.
-    touched: Vec<(Slot, bool)>,
+    touched: Vec<(SlotIndex, bool)>,
 }
 
 impl Assembly {
     /// Shows `slot` as `placed` says, wherever it stood before.
-    pub(crate) fn put(&mut self, slot: Slot, placed: Placed, rule: (TurnSettings, &Speakers)) {
+    pub(crate) fn put(&mut self, slot: SlotIndex, placed: AssemblyLine, rule: (TurnSettings, &Speakers)) {
         let index = slot as usize;
         if self.shown.len() <= index {
             self.shown.resize_with(index + 1, || None);
@@ -81,13 +81,13 @@ impl Assembly {
             self.order.insert(placed.spot.clone(), slot);
         }
         let opens = stays && self.shown[index].as_ref().is_some_and(|shown| shown.opens);
-        let Placed { spot, end_ms, speaker, breaks } = placed;
-        self.shown[index] = Some(Shown { spot: spot.clone(), end_ms, speaker, breaks, opens, turn_end: None });
+        let AssemblyLine { spot, end_ms, speaker, breaks } = placed;
+        self.shown[index] = Some(ShownLine { spot: spot.clone(), end_ms, speaker, breaks, opens, turn_end: None });
         self.rescan(&spot, false, rule);
     }
 
     /// Shows `slot` no more; nothing if it is not shown.
-    pub(crate) fn take(&mut self, slot: Slot, rule: (TurnSettings, &Speakers)) {
+    pub(crate) fn take(&mut self, slot: SlotIndex, rule: (TurnSettings, &Speakers)) {
         let Some(gone) = self.shown.get_mut(slot as usize).and_then(Option::take) else { return };
         self.order.remove(&gone.spot);
         if gone.opens {
@@ -100,7 +100,7 @@ impl Assembly {
     }
 
     /// Notes that `slot`, and so the turn that it is in now, is changed for certain; nothing if it is not shown.
-    pub(crate) fn touch(&mut self, slot: Slot) {
+    pub(crate) fn touch(&mut self, slot: SlotIndex) {
         if self.is_shown(slot) {
             self.touched.extend(turn_of(&self.shown, &self.turns, slot).map(|turn| (turn, true)));
         }
@@ -119,7 +119,7 @@ impl Assembly {
     }
 
     /// Settles lines from the spot of a line that was put there or is gone from there, until nothing changes.
-    fn rescan(&mut self, from: &Spot, is_gone: bool, rule: (TurnSettings, &Speakers)) {
+    fn rescan(&mut self, from: &AssemblyPosition, is_gone: bool, rule: (TurnSettings, &Speakers)) {
         let Self { order, turns, shown, touched } = self;
         let mut from_end = order.iter().rev();
         if let Some((_, &slot)) = from_end.next().filter(|(last, _)| !is_gone && *last == from) {
@@ -147,16 +147,16 @@ impl Assembly {
     }
 
     /// Takes what was touched since the last call; what is touched from now on goes into `empty`.
-    pub(crate) fn take_touched(&mut self, empty: Vec<(Slot, bool)>) -> Vec<(Slot, bool)> {
+    pub(crate) fn take_touched(&mut self, empty: Vec<(SlotIndex, bool)>) -> Vec<(SlotIndex, bool)> {
         std::mem::replace(&mut self.touched, empty)
     }
 
-    pub(crate) fn last_turn(&self) -> Option<Slot> {
+    pub(crate) fn last_turn(&self) -> Option<SlotIndex> {
         self.turns.last_key_value().map(|(_, slot)| *slot)
     }
 
     /// The turn that `first` opens, if it opens one.
-    pub(crate) fn turn(&self, first: Slot) -> Option<TurnSpan> {
+    pub(crate) fn turn(&self, first: SlotIndex) -> Option<TurnSpan> {
         let line = self.shown.get(first as usize)?.as_ref()?;
         if !line.opens {
             return None;
@@ -183,26 +183,26 @@ impl Assembly {
     }
 
     /// The shown lines from `first` on; none if it is not shown.
-    pub(crate) fn lines_from(&self, first: Slot) -> impl Iterator<Item = Slot> {
+    pub(crate) fn lines_from(&self, first: SlotIndex) -> impl Iterator<Item = SlotIndex> {
         let from = self.shown.get(first as usize).and_then(Option::as_ref);
         from.into_iter().flat_map(|line| self.order.range(&line.spot..)).map(|(_, slot)| *slot)
     }
 
     /// The first lines of all turns, in order.
-    pub(crate) fn turns(&self) -> impl DoubleEndedIterator<Item = Slot> {
+    pub(crate) fn turns(&self) -> impl DoubleEndedIterator<Item = SlotIndex> {
         self.turns.values().copied()
     }
 
-    pub(crate) fn is_shown(&self, slot: Slot) -> bool {
+    pub(crate) fn is_shown(&self, slot: SlotIndex) -> bool {
         matches!(self.shown.get(slot as usize), Some(Some(_)))
     }
 
-    pub(crate) fn opens(&self, slot: Slot) -> bool {
+    pub(crate) fn opens(&self, slot: SlotIndex) -> bool {
         self.at(slot).opens
     }
 
     /// Where a shown line stands, and where it ends.
-    pub(crate) fn place(&self, slot: Slot) -> (&Spot, Option<MediaMs>) {
+    pub(crate) fn place(&self, slot: SlotIndex) -> (&AssemblyPosition, Option<MediaMs>) {
         let line = self.at(slot);
         (&line.spot, line.end_ms)
     }
@@ -215,22 +215,22 @@ impl Assembly {
         self.turns.len()
     }
 
-    fn at(&self, slot: Slot) -> &Shown {
+    fn at(&self, slot: SlotIndex) -> &ShownLine {
         shown_at(&self.shown, slot)
     }
 }
 
-type Turns = BTreeMap<Spot, Slot>;
+type Turns = BTreeMap<AssemblyPosition, SlotIndex>;
 
-fn shown_at(shown: &[Option<Shown>], slot: Slot) -> &Shown {
+fn shown_at(shown: &[Option<ShownLine>], slot: SlotIndex) -> &ShownLine {
     shown[slot as usize].as_ref().expect("only shown lines are in the order")
 }
 
 /// Works out boundary and turn end of one line; says whether the boundary flipped, and whether either changed.
 fn settle_one(
-    (shown, turns): (&mut [Option<Shown>], &mut Turns),
-    slot: Slot,
-    previous: Option<Slot>,
+    (shown, turns): (&mut [Option<ShownLine>], &mut Turns),
+    slot: SlotIndex,
+    previous: Option<SlotIndex>,
     (settings, speakers): (TurnSettings, &Speakers),
 ) -> (bool, bool) {
     let line = shown_at(shown, slot);
@@ -258,21 +258,21 @@ fn settle_one(
 
 /// Of a line that began a turn or no longer does: that turn, and the one before, which lost or gained its lines.
 fn touch_flipped(
-    touched: &mut Vec<(Slot, bool)>,
-    (shown, turns): (&[Option<Shown>], &Turns),
-    slot: Slot,
-    previous: Option<Slot>,
+    touched: &mut Vec<(SlotIndex, bool)>,
+    (shown, turns): (&[Option<ShownLine>], &Turns),
+    slot: SlotIndex,
+    previous: Option<SlotIndex>,
 ) {
     touched.push((slot, false));
     touched.extend(previous.and_then(|slot| turn_of(shown, turns, slot)).map(|turn| (turn, false)));
 }
 
-fn turn_of(shown: &[Option<Shown>], turns: &Turns, slot: Slot) -> Option<Slot> {
+fn turn_of(shown: &[Option<ShownLine>], turns: &Turns, slot: SlotIndex) -> Option<SlotIndex> {
     turn_at(turns, &shown_at(shown, slot).spot)
 }
 
 /// The first line of the turn that holds the place `spot`.
-fn turn_at(turns: &Turns, spot: &Spot) -> Option<Slot> {
+fn turn_at(turns: &Turns, spot: &AssemblyPosition) -> Option<SlotIndex> {
     match turns.last_key_value() {
         Some((last, slot)) if last <= spot => return Some(*slot),
         _ => {}
@@ -280,9 +280,9 @@ fn turn_at(turns: &Turns, spot: &Spot) -> Option<Slot> {
     turns.range(..=spot).next_back().map(|(_, slot)| *slot)
 }
 
-impl Shown {
-    fn place(&self, speakers: &Speakers) -> Place {
-        Place {
+impl ShownLine {
+    fn place(&self, speakers: &Speakers) -> LinePlacement {
+        LinePlacement {
             start_ms: self.spot.start_ms,
             end_ms: self.end_ms,
             speaker: self.speaker.map(|speaker| speakers.root(speaker)),

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::mark::Mark;
-use super::shared::{maybe_text, text};
 use super::time::{MediaMs, Timestamp};
 use crate::position::{BadName, is_plain_name};
+use crate::transcript::serde_arc::{maybe_text, text};
 
 /// The source of lines when none is named.
 pub const DEFAULT_SOURCE: &str = "main";
@@ -214,14 +214,14 @@ pub struct Version {
 
 /// What a version makes of its line.
 #[derive(Debug, Clone, PartialEq, Hash)]
-pub enum Said {
+pub enum VersionState {
     /// The line says this.
     Content(Content),
     /// The line is taken back.
     Retracted,
 }
 
-impl Said {
+impl VersionState {
     pub(crate) fn is_interim(&self) -> bool {
         matches!(self, Self::Content(content) if content.status == Status::Interim)
     }
@@ -235,17 +235,17 @@ impl Said {
 
 /// SHA-256 of the canonical encoding: JSON in the field order of [`Content`], `null` for a retraction.
 #[must_use]
-pub fn content_hash(said: &Said) -> [u8; 32] {
+pub fn content_hash(said: &VersionState) -> [u8; 32] {
     let canonical = match said {
-        Said::Content(content) => serde_json::to_vec(content).expect("a content has no map with odd keys"),
-        Said::Retracted => b"null".to_vec(),
+        VersionState::Content(content) => serde_json::to_vec(content).expect("a content has no map with odd keys"),
+        VersionState::Retracted => b"null".to_vec(),
     };
     Sha256::digest(&canonical).into()
 }
 
 /// Stands for a content where it is only asked whether there was an equal one: 8 bytes instead of the text. It is the same
 /// in every process of one build, and is never written anywhere.
-pub(crate) fn content_mark(said: &Said) -> u64 {
+pub(crate) fn content_mark(said: &VersionState) -> u64 {
     foldhash::quality::FixedState::default().hash_one(said)
 }
 
@@ -262,8 +262,8 @@ pub struct Comparison {
 ///
 /// A join, so that neither the order of arrival nor repetition matters.
 #[must_use]
-pub fn compare_versions(a: (u64, &Said), b: (u64, &Said)) -> Comparison {
-    let rank = |(rev, said): (u64, &Said)| (!said.is_interim(), rev, said.is_retracted());
+pub fn compare_versions(a: (u64, &VersionState), b: (u64, &VersionState)) -> Comparison {
+    let rank = |(rev, said): (u64, &VersionState)| (!said.is_interim(), rev, said.is_retracted());
     match rank(a).cmp(&rank(b)) {
         Ordering::Equal if a.1 == b.1 => Comparison { order: Ordering::Equal, conflict: false },
         // The hash costs more than all the rest and is needed for conflicts only.
@@ -341,8 +341,8 @@ impl Line {
 mod tests {
     use super::*;
 
-    fn said(text: &str, status: Status) -> Said {
-        Said::Content(Content { text: text.into(), status, ..Content::default() })
+    fn said(text: &str, status: Status) -> VersionState {
+        VersionState::Content(Content { text: text.into(), status, ..Content::default() })
     }
 
     #[test]
@@ -354,7 +354,7 @@ mod tests {
             (7, said("a", Interim)),
             (0, said("a", Final)),
             (1, said("a", Final)),
-            (1, Said::Retracted),
+            (1, VersionState::Retracted),
             (2, said("back", Final)),
         ];
         for (i, a) in rising.iter().enumerate() {
@@ -379,7 +379,7 @@ mod tests {
     fn a_mark_says_all_that_a_content_says() {
         let word = Word { text: "a".into(), start_ms: 1, end_ms: Some(2), confidence: Some(0.0) };
         let one = Content { text: "a".into(), start_ms: Some(1), words: vec![word.clone()], ..Content::default() };
-        let said = |content: &Content| Said::Content(content.clone());
+        let said = |content: &Content| VersionState::Content(content.clone());
         let with = |word| Content { words: vec![word], ..one.clone() };
         let others = [
             Content { status: Status::Interim, ..one.clone() },
@@ -399,13 +399,13 @@ mod tests {
         for other in &others {
             assert_ne!(content_mark(&said(&one)), content_mark(&said(other)), "{other:?}");
         }
-        assert_ne!(content_mark(&said(&Content::default())), content_mark(&Said::Retracted));
+        assert_ne!(content_mark(&said(&Content::default())), content_mark(&VersionState::Retracted));
     }
 
     #[test]
     fn contents_are_as_different_as_their_encodings() {
         let word = |confidence| Word { text: "a".into(), start_ms: 0, end_ms: None, confidence };
-        let said = |confidence| Said::Content(Content { words: vec![word(confidence)], ..Content::default() });
+        let said = |confidence| VersionState::Content(Content { words: vec![word(confidence)], ..Content::default() });
         for (a, b) in [(Some(0.0), Some(-0.0)), (Some(0.5), None), (Some(0.5), Some(0.25))] {
             let found = compare_versions((1, &said(a)), (1, &said(b)));
             assert!(found.conflict && found.order.is_ne(), "{a:?} {b:?}");
@@ -433,9 +433,9 @@ mod tests {
             json,
             r#"{"status":"final","start_ms":41000,"end_ms":64000,"speaker":"Chair","text":"We are in session…","lang":"en","break":"turn","words":[{"text":"We","start_ms":41000,"end_ms":41200,"confidence":0.98}]}"#
         );
-        let hex = |said: &Said| content_hash(said).iter().map(|b| format!("{b:02x}")).collect::<String>();
-        assert_eq!(hex(&Said::Content(content)), include_str!("../../tests/golden/content_hash.txt").trim());
-        assert_eq!(hex(&Said::Retracted), "74234e98afe7498fb5daf1f36ac2d78acc339464f950703b8c019892f982b90b");
+        let hex = |said: &VersionState| content_hash(said).iter().map(|b| format!("{b:02x}")).collect::<String>();
+        assert_eq!(hex(&VersionState::Content(content)), include_str!("../../tests/golden/content_hash.txt").trim());
+        assert_eq!(hex(&VersionState::Retracted), "74234e98afe7498fb5daf1f36ac2d78acc339464f950703b8c019892f982b90b");
     }
 
     #[test]

@@ -10,16 +10,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::frame::{Frame, FrameBytes};
 use super::line::{DEFAULT_SOURCE, Version, check_kept_line_id, check_source};
-use super::shared::maybe_text;
 use super::time::{MediaMs, Timestamp};
 use super::turn::TurnSettings;
 use crate::position::Epoch;
+use crate::transcript::raw_frame::{FrameBytes, RawFrame};
+use crate::transcript::serde_arc::maybe_text;
 
 /// Who published a record: the source, its run, and the number of the message in that run.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Published {
+pub struct PublishedBy {
     /// The source.
     pub source: Arc<str>,
     /// The publisher's session.
@@ -38,7 +38,7 @@ pub struct Record {
     /// Time at which the server took it.
     pub received_at: Timestamp,
     /// Who published it, for what a publisher sent.
-    pub published: Option<Published>,
+    pub published: Option<PublishedBy>,
     /// For what a desk or the server itself ordered: seen twice, it changes nothing the second time.
     pub op_id: Option<Arc<str>>,
     /// What happened.
@@ -47,7 +47,7 @@ pub struct Record {
 
 /// What is known of a feed as a whole. Fields that are none say nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Meta {
+pub struct FeedMeta {
     /// What people call the event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<Arc<str>>,
@@ -62,7 +62,7 @@ pub struct Meta {
     pub trailer: Option<Arc<str>>,
 }
 
-impl Meta {
+impl FeedMeta {
     /// Takes over the fields that `newer` gives; true if one of them changed.
     pub fn update(&mut self, newer: &Self) -> bool {
         let before = self.clone();
@@ -149,9 +149,9 @@ pub enum Op {
     /// The event goes on after its end.
     Reopen,
     /// What is known of the event as a whole.
-    Meta(Meta),
+    Meta(FeedMeta),
     /// A vendor's frame, in front of the lines that it became. It changes nothing; readers never see it.
-    Frame(Box<Frame>),
+    Frame(Box<RawFrame>),
     /// What this release cannot read. It changes nothing.
     Unknown,
 }
@@ -229,7 +229,7 @@ struct Raw<'a> {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     imported: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    meta: Option<Meta>,
+    meta: Option<FeedMeta>,
     #[serde(default, deserialize_with = "maybe_text", skip_serializing_if = "Option::is_none")]
     connection: Option<Arc<str>>,
     #[serde(default, deserialize_with = "maybe_text", skip_serializing_if = "Option::is_none")]
@@ -250,7 +250,7 @@ impl<'a> Raw<'a> {
     fn read(self) -> Record {
         let received_at = self.received_at;
         let published = match (&self.source, &self.session, self.seq) {
-            (source, Some(session), Some(seq)) => Some(Published {
+            (source, Some(session), Some(seq)) => Some(PublishedBy {
                 source: source.clone().unwrap_or_else(|| DEFAULT_SOURCE.into()),
                 session: session.clone(),
                 seq,
@@ -290,7 +290,7 @@ impl<'a> Raw<'a> {
             "feed.end" => Op::End,
             "feed.reopen" => Op::Reopen,
             "feed.meta" => Op::Meta(self.meta?),
-            "frame" => Op::Frame(Box::new(Frame {
+            "frame" => Op::Frame(Box::new(RawFrame {
                 source,
                 connection: self.connection?,
                 format: self.format?,
@@ -345,7 +345,7 @@ impl<'a> Raw<'a> {
             }
             Op::Meta(meta) => self.meta = Some(meta.clone()),
             Op::Frame(frame) => {
-                let Frame { source, connection, format, offset_ms, has_names, lang, bytes } = &**frame;
+                let RawFrame { source, connection, format, offset_ms, has_names, lang, bytes } = &**frame;
                 self.source = Some(source.clone());
                 (self.connection, self.format) = (Some(connection.clone()), Some(format.clone()));
                 self.offset_ms = *offset_ms;
@@ -414,13 +414,13 @@ mod tests {
             Op::Resume,
             Op::End,
             Op::Reopen,
-            Op::Meta(Meta { title: Some("Hearing".into()), ..Meta::default() }),
+            Op::Meta(FeedMeta { title: Some("Hearing".into()), ..FeedMeta::default() }),
             frame(Some(-5)),
         ]
     }
 
     fn frame(offset_ms: Option<i64>) -> Op {
-        Op::Frame(Box::new(Frame {
+        Op::Frame(Box::new(RawFrame {
             source: "main".into(),
             connection: "k3f9q2".into(),
             format: "deepgram".into(),
@@ -441,7 +441,7 @@ mod tests {
                 _ => "main".into(),
             };
             for own_ids in [false, true] {
-                record.published = Some(Published { source: source.clone(), session: "s".into(), seq: 4, own_ids });
+                record.published = Some(PublishedBy { source: source.clone(), session: "s".into(), seq: 4, own_ids });
                 assert_eq!(Record::decode(&record.encode()), record);
             }
         }
@@ -459,7 +459,7 @@ mod tests {
         // named, which only the server speaks of.
         for own_ids in [true, false] {
             let op = Op::Retract { source: "asr".into(), id: "7".into(), rev: None };
-            let published = Some(Published { source: "asr".into(), session: "s-1".into(), seq: 4, own_ids });
+            let published = Some(PublishedBy { source: "asr".into(), session: "s-1".into(), seq: 4, own_ids });
             let record = Record { published, ..Record::new(Timestamp(1_700_000_000_123), op) };
             all.push_str(std::str::from_utf8(&record.encode()).expect("JSON is UTF-8"));
             all.push('\n');

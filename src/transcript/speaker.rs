@@ -28,12 +28,12 @@ pub(crate) type SpeakerIndex = u32;
 /// The speakers of a feed, in the order in which they were first met.
 #[derive(Debug, Default)]
 pub(crate) struct Speakers {
-    all: Vec<Known>,
+    all: Vec<KnownSpeaker>,
     by_id: HashMap<Arc<str>, SpeakerIndex>,
 }
 
 #[derive(Debug)]
-struct Known {
+struct KnownSpeaker {
     id: Arc<str>,
     name: Option<Arc<str>>,
     kind: Option<Arc<str>>,
@@ -50,7 +50,7 @@ impl Speakers {
         }
         let index = SpeakerIndex::try_from(self.all.len()).expect("fewer than four billion speakers fit in memory");
         let id: Arc<str> = id.into();
-        self.all.push(Known { id: id.clone(), name: None, kind: None, into: None, root: index });
+        self.all.push(KnownSpeaker { id: id.clone(), name: None, kind: None, into: None, root: index });
         self.by_id.insert(id, index);
         index
     }

@@ -79,7 +79,7 @@ impl Default for TurnSettings {
 
 /// What the rule looks at in a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct LinePlacement {
     pub(crate) start_ms: MediaMs,
     pub(crate) end_ms: Option<MediaMs>,
     /// After merges.
@@ -88,7 +88,12 @@ pub(crate) struct Place {
 }
 
 /// Returns true if `line` opens a turn after `last`, the line before it, whose turn so far ends at `turn_end`.
-pub(crate) fn opens_turn(settings: TurnSettings, last: Place, turn_end: Option<MediaMs>, line: Place) -> bool {
+pub(crate) fn opens_turn(
+    settings: TurnSettings,
+    last: LinePlacement,
+    turn_end: Option<MediaMs>,
+    line: LinePlacement,
+) -> bool {
     let other_speaker = line.speaker != last.speaker; // B1
     let forced = line.breaks; // B2
     // B3: a last line without an end never counts as a pause, or transcripts with starts only would fall apart.
@@ -103,29 +108,35 @@ pub(crate) fn opens_turn(settings: TurnSettings, last: Place, turn_end: Option<M
 mod tests {
     use super::*;
 
-    const NAMED: Place = Place { start_ms: 10_000, end_ms: Some(12_000), speaker: Some(1), breaks: false };
+    const NAMED: LinePlacement =
+        LinePlacement { start_ms: 10_000, end_ms: Some(12_000), speaker: Some(1), breaks: false };
 
-    fn check(last: Place, turn_end: Option<MediaMs>, line: Place, opens: bool) {
+    fn check(last: LinePlacement, turn_end: Option<MediaMs>, line: LinePlacement, opens: bool) {
         assert_eq!(opens_turn(TurnSettings::default(), last, turn_end, line), opens, "{last:?} {turn_end:?} {line:?}");
     }
 
     #[test]
     fn the_turn_rule_as_a_table() {
-        let at = |start_ms| Place { start_ms, end_ms: None, ..NAMED };
+        let at = |start_ms| LinePlacement { start_ms, end_ms: None, ..NAMED };
         check(NAMED, Some(12_000), at(12_000), false);
         // B1
-        check(NAMED, Some(12_000), Place { speaker: Some(2), ..at(12_000) }, true);
-        check(NAMED, Some(12_000), Place { speaker: None, ..at(12_000) }, true);
-        check(Place { speaker: None, ..NAMED }, Some(12_000), Place { speaker: None, ..at(12_000) }, false);
+        check(NAMED, Some(12_000), LinePlacement { speaker: Some(2), ..at(12_000) }, true);
+        check(NAMED, Some(12_000), LinePlacement { speaker: None, ..at(12_000) }, true);
+        check(
+            LinePlacement { speaker: None, ..NAMED },
+            Some(12_000),
+            LinePlacement { speaker: None, ..at(12_000) },
+            false,
+        );
         // B2
-        check(NAMED, Some(12_000), Place { breaks: true, ..at(12_000) }, true);
+        check(NAMED, Some(12_000), LinePlacement { breaks: true, ..at(12_000) }, true);
         // B3, its edge, the greatest end of the turn, and a last line without an end
         check(NAMED, Some(12_000), at(16_999), false);
         check(NAMED, Some(12_000), at(17_000), true);
         check(NAMED, Some(20_000), at(17_000), false);
-        check(Place { end_ms: None, ..NAMED }, Some(12_000), at(600_000), false);
+        check(LinePlacement { end_ms: None, ..NAMED }, Some(12_000), at(600_000), false);
         // B4, only for the unknown
-        let unknown = |start_ms| Place { speaker: None, ..at(start_ms) };
+        let unknown = |start_ms| LinePlacement { speaker: None, ..at(start_ms) };
         check(unknown(59_000), None, unknown(60_000), true);
         check(unknown(60_000), None, unknown(119_999), false);
         check(at(59_000), None, at(60_000), false);

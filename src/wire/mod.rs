@@ -6,14 +6,16 @@
 
 pub mod close;
 pub mod message;
-pub mod publish;
+pub mod publisher;
 pub mod recording;
-pub mod subscribe;
+pub mod subscriber;
 
 pub use self::close::CloseCode;
 pub use self::message::Message;
-pub use self::publish::{FromPublisher, Incoming, Limits, NackCode, Outgoing, Refusal, ToPublisher, WarningCode};
-pub use self::subscribe::{
+pub use crate::wire::publisher::{
+    FromPublisher, Incoming, Limits, NackCode, Outgoing, Refusal, ToPublisher, WarningCode,
+};
+pub use crate::wire::subscriber::{
     ErrorCode, FromSubscriber, Seek, Subscribe, ToSubscriber, Unit, encode_changes, encode_turns,
 };
 

@@ -7,7 +7,7 @@ use crate::transcript::{FrameBytes, MediaMs, Timestamp};
 
 /// A row of a recording: a frame, or where a connection begins or ends.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Row {
+pub struct RecordingRow {
     /// Since the first connection, in milliseconds.
     pub at_ms: u64,
     /// The frame, if it is one.
@@ -18,12 +18,12 @@ pub struct Row {
     pub connected: Option<bool>,
     /// Where a connection begins, how a server read it; nothing where nobody did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub read_as: Option<ReadAs>,
+    pub read_as: Option<RecordingFormat>,
 }
 
 /// How a server read the frames of a connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReadAs {
+pub struct RecordingFormat {
     /// The vendor's format.
     pub format: String,
     /// Media time at the start of the vendor's session, if its program said so; else the server found where that is.
@@ -40,7 +40,7 @@ pub struct ReadAs {
     pub wall_start: Option<Timestamp>,
 }
 
-impl Row {
+impl RecordingRow {
     /// The row of a frame.
     #[must_use]
     pub fn of_frame(at_ms: u64, frame: &[u8]) -> Self {
@@ -64,20 +64,20 @@ impl Row {
 mod tests {
     use super::*;
 
-    fn read_as(offset_ms: Option<MediaMs>) -> Row {
+    fn read_as(offset_ms: Option<MediaMs>) -> RecordingRow {
         let (format, lang, wall_start) = ("rev".into(), Some("en".into()), Some(Timestamp(0)));
-        Row {
-            read_as: Some(ReadAs { format, offset_ms, names: true, lang, wall_start }),
-            ..Row::of_connection(0, true)
+        RecordingRow {
+            read_as: Some(RecordingFormat { format, offset_ms, names: true, lang, wall_start }),
+            ..RecordingRow::of_connection(0, true)
         }
     }
 
     #[test]
     fn rows_as_a_table() {
         for (row, json) in [
-            (Row::of_frame(7, b"a"), r#"{"at_ms":7,"text":"a"}"#),
-            (Row::of_frame(7, b"\xff"), r#"{"at_ms":7,"hex":"ff"}"#),
-            (Row::of_connection(9, false), r#"{"at_ms":9,"connected":false}"#),
+            (RecordingRow::of_frame(7, b"a"), r#"{"at_ms":7,"text":"a"}"#),
+            (RecordingRow::of_frame(7, b"\xff"), r#"{"at_ms":7,"hex":"ff"}"#),
+            (RecordingRow::of_connection(9, false), r#"{"at_ms":9,"connected":false}"#),
             (
                 read_as(Some(-4)),
                 r#"{"at_ms":0,"connected":true,"read_as":{"format":"rev","offset_ms":-4,"names":true,"lang":"en","wall_start":"1970-01-01T00:00:00.000Z"}}"#,
@@ -92,7 +92,7 @@ mod tests {
             ),
         ] {
             assert_eq!(row.encode().trim_end(), json);
-            assert_eq!(serde_json::from_str::<Row>(json).expect("decodes"), row);
+            assert_eq!(serde_json::from_str::<RecordingRow>(json).expect("decodes"), row);
         }
     }
 }

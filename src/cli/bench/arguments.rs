@@ -5,8 +5,8 @@ use clap::{Args, ValueEnum};
 
 use super::contest::Scenario;
 use super::flow::Flow;
-use super::options::Options;
 use super::{curve, fanout, herd, idle, ingest, replay};
+use crate::cli::bench::options::BenchOptions;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -25,9 +25,9 @@ round; that is the figure to trust, while latencies also tell of the machine. `~
 a third of a core did something else. Exit code 1: a server lost, repeated, swapped or altered lines, or failed.";
 
 /// Scenarios, made where they are run; and how to run them.
-pub(super) type Plan = (Box<dyn FnOnce() -> Vec<Box<dyn Scenario>> + Send>, Options);
+pub(super) type Plan = (Box<dyn FnOnce() -> Vec<Box<dyn Scenario>> + Send>, BenchOptions);
 
-fn plan(scenario: impl Scenario + Send + 'static, options: Options) -> Plan {
+fn plan(scenario: impl Scenario + Send + 'static, options: BenchOptions) -> Plan {
     (Box::new(move || vec![Box::new(scenario)]), options)
 }
 
@@ -54,16 +54,16 @@ impl Preset {
         }
     }
 
-    fn fanout(self, time: &Time) -> fanout::Fanout {
+    fn fanout(self, time: &Time) -> fanout::FanoutRun {
         let Time { seconds, warmup } = *time;
         let (name, subscribers, flow) = self.load();
-        fanout::Fanout { name: name.to_owned(), subscribers, feeds: 1, flow, seconds, warmup, history: 0 }
+        fanout::FanoutRun { name: name.to_owned(), subscribers, feeds: 1, flow, seconds, warmup, history: 0 }
     }
 }
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-pub(super) struct Fanout {
+pub(super) struct FanoutArgs {
     /// A load by name; what else is said here changes it
     #[arg(long, default_value = "one")]
     scenario: Preset,
@@ -85,7 +85,7 @@ pub(super) struct Fanout {
     #[command(flatten)]
     time: Time,
     #[command(flatten)]
-    options: Options,
+    options: BenchOptions,
 }
 
 /// How long is measured.
@@ -101,7 +101,7 @@ pub(super) struct Time {
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-pub(super) struct Ingest {
+pub(super) struct IngestArgs {
     /// Publishers, with a feed each
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     publishers: u32,
@@ -112,12 +112,12 @@ pub(super) struct Ingest {
     #[arg(long, default_value_t = 50_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     lines: u32,
     #[command(flatten)]
-    options: Options,
+    options: BenchOptions,
 }
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-pub(super) struct Replay {
+pub(super) struct ReplayArgs {
     /// Lines that have been said
     #[arg(long, default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     lines: u32,
@@ -128,12 +128,12 @@ pub(super) struct Replay {
     #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     #[command(flatten)]
-    options: Options,
+    options: BenchOptions,
 }
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-pub(super) struct Idle {
+pub(super) struct IdleArgs {
     /// Subscribers
     #[arg(long, default_value_t = 5_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=60_000))]
     subscribers: u32,
@@ -141,12 +141,12 @@ pub(super) struct Idle {
     #[arg(long, default_value = "5", value_name = "SECONDS", value_parser = seconds)]
     seconds: f64,
     #[command(flatten)]
-    options: Options,
+    options: BenchOptions,
 }
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-pub(super) struct Herd {
+pub(super) struct HerdArgs {
     /// Subscribers
     #[arg(long, default_value_t = 1_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=30_000))]
     subscribers: u32,
@@ -160,12 +160,12 @@ pub(super) struct Herd {
     #[arg(long, default_value = "2", value_name = "SECONDS", value_parser = seconds)]
     seconds: f64,
     #[command(flatten)]
-    options: Options,
+    options: BenchOptions,
 }
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-pub(super) struct Curve {
+pub(super) struct CurveArgs {
     /// Numbers of subscribers of one feed
     #[arg(long, value_delimiter = ',', default_value = "10,100,1000,5000,10000", value_name = "N,…")]
     subscribers: Vec<u32>,
@@ -178,7 +178,7 @@ pub(super) struct Curve {
     #[command(flatten)]
     time: Time,
     #[command(flatten)]
-    options: Options,
+    options: BenchOptions,
 }
 
 #[derive(Debug, Args)]
@@ -193,10 +193,10 @@ pub(super) struct All {
     #[command(flatten)]
     time: Time,
     #[command(flatten)]
-    options: Options,
+    options: BenchOptions,
 }
 
-impl Fanout {
+impl FanoutArgs {
     pub(super) fn plan(self) -> anyhow::Result<Plan> {
         let mut fanout = self.scenario.fanout(&self.time);
         let by_name = fanout.clone();
@@ -221,35 +221,35 @@ impl Fanout {
     }
 }
 
-impl Ingest {
+impl IngestArgs {
     pub(super) fn plan(self) -> Plan {
         let (publishers, window) = (self.publishers as usize, self.window as usize);
-        plan(ingest::Ingest { publishers, window, lines: self.lines }, self.options)
+        plan(ingest::IngestRun { publishers, window, lines: self.lines }, self.options)
     }
 }
 
-impl Replay {
+impl ReplayArgs {
     pub(super) fn plan(self) -> Plan {
         let (joiners, rounds) = (self.joiners as usize, self.rounds as usize);
-        plan(replay::Replay { lines: self.lines, joiners, rounds }, self.options)
+        plan(replay::ReplayRun { lines: self.lines, joiners, rounds }, self.options)
     }
 }
 
-impl Idle {
+impl IdleArgs {
     pub(super) fn plan(self) -> Plan {
-        plan(idle::Idle { subscribers: self.subscribers as usize, seconds: self.seconds }, self.options)
+        plan(idle::IdleRun { subscribers: self.subscribers as usize, seconds: self.seconds }, self.options)
     }
 }
 
-impl Herd {
+impl HerdArgs {
     pub(super) fn plan(self) -> anyhow::Result<Plan> {
         ensure!(!self.options.is_remote(), "only a server that is started here can be killed: leave out --url");
         let Self { subscribers, lines: history, rate, seconds, options } = self;
-        Ok(plan(herd::Herd { subscribers: subscribers as usize, history, rate, seconds }, options))
+        Ok(plan(herd::HerdRun { subscribers: subscribers as usize, history, rate, seconds }, options))
     }
 }
 
-impl Curve {
+impl CurveArgs {
     pub(super) fn plan(self) -> anyhow::Result<Plan> {
         let Self { subscribers, feeds, lines: histories, time, options } = self;
         let is_nothing = |count: &u32| *count == 0;
@@ -268,18 +268,18 @@ impl All {
         let scenarios = move || {
             let mut all: Vec<Box<dyn Scenario>> = Vec::new();
             for preset in [Preset::One, Preset::Steady, Preset::Burst] {
-                all.push(Box::new(fanout::Fanout { subscribers, ..preset.fanout(&time) }));
+                all.push(Box::new(fanout::FanoutRun { subscribers, ..preset.fanout(&time) }));
             }
             for window in [1, 64] {
                 // One at a time waits for the disk each time.
                 let lines = if window == 1 { lines.div_ceil(10) } else { lines };
-                all.push(Box::new(ingest::Ingest { publishers: 1, window, lines }));
+                all.push(Box::new(ingest::IngestRun { publishers: 1, window, lines }));
             }
-            all.push(Box::new(replay::Replay { lines, joiners: 20, rounds: 3 }));
-            all.push(Box::new(idle::Idle { subscribers, seconds: time.seconds }));
+            all.push(Box::new(replay::ReplayRun { lines, joiners: 20, rounds: 3 }));
+            all.push(Box::new(idle::IdleRun { subscribers, seconds: time.seconds }));
             if !is_remote {
                 let history = lines.div_ceil(10);
-                all.push(Box::new(herd::Herd { subscribers, history, rate: 20.0, seconds: time.seconds }));
+                all.push(Box::new(herd::HerdRun { subscribers, history, rate: 20.0, seconds: time.seconds }));
             }
             all
         };

@@ -1,11 +1,11 @@
 //! Whether what a subscriber receives is what was said: every line once, in order, and unaltered.
 //!
-//! A [`Follower`] is given the bytes as they come off the socket, cut anywhere. It looks for markers and nothing else, so
+//! A [`LineCheck`] is given the bytes as they come off the socket, cut anywhere. It looks for markers and nothing else, so
 //! it costs little and knows no server's messages.
 
 use memchr::memchr;
 
-use super::lines::{MARK_BYTES, Mark, read_mark, sentence};
+use crate::cli::bench::lines::{LineMark, MARK_BYTES, read_mark, sentence};
 
 /// What was wrong, over all subscribers.
 #[derive(Debug, Default, Clone)]
@@ -38,17 +38,17 @@ impl Faults {
 
 /// One subscriber's place in the lines of its feed.
 #[derive(Debug)]
-pub(super) struct Follower {
+pub(super) struct LineCheck {
     /// The line that has to come next.
     pub(super) next: u32,
     /// Whether whole texts are compared, or markers alone.
     is_thorough: bool,
-    within: Within,
+    within: LatencyBound,
 }
 
 /// In the midst of what the last bytes ended.
 #[derive(Debug, Clone, Copy)]
-enum Within {
+enum LatencyBound {
     Nothing,
     /// What may be the begin of a marker, and how much of it there is.
     Marker([u8; MARK_BYTES], usize),
@@ -56,31 +56,36 @@ enum Within {
     Text(u32, usize),
 }
 
-impl Follower {
+impl LineCheck {
     /// One that has all lines before `next`.
     pub(super) fn new(next: u32, is_thorough: bool) -> Self {
-        Self { next, is_thorough, within: Within::Nothing }
+        Self { next, is_thorough, within: LatencyBound::Nothing }
     }
 
     /// Takes the bytes that came next, and gives each new line in them to `on_line`, with the number of the first line
     /// that is not to be waited for any more: its own, or the first of those that were left out before it.
-    pub(super) fn take(&mut self, mut bytes: &[u8], faults: &mut Faults, mut on_line: impl FnMut(Mark, u32)) {
+    pub(super) fn take(&mut self, mut bytes: &[u8], faults: &mut Faults, mut on_line: impl FnMut(LineMark, u32)) {
         while !bytes.is_empty() {
             bytes = match self.within {
-                Within::Nothing => self.search(bytes, faults, &mut on_line),
-                Within::Marker(marker, have) => self.go_on(marker, have, bytes, faults, &mut on_line),
-                Within::Text(number, compared) => self.compare(number, compared, bytes, faults),
+                LatencyBound::Nothing => self.search(bytes, faults, &mut on_line),
+                LatencyBound::Marker(marker, have) => self.go_on(marker, have, bytes, faults, &mut on_line),
+                LatencyBound::Text(number, compared) => self.compare(number, compared, bytes, faults),
             };
         }
     }
 
-    fn search<'a>(&mut self, bytes: &'a [u8], faults: &mut Faults, on_line: &mut impl FnMut(Mark, u32)) -> &'a [u8] {
+    fn search<'a>(
+        &mut self,
+        bytes: &'a [u8],
+        faults: &mut Faults,
+        on_line: &mut impl FnMut(LineMark, u32),
+    ) -> &'a [u8] {
         let Some(at) = memchr(b'#', bytes) else { return &[] };
         let bytes = &bytes[at..];
         let Some((marker, rest)) = bytes.split_first_chunk::<MARK_BYTES>() else {
             let mut marker = [0; MARK_BYTES];
             marker[..bytes.len()].copy_from_slice(bytes);
-            self.within = Within::Marker(marker, bytes.len());
+            self.within = LatencyBound::Marker(marker, bytes.len());
             return &[];
         };
         match read_mark(marker) {
@@ -99,25 +104,25 @@ impl Follower {
         have: usize,
         bytes: &'a [u8],
         faults: &mut Faults,
-        on_line: &mut impl FnMut(Mark, u32),
+        on_line: &mut impl FnMut(LineMark, u32),
     ) -> &'a [u8] {
         let (taken, rest) = bytes.split_at(bytes.len().min(MARK_BYTES - have));
         marker[have..have + taken.len()].copy_from_slice(taken);
         if have + taken.len() < MARK_BYTES {
-            self.within = Within::Marker(marker, have + taken.len());
+            self.within = LatencyBound::Marker(marker, have + taken.len());
         } else if let Some(mark) = read_mark(&marker) {
-            self.within = Within::Nothing;
+            self.within = LatencyBound::Nothing;
             self.found(mark, faults, on_line);
         } else if let Some(at) = memchr(b'#', &marker[1..]) {
             marker.copy_within(at + 1.., 0);
-            self.within = Within::Marker(marker, MARK_BYTES - at - 1);
+            self.within = LatencyBound::Marker(marker, MARK_BYTES - at - 1);
         } else {
-            self.within = Within::Nothing;
+            self.within = LatencyBound::Nothing;
         }
         rest
     }
 
-    fn found(&mut self, mark: Mark, faults: &mut Faults, on_line: &mut impl FnMut(Mark, u32)) {
+    fn found(&mut self, mark: LineMark, faults: &mut Faults, on_line: &mut impl FnMut(LineMark, u32)) {
         if mark.number != self.next {
             let due = self.next;
             faults.first.get_or_insert_with(|| format!("line {} where line {due} was due", mark.number));
@@ -129,7 +134,7 @@ impl Follower {
         let first = std::mem::replace(&mut self.next, mark.number + 1);
         faults.lost += u64::from(mark.number - first);
         if self.is_thorough {
-            self.within = Within::Text(mark.number, 0);
+            self.within = LatencyBound::Text(mark.number, 0);
         }
         on_line(mark, first);
     }
@@ -143,11 +148,12 @@ impl Follower {
         if (blank == 1 && text[0] != b' ') || text[blank..] != rest_wanted[..length - blank] {
             faults.altered += 1;
             faults.first.get_or_insert_with(|| format!("line {number} has another text than was sent"));
-            self.within = Within::Nothing;
+            self.within = LatencyBound::Nothing;
             return bytes;
         }
         let compared = compared + length;
-        self.within = if compared == wanted.len() + 1 { Within::Nothing } else { Within::Text(number, compared) };
+        self.within =
+            if compared == wanted.len() + 1 { LatencyBound::Nothing } else { LatencyBound::Text(number, compared) };
         rest
     }
 }
@@ -161,7 +167,7 @@ mod tests {
         let mut bytes = Vec::new();
         for number in numbers {
             bytes.extend_from_slice(b"{\"x\":\"# no #0123456789.marker\",\"text\":\"");
-            write_text(Mark { number: *number, due: 1_000 + u64::from(*number) }, &mut bytes);
+            write_text(LineMark { number: *number, due: 1_000 + u64::from(*number) }, &mut bytes);
             bytes.extend_from_slice(b"\"}");
         }
         bytes
@@ -171,7 +177,7 @@ mod tests {
     #[track_caller]
     fn follow(bytes: &[u8], is_thorough: bool) -> (Vec<u32>, Faults) {
         let in_pieces = |length| {
-            let (mut follower, mut faults) = (Follower::new(0, is_thorough), Faults::default());
+            let (mut follower, mut faults) = (LineCheck::new(0, is_thorough), Faults::default());
             let mut found = Vec::new();
             for piece in bytes.chunks(length) {
                 follower.take(piece, &mut faults, |mark, _| {

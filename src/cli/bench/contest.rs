@@ -3,13 +3,13 @@
 
 use serde_json::Value;
 
-use super::super::outcome::Outcome;
-use super::super::output::{note, print, print_json};
-use super::contestant::{Contestant, Wish};
-use super::load::{Load, Stop};
-use super::machine::Meanwhile;
-use super::process::{Place, Server};
-use super::report::{Figures, Run, Sheet, tables};
+use crate::cli::bench::contestant::{Contestant, Requirement};
+use crate::cli::bench::load::{Load, LoadStop};
+use crate::cli::bench::machine::MachineUsage;
+use crate::cli::bench::process::{ServerLocation, ServerProcess};
+use crate::cli::bench::report::{BenchRun, RunFigures, Sheet, tables};
+use crate::cli::support::outcome::Outcome;
+use crate::cli::support::output::{note, print, print_json};
 
 /// What is measured in one run.
 pub(super) trait Scenario {
@@ -19,23 +19,23 @@ pub(super) trait Scenario {
     /// All that makes it what it is, for JSON.
     fn settings(&self) -> Value;
     /// What it asks of a server.
-    fn wish(&self) -> Wish;
-    fn run(&self, stage: &mut Stage) -> anyhow::Result<Measured>;
+    fn wish(&self) -> Requirement;
+    fn run(&self, stage: &mut Stage) -> anyhow::Result<StageResult>;
 }
 
 /// Where a run takes place: a server, and a load for it.
 pub(super) struct Stage {
     /// The server's name in tables.
     pub(super) name: String,
-    pub(super) server: Server,
+    pub(super) server: ServerProcess,
     pub(super) load: Load,
-    pub(super) stop: Stop,
+    pub(super) stop: LoadStop,
 }
 
 /// What a run came to.
-pub(super) struct Measured {
-    pub(super) figures: Figures,
-    pub(super) meanwhile: Meanwhile,
+pub(super) struct StageResult {
+    pub(super) figures: RunFigures,
+    pub(super) meanwhile: MachineUsage,
 }
 
 /// The figure by which frames of the limit are made as long as those that a subscriber of captionwire gets.
@@ -44,11 +44,11 @@ pub(super) const BYTES_PER_DELIVERY: &str = "bytes_per_delivery";
 /// All servers that take part, and what was measured so far.
 pub(super) struct Contest {
     pub(super) contestants: Vec<Contestant>,
-    pub(super) place: Place,
+    pub(super) place: ServerLocation,
     pub(super) repeat: usize,
     pub(super) is_json: bool,
-    pub(super) stop: Stop,
-    pub(super) runs: Vec<Run>,
+    pub(super) stop: LoadStop,
+    pub(super) runs: Vec<BenchRun>,
 }
 
 impl Contest {
@@ -81,16 +81,22 @@ impl Contest {
 
     /// One run of one server. A run that fails is told as such, and the others go on; an error is for when nobody wants
     /// more of them.
-    fn run(&self, scenario: &dyn Scenario, who: &Contestant, round: usize, frame_bytes: f64) -> anyhow::Result<Run> {
+    fn run(
+        &self,
+        scenario: &dyn Scenario,
+        who: &Contestant,
+        round: usize,
+        frame_bytes: f64,
+    ) -> anyhow::Result<BenchRun> {
         note(&format!("{}: {}, round {round} of {}", scenario.name(), who.name(), self.repeat));
         let measured = self.measure(scenario, who, frame_bytes);
         self.stop.check()?;
         let (figures, meanwhile, wrong) = match measured {
             Ok((measured, wrong)) => (measured.figures, Some(measured.meanwhile), wrong),
-            Err(error) => (Figures::new(), None, Some(crate::cli::outcome::explain(&error))),
+            Err(error) => (RunFigures::new(), None, Some(crate::cli::support::outcome::explain(&error))),
         };
         let (scenario, settings, sheet) = (scenario.name(), scenario.settings(), scenario.sheet());
-        Ok(Run { scenario, server: who.name().to_owned(), round, settings, sheet, figures, meanwhile, wrong })
+        Ok(BenchRun { scenario, server: who.name().to_owned(), round, settings, sheet, figures, meanwhile, wrong })
     }
 
     fn measure(
@@ -98,7 +104,7 @@ impl Contest {
         scenario: &dyn Scenario,
         who: &Contestant,
         frame_bytes: f64,
-    ) -> anyhow::Result<(Measured, Option<String>)> {
+    ) -> anyhow::Result<(StageResult, Option<String>)> {
         let server = who.start(&scenario.wish(), &self.place, &self.stop)?;
         let load = Load::new(who.dialect(Some(frame_bytes))?, server.address, self.stop.clone())?;
         let mut stage = Stage { name: who.name().to_owned(), server, load, stop: self.stop.clone() };

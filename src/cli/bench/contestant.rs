@@ -5,10 +5,10 @@ use std::process::Command;
 
 use anyhow::Context;
 
-use super::dialect::{Ack, Dialect};
 use super::limit::Mode;
-use super::load::Stop;
-use super::process::{Place, Server};
+use crate::cli::bench::dialect::{Ack, ServerDialect};
+use crate::cli::bench::load::LoadStop;
+use crate::cli::bench::process::{ServerLocation, ServerProcess};
 
 /// A server that takes part.
 #[derive(Debug, Clone)]
@@ -20,12 +20,12 @@ pub(super) enum Contestant {
     /// `bench limit`.
     Limit,
     /// Something else that a shell starts. Its address is what it says itself, if nobody else does.
-    Other { name: String, command: String, address: Option<SocketAddr>, dialect: Box<Dialect> },
+    Other { name: String, command: String, address: Option<SocketAddr>, dialect: Box<ServerDialect> },
 }
 
 /// What a run asks of a server.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Wish {
+pub(super) struct Requirement {
     /// Connections at the same time.
     pub(super) connections: usize,
     /// How the limit writes.
@@ -49,19 +49,19 @@ impl Contestant {
 
     /// How it wants to be spoken to. Each call names feeds that have not been there before; frames of the limit are made
     /// `frame_bytes` long.
-    pub(super) fn dialect(&self, frame_bytes: Option<f64>) -> anyhow::Result<Dialect> {
+    pub(super) fn dialect(&self, frame_bytes: Option<f64>) -> anyhow::Result<ServerDialect> {
         Ok(match self {
             Self::Captionwire { token, .. } | Self::Running { token, .. } => {
-                Dialect::captionwire(&format!("bench-{:08x}", getrandom::u32()?), token.clone())
+                ServerDialect::captionwire(&format!("bench-{:08x}", getrandom::u32()?), token.clone())
             }
-            Self::Limit => Dialect::limit(frame_bytes),
+            Self::Limit => ServerDialect::limit(frame_bytes),
             Self::Other { dialect, .. } => (**dialect).clone(),
         })
     }
 
     /// Returns true if it does what is asked of it.
-    pub(super) fn can(&self, wish: &Wish) -> bool {
-        let can_do = |dialect: &Dialect| {
+    pub(super) fn can(&self, wish: &Requirement) -> bool {
+        let can_do = |dialect: &ServerDialect| {
             (!wish.is_acked || dialect.ack != Ack::Nothing) && (!wish.is_kept || dialect.replay.is_some())
         };
         match self {
@@ -72,12 +72,17 @@ impl Contestant {
     }
 
     /// Starts it, or finds it.
-    pub(super) fn start(&self, wish: &Wish, place: &Place, stop: &Stop) -> anyhow::Result<Server> {
+    pub(super) fn start(
+        &self,
+        wish: &Requirement,
+        place: &ServerLocation,
+        stop: &LoadStop,
+    ) -> anyhow::Result<ServerProcess> {
         match self {
             Self::Captionwire { arguments, .. } => {
                 let (arguments, connections) = (arguments.clone(), wish.connections);
                 let program = this_program()?;
-                Server::announced(place, stop, move |listen, folder| {
+                ServerProcess::announced(place, stop, move |listen, folder| {
                     let mut command = Command::new(&program);
                     command.args(["serve", "--listen", &listen.to_string(), "--data"]).arg(folder.join("data"));
                     allow_connections(&mut command, connections);
@@ -87,15 +92,15 @@ impl Contestant {
             }
             Self::Limit => {
                 let (mode, keep, program) = (wish.mode, wish.is_kept, this_program()?);
-                Server::announced(place, stop, move |listen, _| {
+                ServerProcess::announced(place, stop, move |listen, _| {
                     let mut command = Command::new(&program);
                     command.args(["bench", "limit", "--listen", &listen.to_string(), "--mode", mode.name()]);
                     command.args(keep.then_some("--keep"));
                     command
                 })
             }
-            Self::Running { address, process, .. } => Server::found(*address, *process, place),
-            Self::Other { command, address, .. } => Server::by_shell(command, *address, place, stop),
+            Self::Running { address, process, .. } => ServerProcess::found(*address, *process, place),
+            Self::Other { command, address, .. } => ServerProcess::by_shell(command, *address, place, stop),
         }
     }
 }

@@ -9,11 +9,11 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
-use super::contest::{BYTES_PER_DELIVERY, Measured, Scenario, Stage};
-use super::contestant::Wish;
-use super::fanout::Fanout;
 use super::flow::Flow;
 use super::report::{Column, Sheet};
+use crate::cli::bench::contest::{BYTES_PER_DELIVERY, Scenario, Stage, StageResult};
+use crate::cli::bench::contestant::Requirement;
+use crate::cli::bench::fanout::FanoutRun;
 
 static SHEET: Sheet = Sheet {
     columns: &[
@@ -41,7 +41,7 @@ type LineCosts = Rc<RefCell<HashMap<String, f64>>>;
 
 /// One point of an axis.
 struct Point {
-    fanout: Fanout,
+    fanout: FanoutRun,
     line_costs: LineCosts,
 }
 
@@ -85,7 +85,7 @@ impl Axes {
         let first = points.peek().is_some().then_some(alone);
         let all = first.into_iter().chain(points).map(|(name, subscribers, feeds, flow, history)| {
             let (seconds, warmup) = (self.seconds, self.warmup);
-            let fanout = Fanout { name, subscribers, feeds, flow, seconds, warmup, history };
+            let fanout = FanoutRun { name, subscribers, feeds, flow, seconds, warmup, history };
             Box::new(Point { fanout, line_costs: line_costs.clone() }) as Box<dyn Scenario>
         });
         all.collect()
@@ -105,11 +105,11 @@ impl Scenario for Point {
         self.fanout.settings()
     }
 
-    fn wish(&self) -> Wish {
+    fn wish(&self) -> Requirement {
         self.fanout.wish()
     }
 
-    fn run(&self, stage: &mut Stage) -> anyhow::Result<Measured> {
+    fn run(&self, stage: &mut Stage) -> anyhow::Result<StageResult> {
         let mut measured = self.fanout.run(stage)?;
         let figure = |key| measured.figures.iter().find(|(name, _)| *name == key).and_then(|(_, figure)| *figure);
         let of_line = figure("cpu_us_per_line");

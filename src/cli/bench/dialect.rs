@@ -3,11 +3,11 @@
 
 use anyhow::bail;
 
-use super::lines::{Mark, mean_text_bytes, speaker, write_text};
+use crate::cli::bench::lines::{LineMark, mean_text_bytes, speaker, write_text};
 
 /// How to speak to one server.
 #[derive(Debug, Clone)]
-pub(super) struct Dialect {
+pub(super) struct ServerDialect {
     pub(super) publish: Side,
     pub(super) subscribe: Side,
     /// How a late joiner asks for all there is; `None` where nothing is kept.
@@ -57,7 +57,7 @@ impl Side {
     }
 }
 
-impl Dialect {
+impl ServerDialect {
     /// captionwire's protocol. The feeds' names begin with `prefix`.
     pub(super) fn captionwire(prefix: &str, token: Option<String>) -> Self {
         let feed = format!("/v1/feeds/{prefix}-@FEED@");
@@ -79,7 +79,7 @@ impl Dialect {
     pub(super) fn frame_bytes(&self) -> f64 {
         const LINES: u32 = 120;
         let mut out = Vec::new();
-        (0..LINES).for_each(|number| self.wrap.write(Mark { number, due: 0 }, &mut out));
+        (0..LINES).for_each(|number| self.wrap.write(LineMark { number, due: 0 }, &mut out));
         HEAD_BYTES + out.len() as f64 / f64::from(LINES)
     }
 
@@ -102,10 +102,10 @@ impl Dialect {
 /// How a line is wrapped: a text in which `@TEXT@`, `@SPEAKER@`, `@SEQ@` (its number, from 0) and `@MS@` (its media time)
 /// stand for what they name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Template(Vec<Part>);
+pub(super) struct Template(Vec<TemplatePart>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Part {
+enum TemplatePart {
     Literal(String),
     Text,
     Speaker,
@@ -113,8 +113,12 @@ enum Part {
     MediaTime,
 }
 
-const WORDS: [(&str, Part); 4] =
-    [("@TEXT@", Part::Text), ("@SPEAKER@", Part::Speaker), ("@SEQ@", Part::Number), ("@MS@", Part::MediaTime)];
+const WORDS: [(&str, TemplatePart); 4] = [
+    ("@TEXT@", TemplatePart::Text),
+    ("@SPEAKER@", TemplatePart::Speaker),
+    ("@SEQ@", TemplatePart::Number),
+    ("@MS@", TemplatePart::MediaTime),
+];
 
 impl Template {
     pub(super) fn new(text: &str) -> Self {
@@ -123,30 +127,32 @@ impl Template {
         while let Some((at, (word, part))) =
             WORDS.iter().filter_map(|word| Some((rest.find(word.0)?, word))).min_by_key(|found| found.0)
         {
-            parts.extend((at > 0).then(|| Part::Literal(rest[..at].to_owned())));
+            parts.extend((at > 0).then(|| TemplatePart::Literal(rest[..at].to_owned())));
             parts.push(part.clone());
             rest = &rest[at + word.len()..];
         }
-        parts.extend((!rest.is_empty()).then(|| Part::Literal(rest.to_owned())));
+        parts.extend((!rest.is_empty()).then(|| TemplatePart::Literal(rest.to_owned())));
         Self(parts)
     }
 
     /// Returns true if lines can be told apart in it at all.
     pub(super) fn has_text(&self) -> bool {
-        self.0.contains(&Part::Text)
+        self.0.contains(&TemplatePart::Text)
     }
 
     /// Adds the message that publishes a line.
-    pub(super) fn write(&self, mark: Mark, out: &mut Vec<u8>) {
+    pub(super) fn write(&self, mark: LineMark, out: &mut Vec<u8>) {
         /// Media time between lines: ten a second is more than anybody speaks, and a million of them are a day.
         const LINE_MS: u64 = 100;
         for part in &self.0 {
             match part {
-                Part::Literal(text) => out.extend_from_slice(text.as_bytes()),
-                Part::Text => write_text(mark, out),
-                Part::Speaker => out.extend_from_slice(speaker(mark.number).as_bytes()),
-                Part::Number => out.extend_from_slice(mark.number.to_string().as_bytes()),
-                Part::MediaTime => out.extend_from_slice((u64::from(mark.number) * LINE_MS).to_string().as_bytes()),
+                TemplatePart::Literal(text) => out.extend_from_slice(text.as_bytes()),
+                TemplatePart::Text => write_text(mark, out),
+                TemplatePart::Speaker => out.extend_from_slice(speaker(mark.number).as_bytes()),
+                TemplatePart::Number => out.extend_from_slice(mark.number.to_string().as_bytes()),
+                TemplatePart::MediaTime => {
+                    out.extend_from_slice((u64::from(mark.number) * LINE_MS).to_string().as_bytes())
+                }
             }
         }
     }
@@ -184,7 +190,7 @@ mod tests {
 
     fn written(template: &str, number: u32) -> String {
         let mut out = Vec::new();
-        Template::new(template).write(Mark { number, due: 5 }, &mut out);
+        Template::new(template).write(LineMark { number, due: 5 }, &mut out);
         String::from_utf8(out).expect("UTF-8")
     }
 
@@ -201,7 +207,7 @@ mod tests {
     #[test]
     fn a_line_of_ours_is_what_the_server_reads() {
         let mut out = Vec::new();
-        Dialect::captionwire("bench", None).wrap.write(Mark { number: 3, due: 0 }, &mut out);
+        ServerDialect::captionwire("bench", None).wrap.write(LineMark { number: 3, due: 0 }, &mut out);
         let line: serde_json::Value = serde_json::from_slice(&out).expect("JSON");
         assert_eq!((&line["type"], &line["id"], &line["start_ms"]), (&"line".into(), &"3".into(), &300.into()));
     }
@@ -209,11 +215,11 @@ mod tests {
     #[test]
     fn lines_of_the_limit_are_as_long_as_ours_were() {
         for bytes in [400.0, 1_000.4] {
-            assert!((Dialect::limit(Some(bytes)).frame_bytes() - bytes).abs() <= 1.0, "{bytes}");
+            assert!((ServerDialect::limit(Some(bytes)).frame_bytes() - bytes).abs() <= 1.0, "{bytes}");
         }
         assert_eq!(
-            Dialect::limit(None).frame_bytes(),
-            Dialect::limit(Some(3.0)).frame_bytes(),
+            ServerDialect::limit(None).frame_bytes(),
+            ServerDialect::limit(Some(3.0)).frame_bytes(),
             "never shorter than the text"
         );
     }

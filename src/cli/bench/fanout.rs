@@ -6,13 +6,13 @@ use anyhow::ensure;
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
-use super::contest::{BYTES_PER_DELIVERY, Measured, Scenario, Stage};
-use super::contestant::Wish;
-use super::flow::{Flow, Source, store};
 use super::limit::Mode;
 use super::link::Way;
-use super::machine::Moment;
-use super::report::{Column, Figures, Sheet};
+use crate::cli::bench::contest::{BYTES_PER_DELIVERY, Scenario, Stage, StageResult};
+use crate::cli::bench::contestant::Requirement;
+use crate::cli::bench::flow::{Flow, LoadSource, store};
+use crate::cli::bench::machine::MachineSample;
+use crate::cli::bench::report::{Column, RunFigures, Sheet};
 
 /// What a fan-out tells.
 pub(super) static SHEET: Sheet = Sheet {
@@ -30,7 +30,7 @@ pub(super) static SHEET: Sheet = Sheet {
 
 /// One fan-out.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Fanout {
+pub(super) struct FanoutRun {
     pub(super) name: String,
     /// In all, spread over the feeds.
     pub(super) subscribers: usize,
@@ -42,7 +42,7 @@ pub(super) struct Fanout {
     pub(super) history: u32,
 }
 
-impl Fanout {
+impl FanoutRun {
     /// A name that says what it is.
     pub(super) fn described(&self) -> String {
         let flow = match self.flow {
@@ -55,7 +55,7 @@ impl Fanout {
     }
 }
 
-impl Scenario for Fanout {
+impl Scenario for FanoutRun {
     fn name(&self) -> String {
         self.name.clone()
     }
@@ -76,18 +76,18 @@ impl Scenario for Fanout {
         })
     }
 
-    fn wish(&self) -> Wish {
+    fn wish(&self) -> Requirement {
         // Whether a server may put several lines in one write decides with which limit it is compared.
         let is_batched = matches!(self.flow, Flow::Window { batch: 2.., .. });
-        Wish {
+        Requirement {
             connections: self.subscribers + self.feeds,
             mode: if is_batched { Mode::Batch } else { Mode::Write },
             is_acked: self.history > 0 || self.subscribers == 0,
-            ..Wish::default()
+            ..Requirement::default()
         }
     }
 
-    fn run(&self, stage: &mut Stage) -> anyhow::Result<Measured> {
+    fn run(&self, stage: &mut Stage) -> anyhow::Result<StageResult> {
         /// For whatever a server still does with those who have just come.
         const SETTLE: Duration = Duration::from_millis(300);
         let Stage { load, server, .. } = stage;
@@ -95,10 +95,10 @@ impl Scenario for Fanout {
         store(load, self.history)?;
         load.open_subscribers(self.subscribers, Way::Live)?;
         load.rest(SETTLE)?;
-        let mut source = Source::new(self.flow, load);
+        let mut source = LoadSource::new(self.flow, load);
         source.run(load, Duration::from_secs_f64(self.warmup), |_| false)?;
         load.record();
-        let (moment, before) = (Moment::now(server.processes), load.lines_sent());
+        let (moment, before) = (MachineSample::now(server.processes), load.lines_sent());
         source.run(load, Duration::from_secs_f64(self.seconds), |_| false)?;
         let mut meanwhile = moment.until_now();
         let (mut deliveries, mut bytes) = (load.tally.deliveries, load.tally.bytes);
@@ -111,7 +111,7 @@ impl Scenario for Fanout {
         let is_idle = deliveries == 0 && self.subscribers > 0 && load.tally.faults.say().is_none();
         ensure!(!is_idle, "no line came through in {} s", self.seconds);
         let per = |count: u64| move |seconds: f64| (count > 0).then(|| seconds / count as f64 * 1e6);
-        let mut figures: Figures = vec![
+        let mut figures: RunFigures = vec![
             ("cpu_s_per_m", meanwhile.server_cpu_seconds.and_then(per(deliveries))),
             ("cpu_us_per_line", meanwhile.server_cpu_seconds.and_then(per(lines))),
             ("deliveries", Some(deliveries as f64)),
@@ -122,12 +122,12 @@ impl Scenario for Fanout {
             (BYTES_PER_DELIVERY, (deliveries > 0).then(|| bytes as f64 / deliveries as f64)),
         ];
         figures.extend(latencies(&load.tally.latency));
-        Ok(Measured { figures, meanwhile })
+        Ok(StageResult { figures, meanwhile })
     }
 }
 
 /// Percentiles in milliseconds.
-pub(super) fn latencies(histogram: &Histogram<u64>) -> Figures {
+pub(super) fn latencies(histogram: &Histogram<u64>) -> RunFigures {
     let at = |quantile| (!histogram.is_empty()).then(|| histogram.value_at_quantile(quantile) as f64 / 1e6);
     vec![("p50_ms", at(0.5)), ("p99_ms", at(0.99)), ("p999_ms", at(0.999)), ("max_ms", at(1.0))]
 }

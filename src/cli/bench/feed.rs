@@ -6,7 +6,7 @@ use super::tally::Tally;
 
 /// One feed, as the load keeps it.
 #[derive(Debug, Default)]
-pub(super) struct Feed {
+pub(super) struct LoadFeed {
     /// Whether its publisher may send.
     pub(super) is_open: bool,
     /// Lines that have been sent; the number of the next one.
@@ -29,7 +29,7 @@ pub(super) struct Feed {
     missing: VecDeque<u32>,
 }
 
-impl Feed {
+impl LoadFeed {
     /// What the server told its publisher first.
     pub(super) fn welcomed(&mut self, kept: Option<u64>, unacked_max: Option<u64>) {
         self.kept = kept;
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_line_is_under_way_until_the_last_subscriber_has_it() {
-        let mut feed = Feed { subscribers: 2, ..Feed::default() };
+        let mut feed = LoadFeed { subscribers: 2, ..LoadFeed::default() };
         assert_eq!((feed.send(5, true), feed.send(6, true)), (0, 1));
         for (number, under_way) in [(0, 2), (1, 2), (1, 2), (0, 0)] {
             feed.delivered(number);
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn what_a_server_has_is_not_sent_again() {
-        let mut feed = Feed::default();
+        let mut feed = LoadFeed::default();
         (0..6).for_each(|due| _ = feed.send(due, true));
         feed.acknowledged(2, 10, &mut Tally::default()).expect("sent");
         feed.welcomed(Some(4), Some(3));

@@ -18,7 +18,7 @@ pub(super) enum Flow {
 
 /// A flow that goes on.
 #[derive(Debug)]
-pub(super) struct Source {
+pub(super) struct LoadSource {
     flow: Flow,
     /// Lines of each feed at which it stops.
     lines_max: u32,
@@ -30,7 +30,7 @@ pub(super) struct Source {
 /// No longer asleep than this, so that whoever waits sees in time that the end has come.
 const NAP: Duration = Duration::from_millis(10);
 
-impl Source {
+impl LoadSource {
     pub(super) fn new(flow: Flow, load: &Load) -> Self {
         Self { flow, lines_max: u32::MAX, began: load.now(), due: 0 }
     }
@@ -107,7 +107,7 @@ pub(super) fn store(load: &mut Load, lines: u32) -> anyhow::Result<()> {
     const WINDOW: usize = 256;
     /// For a long transcript on a slow disk.
     const STORE: Duration = Duration::from_secs(300);
-    let mut source = Source::up_to(Flow::Window { window: WINDOW, batch: 1 }, lines, load);
+    let mut source = LoadSource::up_to(Flow::Window { window: WINDOW, batch: 1 }, lines, load);
     if !source.run(load, STORE, |load| load.feeds.iter().all(|feed| feed.acked >= u64::from(lines)))? {
         bail!("{lines} lines were not stored within {} s", STORE.as_secs());
     }

@@ -74,7 +74,7 @@ fn write_head(opcode: u8, length: usize, mask_bit: u8, out: &mut Vec<u8>) {
 }
 
 /// A frame's head: how long it is, and what it says.
-struct Head {
+struct FrameHead {
     opcode: u8,
     /// No bit is set that an extension would have to explain, and the mask is there or not as it has to be.
     is_sound: bool,
@@ -83,7 +83,7 @@ struct Head {
     mask: [u8; 4],
 }
 
-impl Head {
+impl FrameHead {
     /// Reads the head that `bytes` begin with; `None` where it is not complete.
     fn read(bytes: &[u8], is_masked: bool) -> Option<Self> {
         let (first, second) = (*bytes.first()?, *bytes.get(1)?);
@@ -114,7 +114,7 @@ pub(super) struct ClientFrame {
 /// Unmasks the client's frame that `bytes` begin with. `Ok(None)` where it is not complete; an error where it can be none,
 /// or is longer than `longest`.
 pub(super) fn unmask(bytes: &mut [u8], longest: usize) -> Result<Option<ClientFrame>, &'static str> {
-    let Some(head) = Head::read(bytes, true) else { return Ok(None) };
+    let Some(head) = FrameHead::read(bytes, true) else { return Ok(None) };
     if !head.is_sound {
         return Err("this is no frame of a client");
     }
@@ -140,7 +140,7 @@ pub(super) struct FrameReader {
 
 /// What a stream holds.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Piece<'a> {
+pub(super) enum StreamPiece<'a> {
     /// Payload of a message; perhaps a part of it.
     Data(&'a [u8]),
     /// A frame with payload is complete.
@@ -151,7 +151,11 @@ pub(super) enum Piece<'a> {
 
 impl FrameReader {
     /// Takes the bytes that came next, and gives what is in them to `on_piece`.
-    pub(super) fn take(&mut self, mut bytes: &[u8], mut on_piece: impl FnMut(Piece<'_>)) -> Result<(), &'static str> {
+    pub(super) fn take(
+        &mut self,
+        mut bytes: &[u8],
+        mut on_piece: impl FnMut(StreamPiece<'_>),
+    ) -> Result<(), &'static str> {
         loop {
             let Some(left) = self.left else {
                 match self.begin(bytes)? {
@@ -167,7 +171,7 @@ impl FrameReader {
             if is_control {
                 self.control.extend_from_slice(payload);
             } else if !payload.is_empty() {
-                on_piece(Piece::Data(payload));
+                on_piece(StreamPiece::Data(payload));
             }
             if left > 0 {
                 self.left = Some(left);
@@ -175,10 +179,10 @@ impl FrameReader {
             }
             self.left = None;
             if is_control {
-                on_piece(Piece::Control(self.opcode, &self.control));
+                on_piece(StreamPiece::Control(self.opcode, &self.control));
                 self.control.clear();
             } else {
-                on_piece(Piece::End);
+                on_piece(StreamPiece::End);
             }
         }
     }
@@ -191,11 +195,11 @@ impl FrameReader {
         // Only a head that is cut is copied.
         let head = if self.head.is_empty() {
             before = 0;
-            Head::read(bytes, false)
+            FrameHead::read(bytes, false)
         } else {
             before = self.head.len();
             joined = [&self.head, &bytes[..bytes.len().min(HEAD_BYTES_MAX)]].concat();
-            Head::read(&joined, false)
+            FrameHead::read(&joined, false)
         };
         let Some(head) = head else {
             self.head.extend_from_slice(bytes);
@@ -243,9 +247,9 @@ mod tests {
             let (mut reader, mut found, mut message, mut pings) = (FrameReader::default(), Vec::new(), Vec::new(), 0);
             for piece in bytes.chunks(length) {
                 let taken = reader.take(piece, |piece| match piece {
-                    Piece::Data(data) => message.extend_from_slice(data),
-                    Piece::End => found.push(std::mem::take(&mut message)),
-                    Piece::Control(opcode, payload) => {
+                    StreamPiece::Data(data) => message.extend_from_slice(data),
+                    StreamPiece::End => found.push(std::mem::take(&mut message)),
+                    StreamPiece::Control(opcode, payload) => {
                         assert_eq!((opcode, payload), (PING, &b"are you there"[..]));
                         pings += 1;
                     }

@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::contest::{Measured, Scenario, Stage};
-use super::contestant::Wish;
-use super::flow::{Flow, Source, store};
 use super::link::Way;
 use super::load::PATIENCE;
-use super::machine::Moment;
 use super::report::{Column, Sheet};
+use crate::cli::bench::contest::{Scenario, Stage, StageResult};
+use crate::cli::bench::contestant::Requirement;
+use crate::cli::bench::flow::{Flow, LoadSource, store};
+use crate::cli::bench::machine::MachineSample;
 
 static SHEET: Sheet = Sheet {
     columns: &[
@@ -25,7 +25,7 @@ static SHEET: Sheet = Sheet {
 
 /// One run of it.
 #[derive(Debug, Clone)]
-pub(super) struct Herd {
+pub(super) struct HerdRun {
     pub(super) subscribers: usize,
     /// Lines that were said before anybody came.
     pub(super) history: u32,
@@ -35,7 +35,7 @@ pub(super) struct Herd {
     pub(super) seconds: f64,
 }
 
-impl Scenario for Herd {
+impl Scenario for HerdRun {
     fn name(&self) -> String {
         format!("herd, {}", self.subscribers)
     }
@@ -49,18 +49,18 @@ impl Scenario for Herd {
         json!({"subscribers": subscribers, "history": history, "rate": rate, "seconds": seconds})
     }
 
-    fn wish(&self) -> Wish {
+    fn wish(&self) -> Requirement {
         // Those of the killed server may still be counted when they come back.
-        Wish { connections: 2 * self.subscribers + 2, is_acked: true, is_killed: true, ..Wish::default() }
+        Requirement { connections: 2 * self.subscribers + 2, is_acked: true, is_killed: true, ..Requirement::default() }
     }
 
-    fn run(&self, stage: &mut Stage) -> anyhow::Result<Measured> {
+    fn run(&self, stage: &mut Stage) -> anyhow::Result<StageResult> {
         let Stage { load, server, stop, .. } = stage;
         let calm = Duration::from_secs_f64(self.seconds);
         load.open_publishers(1)?;
         store(load, self.history)?;
         load.open_subscribers(self.subscribers, Way::Faithful)?;
-        let mut source = Source::new(Flow::Paced(self.rate), load);
+        let mut source = LoadSource::new(Flow::Paced(self.rate), load);
         source.run(load, calm, |_| false)?;
 
         load.is_tolerant = true;
@@ -68,7 +68,7 @@ impl Scenario for Herd {
         server.kill();
         let lost = load.lose_all()?;
         server.start_again(stop)?;
-        let (up, moment) = (Instant::now(), Moment::now(server.processes));
+        let (up, moment) = (Instant::now(), MachineSample::now(server.processes));
         load.is_tolerant = false;
         // What the publisher had to say meanwhile has waited, and was due when it was due.
         source.run(load, Duration::ZERO, |_| false)?;
@@ -92,6 +92,6 @@ impl Scenario for Herd {
             ("lines", Some(f64::from(load.feeds[0].sent))),
             ("deliveries", Some(load.tally.deliveries as f64)),
         ];
-        Ok(Measured { figures, meanwhile })
+        Ok(StageResult { figures, meanwhile })
     }
 }

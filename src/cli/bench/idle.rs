@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::contest::{Measured, Scenario, Stage};
-use super::contestant::Wish;
 use super::link::Way;
-use super::machine::Moment;
 use super::report::{Column, Sheet};
+use crate::cli::bench::contest::{Scenario, Stage, StageResult};
+use crate::cli::bench::contestant::Requirement;
+use crate::cli::bench::machine::MachineSample;
 
 static SHEET: Sheet = Sheet {
     columns: &[
@@ -23,13 +23,13 @@ static SHEET: Sheet = Sheet {
 
 /// One run of subscribers that wait.
 #[derive(Debug, Clone)]
-pub(super) struct Idle {
+pub(super) struct IdleRun {
     pub(super) subscribers: usize,
     /// How long they wait while the server's time is taken.
     pub(super) seconds: f64,
 }
 
-impl Scenario for Idle {
+impl Scenario for IdleRun {
     fn name(&self) -> String {
         format!("idle, {}", self.subscribers)
     }
@@ -42,11 +42,11 @@ impl Scenario for Idle {
         json!({"subscribers": self.subscribers, "seconds": self.seconds})
     }
 
-    fn wish(&self) -> Wish {
-        Wish { connections: self.subscribers + 1, ..Wish::default() }
+    fn wish(&self) -> Requirement {
+        Requirement { connections: self.subscribers + 1, ..Requirement::default() }
     }
 
-    fn run(&self, stage: &mut Stage) -> anyhow::Result<Measured> {
+    fn run(&self, stage: &mut Stage) -> anyhow::Result<StageResult> {
         /// For what a server puts off.
         const SETTLE: Duration = Duration::from_secs(1);
         /// What is allocated for the first line that is written stays, perhaps.
@@ -57,13 +57,13 @@ impl Scenario for Idle {
         load.open_publishers(1)?;
         load.rest(SETTLE)?;
         let before = resident();
-        let (moment, begun) = (Moment::now(server.processes), Instant::now());
+        let (moment, begun) = (MachineSample::now(server.processes), Instant::now());
         load.open_subscribers(self.subscribers, Way::Live)?;
         let seconds = begun.elapsed().as_secs_f64();
         let connecting = moment.until_now();
         load.rest(SETTLE)?;
         let connected = resident();
-        let moment = Moment::now(server.processes);
+        let moment = MachineSample::now(server.processes);
         load.rest(Duration::from_secs_f64(self.seconds))?;
         let meanwhile = moment.until_now();
         for _ in 0..LINES {
@@ -81,6 +81,6 @@ impl Scenario for Idle {
             ("idle_cores", meanwhile.server_cpu_seconds.map(|seconds| seconds / meanwhile.seconds)),
             ("deliveries", Some(load.tally.deliveries as f64)),
         ];
-        Ok(Measured { figures, meanwhile })
+        Ok(StageResult { figures, meanwhile })
     }
 }

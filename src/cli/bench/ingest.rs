@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::contest::{Measured, Scenario, Stage};
-use super::contestant::Wish;
 use super::fanout::latencies;
-use super::flow::{Flow, Source, store};
 use super::link::Way;
 use super::load::PATIENCE;
-use super::machine::Moment;
-use super::report::{Column, Figures, Sheet};
+use crate::cli::bench::contest::{Scenario, Stage, StageResult};
+use crate::cli::bench::contestant::Requirement;
+use crate::cli::bench::flow::{Flow, LoadSource, store};
+use crate::cli::bench::machine::MachineSample;
+use crate::cli::bench::report::{Column, RunFigures, Sheet};
 
 static SHEET: Sheet = Sheet {
     columns: &[
@@ -24,7 +24,7 @@ static SHEET: Sheet = Sheet {
 
 /// One run of publishers that send as fast as they are acknowledged.
 #[derive(Debug, Clone)]
-pub(super) struct Ingest {
+pub(super) struct IngestRun {
     /// Each has a feed of its own.
     pub(super) publishers: usize,
     /// Lines under way, for each publisher.
@@ -33,7 +33,7 @@ pub(super) struct Ingest {
     pub(super) lines: u32,
 }
 
-impl Scenario for Ingest {
+impl Scenario for IngestRun {
     fn name(&self) -> String {
         format!("ingest, {} × {}", self.publishers, self.window)
     }
@@ -47,11 +47,11 @@ impl Scenario for Ingest {
         json!({"publishers": publishers, "window": window, "lines": lines})
     }
 
-    fn wish(&self) -> Wish {
-        Wish { connections: 2 * self.publishers, is_acked: true, is_kept: true, ..Wish::default() }
+    fn wish(&self) -> Requirement {
+        Requirement { connections: 2 * self.publishers, is_acked: true, is_kept: true, ..Requirement::default() }
     }
 
-    fn run(&self, stage: &mut Stage) -> anyhow::Result<Measured> {
+    fn run(&self, stage: &mut Stage) -> anyhow::Result<StageResult> {
         /// The first of so many lines warm up what all share.
         const WARMUP_SHARE: u32 = 10;
         let Stage { load, server, .. } = stage;
@@ -60,9 +60,9 @@ impl Scenario for Ingest {
         load.open_publishers(self.publishers)?;
         store(load, warmup)?;
         load.record();
-        let moment = Moment::now(server.processes);
+        let moment = MachineSample::now(server.processes);
         let flow = Flow::Window { window: self.window, batch: 1 };
-        let mut source = Source::up_to(flow, warmup + each, load);
+        let mut source = LoadSource::up_to(flow, warmup + each, load);
         let all = u64::from(warmup + each);
         let is_done = source.run(load, PATIENCE * 5, |load| load.feeds.iter().all(|feed| feed.acked >= all))?;
         anyhow::ensure!(is_done, "not all lines were acknowledged within {} s", 5 * PATIENCE.as_secs());
@@ -71,7 +71,7 @@ impl Scenario for Ingest {
         load.open_subscribers(self.publishers, Way::Replay)?;
         load.await_joiners(self.publishers)?;
         let lines = f64::from(each) * self.publishers as f64;
-        let mut figures: Figures = vec![
+        let mut figures: RunFigures = vec![
             ("lines", Some(lines)),
             ("checked", Some(load.tally.deliveries as f64)),
             ("acked_per_s", Some(lines / meanwhile.seconds)),
@@ -79,6 +79,6 @@ impl Scenario for Ingest {
             ("server_cpu_s", meanwhile.server_cpu_seconds),
         ];
         figures.extend(latencies(&load.tally.acks));
-        Ok(Measured { figures, meanwhile })
+        Ok(StageResult { figures, meanwhile })
     }
 }

@@ -15,9 +15,9 @@ use clap::{Args, ValueEnum};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 
-use super::super::outcome::Outcome;
-use super::super::output::print;
 use super::frame;
+use crate::cli::support::outcome::Outcome;
+use crate::cli::support::output::print;
 
 /// What one socket may be behind; then it is closed.
 const BACKLOG_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -78,7 +78,7 @@ impl Limit {
     pub(super) fn run(self) -> anyhow::Result<Outcome> {
         // Where the system does not say, the limit is felt when it is reached.
         let _ = rlimit::increase_nofile_limit(u64::MAX);
-        let mut server = Server::bind(self)?;
+        let mut server = LimitServer::bind(self)?;
         loop {
             server.turn()?;
         }
@@ -88,29 +88,29 @@ impl Limit {
 /// The listener's place among the tokens, behind all that a peer could have.
 const LISTENER: Token = Token(usize::MAX);
 
-struct Server {
+struct LimitServer {
     options: Limit,
     poll: Poll,
     events: Events,
     listener: TcpListener,
-    peers: Vec<Option<Peer>>,
+    peers: Vec<Option<LimitPeer>>,
     free: Vec<usize>,
-    feeds: Vec<Feed>,
+    feeds: Vec<LimitFeed>,
     names: HashMap<String, usize>,
     buffer: Vec<u8>,
 }
 
 #[derive(Default)]
-struct Feed {
+struct LimitFeed {
     subscribers: Vec<usize>,
     /// All lines, framed.
     kept: Vec<u8>,
     lines: u64,
 }
 
-struct Peer {
+struct LimitPeer {
     stream: TcpStream,
-    role: Role,
+    role: LimitRole,
     /// What came and is not complete.
     input: Vec<u8>,
     /// What the full socket has not taken.
@@ -119,7 +119,7 @@ struct Peer {
 }
 
 #[derive(Clone, Copy)]
-enum Role {
+enum LimitRole {
     Unknown,
     Publisher(usize),
     /// Of a feed; and how much it has of what is kept, while that is not all.
@@ -127,15 +127,15 @@ enum Role {
 }
 
 /// Why a peer is let go; nobody is told.
-struct Gone;
+struct PeerClosed;
 
-impl From<std::io::Error> for Gone {
+impl From<std::io::Error> for PeerClosed {
     fn from(_: std::io::Error) -> Self {
         Self
     }
 }
 
-impl Server {
+impl LimitServer {
     fn bind(options: Limit) -> anyhow::Result<Self> {
         let poll = Poll::new().context("the kernel gives nothing to wait with")?;
         let mut listener =
@@ -197,38 +197,38 @@ impl Server {
                 continue;
             }
             let (input, backlog) = (Vec::new(), Vec::new());
-            self.peers[at] = Some(Peer { stream, role: Role::Unknown, input, backlog, backlog_begin: 0 });
+            self.peers[at] = Some(LimitPeer { stream, role: LimitRole::Unknown, input, backlog, backlog_begin: 0 });
         }
     }
 
     fn close(&mut self, at: usize) {
         let Some(peer) = self.peers[at].take() else { return };
-        if let Role::Subscriber(feed, _) = peer.role {
+        if let LimitRole::Subscriber(feed, _) = peer.role {
             self.feeds[feed].subscribers.retain(|subscriber| *subscriber != at);
         }
         self.free.push(at);
     }
 
-    fn flush(&mut self, at: usize) -> Result<(), Gone> {
+    fn flush(&mut self, at: usize) -> Result<(), PeerClosed> {
         let Some(peer) = &mut self.peers[at] else { return Ok(()) };
         match peer.role {
-            Role::Subscriber(feed, Some(_)) => peer.catch_up(&self.feeds[feed].kept),
+            LimitRole::Subscriber(feed, Some(_)) => peer.catch_up(&self.feeds[feed].kept),
             _ => peer.flush(),
         }
     }
 
-    fn read(&mut self, at: usize) -> Result<(), Gone> {
+    fn read(&mut self, at: usize) -> Result<(), PeerClosed> {
         loop {
             let Some(peer) = &mut self.peers[at] else { return Ok(()) };
             let length = match peer.stream.read(&mut self.buffer) {
-                Ok(0) => return Err(Gone),
+                Ok(0) => return Err(PeerClosed),
                 Ok(length) => length,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(_) => return Err(Gone),
+                Err(_) => return Err(PeerClosed),
             };
             // What subscribers say after their handshake is of no interest.
-            if !matches!(peer.role, Role::Subscriber(..)) {
+            if !matches!(peer.role, LimitRole::Subscriber(..)) {
                 peer.input.extend_from_slice(&self.buffer[..length]);
                 self.take(at)?;
             }
@@ -239,59 +239,59 @@ impl Server {
         }
     }
 
-    fn take(&mut self, at: usize) -> Result<(), Gone> {
+    fn take(&mut self, at: usize) -> Result<(), PeerClosed> {
         let Some(peer) = &mut self.peers[at] else { return Ok(()) };
-        if matches!(peer.role, Role::Unknown) {
+        if matches!(peer.role, LimitRole::Unknown) {
             let Some(end) = frame::head_end(&peer.input) else {
-                return if peer.input.len() > FRAME_BYTES_MAX { Err(Gone) } else { Ok(()) };
+                return if peer.input.len() > FRAME_BYTES_MAX { Err(PeerClosed) } else { Ok(()) };
             };
             let head: Vec<u8> = peer.input.drain(..end).collect();
             self.shake_hands(at, &String::from_utf8_lossy(&head))?;
         }
         match self.peers[at].as_ref().map(|peer| peer.role) {
-            Some(Role::Publisher(feed)) => self.take_lines(at, feed),
+            Some(LimitRole::Publisher(feed)) => self.take_lines(at, feed),
             _ => Ok(()),
         }
     }
 
-    fn shake_hands(&mut self, at: usize, head: &str) -> Result<(), Gone> {
-        let target = head.split(' ').nth(1).ok_or(Gone)?;
+    fn shake_hands(&mut self, at: usize, head: &str) -> Result<(), PeerClosed> {
+        let target = head.split(' ').nth(1).ok_or(PeerClosed)?;
         let fields = head.lines().filter_map(|line| line.split_once(':'));
         let key =
             fields.filter(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-key")).map(|(_, key)| key.trim()).next();
-        let accept = frame::accept(key.ok_or(Gone)?);
+        let accept = frame::accept(key.ok_or(PeerClosed)?);
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let (is_publisher, name) = match (path.strip_prefix("/pub/"), path.strip_prefix("/sub/")) {
             (Some(name), _) => (true, name),
             (_, Some(name)) => (false, name),
-            _ => return Err(Gone),
+            _ => return Err(PeerClosed),
         };
         let next = self.feeds.len();
         let feed = *self.names.entry(name.to_owned()).or_insert(next);
         if feed == next {
-            self.feeds.push(Feed::default());
+            self.feeds.push(LimitFeed::default());
         }
-        let peer = self.peers[at].as_mut().ok_or(Gone)?;
+        let peer = self.peers[at].as_mut().ok_or(PeerClosed)?;
         let answer = format!(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
         );
         peer.send(answer.as_bytes())?;
         if is_publisher {
-            peer.role = Role::Publisher(feed);
+            peer.role = LimitRole::Publisher(feed);
             return Ok(());
         }
         let is_behind = query == "from=start" && self.options.keep;
-        peer.role = Role::Subscriber(feed, is_behind.then_some(0));
+        peer.role = LimitRole::Subscriber(feed, is_behind.then_some(0));
         self.feeds[feed].subscribers.push(at);
         self.flush(at)
     }
 
     /// Takes the whole frames that a publisher sent, writes them to all, and acknowledges them.
-    fn take_lines(&mut self, at: usize, feed: usize) -> Result<(), Gone> {
+    fn take_lines(&mut self, at: usize, feed: usize) -> Result<(), PeerClosed> {
         let Some(peer) = &mut self.peers[at] else { return Ok(()) };
         let mut input = std::mem::take(&mut peer.input);
         let (mut begin, mut out, before) = (0, Vec::with_capacity(input.len()), self.feeds[feed].lines);
-        while let Some(frame) = frame::unmask(&mut input[begin..], FRAME_BYTES_MAX).map_err(|_| Gone)? {
+        while let Some(frame) = frame::unmask(&mut input[begin..], FRAME_BYTES_MAX).map_err(|_| PeerClosed)? {
             let payload = &input[begin..][frame.payload.clone()];
             begin += frame.payload.end;
             if frame.opcode != frame::TEXT {
@@ -322,11 +322,11 @@ impl Server {
         Ok(())
     }
 
-    fn fan_out(&mut self, feed: usize, frames: &[u8]) -> Result<(), Gone> {
+    fn fan_out(&mut self, feed: usize, frames: &[u8]) -> Result<(), PeerClosed> {
         if self.options.keep {
             let kept = &mut self.feeds[feed].kept;
             if kept.len() + frames.len() > KEPT_BYTES_MAX {
-                return Err(Gone);
+                return Err(PeerClosed);
             }
             kept.extend_from_slice(frames);
         }
@@ -334,7 +334,7 @@ impl Server {
         for at in &self.feeds[feed].subscribers {
             let Some(peer) = &mut self.peers[*at] else { continue };
             // Who catches up finds these among what is kept.
-            let is_behind = matches!(peer.role, Role::Subscriber(_, Some(_)));
+            let is_behind = matches!(peer.role, LimitRole::Subscriber(_, Some(_)));
             if !is_behind && peer.send(frames).is_err() {
                 gone.push(*at);
             }
@@ -344,18 +344,18 @@ impl Server {
     }
 }
 
-impl Peer {
+impl LimitPeer {
     /// Writes to the socket, or behind what it has not taken yet.
-    fn send(&mut self, bytes: &[u8]) -> Result<(), Gone> {
+    fn send(&mut self, bytes: &[u8]) -> Result<(), PeerClosed> {
         let taken = if self.backlog.is_empty() { write(&mut self.stream, bytes)? } else { 0 };
         if self.backlog.len() + bytes.len() - taken > BACKLOG_BYTES_MAX {
-            return Err(Gone);
+            return Err(PeerClosed);
         }
         self.backlog.extend_from_slice(&bytes[taken..]);
         Ok(())
     }
 
-    fn flush(&mut self) -> Result<(), Gone> {
+    fn flush(&mut self) -> Result<(), PeerClosed> {
         self.backlog_begin += write(&mut self.stream, &self.backlog[self.backlog_begin..])?;
         if self.backlog_begin == self.backlog.len() {
             (self.backlog, self.backlog_begin) = (Vec::new(), 0);
@@ -364,26 +364,26 @@ impl Peer {
     }
 
     /// Writes what is kept from where it stands.
-    fn catch_up(&mut self, kept: &[u8]) -> Result<(), Gone> {
+    fn catch_up(&mut self, kept: &[u8]) -> Result<(), PeerClosed> {
         self.flush()?;
-        let Role::Subscriber(feed, Some(begin)) = self.role else { return Ok(()) };
+        let LimitRole::Subscriber(feed, Some(begin)) = self.role else { return Ok(()) };
         if self.backlog.is_empty() {
             let end = begin + write(&mut self.stream, &kept[begin..])?;
-            self.role = Role::Subscriber(feed, (end < kept.len()).then_some(end));
+            self.role = LimitRole::Subscriber(feed, (end < kept.len()).then_some(end));
         }
         Ok(())
     }
 }
 
 /// Writes as much as the socket takes; gives how much that is.
-fn write(stream: &mut TcpStream, bytes: &[u8]) -> Result<usize, Gone> {
+fn write(stream: &mut TcpStream, bytes: &[u8]) -> Result<usize, PeerClosed> {
     let mut written = 0;
     while written < bytes.len() {
         match stream.write(&bytes[written..]) {
             Ok(taken) => written += taken,
             Err(error) if error.kind() == ErrorKind::WouldBlock => break,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(_) => return Err(Gone),
+            Err(_) => return Err(PeerClosed),
         }
     }
     Ok(written)

@@ -8,7 +8,7 @@ pub(super) const MARK_BYTES: usize = 32;
 
 /// The number of a line, from 0, and when it was due: nanoseconds of the load's own clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Mark {
+pub(super) struct LineMark {
     pub(super) number: u32,
     pub(super) due: u64,
 }
@@ -32,7 +32,7 @@ const SENTENCES: [&str; 12] = [
 const SPEAKERS: [&str; 4] = ["Moderator", "Reporter", "Dr. Okonkwo", "Minister Hale"];
 
 /// Writes the text of a line, its marker first.
-pub(super) fn write_text(mark: Mark, out: &mut Vec<u8>) {
+pub(super) fn write_text(mark: LineMark, out: &mut Vec<u8>) {
     let mut marker = [b'#'; MARK_BYTES];
     marker[11] = b'.';
     write_digits(u64::from(mark.number), &mut marker[1..11]);
@@ -59,11 +59,11 @@ pub(super) fn mean_text_bytes() -> f64 {
 }
 
 /// Reads a marker, where `bytes` is one.
-pub(super) fn read_mark(bytes: &[u8; MARK_BYTES]) -> Option<Mark> {
+pub(super) fn read_mark(bytes: &[u8; MARK_BYTES]) -> Option<LineMark> {
     if bytes[0] != b'#' || bytes[11] != b'.' || bytes[31] != b'#' {
         return None;
     }
-    Some(Mark { number: u32::try_from(read_digits(&bytes[1..11])?).ok()?, due: read_digits(&bytes[12..31])? })
+    Some(LineMark { number: u32::try_from(read_digits(&bytes[1..11])?).ok()?, due: read_digits(&bytes[12..31])? })
 }
 
 fn write_digits(mut value: u64, digits: &mut [u8]) {
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn a_marker_is_read_as_it_was_written() {
-        let mark = Mark { number: u32::MAX, due: 1_234_567_890_123 };
+        let mark = LineMark { number: u32::MAX, due: 1_234_567_890_123 };
         let mut text = Vec::new();
         write_text(mark, &mut text);
         let marker: [u8; MARK_BYTES] = text[..MARK_BYTES].try_into().expect("long enough");
@@ -100,7 +100,7 @@ mod tests {
     fn texts_are_of_the_usual_length_and_need_no_escape() {
         for number in 0..SENTENCES.len() as u32 {
             let mut text = Vec::new();
-            write_text(Mark { number, due: 0 }, &mut text);
+            write_text(LineMark { number, due: 0 }, &mut text);
             assert!((80..=300).contains(&text.len()), "{number}: {}", text.len());
             let text = String::from_utf8(text).expect("UTF-8");
             assert!(!text[MARK_BYTES..].contains(['"', '\\', '#', '{', '}']) && !text.contains(char::is_control));

@@ -6,11 +6,11 @@ use std::time::Duration;
 use mio::net::TcpStream;
 use socket2::SockRef;
 
-use super::check::Follower;
-use super::dialect::{Ack, Dialect, Side, number_after, text_after};
-use super::feed::Feed;
-use super::frame::{self, FrameReader, Piece};
 use super::tally::Tally;
+use crate::cli::bench::check::LineCheck;
+use crate::cli::bench::dialect::{Ack, ServerDialect, Side, number_after, text_after};
+use crate::cli::bench::feed::LoadFeed;
+use crate::cli::bench::frame::{self, FrameReader, StreamPiece};
 
 /// The longest message that is looked at as a whole. A subscriber's page of a backlog has 256 KiB.
 const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -33,7 +33,7 @@ pub(super) enum Way {
 }
 
 impl Way {
-    pub(super) fn side(self, dialect: &Dialect) -> Option<&Side> {
+    pub(super) fn side(self, dialect: &ServerDialect) -> Option<&Side> {
         match self {
             Self::Publish => Some(&dialect.publish),
             Self::Live | Self::Faithful => Some(&dialect.subscribe),
@@ -48,7 +48,7 @@ impl Way {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum LinkState {
     /// The handshake is not answered yet.
     Opening,
     /// The server has not said yet what it says when all is ready.
@@ -58,17 +58,17 @@ enum State {
 
 /// One connection.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(super) struct LoadLink {
     pub(super) stream: TcpStream,
     pub(super) way: Way,
     pub(super) feed: usize,
     pub(super) number: usize,
-    pub(super) follower: Follower,
+    pub(super) follower: LineCheck,
     /// Where its subscriber stands, for those who keep it.
     pub(super) cursor: String,
     /// It has come to its end.
     pub(super) is_gone: bool,
-    state: State,
+    state: LinkState,
     frames: FrameReader,
     /// The answer to the handshake, or a message that is looked at as a whole, as far as it has come.
     words: Vec<u8>,
@@ -78,20 +78,20 @@ pub(super) struct Link {
 
 /// What a link knows of the world while it takes what came.
 pub(super) struct Surroundings<'a> {
-    pub(super) dialect: &'a Dialect,
-    pub(super) feed: &'a mut Feed,
+    pub(super) dialect: &'a ServerDialect,
+    pub(super) feed: &'a mut LoadFeed,
     pub(super) tally: &'a mut Tally,
     pub(super) now: u64,
 }
 
-impl Link {
+impl LoadLink {
     /// A link whose socket is about to be open; `request` is the first that is sent.
     pub(super) fn new(stream: TcpStream, way: Way, feed: usize, number: usize, next: u32, request: Vec<u8>) -> Self {
         /// Every so manieth subscriber compares whole texts, the first one included: a server that alters them does so
         /// for more than a few.
         const THOROUGH_EVERY: usize = 16;
-        let follower = Follower::new(next, number.is_multiple_of(THOROUGH_EVERY));
-        let (frames, state) = (FrameReader::default(), State::Opening);
+        let follower = LineCheck::new(next, number.is_multiple_of(THOROUGH_EVERY));
+        let (frames, state) = (FrameReader::default(), LinkState::Opening);
         let (cursor, words) = (String::new(), Vec::new());
         let is_gone = false;
         Self { stream, way, feed, number, follower, cursor, is_gone, state, frames, words, out: request, out_begin: 0 }
@@ -137,7 +137,7 @@ impl Link {
 
     /// Takes what came. An error says why nothing more will come of it.
     pub(super) fn take(&mut self, bytes: &[u8], around: &mut Surroundings<'_>) -> Result<(), String> {
-        if self.state != State::Opening {
+        if self.state != LinkState::Opening {
             return self.take_frames(bytes, around);
         }
         self.add_words(bytes)?;
@@ -152,7 +152,7 @@ impl Link {
             self.queue(hello.as_bytes(), 1)?;
             self.flush()?;
         }
-        self.state = State::Waiting;
+        self.state = LinkState::Waiting;
         if side.ready.is_none() {
             self.become_ready(around);
         }
@@ -160,7 +160,7 @@ impl Link {
     }
 
     fn become_ready(&mut self, around: &mut Surroundings<'_>) {
-        self.state = State::Ready;
+        self.state = LinkState::Ready;
         match self.way {
             Way::Publish => around.feed.is_open = true,
             _ => around.tally.ready += 1,
@@ -181,12 +181,12 @@ impl Link {
 
     /// Returns true if messages are looked at as a whole: those of subscribers who just listen are not.
     fn reads_messages(&self) -> bool {
-        self.way == Way::Publish || self.way.keeps_cursor() || self.state != State::Ready
+        self.way == Way::Publish || self.way.keeps_cursor() || self.state != LinkState::Ready
     }
 
-    fn take_piece(&mut self, piece: Piece<'_>, around: &mut Surroundings<'_>) -> Result<(), String> {
+    fn take_piece(&mut self, piece: StreamPiece<'_>, around: &mut Surroundings<'_>) -> Result<(), String> {
         match piece {
-            Piece::Data(bytes) => {
+            StreamPiece::Data(bytes) => {
                 if self.way != Way::Publish && !self.way.keeps_cursor() {
                     self.follow(bytes, around);
                 }
@@ -194,19 +194,19 @@ impl Link {
                     self.add_words(bytes)?;
                 }
             }
-            Piece::End if self.reads_messages() => {
+            StreamPiece::End if self.reads_messages() => {
                 let mut words = std::mem::take(&mut self.words);
                 self.take_message(&words, around)?;
                 words.clear();
                 self.words = words;
             }
-            Piece::End => {}
-            Piece::Control(frame::PING, payload) => {
+            StreamPiece::End => {}
+            StreamPiece::Control(frame::PING, payload) => {
                 frame::write_masked(frame::PONG, payload, 1, &mut self.out);
                 self.flush()?;
             }
-            Piece::Control(frame::CLOSE, payload) => return Err(closed(payload)),
-            Piece::Control(..) => {}
+            StreamPiece::Control(frame::CLOSE, payload) => return Err(closed(payload)),
+            StreamPiece::Control(..) => {}
         }
         Ok(())
     }
@@ -221,7 +221,7 @@ impl Link {
 
     fn take_message(&mut self, message: &[u8], around: &mut Surroundings<'_>) -> Result<(), String> {
         let side = self.way.side(around.dialect).and_then(|side| side.ready.as_ref());
-        let is_ready = self.state == State::Waiting
+        let is_ready = self.state == LinkState::Waiting
             && side.is_some_and(|ready| memchr::memmem::find(message, ready.as_bytes()).is_some());
         match self.way {
             Way::Publish if is_ready => {
@@ -279,7 +279,7 @@ impl Link {
     }
 }
 
-impl Drop for Link {
+impl Drop for LoadLink {
     /// Resets the connection: thousands of ports that wait for stragglers would be missing in the next run.
     fn drop(&mut self) {
         let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));

@@ -12,12 +12,12 @@ use anyhow::{Context, bail};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
-use super::dialect::{Ack, Dialect};
-use super::feed::Feed;
 use super::frame;
-use super::lines::Mark;
-use super::link::{Link, Surroundings, Way};
 use super::tally::Tally;
+use crate::cli::bench::dialect::{Ack, ServerDialect};
+use crate::cli::bench::feed::LoadFeed;
+use crate::cli::bench::lines::LineMark;
+use crate::cli::bench::link::{LoadLink, Surroundings, Way};
 
 /// Handshakes under way at a time: enough to keep a server busy, and fewer than the 128 that many a listener lets wait.
 /// Those beyond would be dropped and come again after a second, and that second is all that would be measured.
@@ -28,9 +28,9 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Somebody wants the whole to end. Asked at every turn.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Stop(Arc<AtomicBool>);
+pub(super) struct LoadStop(Arc<AtomicBool>);
 
-impl Stop {
+impl LoadStop {
     pub(super) fn ask(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
@@ -46,16 +46,16 @@ impl Stop {
 
 /// Publishers and subscribers of one server.
 pub(super) struct Load {
-    pub(super) dialect: Dialect,
-    pub(super) feeds: Vec<Feed>,
+    pub(super) dialect: ServerDialect,
+    pub(super) feeds: Vec<LoadFeed>,
     pub(super) tally: Tally,
     /// Whether connections may fail without ending the run.
     pub(super) is_tolerant: bool,
-    links: Vec<Option<Box<Link>>>,
+    links: Vec<Option<Box<LoadLink>>>,
     /// Where in `links` each feed has its publisher.
     publishers: Vec<usize>,
     address: SocketAddr,
-    stop: Stop,
+    stop: LoadStop,
     began: Instant,
     poll: Poll,
     events: Events,
@@ -64,7 +64,7 @@ pub(super) struct Load {
 }
 
 impl Load {
-    pub(super) fn new(dialect: Dialect, address: SocketAddr, stop: Stop) -> anyhow::Result<Self> {
+    pub(super) fn new(dialect: ServerDialect, address: SocketAddr, stop: LoadStop) -> anyhow::Result<Self> {
         Ok(Self {
             dialect,
             feeds: Vec::new(),
@@ -89,7 +89,7 @@ impl Load {
 
     /// Opens a publisher for each of `feeds` feeds.
     pub(super) fn open_publishers(&mut self, feeds: usize) -> anyhow::Result<()> {
-        self.feeds.resize_with(feeds, Feed::default);
+        self.feeds.resize_with(feeds, LoadFeed::default);
         self.publishers.clear();
         for feed in 0..feeds {
             self.feeds[feed].is_open = false;
@@ -117,7 +117,7 @@ impl Load {
     /// Brings subscribers back that had lost their connection, each from where it was. `meanwhile` is done all the time.
     pub(super) fn resume(
         &mut self,
-        subscribers: &[Link],
+        subscribers: &[LoadLink],
         mut meanwhile: impl FnMut(&mut Self) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let (ready, end) = (self.tally.ready, Instant::now() + PATIENCE);
@@ -150,7 +150,7 @@ impl Load {
         let token = self.links.len();
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.poll.registry().register(&mut stream, Token(token), interest).context("a socket cannot be waited for")?;
-        let mut link = Link::new(stream, way, feed, number, next, request);
+        let mut link = LoadLink::new(stream, way, feed, number, next, request);
         link.cursor = cursor.to_owned();
         self.links.push(Some(Box::new(link)));
         Ok(token)
@@ -159,18 +159,18 @@ impl Load {
     /// Sends a line of `feed` that was due at `due`, with [`Load::flush`].
     pub(super) fn publish(&mut self, feed: usize, due: u64) -> anyhow::Result<()> {
         let number = self.feeds[feed].send(due, self.dialect.ack != Ack::Nothing);
-        self.queue(feed, Mark { number, due })
+        self.queue(feed, LineMark { number, due })
     }
 
     /// Sends what the server of before had not kept.
     pub(super) fn publish_again(&mut self, feed: usize) -> anyhow::Result<()> {
         for (number, due) in self.feeds[feed].lines_to_send_again() {
-            self.queue(feed, Mark { number, due })?;
+            self.queue(feed, LineMark { number, due })?;
         }
         self.flush(feed)
     }
 
-    fn queue(&mut self, feed: usize, mark: Mark) -> anyhow::Result<()> {
+    fn queue(&mut self, feed: usize, mark: LineMark) -> anyhow::Result<()> {
         // A publisher that is away sends what it has to say when it is back.
         let Some(link) = self.publishers.get(feed).and_then(|at| self.links[*at].as_mut()) else { return Ok(()) };
         self.message.clear();
@@ -212,7 +212,7 @@ impl Load {
     }
 
     /// Reads all that one socket has.
-    fn read(&mut self, link: &mut Link) -> Result<(), String> {
+    fn read(&mut self, link: &mut LoadLink) -> Result<(), String> {
         let Self { feeds, tally, dialect, buffer, began, .. } = self;
         loop {
             let length = link.read(buffer)?;
@@ -282,7 +282,7 @@ impl Load {
 
     /// Waits until every line is where it belongs, or nothing more comes; counts those that are not there then.
     pub(super) fn drain(&mut self) -> anyhow::Result<()> {
-        self.until_silent(|load| load.feeds.iter().all(Feed::is_settled))?;
+        self.until_silent(|load| load.feeds.iter().all(LoadFeed::is_settled))?;
         self.count_missing();
         Ok(())
     }
@@ -324,7 +324,7 @@ impl Load {
     }
 
     /// Waits until all connections are gone, and gives the subscribers that had them.
-    pub(super) fn lose_all(&mut self) -> anyhow::Result<Vec<Link>> {
+    pub(super) fn lose_all(&mut self) -> anyhow::Result<Vec<LoadLink>> {
         self.until(PATIENCE, "all connections are gone", |load| load.links.iter().flatten().all(|link| link.is_gone))?;
         let links = self.links.drain(..).flatten();
         let subscribers = links.filter(|link| link.way != Way::Publish).map(|link| *link).collect();

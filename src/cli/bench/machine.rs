@@ -91,7 +91,7 @@ fn machine_seconds() -> Option<(f64, f64)> {
 
 /// How things stand at one moment.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Moment {
+pub(super) struct MachineSample {
     at: Instant,
     processes: Processes,
     server: Option<f64>,
@@ -99,14 +99,14 @@ pub(super) struct Moment {
     machine: Option<(f64, f64)>,
 }
 
-impl Moment {
+impl MachineSample {
     pub(super) fn now(processes: Processes) -> Self {
         let (server, client, machine) = (processes.cpu_seconds(), cpu_seconds("self"), machine_seconds());
         Self { at: Instant::now(), processes, server, client, machine }
     }
 
     /// What happened since.
-    pub(super) fn until_now(self) -> Meanwhile {
+    pub(super) fn until_now(self) -> MachineUsage {
         let now = Self::now(self.processes);
         let seconds = (now.at - self.at).as_secs_f64();
         let gone = |before: Option<f64>, after: Option<f64>| Some((after? - before?).max(0.0));
@@ -118,13 +118,13 @@ impl Moment {
         };
         let foreign_cores = ours.zip(cores(|machine| machine.0)).map(|(ours, busy)| (busy - ours / seconds).max(0.0));
         let steal_cores = cores(|machine| machine.1);
-        Meanwhile { seconds, server_cpu_seconds: server, foreign_cores, steal_cores }
+        MachineUsage { seconds, server_cpu_seconds: server, foreign_cores, steal_cores }
     }
 }
 
 /// What happened between two moments.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Meanwhile {
+pub(super) struct MachineUsage {
     pub(super) seconds: f64,
     pub(super) server_cpu_seconds: Option<f64>,
     /// Cores that were busy with something else.
@@ -133,7 +133,7 @@ pub(super) struct Meanwhile {
     pub(super) steal_cores: Option<f64>,
 }
 
-impl Meanwhile {
+impl MachineUsage {
     pub(super) fn is_noisy(&self) -> bool {
         self.foreign_cores.unwrap_or(0.0) + self.steal_cores.unwrap_or(0.0) > NOISY_CORES
     }
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn this_process_takes_time_and_memory() {
-        let moment = Moment::now(Processes::One(std::process::id()));
+        let moment = MachineSample::now(Processes::One(std::process::id()));
         while moment.until_now().server_cpu_seconds < Some(0.02) {
             std::hint::black_box(0);
         }

@@ -39,53 +39,53 @@ mod tally;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 
-use self::arguments::{All, Curve, EXAMPLES, Fanout, Herd, Idle, Ingest, Replay};
-use self::load::Stop;
-use super::outcome::Outcome;
-use super::signals::Signals;
+use crate::cli::bench::arguments::{All, CurveArgs, EXAMPLES, FanoutArgs, HerdArgs, IdleArgs, IngestArgs, ReplayArgs};
+use crate::cli::bench::load::LoadStop;
+use crate::cli::support::outcome::Outcome;
+use crate::cli::support::signals::Signals;
 
 /// Measure what this server costs on this machine, beside the least that any could
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-pub(super) struct Bench {
+pub(super) struct BenchCommand {
     #[command(subcommand)]
-    what: What,
+    what: BenchAction,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
+enum BenchAction {
     /// Lines to thousands of subscribers: what a delivery costs, and how long it takes
-    Fanout(Fanout),
+    Fanout(FanoutArgs),
     /// Lines made durable: acknowledged lines a second, and whether each is there afterwards
-    Ingest(Ingest),
+    Ingest(IngestArgs),
     /// Late joiners: how long until they have all that has been said
-    Replay(Replay),
+    Replay(ReplayArgs),
     /// Subscribers that wait: what a connection costs
-    Idle(Idle),
+    Idle(IdleArgs),
     /// The server is killed and started again, and all come back at once
-    Herd(Herd),
+    Herd(HerdArgs),
     /// Whether a delivery costs the same with more subscribers, more feeds, a longer transcript
-    Curve(Curve),
+    Curve(CurveArgs),
     /// All of these but the curve, in small
     All(All),
     /// Run the least that a server can do
     Limit(limit::Limit),
 }
 
-impl Bench {
+impl BenchCommand {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
         let (scenarios, options) = match self.what {
-            What::Limit(limit) => return limit.run(),
-            What::Fanout(arguments) => arguments.plan()?,
-            What::Ingest(arguments) => arguments.plan(),
-            What::Replay(arguments) => arguments.plan(),
-            What::Idle(arguments) => arguments.plan(),
-            What::Herd(arguments) => arguments.plan()?,
-            What::Curve(arguments) => arguments.plan()?,
-            What::All(arguments) => arguments.plan(),
+            BenchAction::Limit(limit) => return limit.run(),
+            BenchAction::Fanout(arguments) => arguments.plan()?,
+            BenchAction::Ingest(arguments) => arguments.plan(),
+            BenchAction::Replay(arguments) => arguments.plan(),
+            BenchAction::Idle(arguments) => arguments.plan(),
+            BenchAction::Herd(arguments) => arguments.plan()?,
+            BenchAction::Curve(arguments) => arguments.plan()?,
+            BenchAction::All(arguments) => arguments.plan(),
         };
         let mut signals = Signals::new()?;
-        let stop = Stop::default();
+        let stop = LoadStop::default();
         let asked = stop.clone();
         // A thread of its own: it stays on its core, and nothing else wakes there.
         let measuring = tokio::task::spawn_blocking(move || {

@@ -8,14 +8,14 @@ use clap::Args;
 
 use super::contest::{Contest, Scenario};
 use super::contestant::Contestant;
-use super::dialect::{Ack, Dialect, Side, Template};
-use super::load::Stop;
 use super::machine::Core;
-use super::process::Place;
+use crate::cli::bench::dialect::{Ack, ServerDialect, Side, Template};
+use crate::cli::bench::load::LoadStop;
+use crate::cli::bench::process::ServerLocation;
 
 /// How to measure.
 #[derive(Debug, Args)]
-pub(super) struct Options {
+pub(super) struct BenchOptions {
     /// Measure a server that runs already, instead of one that is started for each run
     #[arg(long, value_name = "URL", conflicts_with = "server_arg", value_parser = address)]
     url: Option<SocketAddr>,
@@ -47,13 +47,13 @@ pub(super) struct Options {
     #[arg(long, value_name = "DIR")]
     directory: Option<PathBuf>,
     #[command(flatten)]
-    against: Against,
+    against: Competitor,
 }
 
 /// Another WebSocket server in the same runs. `@FEED@` in a path is the feed's number
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Another server")]
-struct Against {
+struct Competitor {
     /// Measure another server too: a command for the shell, ended after each run with all that it started
     #[arg(long, value_name = "COMMAND")]
     against: Option<String>,
@@ -93,14 +93,14 @@ struct Against {
     replay_hello: Option<String>,
 }
 
-impl Options {
+impl BenchOptions {
     /// Returns true if the server is somebody else's.
     pub(super) fn is_remote(&self) -> bool {
         self.url.is_some()
     }
 
     /// All that takes part in `scenarios`.
-    pub(super) fn contest(self, scenarios: &[Box<dyn Scenario>], stop: Stop) -> anyhow::Result<Contest> {
+    pub(super) fn contest(self, scenarios: &[Box<dyn Scenario>], stop: LoadStop) -> anyhow::Result<Contest> {
         check_descriptors(scenarios.iter().map(|scenario| scenario.wish().connections).max().unwrap_or(0))?;
         let token = self.token.filter(|token| !token.is_empty());
         let ours = match self.url {
@@ -110,7 +110,7 @@ impl Options {
         let mut contestants = vec![ours];
         contestants.extend((!self.no_limit).then_some(Contestant::Limit));
         contestants.extend(self.against.contestant()?);
-        let place = Place {
+        let place = ServerLocation {
             directory: self.directory.unwrap_or_else(std::env::temp_dir),
             server_core: self.server_core.unwrap_or_else(|| Core::of_own(0)),
             client_core: self.client_core.unwrap_or_else(|| Core::of_own(1)),
@@ -121,14 +121,14 @@ impl Options {
     }
 }
 
-impl Against {
+impl Competitor {
     fn contestant(self) -> anyhow::Result<Option<Contestant>> {
         let Some(command) = self.against else { return Ok(None) };
         ensure!(!["captionwire", super::report::LIMIT].contains(&&*self.against_name), "--against-name is taken");
         let wrap = Template::new(&self.pub_wrap);
         ensure!(wrap.has_text(), "--pub-wrap needs @TEXT@: lines are told apart by it");
         let side = |path: String, hello: Option<String>, ready: Option<String>| Side { path, hello, ready };
-        let dialect = Dialect {
+        let dialect = ServerDialect {
             publish: side(self.pub_path, None, None),
             subscribe: side(self.sub_path, self.sub_hello, self.sub_ready),
             replay: self.replay_path.map(|path| side(path, self.replay_hello, None)),

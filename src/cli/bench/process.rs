@@ -13,8 +13,8 @@ use anyhow::{Context, bail};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
-use super::load::Stop;
 use super::machine::{Core, Processes};
+use crate::cli::bench::load::LoadStop;
 
 /// How long a server may take to come up.
 const START: Duration = Duration::from_secs(30);
@@ -24,7 +24,7 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// Where servers run.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
+pub(super) struct ServerLocation {
     /// Archives and logs are put below this.
     pub(super) directory: PathBuf,
     pub(super) server_core: Core,
@@ -35,19 +35,19 @@ pub(super) struct Place {
 type Recipe = Box<dyn Fn(SocketAddr, &Path) -> Command>;
 
 /// A server that runs.
-pub(super) struct Server {
+pub(super) struct ServerProcess {
     pub(super) address: SocketAddr,
     pub(super) processes: Processes,
-    started: Option<Started>,
+    started: Option<StartTime>,
     recipe: Option<Recipe>,
-    place: Place,
+    place: ServerLocation,
     // Dropped last: processes write there.
     folder: Folder,
 }
 
-impl Server {
+impl ServerProcess {
     /// Somebody else's.
-    pub(super) fn found(address: SocketAddr, process: Option<u32>, place: &Place) -> anyhow::Result<Self> {
+    pub(super) fn found(address: SocketAddr, process: Option<u32>, place: &ServerLocation) -> anyhow::Result<Self> {
         let processes = process.map_or(Processes::Unknown, Processes::One);
         let (folder, place) = (Folder::new(&place.directory)?, place.clone());
         Ok(Self { address, processes, started: None, recipe: None, place, folder })
@@ -55,8 +55,8 @@ impl Server {
 
     /// One that is told where to listen, and says on stdout where it does.
     pub(super) fn announced(
-        place: &Place,
-        stop: &Stop,
+        place: &ServerLocation,
+        stop: &LoadStop,
         recipe: impl Fn(SocketAddr, &Path) -> Command + 'static,
     ) -> anyhow::Result<Self> {
         let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -71,8 +71,8 @@ impl Server {
     pub(super) fn by_shell(
         text: &str,
         address: Option<SocketAddr>,
-        place: &Place,
-        stop: &Stop,
+        place: &ServerLocation,
+        stop: &LoadStop,
     ) -> anyhow::Result<Self> {
         if let Some(address) = address
             && is_listening(address)?
@@ -101,7 +101,7 @@ impl Server {
     }
 
     /// Starts it again, where it was and with what it has.
-    pub(super) fn start_again(&mut self, stop: &Stop) -> anyhow::Result<()> {
+    pub(super) fn start_again(&mut self, stop: &LoadStop) -> anyhow::Result<()> {
         let recipe = self.recipe.as_ref().context("only a server that was started here can be started again")?;
         let command = recipe(self.address, &self.folder.0);
         let mut started = self.spawn(command, false)?;
@@ -112,7 +112,7 @@ impl Server {
     }
 
     /// Starts a process on the server's core; its log goes to a file.
-    fn spawn(&self, mut command: Command, is_group: bool) -> anyhow::Result<Started> {
+    fn spawn(&self, mut command: Command, is_group: bool) -> anyhow::Result<StartTime> {
         let log = File::options().create(true).append(true).open(self.log()).context("cannot write a log")?;
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
         // A process begins on the cores of the thread that starts it.
@@ -121,7 +121,7 @@ impl Server {
         self.place.client_core.pin().with_context(|| format!("there is no core {}", self.place.client_core))?;
         let mut child = child.with_context(|| format!("cannot start {}", command.get_program().to_string_lossy()))?;
         let stdout = child.stdout.take().expect("it is piped");
-        Ok(Started { child, is_group, says: listen_to(stdout) })
+        Ok(StartTime { child, is_group, says: listen_to(stdout) })
     }
 
     fn log(&self) -> PathBuf {
@@ -136,15 +136,15 @@ impl Server {
 }
 
 /// A process, or a group of them. Ended when dropped.
-struct Started {
+struct StartTime {
     child: Child,
     is_group: bool,
     says: Receiver<SocketAddr>,
 }
 
-impl Started {
+impl StartTime {
     /// Waits until it says where it listens.
-    fn says(&mut self, stop: &Stop) -> anyhow::Result<SocketAddr> {
+    fn says(&mut self, stop: &LoadStop) -> anyhow::Result<SocketAddr> {
         let begun = Instant::now();
         while begun.elapsed() < START {
             stop.check()?;
@@ -158,7 +158,7 @@ impl Started {
     }
 
     /// Waits until somebody listens there.
-    fn until_listening(&mut self, address: SocketAddr, stop: &Stop) -> anyhow::Result<()> {
+    fn until_listening(&mut self, address: SocketAddr, stop: &LoadStop) -> anyhow::Result<()> {
         let begun = Instant::now();
         while !is_listening(address)? {
             stop.check()?;
@@ -192,7 +192,7 @@ impl Started {
     fn end_group(&mut self) {}
 }
 
-impl Drop for Started {
+impl Drop for StartTime {
     fn drop(&mut self) {
         if self.is_group {
             self.end_group();

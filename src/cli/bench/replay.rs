@@ -5,12 +5,12 @@ use std::time::Instant;
 use anyhow::ensure;
 use serde_json::{Value, json};
 
-use super::contest::{BYTES_PER_DELIVERY, Measured, Scenario, Stage};
-use super::contestant::Wish;
 use super::flow::store;
 use super::link::Way;
-use super::machine::Moment;
 use super::report::{Column, Sheet, median};
+use crate::cli::bench::contest::{BYTES_PER_DELIVERY, Scenario, Stage, StageResult};
+use crate::cli::bench::contestant::Requirement;
+use crate::cli::bench::machine::MachineSample;
 
 static SHEET: Sheet = Sheet {
     columns: &[
@@ -25,7 +25,7 @@ static SHEET: Sheet = Sheet {
 
 /// One run of late joiners.
 #[derive(Debug, Clone)]
-pub(super) struct Replay {
+pub(super) struct ReplayRun {
     pub(super) lines: u32,
     /// Those who come at once.
     pub(super) joiners: usize,
@@ -33,7 +33,7 @@ pub(super) struct Replay {
     pub(super) rounds: usize,
 }
 
-impl Scenario for Replay {
+impl Scenario for ReplayRun {
     fn name(&self) -> String {
         format!("replay, {} of {} lines", self.joiners, self.lines)
     }
@@ -47,16 +47,16 @@ impl Scenario for Replay {
         json!({"lines": lines, "joiners": joiners, "rounds": rounds})
     }
 
-    fn wish(&self) -> Wish {
-        Wish { connections: self.joiners + 1, is_acked: true, is_kept: true, ..Wish::default() }
+    fn wish(&self) -> Requirement {
+        Requirement { connections: self.joiners + 1, is_acked: true, is_kept: true, ..Requirement::default() }
     }
 
-    fn run(&self, stage: &mut Stage) -> anyhow::Result<Measured> {
+    fn run(&self, stage: &mut Stage) -> anyhow::Result<StageResult> {
         let Stage { load, server, .. } = stage;
         load.open_publishers(1)?;
         store(load, self.lines)?;
         load.record();
-        let moment = Moment::now(server.processes);
+        let moment = MachineSample::now(server.processes);
         let mut times = Vec::new();
         for _ in 0..self.rounds {
             let begun = Instant::now();
@@ -80,6 +80,6 @@ impl Scenario for Replay {
             ("cpu_ms_per_joiner", meanwhile.server_cpu_seconds.map(per_joiner)),
             (BYTES_PER_DELIVERY, (deliveries > 0.0).then(|| load.tally.bytes as f64 / deliveries)),
         ];
-        Ok(Measured { figures, meanwhile })
+        Ok(StageResult { figures, meanwhile })
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::machine::Meanwhile;
+use crate::cli::bench::machine::MachineUsage;
 
 /// A figure, as it is shown.
 #[derive(Debug)]
@@ -23,18 +23,18 @@ pub(super) struct Sheet {
 }
 
 /// Figures by their names; one that could not be had is left empty.
-pub(super) type Figures = Vec<(&'static str, Option<f64>)>;
+pub(super) type RunFigures = Vec<(&'static str, Option<f64>)>;
 
 /// One run of one server.
 #[derive(Debug)]
-pub(super) struct Run {
+pub(super) struct BenchRun {
     pub(super) scenario: String,
     pub(super) server: String,
     pub(super) round: usize,
     pub(super) settings: Value,
     pub(super) sheet: &'static Sheet,
-    pub(super) figures: Figures,
-    pub(super) meanwhile: Option<Meanwhile>,
+    pub(super) figures: RunFigures,
+    pub(super) meanwhile: Option<MachineUsage>,
     /// What was wrong; nothing where every subscriber got every line once, in order and unaltered.
     pub(super) wrong: Option<String>,
 }
@@ -42,7 +42,7 @@ pub(super) struct Run {
 /// Who sets the limit.
 pub(super) const LIMIT: &str = "limit";
 
-impl Run {
+impl BenchRun {
     pub(super) fn figure(&self, key: &str) -> Option<f64> {
         self.figures.iter().find(|(name, _)| *name == key).and_then(|(_, figure)| *figure)
     }
@@ -89,7 +89,7 @@ fn ratio(figure: Option<f64>, limit: Option<f64>) -> Option<f64> {
 }
 
 /// Tables of all runs: one for each kind, a row for each scenario and server.
-pub(super) fn tables(runs: &[Run]) -> String {
+pub(super) fn tables(runs: &[BenchRun]) -> String {
     let mut sheets: Vec<&'static Sheet> = Vec::new();
     for run in runs {
         if !sheets.iter().any(|sheet| std::ptr::eq(*sheet, run.sheet)) {
@@ -97,14 +97,14 @@ pub(super) fn tables(runs: &[Run]) -> String {
         }
     }
     let tables = sheets.iter().map(|sheet| {
-        let of_sheet: Vec<&Run> = runs.iter().filter(|run| std::ptr::eq(run.sheet, *sheet)).collect();
+        let of_sheet: Vec<&BenchRun> = runs.iter().filter(|run| std::ptr::eq(run.sheet, *sheet)).collect();
         aligned(&rows(sheet, &of_sheet))
     });
     let mut text = tables.collect::<Vec<_>>().join("\n");
-    if runs.iter().any(Run::is_noisy) {
+    if runs.iter().any(BenchRun::is_noisy) {
         text.push_str("\n~ something else kept the machine busy meanwhile; better measure again\n");
     }
-    let is_unknown = |run: &&Run| run.meanwhile.is_some_and(|meanwhile| meanwhile.server_cpu_seconds.is_none());
+    let is_unknown = |run: &&BenchRun| run.meanwhile.is_some_and(|meanwhile| meanwhile.server_cpu_seconds.is_none());
     if let Some(run) = runs.iter().find(is_unknown) {
         let who = &run.server;
         text.push_str(&format!(
@@ -115,10 +115,10 @@ pub(super) fn tables(runs: &[Run]) -> String {
 }
 
 /// The runs of one row: one server in one scenario.
-type Row<'a> = Vec<&'a Run>;
+type ScenarioRuns<'a> = Vec<&'a BenchRun>;
 
-fn rows(sheet: &Sheet, runs: &[&Run]) -> Vec<Vec<String>> {
-    let mut grouped: Vec<Row<'_>> = Vec::new();
+fn rows(sheet: &Sheet, runs: &[&BenchRun]) -> Vec<Vec<String>> {
+    let mut grouped: Vec<ScenarioRuns<'_>> = Vec::new();
     for run in runs {
         match grouped.iter_mut().find(|row| row[0].is_beside(run) && row[0].server == run.server) {
             Some(row) => row.push(run),
@@ -135,7 +135,7 @@ fn rows(sheet: &Sheet, runs: &[&Run]) -> Vec<Vec<String>> {
     std::iter::once(head).chain(lines).collect()
 }
 
-fn line(sheet: &Sheet, row: &Row<'_>, all: &[Row<'_>]) -> Vec<String> {
+fn line(sheet: &Sheet, row: &ScenarioRuns<'_>, all: &[ScenarioRuns<'_>]) -> Vec<String> {
     let limit = all.iter().find(|other| other[0].is_beside(row[0]) && other[0].server == LIMIT);
     let mut cells = vec![row[0].scenario.clone(), row[0].server.clone()];
     for column in sheet.columns {
@@ -165,7 +165,7 @@ struct Middle {
 
 impl Middle {
     /// Quiet runs count where there are any.
-    fn of(runs: &Row<'_>, key: &str) -> Option<Self> {
+    fn of(runs: &ScenarioRuns<'_>, key: &str) -> Option<Self> {
         let is_noisy = runs.iter().all(|run| run.is_noisy());
         let counting = runs.iter().filter(|run| is_noisy || !run.is_noisy());
         let mut figures: Vec<f64> = counting.filter_map(|run| run.figure(key)).collect();
@@ -223,10 +223,10 @@ mod tests {
         compared: Some("cpu"),
     };
 
-    fn run(server: &str, round: usize, cpu: Option<f64>, foreign_cores: f64) -> Run {
+    fn run(server: &str, round: usize, cpu: Option<f64>, foreign_cores: f64) -> BenchRun {
         let foreign_cores = Some(foreign_cores);
-        let meanwhile = Meanwhile { seconds: 2.0, server_cpu_seconds: cpu, foreign_cores, steal_cores: Some(0.0) };
-        Run {
+        let meanwhile = MachineUsage { seconds: 2.0, server_cpu_seconds: cpu, foreign_cores, steal_cores: Some(0.0) };
+        BenchRun {
             scenario: "one".into(),
             server: server.into(),
             round,

@@ -17,7 +17,7 @@ mod timeline;
 use std::fmt::Write;
 
 use self::timeline::Cue;
-pub use self::timeline::{Cut, Timeline};
+pub use crate::format::hls::timeline::{SegmentCut, Timeline};
 use crate::position::Epoch;
 use crate::transcript::time::cue_clock;
 use crate::transcript::{FeedState, MediaMs, Timestamp};
@@ -36,7 +36,7 @@ const TICKS_PER_MS: i64 = 90;
 
 /// Which segments a playlist lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Listed {
+pub enum PlaylistEntry {
     /// The last so many, and what was published at once for as long as so many last.
     Last(u64),
     /// All since the beginning.
@@ -54,15 +54,15 @@ impl Timeline {
     /// a fault, and give up. It slides away like others, at once where the first segment is not that of media time 0: players
     /// take what is listed for one piece. A playlist from the beginning begins with the first segment.
     #[must_use]
-    pub fn playlist(&self, listed: Listed, listed_max: u64, start_at: Option<Timestamp>, query: &str) -> String {
+    pub fn playlist(&self, listed: PlaylistEntry, listed_max: u64, start_at: Option<Timestamp>, query: &str) -> String {
         let (begin, published) = (self.first(), self.published());
         let all = match listed {
-            Listed::Last(window) => self.first_of_last(window),
-            Listed::All => begin,
+            PlaylistEntry::Last(window) => self.first_of_last(window),
+            PlaylistEntry::All => begin,
         };
         let first = all.max(published.saturating_sub(listed_max));
         let is_short = first > all;
-        let slides = listed != Listed::All && self.state() != FeedState::Ended;
+        let slides = listed != PlaylistEntry::All && self.state() != FeedState::Ended;
         let has_lead_in = published == begin || slides && first == 0;
         let seconds = self.cut().segment_ms / 1000;
         // The lead-in has the first number, whether it is listed or not.
@@ -71,7 +71,7 @@ impl Timeline {
         let mut out =
             format!("#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:{seconds}\n#EXT-X-MEDIA-SEQUENCE:{sequence}\n");
         // Nothing may leave a playlist that says this, and the lead-in does.
-        if listed == Listed::All && !has_lead_in && !is_short {
+        if listed == PlaylistEntry::All && !has_lead_in && !is_short {
             out.push_str("#EXT-X-PLAYLIST-TYPE:EVENT\n");
         }
         if is_short {
@@ -118,7 +118,7 @@ impl Timeline {
     /// All that a segment's bytes depend on is in its name: the life of the log, the start of the log in which it was published, the
     /// rules of fold and layout, the cut. A log that was put back to an earlier state publishes its number again, with other text.
     fn name(&self, start: Option<&Epoch>, which: impl std::fmt::Display) -> String {
-        let Cut { segment_ms, hold_back_ms } = self.cut();
+        let SegmentCut { segment_ms, hold_back_ms } = self.cut();
         let fold = self.fold_name();
         let fold = fold.as_deref().unwrap_or("none");
         let start = start.map(|start| format!("-{start}")).unwrap_or_default();

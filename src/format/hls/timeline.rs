@@ -22,16 +22,16 @@ use std::sync::Arc;
 
 use foldhash::HashMap;
 
-use crate::format::cue_syntax::no_arrow;
-use crate::format::cues::{SHORTEST_MS, end_of, vtt_payload};
-use crate::format::text_lines::one_line;
+use crate::format::core::cue_syntax::no_arrow;
+use crate::format::core::cues::{SHORTEST_MS, end_of, vtt_payload};
+use crate::format::text::text_lines::one_line;
 use crate::position::{Epoch, Offset, Starts};
 use crate::transcript::order::SORT_MS_MAX;
 use crate::transcript::{FeedState, FoldView, Line, MediaMs, Record, Timestamp, Transcript};
 
 /// How a feed is cut into segments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cut {
+pub struct SegmentCut {
     /// The length of a segment in media time; whole seconds, at least one.
     pub segment_ms: MediaMs,
     /// How far the feed's clock has to be past a segment's end before it is published.
@@ -59,10 +59,10 @@ pub(super) struct Cue {
 }
 
 /// What makes a line another one for those who have read it.
-type Said = (Arc<str>, Option<Arc<str>>, Option<Arc<str>>);
+type LineIdentity = (Arc<str>, Option<Arc<str>>, Option<Arc<str>>);
 
 /// Starts on the screen, and the place among lines that start at once.
-type Place = (MediaMs, Arc<str>);
+type CueOrder = (MediaMs, Arc<str>);
 
 /// A line that is to be in segments that are not published.
 #[derive(Debug)]
@@ -77,23 +77,23 @@ struct Waiting {
 
 /// What is known of a line.
 #[derive(Debug, Default)]
-struct Known {
+struct TimelineLine {
     /// Where it starts, while it is shown.
     start: Option<MediaMs>,
     /// Where it waits, while it does.
-    place: Option<Place>,
+    place: Option<CueOrder>,
     /// What its last cue that was published says.
-    said: Option<Said>,
+    said: Option<LineIdentity>,
     /// Number of cues of it were published.
     cues: u32,
 }
 
 /// Signs of where a source is: its clock, its last line, how the feed stands.
-type Heard = (Option<MediaMs>, Option<Timestamp>, Option<Timestamp>, FeedState);
+type SourceSigns = (Option<MediaMs>, Option<Timestamp>, Option<Timestamp>, FeedState);
 
 /// What one record published.
 #[derive(Debug)]
-struct Batch {
+struct PublishedBatch {
     /// How much time had passed then, in milliseconds.
     passed_ms: MediaMs,
     /// The number of the first segment that was not published before.
@@ -105,7 +105,7 @@ struct Batch {
 /// A feed cut into segments, as far as its log was taken.
 #[derive(Debug)]
 pub struct Timeline {
-    cut: Cut,
+    cut: SegmentCut,
     log_starts: Starts,
     transcript: Transcript,
     begun_at: Option<Timestamp>,
@@ -114,17 +114,17 @@ pub struct Timeline {
     /// How much time has passed by the records, in milliseconds.
     passed_ms: MediaMs,
     /// What was heard of the source last, and how much time had passed then.
-    heard: (Heard, MediaMs),
-    lines: HashMap<String, Known>,
+    heard: (SourceSigns, MediaMs),
+    lines: HashMap<String, TimelineLine>,
     /// How many lines start where, for the ends that nobody knows.
     starts: BTreeMap<MediaMs, usize>,
-    waiting: BTreeMap<Place, Waiting>,
+    waiting: BTreeMap<CueOrder, Waiting>,
     /// The number of the first segment, once it is known.
     first: Option<u64>,
     /// The number of the first segment that is not published.
     published: u64,
     /// Each time that something was published.
-    batches: Vec<Batch>,
+    batches: Vec<PublishedBatch>,
     /// Those that hold cues.
     segments: BTreeMap<u64, Vec<Arc<Cue>>>,
 }
@@ -132,14 +132,14 @@ pub struct Timeline {
 impl Timeline {
     /// That of a feed whose log is not taken yet.
     #[must_use]
-    pub fn new(cut: Cut) -> Self {
+    pub fn new(cut: SegmentCut) -> Self {
         Self::with_starts(cut, Starts::default())
     }
 
     /// As [`Timeline::new`], of a log that has starts: by them the names of segments differ that were published of something that
     /// is gone.
     #[must_use]
-    pub fn with_starts(cut: Cut, log_starts: Starts) -> Self {
+    pub fn with_starts(cut: SegmentCut, log_starts: Starts) -> Self {
         Self {
             cut,
             log_starts,
@@ -186,7 +186,7 @@ impl Timeline {
         }
         if before != (self.first, self.published) {
             let start = self.log_starts.start_at(offset).cloned();
-            self.batches.push(Batch { passed_ms: self.passed_ms, first: before.1.max(self.first()), start });
+            self.batches.push(PublishedBatch { passed_ms: self.passed_ms, first: before.1.max(self.first()), start });
         }
     }
 
@@ -207,7 +207,7 @@ impl Timeline {
         self.transcript.next_offset()
     }
 
-    pub(super) fn cut(&self) -> Cut {
+    pub(super) fn cut(&self) -> SegmentCut {
         self.cut
     }
 
@@ -357,7 +357,7 @@ impl Timeline {
     /// Publishes the next segment.
     fn publish(&mut self) {
         let to = self.start_of(self.published + 1);
-        let begun: Vec<Place> = self.waiting.range(..(to, "".into())).map(|(place, _)| place.clone()).collect();
+        let begun: Vec<CueOrder> = self.waiting.range(..(to, "".into())).map(|(place, _)| place.clone()).collect();
         let mut cues = Vec::with_capacity(begun.len());
         for place in begun {
             let waiting = &self.waiting[&place];
@@ -397,7 +397,7 @@ impl Timeline {
     }
 }
 
-fn said(line: &Line) -> Said {
+fn said(line: &Line) -> LineIdentity {
     (line.text.clone(), line.speaker.clone(), line.lang.clone())
 }
 

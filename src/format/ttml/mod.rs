@@ -22,16 +22,16 @@ use std::sync::Arc;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader as XmlReader, XmlVersion};
 
-use self::sequence::Document;
-use self::shown::{Level, Sights, Styles, Unseen};
 use self::time::Rates;
-use self::tree::{Builder, Element, Node, Space};
 pub(super) use self::write::{readable, write};
-use super::gather::{FilePlace, Gather, label_start};
-use super::text_lines::{excerpt, tidy};
-use crate::format::error::FormatError;
-use crate::format::kinds::FileKind;
-use crate::format::reading::Reading;
+use crate::format::core::builder::{FilePlace, TranscriptBuilder, label_start};
+use crate::format::core::error::FormatError;
+use crate::format::core::kinds::FileKind;
+use crate::format::core::reading::ParsedTranscript;
+use crate::format::text::text_lines::{excerpt, tidy};
+use crate::format::ttml::sequence::SequenceDocument;
+use crate::format::ttml::shown::{HiddenCause, Styles, VisibilityChanges, VisibilityLevel};
+use crate::format::ttml::tree::{TreeBuilder, TtmlElement, TtmlNode, WhiteSpace};
 use crate::transcript::line::SPEAKER_BYTES_MAX;
 use crate::transcript::time::precise_clock;
 use crate::transcript::{Content, MediaMs, Word};
@@ -66,7 +66,7 @@ const TOLD_MAX: usize = 20;
 
 /// Reason why a text is never shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Never {
+enum NeverShown {
     /// It begins when what it stands in is over.
     Over {
         begin: MediaMs,
@@ -76,11 +76,11 @@ enum Never {
     Behind,
     /// Text in a `seq`.
     NoDuration,
-    Unseen(Unseen),
+    Unseen(HiddenCause),
     Condition,
 }
 
-impl fmt::Display for Never {
+impl fmt::Display for NeverShown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Over { begin, end } => {
@@ -95,9 +95,9 @@ impl fmt::Display for Never {
             Self::NoDuration => {
                 f.write_str("in a sequence (timeContainer=\"seq\") text without a duration takes no time")
             }
-            Self::Unseen(Unseen::Display) => f.write_str("it is not displayed (tts:display=\"none\")"),
-            Self::Unseen(Unseen::Visibility) => f.write_str("it is not visible (tts:visibility=\"hidden\")"),
-            Self::Unseen(Unseen::Region) => f.write_str("its region is not there at that time"),
+            Self::Unseen(HiddenCause::Display) => f.write_str("it is not displayed (tts:display=\"none\")"),
+            Self::Unseen(HiddenCause::Visibility) => f.write_str("it is not visible (tts:visibility=\"hidden\")"),
+            Self::Unseen(HiddenCause::Region) => f.write_str("its region is not there at that time"),
             Self::Condition => f.write_str("its condition is false"),
         }
     }
@@ -105,7 +105,7 @@ impl fmt::Display for Never {
 
 /// What holds in an element.
 #[derive(Debug, Clone, Default)]
-struct Active {
+struct ActiveTiming {
     begin: MediaMs,
     /// When it is over, where that is known without looking at what is in it.
     end: Option<MediaMs>,
@@ -123,12 +123,12 @@ struct Active {
     /// Its begin is estimated too.
     is_placed: bool,
     region: Option<Arc<str>>,
-    never: Option<Never>,
+    never: Option<NeverShown>,
 }
 
 /// Text of a `p`, and what holds for it.
 #[derive(Debug)]
-struct Part {
+struct TtmlText {
     text: String,
     begin: MediaMs,
     end: Option<MediaMs>,
@@ -137,10 +137,10 @@ struct Part {
     is_inner: bool,
     agent: Option<Arc<str>>,
     lang: Option<Arc<str>>,
-    never: Option<Never>,
+    never: Option<NeverShown>,
 }
 
-impl Part {
+impl TtmlText {
     /// Returns true if both are said at once, by the same people.
     fn goes_with(&self, other: &Self) -> bool {
         let when = |part: &Self| (part.begin, part.end, part.is_inner, part.never);
@@ -148,12 +148,12 @@ impl Part {
     }
 }
 
-struct Reader<'a> {
+struct TtmlReader<'a> {
     text: &'a str,
-    gather: Gather,
-    builder: Builder,
+    gather: TranscriptBuilder,
+    builder: TreeBuilder,
     rates: Rates,
-    documents: Vec<Document>,
+    documents: Vec<SequenceDocument>,
     agents: HashMap<String, Arc<str>>,
     title: String,
     /// Up to which byte of the text lines and characters were counted, and the place there.
@@ -164,16 +164,16 @@ struct Reader<'a> {
 }
 
 /// What of a document's head counts for what is shown.
-struct Head<'a> {
+struct TtmlHead<'a> {
     styles: Styles<'a>,
-    regions: HashMap<&'a str, Sights>,
+    regions: HashMap<&'a str, VisibilityChanges>,
 }
 
-pub(super) fn read(text: &str, gather: Gather) -> Result<Reading, FormatError> {
-    let mut reader = Reader {
+pub(super) fn read(text: &str, gather: TranscriptBuilder) -> Result<ParsedTranscript, FormatError> {
+    let mut reader = TtmlReader {
         text,
         gather,
-        builder: Builder::default(),
+        builder: TreeBuilder::default(),
         rates: Rates::default(),
         documents: Vec::new(),
         agents: HashMap::new(),
@@ -245,7 +245,7 @@ pub(super) fn read(text: &str, gather: Gather) -> Result<Reading, FormatError> {
     Ok(reader.finish())
 }
 
-impl Reader<'_> {
+impl TtmlReader<'_> {
     /// The place of a byte; asked for rising bytes, so that the text is counted once.
     fn place(&mut self, at: u64) -> FilePlace {
         let at = usize::try_from(at).unwrap_or(usize::MAX).min(self.text.len());
@@ -339,15 +339,16 @@ impl Reader<'_> {
         }
     }
 
-    fn document(&mut self, root: &Element) {
+    fn document(&mut self, root: &TtmlElement) {
         self.root(root);
         let all = root.all();
-        let is_styled = |element: &&&Element| {
-            let names = |name| element.get(Space::Core, name).is_some();
+        let is_styled = |element: &&&TtmlElement| {
+            let names = |name| element.get(WhiteSpace::Core, name).is_some();
             element.is("style") || element.is("region") || names("style") || names("region")
         };
         self.has_styles = self.has_styles.or_else(|| all.iter().find(is_styled).map(|element| element.at));
-        let is_metadata = |element: &&&Element, name: &str| element.space == Space::Metadata && element.name == name;
+        let is_metadata =
+            |element: &&&TtmlElement, name: &str| element.space == WhiteSpace::Metadata && element.name == name;
         if self.documents.len() == 1
             && let Some(head) = root.elements().find(|element| element.is("head"))
             && let Some(title) = head.all().iter().find(|element| is_metadata(element, "title"))
@@ -355,39 +356,40 @@ impl Reader<'_> {
             self.title = title.text();
         }
         for agent in all.iter().filter(|element| is_metadata(element, "agent")) {
-            if let (Some(id), Some(name)) = (agent.get(Space::Xml, "id"), agent_name(agent)) {
+            if let (Some(id), Some(name)) = (agent.get(WhiteSpace::Xml, "id"), agent_name(agent)) {
                 self.agents.insert(id.to_owned(), label_start(&name, SPEAKER_BYTES_MAX + 1).into());
             }
         }
         let ids = |name: &'static str| {
             let named = all.iter().filter(move |element| element.is(name));
-            named.filter_map(|element| element.get(Space::Xml, "id").map(|id| (id, *element)))
+            named.filter_map(|element| element.get(WhiteSpace::Xml, "id").map(|id| (id, *element)))
         };
         let styles = Styles::of(&ids("style").collect::<Vec<_>>());
-        let base = Active::default();
+        let base = ActiveTiming::default();
         let regions = ids("region").map(|(id, region)| {
             let (active, _) = self.active(region, &base, Some(0));
-            let mut level = Level::region(styles.show(region), active.begin, active.end);
+            let mut level = VisibilityLevel::region(styles.show(region), active.begin, active.end);
             self.changes(region, &active, &mut level);
-            (id, level.sights(&Sights::default()))
+            (id, level.sights(&VisibilityChanges::default()))
         });
         let regions = regions.collect();
-        let head = Head { styles, regions };
-        let base = Active {
-            lang: root.get(Space::Xml, "lang").filter(|lang| !lang.is_empty()).map(Arc::from),
-            keeps_blanks: root.get(Space::Xml, "space") == Some("preserve"),
-            ..Active::default()
+        let head = TtmlHead { styles, regions };
+        let base = ActiveTiming {
+            lang: root.get(WhiteSpace::Xml, "lang").filter(|lang| !lang.is_empty()).map(Arc::from),
+            keeps_blanks: root.get(WhiteSpace::Xml, "space") == Some("preserve"),
+            ..ActiveTiming::default()
         };
-        self.contents(root, &base, &head, &Sights::default(), None);
+        self.contents(root, &base, &head, &VisibilityChanges::default(), None);
     }
 
-    fn root(&mut self, root: &Element) {
+    fn root(&mut self, root: &TtmlElement) {
         let at = root.at;
         // A document of its own, whatever stood before it.
         self.rates = Rates::default();
         self.agents.clear();
         self.gather.new_part();
-        let mut document = Document { at, lines: self.gather.len()..self.gather.len(), ..Document::default() };
+        let mut document =
+            SequenceDocument { at, lines: self.gather.len()..self.gather.len(), ..SequenceDocument::default() };
         for attribute in &root.attributes {
             let (local, value) = (&*attribute.name, &attribute.value);
             match local {
@@ -404,7 +406,7 @@ impl Reader<'_> {
             }
         }
         if self.documents.is_empty() {
-            let language = root.get(Space::Xml, "lang").filter(|lang| !lang.is_empty());
+            let language = root.get(WhiteSpace::Xml, "lang").filter(|lang| !lang.is_empty());
             self.gather.meta.language = language.map(Arc::from);
         }
         self.documents.push(document);
@@ -412,9 +414,14 @@ impl Reader<'_> {
 
     /// What holds in `element`, and when it ends by its own word. `base` is where its time counts from: the begin of
     /// `parent`, or in a `seq` the end of what is before; none where that has no end.
-    fn active(&mut self, element: &Element, parent: &Active, base: Option<MediaMs>) -> (Active, Option<MediaMs>) {
+    fn active(
+        &mut self,
+        element: &TtmlElement,
+        parent: &ActiveTiming,
+        base: Option<MediaMs>,
+    ) -> (ActiveTiming, Option<MediaMs>) {
         let mut time = |what: &str| {
-            let written = element.get(Space::Core, what)?;
+            let written = element.get(WhiteSpace::Core, what)?;
             let read = self.rates.parse(written);
             if read.is_none() {
                 let looks = "a time is written as 00:01:30.5 or 90.5s";
@@ -439,43 +446,45 @@ impl Reader<'_> {
         }
         let limit = [own_end.filter(|end| *end > start), parent.end].into_iter().flatten().min();
         let never = match (base, parent.end) {
-            (None, _) => Some(Never::Behind),
-            (_, Some(end)) if end <= start => Some(Never::Over { begin: start, end }),
-            _ if matches!(element.get(Space::Core, "condition").map(str::trim), Some("false" | "false()")) => {
-                Some(Never::Condition)
+            (None, _) => Some(NeverShown::Behind),
+            (_, Some(end)) if end <= start => Some(NeverShown::Over { begin: start, end }),
+            _ if matches!(element.get(WhiteSpace::Core, "condition").map(str::trim), Some("false" | "false()")) => {
+                Some(NeverShown::Condition)
             }
             _ => None,
         };
-        let agent = element.get(Space::Metadata, "agent").map(|ids| self.agent_names(ids));
-        let lang = element.get(Space::Xml, "lang").filter(|lang| !lang.is_empty()).map(Arc::from);
+        let agent = element.get(WhiteSpace::Metadata, "agent").map(|ids| self.agent_names(ids));
+        let lang = element.get(WhiteSpace::Xml, "lang").filter(|lang| !lang.is_empty()).map(Arc::from);
         let is_placed = element
             .attributes
             .iter()
-            .any(|one| one.space == Space::Foreign && one.name == "estimated" && one.value == "begin end");
+            .any(|one| one.space == WhiteSpace::Foreign && one.name == "estimated" && one.value == "begin end");
         let is_estimated = element
             .attributes
             .iter()
-            .any(|one| one.space == Space::Foreign && one.name == "estimated" && one.value == "end");
-        let active = Active {
+            .any(|one| one.space == WhiteSpace::Foreign && one.name == "estimated" && one.value == "end");
+        let active = ActiveTiming {
             begin: start,
             end: limit,
             is_timed: is_timed || own_end.is_some() && !is_clock,
             has_begin: begin.is_some(),
             is_inner: parent.is_inner || begin.is_some() && element.name != "p",
-            is_seq: element.get(Space::Core, "timeContainer") == Some("seq"),
+            is_seq: element.get(WhiteSpace::Core, "timeContainer") == Some("seq"),
             agent: agent.or_else(|| parent.agent.clone()),
             lang: lang.or_else(|| parent.lang.clone()),
-            keeps_blanks: element.get(Space::Xml, "space").map_or(parent.keeps_blanks, |space| space == "preserve"),
+            keeps_blanks: element
+                .get(WhiteSpace::Xml, "space")
+                .map_or(parent.keeps_blanks, |space| space == "preserve"),
             is_estimated,
             is_placed,
-            region: element.get(Space::Core, "region").map(Arc::from).or_else(|| parent.region.clone()),
+            region: element.get(WhiteSpace::Core, "region").map(Arc::from).or_else(|| parent.region.clone()),
             never: parent.never.or(never),
         };
         (active, own_end)
     }
 
     /// Takes what `set` and `animate` in `element` change of it.
-    fn changes(&mut self, element: &Element, active: &Active, level: &mut Level) {
+    fn changes(&mut self, element: &TtmlElement, active: &ActiveTiming, level: &mut VisibilityLevel) {
         for change in element.elements().filter(|inner| inner.is("set") || inner.is("animate")) {
             let (when, _) = self.active(change, active, Some(active.begin));
             if !level.change(change, when.begin, when.end) {
@@ -488,17 +497,17 @@ impl Reader<'_> {
     /// Reads what is in an element. Gives when the last of it ends; none where that is when the element ends.
     fn contents(
         &mut self,
-        element: &Element,
-        active: &Active,
-        head: &Head<'_>,
-        sights: &Sights,
-        mut parts: Option<&mut Vec<Part>>,
+        element: &TtmlElement,
+        active: &ActiveTiming,
+        head: &TtmlHead<'_>,
+        sights: &VisibilityChanges,
+        mut parts: Option<&mut Vec<TtmlText>>,
     ) -> Option<MediaMs> {
         let ruby = head.styles.ruby(element);
         let (mut next, mut last) = (Some(active.begin), Some(active.begin));
         for node in &element.nodes {
             let inner = match node {
-                Node::Text { at, text } => {
+                TtmlNode::Text { at, text } => {
                     let is_blank = text.trim().is_empty();
                     match parts.as_deref_mut() {
                         // Blanks between the parts of a ruby are none of its text.
@@ -519,22 +528,22 @@ impl Reader<'_> {
                     }
                     continue;
                 }
-                Node::Element(inner) => inner,
+                TtmlNode::Element(inner) => inner,
             };
             match (inner.space, &*inner.name) {
-                (Space::Core, "br") => {
+                (WhiteSpace::Core, "br") => {
                     if let Some(parts) = parts.as_deref_mut() {
                         push(parts, "\n", active, head, sights);
                     }
                     continue;
                 }
                 (
-                    Space::Core,
+                    WhiteSpace::Core,
                     "metadata" | "set" | "animate" | "head" | "style" | "region" | "initial" | "image" | "audio",
                 )
-                | (Space::Metadata, _) => continue,
-                (Space::Core, "body" | "div" | "p" | "span") => {}
-                (Space::Core, _) => self.unknown(inner),
+                | (WhiteSpace::Metadata, _) => continue,
+                (WhiteSpace::Core, "body" | "div" | "p" | "span") => {}
+                (WhiteSpace::Core, _) => self.unknown(inner),
                 _ => {
                     let text = inner.text();
                     if !text.trim().is_empty() {
@@ -550,7 +559,7 @@ impl Reader<'_> {
             if let (true, None, Some(document)) = (within.has_begin, within.never, self.documents.last_mut()) {
                 document.begins(within.begin);
             }
-            let mut level = Level::new(head.styles.show(inner), sights);
+            let mut level = VisibilityLevel::new(head.styles.show(inner), sights);
             self.changes(inner, &within, &mut level);
             let inside = level.sights(sights);
             let ends = match parts.as_deref_mut() {
@@ -593,7 +602,7 @@ impl Reader<'_> {
     }
 
     /// Tells of an element that is none of TTML, once by its name.
-    fn unknown(&mut self, element: &Element) {
+    fn unknown(&mut self, element: &TtmlElement) {
         if self.told.len() < TOLD_MAX && self.told.insert(element.name.clone()) {
             let message = format!(
                 "<{}> is no element of TTML: its text is read, the element is not kept",
@@ -623,9 +632,9 @@ impl Reader<'_> {
         all.into()
     }
 
-    fn paragraph_ends(&mut self, at: FilePlace, mut parts: Vec<Part>, paragraph: &Active) {
+    fn paragraph_ends(&mut self, at: FilePlace, mut parts: Vec<TtmlText>, paragraph: &ActiveTiming) {
         // Blank parts belong to what is before them.
-        let mut joined: Vec<Part> = Vec::new();
+        let mut joined: Vec<TtmlText> = Vec::new();
         for part in parts.drain(..) {
             match joined.last_mut() {
                 Some(last) if part.text.trim().is_empty() => last.text.push_str(&part.text),
@@ -645,7 +654,7 @@ impl Reader<'_> {
             part.never.is_none()
         });
         // What stood around it goes together again.
-        let mut shown: Vec<Part> = Vec::new();
+        let mut shown: Vec<TtmlText> = Vec::new();
         for part in joined {
             match shown.last_mut() {
                 Some(last) if last.goes_with(&part) => {
@@ -661,11 +670,11 @@ impl Reader<'_> {
         let is_karaoke =
             paragraph.has_begin && !paragraph.is_seq && joined.iter().filter(|part| part.is_inner).count() > 1;
         if is_karaoke {
-            let one = |one: &Part, next: &Part| one.agent == next.agent;
+            let one = |one: &TtmlText, next: &TtmlText| one.agent == next.agent;
             for parts in joined.chunk_by(one) {
                 let words = words(parts);
                 let text = joined_text(parts);
-                let part = Part {
+                let part = TtmlText {
                     text,
                     begin: paragraph.begin,
                     end: paragraph.end,
@@ -684,7 +693,7 @@ impl Reader<'_> {
         }
     }
 
-    fn line_of(&mut self, at: FilePlace, part: Part, words: Vec<Word>, paragraph: &Active) {
+    fn line_of(&mut self, at: FilePlace, part: TtmlText, words: Vec<Word>, paragraph: &ActiveTiming) {
         let lines = part.text.split('\n').map(|line| if paragraph.keeps_blanks { line } else { line.trim() });
         let text = tidy(lines.collect::<Vec<_>>().join("\n").trim());
         let content = Content {
@@ -702,7 +711,7 @@ impl Reader<'_> {
         }
     }
 
-    fn finish(mut self) -> Reading {
+    fn finish(mut self) -> ParsedTranscript {
         let title = self.title.split_whitespace().collect::<Vec<_>>().join(" ");
         self.gather.meta.title = (!title.is_empty()).then(|| title.into());
         sequence::resolve(&self.documents, &mut self.gather);
@@ -714,16 +723,16 @@ impl Reader<'_> {
 }
 
 /// Adds text to a paragraph, by what holds for it where it stands.
-fn push(parts: &mut Vec<Part>, text: &str, active: &Active, head: &Head<'_>, sights: &Sights) {
+fn push(parts: &mut Vec<TtmlText>, text: &str, active: &ActiveTiming, head: &TtmlHead<'_>, sights: &VisibilityChanges) {
     let (mut begin, mut end, mut never) = (active.begin, active.end, active.never);
     if !text.trim().is_empty() && never.is_none() {
         let region = active.region.as_deref().and_then(|id| head.regions.get(id));
         match shown::seen(region, sights, begin, end) {
             Ok(seen) => (begin, end) = seen,
-            Err(unseen) => never = Some(Never::Unseen(unseen)),
+            Err(unseen) => never = Some(NeverShown::Unseen(unseen)),
         }
         if active.is_seq {
-            never = never.or(Some(Never::NoDuration));
+            never = never.or(Some(NeverShown::NoDuration));
         }
     }
     match parts.last_mut() {
@@ -739,7 +748,7 @@ fn push(parts: &mut Vec<Part>, text: &str, active: &Active, head: &Head<'_>, sig
                 last.lang = None;
             }
         }
-        _ => parts.push(Part {
+        _ => parts.push(TtmlText {
             text: text.to_owned(),
             begin,
             end,
@@ -753,12 +762,12 @@ fn push(parts: &mut Vec<Part>, text: &str, active: &Active, head: &Head<'_>, sig
 }
 
 /// What an agent is called: its full name, else its given and family name, else the first that it has.
-fn agent_name(agent: &Element) -> Option<String> {
-    let names = agent.elements().filter(|inner| inner.space == Space::Metadata && inner.name == "name");
+fn agent_name(agent: &TtmlElement) -> Option<String> {
+    let names = agent.elements().filter(|inner| inner.space == WhiteSpace::Metadata && inner.name == "name");
     let names: Vec<(Option<&str>, String)> = names
         .map(|name| {
             let text = name.text();
-            (name.get(Space::Core, "type"), text.split_whitespace().collect::<Vec<_>>().join(" "))
+            (name.get(WhiteSpace::Core, "type"), text.split_whitespace().collect::<Vec<_>>().join(" "))
         })
         .filter(|(_, name)| !name.is_empty())
         .collect();
@@ -818,9 +827,9 @@ fn collapsed(text: &str) -> String {
 
 /// The text of parts. Two that are never on the screen together have no blank between them in some files: where the next one
 /// begins as a sentence or a name does, it is no syllable of the same word.
-fn joined_text(parts: &[Part]) -> String {
+fn joined_text(parts: &[TtmlText]) -> String {
     let mut text = String::new();
-    let mut before: Option<&Part> = None;
+    let mut before: Option<&TtmlText> = None;
     for part in parts {
         let is_apart = before.and_then(|before| before.end).is_some_and(|end| end <= part.begin);
         if is_apart
@@ -835,7 +844,7 @@ fn joined_text(parts: &[Part]) -> String {
     text
 }
 
-fn words(parts: &[Part]) -> Vec<Word> {
+fn words(parts: &[TtmlText]) -> Vec<Word> {
     let words = parts.iter().flat_map(|part| {
         part.text.split_whitespace().map(|word| Word {
             text: word.into(),

@@ -11,12 +11,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::super::gather::{FilePlace, Gather};
+use crate::format::core::builder::{FilePlace, TranscriptBuilder};
 use crate::transcript::{Content, MediaMs};
 
 /// One document of a file.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Document {
+pub(super) struct SequenceDocument {
     /// Where in the file it begins.
     pub(super) at: FilePlace,
     pub(super) identifier: Option<String>,
@@ -27,21 +27,21 @@ pub(super) struct Document {
     pub(super) lines: Range<usize>,
 }
 
-impl Document {
+impl SequenceDocument {
     pub(super) fn begins(&mut self, at: MediaMs) {
         self.begin = Some(self.begin.map_or(at, |begin| begin.min(at)));
     }
 }
 
 /// What is shown of a line: where, who and what.
-type Shown = (MediaMs, Option<Arc<str>>, Arc<str>, Option<Arc<str>>);
+type DisplayedLine = (MediaMs, Option<Arc<str>>, Arc<str>, Option<Arc<str>>);
 
 /// Leaves of the lines what the sequences in the file show of them, in the order of their documents.
-pub(super) fn resolve(documents: &[Document], gather: &mut Gather) {
+pub(super) fn resolve(documents: &[SequenceDocument], gather: &mut TranscriptBuilder) {
     if documents.len() < 2 {
         return;
     }
-    let mut sequences: BTreeMap<&str, BTreeMap<u64, &Document>> = BTreeMap::new();
+    let mut sequences: BTreeMap<&str, BTreeMap<u64, &SequenceDocument>> = BTreeMap::new();
     let mut gone: HashSet<usize> = HashSet::new();
     for document in documents {
         let (Some(identifier), Some(number)) = (&document.identifier, document.number) else { continue };
@@ -68,9 +68,9 @@ pub(super) fn resolve(documents: &[Document], gather: &mut Gather) {
             limits.push(limit);
             limit = [limit, document.begin].into_iter().flatten().min();
         }
-        let mut ending: HashMap<Shown, usize> = HashMap::new();
+        let mut ending: HashMap<DisplayedLine, usize> = HashMap::new();
         for (document, limit) in sequence.values().zip(limits.into_iter().rev()) {
-            let mut until: HashMap<Shown, usize> = HashMap::new();
+            let mut until: HashMap<DisplayedLine, usize> = HashMap::new();
             // Such a document is never shown, and neither is what in it has no time of its own.
             let is_over = document.begin.is_some_and(|begin| limit.is_some_and(|limit| limit <= begin));
             for index in document.lines.clone() {

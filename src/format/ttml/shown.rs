@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use super::tree::{Element, Space};
+use crate::format::ttml::tree::{TtmlElement, WhiteSpace};
 use crate::transcript::MediaMs;
 
 /// Changes that can hold for one text, of all elements around it together, and as many of its region: each text is looked at
@@ -13,19 +13,19 @@ const CHANGES_MAX: usize = 100;
 
 /// What an element says of whether it is seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Show {
+pub(super) struct Display {
     pub(super) display: Option<bool>,
     pub(super) visibility: Option<bool>,
 }
 
-impl Show {
-    fn inline(element: &Element) -> Self {
-        let value = |name| element.get(Space::Styling, name).map(str::trim).filter(|value| *value != "inherit");
+impl Display {
+    fn inline(element: &TtmlElement) -> Self {
+        let value = |name| element.get(WhiteSpace::Styling, name).map(str::trim).filter(|value| *value != "inherit");
         Self::of(value("display"), value("visibility"))
     }
 
     /// What an element says itself, and the styles that stand in it.
-    fn own(element: &Element) -> Self {
+    fn own(element: &TtmlElement) -> Self {
         let inner = element.elements().filter(|inner| inner.is("style")).map(Self::inline);
         inner.fold(Self::inline(element), Self::or)
     }
@@ -42,17 +42,17 @@ impl Show {
 /// The styles of a document by their ids.
 #[derive(Debug, Default)]
 pub(super) struct Styles<'a> {
-    elements: HashMap<&'a str, &'a Element>,
+    elements: HashMap<&'a str, &'a TtmlElement>,
     /// What each of them says, with the styles that it names.
-    shows: HashMap<&'a str, Show>,
+    shows: HashMap<&'a str, Display>,
 }
 
 impl<'a> Styles<'a> {
     /// Styles with their ids, in the order of the document. Each is looked at once, whichever name it: time and memory grow with
     /// the names that stand in the document. A style that names itself, by way of others too, says what it says without that.
-    pub(super) fn of(styles: &[(&'a str, &'a Element)]) -> Self {
-        let elements: HashMap<&str, &Element> = styles.iter().copied().collect();
-        let shows = elements.iter().map(|(id, style)| (*id, Show::own(style))).collect();
+    pub(super) fn of(styles: &[(&'a str, &'a TtmlElement)]) -> Self {
+        let elements: HashMap<&str, &TtmlElement> = styles.iter().copied().collect();
+        let shows = elements.iter().map(|(id, style)| (*id, Display::own(style))).collect();
         let mut known = Self { elements, shows };
         let mut begun: HashSet<&str> = HashSet::new();
         for (id, _) in styles {
@@ -73,35 +73,35 @@ impl<'a> Styles<'a> {
     }
 
     /// What an element says, itself or by the styles that it names, of which a later one counts more.
-    pub(super) fn show(&self, element: &Element) -> Show {
+    pub(super) fn show(&self, element: &TtmlElement) -> Display {
         let named = names(element).rev().filter_map(|name| self.shows.get(name).copied());
-        named.fold(Show::own(element), Show::or)
+        named.fold(Display::own(element), Display::or)
     }
 
     /// What a span is of a ruby, if it is a part of one: W3C TTML2, `tts:ruby`.
-    pub(super) fn ruby<'e>(&'e self, element: &'e Element) -> Option<&'e str> {
+    pub(super) fn ruby<'e>(&'e self, element: &'e TtmlElement) -> Option<&'e str> {
         let by_style = || {
             let styles = names(element).filter_map(|name| self.elements.get(name));
-            styles.filter_map(|style| style.get(Space::Styling, "ruby")).next_back()
+            styles.filter_map(|style| style.get(WhiteSpace::Styling, "ruby")).next_back()
         };
-        element.get(Space::Styling, "ruby").or_else(by_style)
+        element.get(WhiteSpace::Styling, "ruby").or_else(by_style)
     }
 }
 
 /// The styles that an element names.
-fn names(element: &Element) -> impl DoubleEndedIterator<Item = &str> {
-    element.get(Space::Core, "style").unwrap_or_default().split_ascii_whitespace()
+fn names(element: &TtmlElement) -> impl DoubleEndedIterator<Item = &str> {
+    element.get(WhiteSpace::Core, "style").unwrap_or_default().split_ascii_whitespace()
 }
 
 /// A `set` or an `animate`.
 #[derive(Debug)]
-struct Change {
+struct StyleChange {
     begin: MediaMs,
     end: Option<MediaMs>,
-    show: Show,
+    show: Display,
 }
 
-impl Change {
+impl StyleChange {
     fn holds(&self, at: MediaMs) -> bool {
         self.begin <= at && self.end.is_none_or(|end| at < end)
     }
@@ -109,9 +109,9 @@ impl Change {
 
 /// An element that text stands in, or a region, with what was said of it so far.
 #[derive(Debug)]
-pub(super) struct Level {
-    show: Show,
-    changes: Vec<Change>,
+pub(super) struct VisibilityLevel {
+    show: Display,
+    changes: Vec<StyleChange>,
     /// How many more changes it, and what stands in it, can have.
     room: usize,
     /// Time at which a region is there.
@@ -120,7 +120,7 @@ pub(super) struct Level {
 
 /// Reason why a text is not seen at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unseen {
+pub(super) enum HiddenCause {
     Display,
     Visibility,
     Region,
@@ -128,58 +128,60 @@ pub(super) enum Unseen {
 
 /// What holds at a moment for what stands in an element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Sight {
+struct Visibility {
     /// Hides all within: it is not displayed, or its region is not there.
-    hidden: Option<Unseen>,
+    hidden: Option<HiddenCause>,
     /// What the innermost says that says anything.
     visibility: Option<bool>,
 }
 
-impl Sight {
+impl Visibility {
     fn within(self, outer: Self) -> Self {
         Self { hidden: outer.hidden.or(self.hidden), visibility: self.visibility.or(outer.visibility) }
     }
 
-    fn unseen(self) -> Option<Unseen> {
-        self.hidden.or((self.visibility == Some(false)).then_some(Unseen::Visibility))
+    fn unseen(self) -> Option<HiddenCause> {
+        self.hidden.or((self.visibility == Some(false)).then_some(HiddenCause::Visibility))
     }
 }
 
 /// What holds when for what stands in an element, by all the elements around it, or by a region: made once for each, however
 /// many texts stand there.
 #[derive(Debug, Clone)]
-pub(super) struct Sights {
+pub(super) struct VisibilityChanges {
     /// From which moment on what holds, the earliest first.
-    stretches: Rc<[(MediaMs, Sight)]>,
+    stretches: Rc<[(MediaMs, Visibility)]>,
     /// How many more changes what stands in it can have.
     room: usize,
 }
 
 /// Where nothing is said.
-const PLAIN: &[(MediaMs, Sight)] = &[(MediaMs::MIN, Sight { hidden: None, visibility: None })];
+const PLAIN: &[(MediaMs, Visibility)] = &[(MediaMs::MIN, Visibility { hidden: None, visibility: None })];
 
-impl Default for Sights {
+impl Default for VisibilityChanges {
     fn default() -> Self {
         Self { stretches: PLAIN.into(), room: CHANGES_MAX }
     }
 }
 
-impl Level {
+impl VisibilityLevel {
     /// An element within `outer`.
-    pub(super) fn new(show: Show, outer: &Sights) -> Self {
+    pub(super) fn new(show: Display, outer: &VisibilityChanges) -> Self {
         Self { show, changes: Vec::new(), room: outer.room, there: None }
     }
 
     /// A region, which is there from `begin` to `end`.
-    pub(super) fn region(show: Show, begin: MediaMs, end: Option<MediaMs>) -> Self {
-        Self { there: Some((begin, end)), ..Self::new(show, &Sights::default()) }
+    pub(super) fn region(show: Display, begin: MediaMs, end: Option<MediaMs>) -> Self {
+        Self { there: Some((begin, end)), ..Self::new(show, &VisibilityChanges::default()) }
     }
 
     /// Takes what a `set` or an `animate` says, which holds from `begin` to `end`. False where that is one too many.
-    pub(super) fn change(&mut self, element: &Element, begin: MediaMs, end: Option<MediaMs>) -> bool {
+    pub(super) fn change(&mut self, element: &TtmlElement, begin: MediaMs, end: Option<MediaMs>) -> bool {
         // An `animate` has a list of values, one after the other.
         let list = |name: &str| -> Vec<&str> {
-            element.get(Space::Styling, name).map_or(Vec::new(), |values| values.split(';').map(str::trim).collect())
+            element
+                .get(WhiteSpace::Styling, name)
+                .map_or(Vec::new(), |values| values.split(';').map(str::trim).collect())
         };
         let (displays, visibilities) = (list("display"), list("visibility"));
         let count = displays.len().max(visibilities.len());
@@ -195,9 +197,9 @@ impl Level {
             let last = step + 1 == count;
             let from = if step == 0 { Some(begin) } else { at(step) };
             let to = if last { end } else { at(step + 1) };
-            let show = Show::of(displays.get(step).copied(), visibilities.get(step).copied());
+            let show = Display::of(displays.get(step).copied(), visibilities.get(step).copied());
             if let Some(begin) = from {
-                self.changes.push(Change { begin, end: to, show });
+                self.changes.push(StyleChange { begin, end: to, show });
                 self.room -= 1;
             }
             if span.is_none() {
@@ -208,10 +210,10 @@ impl Level {
     }
 
     /// What holds for what stands in it, and in `outer`.
-    pub(super) fn sights(self, outer: &Sights) -> Sights {
-        let is_silent = self.show == Show::default() && self.changes.is_empty() && self.there.is_none();
+    pub(super) fn sights(self, outer: &VisibilityChanges) -> VisibilityChanges {
+        let is_silent = self.show == Display::default() && self.changes.is_empty() && self.there.is_none();
         if is_silent {
-            return Sights { stretches: outer.stretches.clone(), room: self.room };
+            return VisibilityChanges { stretches: outer.stretches.clone(), room: self.room };
         }
         let there = self.there.iter().flat_map(|(begin, end)| [Some(*begin), *end]);
         let moments = self.changes.iter().flat_map(|change| [Some(change.begin), change.end]).chain(there).flatten();
@@ -219,32 +221,35 @@ impl Level {
         moments.sort_unstable();
         moments.dedup();
         let own: Vec<_> = moments.into_iter().map(|at| (at, self.sight_at(at))).collect();
-        let mut stretches: Vec<(MediaMs, Sight)> = Vec::new();
+        let mut stretches: Vec<(MediaMs, Visibility)> = Vec::new();
         for (at, sight) in both(&outer.stretches, &own) {
             if stretches.last().is_none_or(|(_, last)| *last != sight) {
                 stretches.push((at, sight));
             }
         }
-        Sights { stretches: stretches.into(), room: self.room }
+        VisibilityChanges { stretches: stretches.into(), room: self.room }
     }
 
-    fn sight_at(&self, at: MediaMs) -> Sight {
+    fn sight_at(&self, at: MediaMs) -> Visibility {
         if self.there.is_some_and(|(begin, end)| at < begin || end.is_some_and(|end| end <= at)) {
-            return Sight { hidden: Some(Unseen::Region), visibility: None };
+            return Visibility { hidden: Some(HiddenCause::Region), visibility: None };
         }
         // Of changes that hold at once the last one counts.
         let changes = self.changes.iter().rev().filter(|change| change.holds(at)).map(|change| change.show);
-        let show = changes.chain([self.show]).fold(Show::default(), Show::or);
-        Sight { hidden: (show.display == Some(false)).then_some(Unseen::Display), visibility: show.visibility }
+        let show = changes.chain([self.show]).fold(Display::default(), Display::or);
+        Visibility {
+            hidden: (show.display == Some(false)).then_some(HiddenCause::Display),
+            visibility: show.visibility,
+        }
     }
 }
 
 /// What holds within both, the one around the other, from each moment on at which either changes.
 fn both<'a>(
-    outer: &'a [(MediaMs, Sight)],
-    inner: &'a [(MediaMs, Sight)],
-) -> impl Iterator<Item = (MediaMs, Sight)> + 'a {
-    let (mut of_outer, mut of_inner) = (Sight::default(), Sight::default());
+    outer: &'a [(MediaMs, Visibility)],
+    inner: &'a [(MediaMs, Visibility)],
+) -> impl Iterator<Item = (MediaMs, Visibility)> + 'a {
+    let (mut of_outer, mut of_inner) = (Visibility::default(), Visibility::default());
     let (mut outer, mut inner) = (outer.iter().peekable(), inner.iter().peekable());
     std::iter::from_fn(move || {
         let at = [outer.peek(), inner.peek()].into_iter().flatten().map(|(at, _)| *at).min()?;
@@ -260,13 +265,13 @@ fn both<'a>(
 
 /// From when to when text is seen that stands in `sights`, in a region or in none, from `begin` to `end`.
 pub(super) fn seen(
-    region: Option<&Sights>,
-    sights: &Sights,
+    region: Option<&VisibilityChanges>,
+    sights: &VisibilityChanges,
     begin: MediaMs,
     end: Option<MediaMs>,
-) -> Result<(MediaMs, Option<MediaMs>), Unseen> {
+) -> Result<(MediaMs, Option<MediaMs>), HiddenCause> {
     let mut found: Option<(MediaMs, Option<MediaMs>)> = None;
-    let mut why = Unseen::Display;
+    let mut why = HiddenCause::Display;
     let mut stretches = both(region.map_or(PLAIN, |region| &region.stretches), &sights.stretches).peekable();
     while let Some((from, sight)) = stretches.next() {
         let next = stretches.peek().map(|(next, _)| *next);

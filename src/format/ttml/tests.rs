@@ -10,7 +10,7 @@ fn shown(root: &str, body: &str) -> (Vec<String>, Vec<String>) {
          xmlns:ttp=\"http://www.w3.org/ns/ttml#parameter\" xmlns:ttm=\"http://www.w3.org/ns/ttml#metadata\" \
          xmlns:f=\"urn:foreign\" xml:lang=\"en\" {root}>{body}</tt>"
     );
-    let reading = read(&file, Gather::default()).expect("XML");
+    let reading = read(&file, TranscriptBuilder::default()).expect("XML");
     let seconds = |ms: MediaMs| format!("{}", ms as f64 / 1000.0);
     let lines = reading.lines.iter().map(|line| {
         let content = &line.content;
@@ -345,7 +345,7 @@ fn agents_are_called_by_their_names() {
              <ttm:agent xml:id='a' type='person'>{agent}</ttm:agent></metadata></head><body><div>\
              <p begin='1s' end='2s' ttm:agent='a'>x</p></div></body></tt>"
         );
-        read(&file, Gather::default()).expect("XML").lines[0].content.speaker.as_deref().map(str::to_owned)
+        read(&file, TranscriptBuilder::default()).expect("XML").lines[0].content.speaker.as_deref().map(str::to_owned)
     };
     for (agent, expected) in [
         ("<ttm:name type='full'>Ann &amp; Ben</ttm:name>", "Ann & Ben"),
@@ -460,7 +460,7 @@ fn problems_name_line_and_column() {
         let before = &file[..file.find(place).expect("it is there")];
         let column = before.rsplit('\n').next().map(|line| line.chars().count() + 1);
         let expected = (before.split('\n').count(), column.expect("a line"));
-        let reading = read(&file, Gather::default()).expect("XML");
+        let reading = read(&file, TranscriptBuilder::default()).expect("XML");
         let found = reading.problems.iter().find(|problem| problem.message.contains(told));
         assert_eq!(found.map(|found| (found.line, found.column)), Some(expected), "{body}: {:?}", reading.problems);
     }
@@ -477,7 +477,7 @@ fn agents_of_many_elements_take_the_memory_of_labels() {
     let file = format!(
         "<tt xmlns='http://www.w3.org/ns/ttml' xmlns:ttm='http://www.w3.org/ns/ttml#metadata'>{head}<body><div>{text}{many}</div></body></tt>"
     );
-    let reading = read(&file, Gather::default()).expect("XML");
+    let reading = read(&file, TranscriptBuilder::default()).expect("XML");
     let speakers: Vec<&str> = reading.lines.iter().filter_map(|line| line.content.speaker.as_deref()).collect();
     assert_eq!(speakers.len(), 10_002);
     assert!(speakers.iter().all(|label| label.len() <= SPEAKER_BYTES_MAX));

@@ -1,14 +1,14 @@
 //! The elements of a document: names with their namespaces, attributes, and text that is whole, whatever comments, entities
 //! and CDATA sections it is written with.
 
-use super::super::gather::FilePlace;
+use crate::format::core::builder::FilePlace;
 
 /// No file needs more, and each name is looked up among them.
 const PREFIXES_MAX: usize = 100;
 
 /// Namespaces of elements and attributes, as far as they matter here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Space {
+pub(super) enum WhiteSpace {
     /// TTML itself, and attributes without a prefix.
     Core,
     Metadata,
@@ -18,7 +18,7 @@ pub(super) enum Space {
     Foreign,
 }
 
-impl Space {
+impl WhiteSpace {
     /// The namespace that `uri` names: those of TTML, of its drafts from 2004 on, and none at all.
     fn of(uri: &str) -> Option<Self> {
         let (base, part) = uri.trim_end_matches('#').split_once('#').unwrap_or((uri.trim_end_matches('#'), ""));
@@ -48,7 +48,7 @@ impl Space {
 /// An attribute.
 #[derive(Debug)]
 pub(super) struct Attribute {
-    pub(super) space: Space,
+    pub(super) space: WhiteSpace,
     /// Its name without its prefix.
     pub(super) name: String,
     pub(super) value: String,
@@ -56,20 +56,20 @@ pub(super) struct Attribute {
 
 /// An element and what is in it.
 #[derive(Debug)]
-pub(super) struct Element {
+pub(super) struct TtmlElement {
     /// Where in the file it begins.
     pub(super) at: FilePlace,
-    pub(super) space: Space,
+    pub(super) space: WhiteSpace,
     /// Its name without its prefix.
     pub(super) name: String,
     pub(super) attributes: Vec<Attribute>,
-    pub(super) nodes: Vec<Node>,
+    pub(super) nodes: Vec<TtmlNode>,
 }
 
 /// What stands in an element.
 #[derive(Debug)]
-pub(super) enum Node {
-    Element(Element),
+pub(super) enum TtmlNode {
+    Element(TtmlElement),
     /// Text, and where in the file the first of it that is no blank stands; none where all of it is blank.
     Text {
         at: Option<FilePlace>,
@@ -77,21 +77,21 @@ pub(super) enum Node {
     },
 }
 
-impl Element {
+impl TtmlElement {
     pub(super) fn is(&self, name: &str) -> bool {
-        self.space == Space::Core && self.name == name
+        self.space == WhiteSpace::Core && self.name == name
     }
 
-    pub(super) fn get(&self, space: Space, name: &str) -> Option<&str> {
+    pub(super) fn get(&self, space: WhiteSpace, name: &str) -> Option<&str> {
         let found = self.attributes.iter().find(|attribute| attribute.space == space && attribute.name == name);
         found.map(|attribute| attribute.value.as_str())
     }
 
     /// The elements directly in it.
-    pub(super) fn elements(&self) -> impl Iterator<Item = &Element> {
+    pub(super) fn elements(&self) -> impl Iterator<Item = &TtmlElement> {
         self.nodes.iter().filter_map(|node| match node {
-            Node::Element(element) => Some(element),
-            Node::Text { .. } => None,
+            TtmlNode::Element(element) => Some(element),
+            TtmlNode::Text { .. } => None,
         })
     }
 
@@ -106,14 +106,14 @@ impl Element {
     fn add_text(&self, all: &mut String) {
         for node in &self.nodes {
             match node {
-                Node::Text { text, .. } => all.push_str(text),
-                Node::Element(element) => element.add_text(all),
+                TtmlNode::Text { text, .. } => all.push_str(text),
+                TtmlNode::Element(element) => element.add_text(all),
             }
         }
     }
 
     /// Itself and all elements in it, in the order of the document.
-    pub(super) fn all(&self) -> Vec<&Element> {
+    pub(super) fn all(&self) -> Vec<&TtmlElement> {
         let (mut all, mut ahead) = (Vec::new(), vec![self]);
         while let Some(element) = ahead.pop() {
             all.push(element);
@@ -127,13 +127,13 @@ impl Element {
 
 /// Puts a document together.
 #[derive(Debug, Default)]
-pub(super) struct Builder {
-    open: Vec<Element>,
+pub(super) struct TreeBuilder {
+    open: Vec<TtmlElement>,
     /// Prefixes and what they mean, with how many elements are open outside of where they are declared.
-    prefixes: Vec<(usize, String, Space)>,
+    prefixes: Vec<(usize, String, WhiteSpace)>,
 }
 
-impl Builder {
+impl TreeBuilder {
     pub(super) fn depth(&self) -> usize {
         self.open.len()
     }
@@ -149,29 +149,29 @@ impl Builder {
                 _ => continue,
             };
             if self.prefixes.len() < PREFIXES_MAX {
-                self.prefixes.push((depth, prefix.to_owned(), Space::of(uri).unwrap_or(Space::Foreign)));
+                self.prefixes.push((depth, prefix.to_owned(), WhiteSpace::of(uri).unwrap_or(WhiteSpace::Foreign)));
             }
         }
         let (prefix, local) = name.split_once(':').unwrap_or(("", name));
         // Whatever namespace a root declares that is called `tt`: it is what the file means by TTML.
-        if is_root && local == "tt" && self.space(prefix) == Space::Foreign {
-            self.prefixes.push((depth, prefix.to_owned(), Space::Core));
+        if is_root && local == "tt" && self.space(prefix) == WhiteSpace::Foreign {
+            self.prefixes.push((depth, prefix.to_owned(), WhiteSpace::Core));
         }
         let space = self.space(prefix);
         let attributes = attributes.into_iter().map(|(name, value)| {
             let (space, name) = match name.split_once(':') {
                 Some((prefix, local)) => (self.space(prefix), local.to_owned()),
-                None => (Space::Core, name),
+                None => (WhiteSpace::Core, name),
             };
             Attribute { space, name, value }
         });
         let attributes = attributes.collect();
-        self.open.push(Element { at, space, name: local.to_owned(), attributes, nodes: Vec::new() });
+        self.open.push(TtmlElement { at, space, name: local.to_owned(), attributes, nodes: Vec::new() });
     }
 
-    fn space(&self, prefix: &str) -> Space {
+    fn space(&self, prefix: &str) -> WhiteSpace {
         let declared = self.prefixes.iter().rev().find(|(_, known, _)| known == prefix);
-        declared.map_or_else(|| Space::usual(prefix), |(_, _, space)| *space)
+        declared.map_or_else(|| WhiteSpace::usual(prefix), |(_, _, space)| *space)
     }
 
     /// Adds text that stands at `at` in the file.
@@ -179,22 +179,22 @@ impl Builder {
         let Some(element) = self.open.last_mut() else { return };
         let at = (!text.trim().is_empty()).then_some(at);
         match element.nodes.last_mut() {
-            Some(Node::Text { at: first, text: before }) => {
+            Some(TtmlNode::Text { at: first, text: before }) => {
                 *first = first.or(at);
                 before.push_str(text);
             }
-            _ => element.nodes.push(Node::Text { at, text: text.to_owned() }),
+            _ => element.nodes.push(TtmlNode::Text { at, text: text.to_owned() }),
         }
     }
 
     /// Ends the element that is open; gives it if it was the outermost.
-    pub(super) fn end(&mut self) -> Option<Element> {
+    pub(super) fn end(&mut self) -> Option<TtmlElement> {
         let element = self.open.pop()?;
         let depth = self.open.len();
         while self.prefixes.pop_if(|(declared, _, _)| *declared >= depth).is_some() {}
         match self.open.last_mut() {
             Some(parent) => {
-                parent.nodes.push(Node::Element(element));
+                parent.nodes.push(TtmlNode::Element(element));
                 None
             }
             None => Some(element),

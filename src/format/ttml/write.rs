@@ -5,10 +5,10 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use super::super::cues::{Span, spans};
-use super::super::document::Document;
-use super::super::text_lines::numbered;
-use super::super::text_lines::one_line;
+use crate::format::core::cues::{CueLine, spans};
+use crate::format::core::document::Document;
+use crate::format::text::text_lines::numbered;
+use crate::format::text::text_lines::one_line;
 use crate::transcript::TimeSource;
 use crate::transcript::time::cue_clock;
 
@@ -52,7 +52,7 @@ pub(in super::super) fn write(document: &Document) -> String {
     out.push_str("    </metadata>\n");
     out.push_str(HEAD);
     out.push_str("  </head>\n  <body xml:space=\"preserve\">\n    <div region=\"r1\">\n");
-    for (number, Span { line, start, end, is_estimated }) in (1..).zip(spans) {
+    for (number, CueLine { line, start, end, is_estimated }) in (1..).zip(spans) {
         let (start, end) = (cue_clock(start, '.'), cue_clock(end, '.'));
         let _ = write!(out, "      <p xml:id=\"l{number}\" begin=\"{start}\" end=\"{end}\"");
         match line.time_source {

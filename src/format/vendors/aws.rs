@@ -9,17 +9,17 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::super::gather::Gather;
-use super::super::places::{Fields, Places, Seconds, whole};
-use super::super::text_lines::tidy;
-use super::super::words::{Token, channel_speaker, read_by_channel};
-use crate::format::error::FormatError;
-use crate::format::kinds::FileKind;
-use crate::format::reading::Reading;
+use crate::format::core::builder::TranscriptBuilder;
+use crate::format::core::error::FormatError;
+use crate::format::core::json_spans::{Fields, JsonSpans, Seconds, whole};
+use crate::format::core::kinds::FileKind;
+use crate::format::core::reading::ParsedTranscript;
+use crate::format::core::word_lines::{WordToken, channel_speaker, read_by_channel};
+use crate::format::text::text_lines::tidy;
 use crate::transcript::Content;
 
 #[derive(Deserialize)]
-struct Item<'a> {
+struct AwsItem<'a> {
     #[serde(borrow, rename = "type", default)]
     kind: Cow<'a, str>,
     #[serde(default)]
@@ -31,11 +31,11 @@ struct Item<'a> {
     #[serde(borrow, default)]
     channel_label: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
-    alternatives: Vec<Alternative<'a>>,
+    alternatives: Vec<AwsAlternative<'a>>,
 }
 
 #[derive(Deserialize)]
-struct Alternative<'a> {
+struct AwsAlternative<'a> {
     #[serde(borrow)]
     content: Cow<'a, str>,
     #[serde(default)]
@@ -43,13 +43,13 @@ struct Alternative<'a> {
 }
 
 #[derive(Deserialize)]
-struct Segment<'a> {
+struct AwsSegment<'a> {
     #[serde(borrow, default)]
-    items: Vec<Placed<'a>>,
+    items: Vec<PositionedItem<'a>>,
 }
 
 #[derive(Deserialize)]
-struct Placed<'a> {
+struct PositionedItem<'a> {
     #[serde(default)]
     start_time: Seconds,
     #[serde(borrow, default)]
@@ -72,11 +72,11 @@ struct Channel<'a> {
 }
 
 /// An item and its place, with the label of its channel.
-type Said<'a> = (Option<String>, ((usize, usize), Item<'a>));
+type AwsSpeech<'a> = (Option<String>, ((usize, usize), AwsItem<'a>));
 
-pub(in super::super) fn read(text: &str, mut gather: Gather) -> Result<Reading, FormatError> {
+pub(in super::super) fn read(text: &str, mut gather: TranscriptBuilder) -> Result<ParsedTranscript, FormatError> {
     let fields: Fields<'_> = whole(text)?;
-    let places = Places::of(text);
+    let places = JsonSpans::of(text);
     let results = fields.get("results").and_then(|results| places.read(results, "the results", &mut gather));
     let results: Fields<'_> = results.unwrap_or_default();
     let labels = results.get("speaker_labels").filter(|labels| labels.get() != "null");
@@ -84,7 +84,7 @@ pub(in super::super) fn read(text: &str, mut gather: Gather) -> Result<Reading, 
     // Older files name the speaker of a word by the time at which it starts, and there alone.
     let mut by_start: HashMap<i64, String> = HashMap::new();
     for segment in labels.map(|labels| places.list(&labels, "segments", &mut gather)).unwrap_or_default() {
-        let Some(segment) = places.read::<Segment<'_>>(segment, "this segment", &mut gather) else { continue };
+        let Some(segment) = places.read::<AwsSegment<'_>>(segment, "this segment", &mut gather) else { continue };
         by_start.extend(
             segment
                 .items
@@ -105,7 +105,7 @@ pub(in super::super) fn read(text: &str, mut gather: Gather) -> Result<Reading, 
             let speaker = item.speaker_label.as_deref().or(known);
             lines.speaker(channel_speaker(channel, speaker, has_several).as_deref());
         }
-        let token = Token {
+        let token = WordToken {
             text: (&*best.content).into(),
             start_ms: item.start_time.ms(),
             end_ms: item.end_time.ms(),
@@ -122,7 +122,7 @@ pub(in super::super) fn read(text: &str, mut gather: Gather) -> Result<Reading, 
 }
 
 /// The text of results of which no item can be read, as lines without times.
-fn without_items<'a>(results: &Fields<'a>, places: &Places<'a>, gather: &mut Gather) {
+fn without_items<'a>(results: &Fields<'a>, places: &JsonSpans<'a>, gather: &mut TranscriptBuilder) {
     for transcript in places.list(results, "transcripts", gather) {
         let at = places.place(transcript.get());
         let Some(whole) = places.read::<WholeText<'_>>(transcript, "this transcript", gather) else { continue };
@@ -134,7 +134,7 @@ fn without_items<'a>(results: &Fields<'a>, places: &Places<'a>, gather: &mut Gat
 }
 
 /// What was said. Older files have the channel of an item in a list of each channel's items, and there alone.
-fn spoken<'a>(results: &Fields<'a>, places: &Places<'a>, gather: &mut Gather) -> Vec<Said<'a>> {
+fn spoken<'a>(results: &Fields<'a>, places: &JsonSpans<'a>, gather: &mut TranscriptBuilder) -> Vec<AwsSpeech<'a>> {
     let labels = results.get("channel_labels").filter(|labels| labels.get() != "null");
     let labels: Option<Fields<'_>> = labels.and_then(|labels| places.read(labels, "which channels there are", gather));
     let channels = labels.map(|labels| places.list(&labels, "channels", gather)).unwrap_or_default();
@@ -143,9 +143,9 @@ fn spoken<'a>(results: &Fields<'a>, places: &Places<'a>, gather: &mut Gather) ->
     let is_labelled = |item: &RawValue| {
         serde_json::from_str::<Fields<'_>>(item.get()).is_ok_and(|item| item.contains_key("channel_label"))
     };
-    let read = |item: &'a RawValue, gather: &mut Gather| {
+    let read = |item: &'a RawValue, gather: &mut TranscriptBuilder| {
         let at = places.place(item.get());
-        places.read::<Item<'_>>(item, "this item", gather).map(|item| (at, item))
+        places.read::<AwsItem<'_>>(item, "this item", gather).map(|item| (at, item))
     };
     let items = places.list(results, "items", gather);
     let listed = channels.iter().map(|channel| channel.items.len()).sum::<usize>();
@@ -157,7 +157,7 @@ fn spoken<'a>(results: &Fields<'a>, places: &Places<'a>, gather: &mut Gather) ->
         }
         return all;
     }
-    let mut all: Vec<Said<'a>> = Vec::with_capacity(items.len());
+    let mut all: Vec<AwsSpeech<'a>> = Vec::with_capacity(items.len());
     for (at, item) in items.into_iter().filter_map(|item| read(item, gather)) {
         let label = item.channel_label.as_deref().map(str::to_owned);
         // A mark is of the word before it.
@@ -190,7 +190,7 @@ mod tests {
 
     fn read_lines(results: serde_json::Value) -> (Vec<(Option<String>, String)>, usize) {
         let file = serde_json::json!({"results": results}).to_string();
-        let reading = read(&file, Gather::default()).expect("it can be read");
+        let reading = read(&file, TranscriptBuilder::default()).expect("it can be read");
         let line = |line: &crate::transcript::Version| {
             (line.content.speaker.as_deref().map(str::to_owned), line.content.text.to_string())
         };

@@ -7,16 +7,16 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::super::gather::Gather;
-use super::super::places::{Fields, Places, Seconds, label, whole};
 use super::{EngineWord, as_in_text};
-use crate::format::error::FormatError;
-use crate::format::kinds::FileKind;
-use crate::format::reading::Reading;
+use crate::format::core::builder::TranscriptBuilder;
+use crate::format::core::error::FormatError;
+use crate::format::core::json_spans::{Fields, JsonSpans, Seconds, label, whole};
+use crate::format::core::kinds::FileKind;
+use crate::format::core::reading::ParsedTranscript;
 use crate::transcript::Content;
 
 #[derive(Deserialize)]
-struct Sentence<'a> {
+struct CdpSentence<'a> {
     #[serde(default)]
     start_time: Seconds,
     #[serde(default)]
@@ -28,11 +28,11 @@ struct Sentence<'a> {
     #[serde(borrow, default)]
     speaker_name: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
-    words: Vec<TimedWord<'a>>,
+    words: Vec<CdpWord<'a>>,
 }
 
 #[derive(Deserialize)]
-struct TimedWord<'a> {
+struct CdpWord<'a> {
     #[serde(borrow)]
     text: Cow<'a, str>,
     #[serde(default)]
@@ -41,12 +41,12 @@ struct TimedWord<'a> {
     end_time: Seconds,
 }
 
-pub(in super::super) fn read(text: &str, mut gather: Gather) -> Result<Reading, FormatError> {
+pub(in super::super) fn read(text: &str, mut gather: TranscriptBuilder) -> Result<ParsedTranscript, FormatError> {
     let fields: Fields<'_> = whole(text)?;
-    let places = Places::of(text);
+    let places = JsonSpans::of(text);
     for sentence in places.list(&fields, "sentences", &mut gather) {
         let at = places.place(sentence.get());
-        let Some(sentence) = places.read::<Sentence<'_>>(sentence, "this sentence", &mut gather) else { continue };
+        let Some(sentence) = places.read::<CdpSentence<'_>>(sentence, "this sentence", &mut gather) else { continue };
         let name = sentence.speaker_name.filter(|name| !name.trim().is_empty()).map(|name| label(&name));
         let speaker = name.or(sentence.speaker_index.map(|index| format!("Speaker {index}")));
         let words = sentence.words.iter().map(|word| EngineWord {
@@ -59,7 +59,7 @@ pub(in super::super) fn read(text: &str, mut gather: Gather) -> Result<Reading, 
             start_ms: sentence.start_time.ms(),
             end_ms: sentence.end_time.ms(),
             speaker: speaker.map(Arc::from),
-            text: super::super::text_lines::tidy(sentence.text.trim()).into(),
+            text: crate::format::text::text_lines::tidy(sentence.text.trim()).into(),
             words: as_in_text(&sentence.text, words.collect()),
             ..Content::default()
         };

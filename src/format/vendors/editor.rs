@@ -5,34 +5,34 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::super::gather::Gather;
-use super::super::places::{Fields, Label, Places, Seconds, whole};
-use super::super::words::{Token, WordLines};
-use crate::format::error::FormatError;
-use crate::format::kinds::FileKind;
-use crate::format::reading::Reading;
+use crate::format::core::builder::TranscriptBuilder;
+use crate::format::core::error::FormatError;
+use crate::format::core::json_spans::{Fields, JsonSpans, Seconds, SpeakerLabelValue, whole};
+use crate::format::core::kinds::FileKind;
+use crate::format::core::reading::ParsedTranscript;
+use crate::format::core::word_lines::{WordLines, WordToken};
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
 struct MonologueFacts {
-    speaker_id: Label,
+    speaker_id: SpeakerLabelValue,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct ParagraphFacts {
-    timestamps: Vec<Times>,
+    timestamps: Vec<EditorTimes>,
 }
 
 #[derive(Deserialize, Default, Clone, Copy)]
 #[serde(default)]
-struct Times {
+struct EditorTimes {
     s: Seconds,
     e: Seconds,
 }
 
 #[derive(Deserialize)]
-struct Node<'a> {
+struct EditorNode<'a> {
     #[serde(borrow, rename = "type", default)]
     kind: Cow<'a, str>,
     #[serde(borrow, default)]
@@ -54,9 +54,9 @@ const BLOCKS: [&str; 8] =
 fn text_of<'a>(
     nodes: impl IntoIterator<Item = &'a RawValue>,
     depth: usize,
-    places: &Places<'a>,
+    places: &JsonSpans<'a>,
     text: &mut String,
-    gather: &mut Gather,
+    gather: &mut TranscriptBuilder,
 ) {
     for node in nodes {
         let at = places.place(node.get());
@@ -64,7 +64,7 @@ fn text_of<'a>(
             gather.left_out(at.0, at.1, "this text stands too deep within others: left out");
             continue;
         }
-        let Some(node) = places.read::<Node<'_>>(node, "this text", gather) else { continue };
+        let Some(node) = places.read::<EditorNode<'_>>(node, "this text", gather) else { continue };
         if node.text.is_none() && node.kind == "text" {
             gather.left_out(at.0, at.1, "this text is missing: left out");
         }
@@ -76,9 +76,9 @@ fn text_of<'a>(
     }
 }
 
-pub(in super::super) fn read(text: &str, mut gather: Gather) -> Result<Reading, FormatError> {
+pub(in super::super) fn read(text: &str, mut gather: TranscriptBuilder) -> Result<ParsedTranscript, FormatError> {
     let fields: Fields<'_> = whole(text)?;
-    let places = Places::of(text);
+    let places = JsonSpans::of(text);
     let mut lines = WordLines::default();
     for monologue in places.list(&fields, "content", &mut gather) {
         let Some(fields) = places.read::<Fields<'_>>(monologue, "this monologue", &mut gather) else { continue };
@@ -119,7 +119,7 @@ pub(in super::super) fn read(text: &str, mut gather: Gather) -> Result<Reading, 
                 // Where words and times do not fit, the first time still is the paragraph's.
                 let times = times.get(index).copied().filter(|_| fits || index == 0).unwrap_or_default();
                 let (text, start_ms, end_ms) = (word.to_owned().into(), times.s.ms(), times.e.ms());
-                lines.push(at, Token { text, start_ms, end_ms, ..Token::default() });
+                lines.push(at, WordToken { text, start_ms, end_ms, ..WordToken::default() });
             }
             lines.end_line();
         }
@@ -140,7 +140,7 @@ mod tests {
             let paragraph = serde_json::json!({"type": "paragraph", "content": [said, node]});
             let monologue = serde_json::json!({"type": "monologue", "content": [paragraph]});
             let file = serde_json::json!({"type": "doc", "content": [monologue]}).to_string();
-            let reading = read(&file, Gather::default()).expect("it can be read");
+            let reading = read(&file, TranscriptBuilder::default()).expect("it can be read");
             let is_read = depth < NODES_DEPTH_MAX;
             assert_eq!(&*reading.lines[0].content.text, if is_read { "The vote" } else { "The" }, "{depth}");
             assert_eq!(reading.problems.is_empty(), is_read, "{depth} {:?}", reading.problems);
@@ -162,7 +162,7 @@ mod tests {
             (vec![of("link", vec![said("o")]), of("link", vec![said("n")]), of("mark", vec![]), said("e")], "one"),
         ] {
             let file = of("doc", vec![of("monologue", vec![of("paragraph", nodes)])]).to_string();
-            let reading = read(&file, Gather::default()).expect("it can be read");
+            let reading = read(&file, TranscriptBuilder::default()).expect("it can be read");
             assert_eq!(&*reading.lines[0].content.text, expected);
             assert!(reading.problems.is_empty(), "{:?}", reading.problems);
         }

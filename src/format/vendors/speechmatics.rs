@@ -10,16 +10,16 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::super::gather::Gather;
-use super::super::ours::rows;
-use super::super::places::{Fields, Label, Places, Seconds, whole};
-use super::super::words::{Token, channel_speaker, read_by_channel};
-use crate::format::error::FormatError;
-use crate::format::kinds::FileKind;
-use crate::format::reading::Reading;
+use crate::format::core::builder::TranscriptBuilder;
+use crate::format::core::error::FormatError;
+use crate::format::core::json_spans::{Fields, JsonSpans, Seconds, SpeakerLabelValue, whole};
+use crate::format::core::kinds::FileKind;
+use crate::format::core::reading::ParsedTranscript;
+use crate::format::core::word_lines::{WordToken, channel_speaker, read_by_channel};
+use crate::format::json::native::rows;
 
 #[derive(Deserialize)]
-struct Item<'a> {
+struct SpeechmaticsItem<'a> {
     #[serde(borrow, rename = "type", default)]
     kind: Cow<'a, str>,
     #[serde(default)]
@@ -31,11 +31,11 @@ struct Item<'a> {
     #[serde(borrow, default)]
     channel: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
-    alternatives: Vec<Alternative<'a>>,
+    alternatives: Vec<SpeechmaticsAlternative<'a>>,
 }
 
 #[derive(Deserialize)]
-struct Alternative<'a> {
+struct SpeechmaticsAlternative<'a> {
     #[serde(borrow)]
     content: Cow<'a, str>,
     #[serde(default)]
@@ -46,9 +46,9 @@ struct Alternative<'a> {
     speaker: Option<&'a RawValue>,
 }
 
-impl Alternative<'_> {
+impl SpeechmaticsAlternative<'_> {
     fn label(&self) -> Option<String> {
-        serde_json::from_str::<Label>(self.speaker?.get()).ok()?.0
+        serde_json::from_str::<SpeakerLabelValue>(self.speaker?.get()).ok()?.0
     }
 
     /// `UU` is somebody whom the engine could not tell.
@@ -58,17 +58,17 @@ impl Alternative<'_> {
 }
 
 /// An item, with its line and column in the file.
-struct Said<'a> {
+struct SpeechmaticsSpeech<'a> {
     at: (usize, usize),
-    item: Item<'a>,
+    item: SpeechmaticsItem<'a>,
     /// It is the first one of a session.
     begins_session: bool,
 }
 
 /// What was said, in the order of the file, with the channel of each.
 #[derive(Default)]
-struct Reader<'a> {
-    items: Vec<(Option<String>, Said<'a>)>,
+struct SpeechmaticsReader<'a> {
+    items: Vec<(Option<String>, SpeechmaticsSpeech<'a>)>,
     begins_session: bool,
     /// How many items are of the sessions before.
     session_at: usize,
@@ -87,7 +87,7 @@ struct FinalWords {
 }
 
 impl FinalWords {
-    fn take(&mut self, item: &Item<'_>) {
+    fn take(&mut self, item: &SpeechmaticsItem<'_>) {
         if let (Some(start), Some(end), Some(best)) =
             (item.start_time.ms(), item.end_time.ms(), item.alternatives.first())
         {
@@ -107,7 +107,7 @@ impl FinalWords {
     }
 
     /// Those that are said while a word of a guess is. None of them for one most of which stands behind them all: that goes on.
-    fn beside(&self, item: &Item<'_>) -> Vec<&str> {
+    fn beside(&self, item: &SpeechmaticsItem<'_>) -> Vec<&str> {
         let (Some(start), Some(end)) = (item.start_time.ms(), item.end_time.ms()) else { return Vec::new() };
         if self.ends.last().is_none_or(|last| start.midpoint(end) > *last) {
             return Vec::new();
@@ -118,8 +118,8 @@ impl FinalWords {
     }
 }
 
-impl<'a> Reader<'a> {
-    fn message(&mut self, message: &'a RawValue, places: &Places<'a>, gather: &mut Gather) {
+impl<'a> SpeechmaticsReader<'a> {
+    fn message(&mut self, message: &'a RawValue, places: &JsonSpans<'a>, gather: &mut TranscriptBuilder) {
         let Some(fields) = places.read::<Fields<'_>>(message, "this message", gather) else { return };
         let channel = fields.get("channel").map_or("", |channel| channel.get());
         if is_message(&fields, "AddTranscript") {
@@ -142,7 +142,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads the guesses that nothing made final.
-    fn unconfirmed(&mut self, places: &Places<'a>, gather: &mut Gather) {
+    fn unconfirmed(&mut self, places: &JsonSpans<'a>, gather: &mut TranscriptBuilder) {
         for (channel, (message, fields)) in std::mem::take(&mut self.guesses) {
             let before = self.items.len();
             let mut final_words = self.final_words.remove(channel).unwrap_or_default();
@@ -163,7 +163,9 @@ impl<'a> Reader<'a> {
 
     /// Puts the items from the one at `from` on before what was said behind them in their session.
     fn place_by_time(&mut self, from: usize) {
-        let start = |(_, said): &(_, Said<'_>)| said.item.start_time.ms().filter(|_| said.item.kind != "punctuation");
+        let start = |(_, said): &(_, SpeechmaticsSpeech<'_>)| {
+            said.item.start_time.ms().filter(|_| said.item.kind != "punctuation")
+        };
         let Some(guessed) = self.items.get(from).and_then(start) else { return };
         let session = self.session_at.min(from);
         let later = self.items[session..from].iter().position(|item| start(item).is_some_and(|start| start > guessed));
@@ -180,8 +182,8 @@ impl<'a> Reader<'a> {
         message: &'a RawValue,
         fields: &Fields<'a>,
         final_words: Option<&FinalWords>,
-        places: &Places<'a>,
-        gather: &mut Gather,
+        places: &JsonSpans<'a>,
+        gather: &mut TranscriptBuilder,
     ) -> usize {
         let mut unsaid = 0;
         // Messages of the live service say it once for all that is in them.
@@ -189,7 +191,7 @@ impl<'a> Reader<'a> {
         let channel = channel.and_then(|channel| serde_json::from_str::<Cow<'_, str>>(channel.get()).ok());
         for item in places.due_list(message, fields, "results", gather) {
             let at = places.place(item.get());
-            let Some(item) = places.read::<Item<'_>>(item, "this result", gather) else { continue };
+            let Some(item) = places.read::<SpeechmaticsItem<'_>>(item, "this result", gather) else { continue };
             let beside = final_words.map(|words| words.beside(&item)).unwrap_or_default();
             if !beside.is_empty() {
                 // The last word of a guess may be the beginning of one.
@@ -203,17 +205,17 @@ impl<'a> Reader<'a> {
             let before = before.and_then(|(channel, _)| channel.clone());
             let channel = channel.map(str::to_owned).or(before);
             let begins_session = std::mem::take(&mut self.begins_session);
-            self.items.push((channel, Said { at, item, begins_session }));
+            self.items.push((channel, SpeechmaticsSpeech { at, item, begins_session }));
         }
         unsaid
     }
 
-    fn finish(self, mut gather: Gather) -> Reading {
+    fn finish(self, mut gather: TranscriptBuilder) -> ParsedTranscript {
         // What stands next stands right behind what was last.
         let mut joins_next = false;
         read_by_channel(&self.items, &mut gather, |said, channel, has_several, lines, gather| {
             lines.may_lack_speakers();
-            let Said { at, item, begins_session } = said;
+            let SpeechmaticsSpeech { at, item, begins_session } = said;
             if *begins_session {
                 lines.part_may_begin();
             }
@@ -241,22 +243,22 @@ impl<'a> Reader<'a> {
             joins_next = matches!(attaches, "next" | "both");
             let (start_ms, end_ms) = (item.start_time.ms(), item.end_time.ms());
             let (text, confidence) = ((&*best.content).into(), best.confidence);
-            lines.push(*at, Token { text, start_ms, end_ms, confidence, is_attached, is_punctuation });
+            lines.push(*at, WordToken { text, start_ms, end_ms, confidence, is_attached, is_punctuation });
         });
         gather.finish(FileKind::Speechmatics)
     }
 }
 
-pub(in super::super) fn read(text: &str, mut gather: Gather) -> Result<Reading, FormatError> {
+pub(in super::super) fn read(text: &str, mut gather: TranscriptBuilder) -> Result<ParsedTranscript, FormatError> {
     let message: &RawValue = whole(text)?;
-    let (places, mut reader) = (Places::of(text), Reader::default());
+    let (places, mut reader) = (JsonSpans::of(text), SpeechmaticsReader::default());
     let fields = places.read::<Fields<'_>>(message, "this transcript", &mut gather).unwrap_or_default();
     reader.results(message, &fields, None, &places, &mut gather);
     Ok(reader.finish(gather))
 }
 
-pub(in super::super) fn read_rows(text: &str, mut gather: Gather) -> Reading {
-    let (places, mut reader) = (Places::of(text), Reader::default());
+pub(in super::super) fn read_rows(text: &str, mut gather: TranscriptBuilder) -> ParsedTranscript {
+    let (places, mut reader) = (JsonSpans::of(text), SpeechmaticsReader::default());
     for row in rows(text, &mut gather) {
         // Recordings wrap each message, with the time at which it came.
         let Some(fields) = places.read::<Fields<'_>>(row, "this row", &mut gather) else { continue };
@@ -277,7 +279,7 @@ mod tests {
 
     fn read_lines(results: &serde_json::Value) -> Vec<(Option<String>, String)> {
         let file = serde_json::json!({"results": results}).to_string();
-        let reading = read(&file, Gather::default()).expect("it can be read");
+        let reading = read(&file, TranscriptBuilder::default()).expect("it can be read");
         assert!(reading.problems.is_empty(), "{:?}", reading.problems);
         let line = |line: &crate::transcript::Version| {
             (line.content.speaker.as_deref().map(str::to_owned), line.content.text.to_string())
@@ -313,7 +315,8 @@ mod tests {
         };
         let read = |words: &[(&str, &str)]| {
             let results: Vec<_> = words.iter().enumerate().map(word).collect();
-            let reading = read(&serde_json::json!({"results": results}).to_string(), Gather::default()).expect("JSON");
+            let reading =
+                read(&serde_json::json!({"results": results}).to_string(), TranscriptBuilder::default()).expect("JSON");
             assert_eq!(reading.problems.len(), 1, "{:?}", reading.problems);
             let line = |line: &crate::transcript::Version| {
                 (line.content.speaker.as_deref().map(str::to_owned), line.content.text.to_string())
@@ -361,7 +364,7 @@ mod tests {
         let one = [row(guess, &[(0, "He")]), row(said, &[(0, "Hello")]), row(guess, &[(1, "all")])].concat();
         let two = [row(guess, &[(0, "Ye")]), row(said, &[(0, "Yes")]), row(guess, &[])].concat();
         let read = |text: &str| {
-            let reading = read_rows(text, Gather::default());
+            let reading = read_rows(text, TranscriptBuilder::default());
             let line = |line: &crate::transcript::Version| (line.content.start_ms, line.content.text.to_string());
             (reading.lines.iter().map(line).collect::<Vec<_>>(), reading.problems.len())
         };

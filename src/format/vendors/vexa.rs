@@ -11,15 +11,15 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::super::gather::{FilePlace, Gather};
-use super::super::ours::rows;
-use super::super::places::{Fields, Label, Places, Seconds, whole};
-use super::super::reused_ids::{MeantLine, ReusedIds, SaidUnderId, tell_same_id};
-use super::super::text_lines::{excerpt, tidy};
 use super::{EngineWord, as_in_text};
-use crate::format::error::FormatError;
-use crate::format::kinds::FileKind;
-use crate::format::reading::Reading;
+use crate::format::core::builder::{FilePlace, TranscriptBuilder};
+use crate::format::core::error::FormatError;
+use crate::format::core::json_spans::{Fields, JsonSpans, Seconds, SpeakerLabelValue, whole};
+use crate::format::core::kinds::FileKind;
+use crate::format::core::reading::ParsedTranscript;
+use crate::format::core::reused_ids::{IdSpeech, IntendedLine, ReusedIds, tell_same_id};
+use crate::format::json::native::rows;
+use crate::format::text::text_lines::{excerpt, tidy};
 use crate::transcript::{Content, MediaMs, Timestamp};
 
 /// Seconds beyond this are a time of day since 1970 (2001 and later): no event lasts 31 years.
@@ -33,11 +33,11 @@ const SEGMENT_FIELDS: [&str; 7] =
 const SEGMENT_LISTS: [&str; 3] = ["confirmed", "pending", "segments"];
 
 #[derive(Debug, Deserialize)]
-struct Segment<'a> {
+struct VexaSegment<'a> {
     #[serde(borrow, default)]
     segment_id: Option<Cow<'a, str>>,
     #[serde(default)]
-    speaker: Label,
+    speaker: SpeakerLabelValue,
     #[serde(borrow)]
     text: Cow<'a, str>,
     #[serde(default)]
@@ -58,21 +58,21 @@ struct Segment<'a> {
     #[serde(borrow, default)]
     language: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
-    words: Vec<TimedWord<'a>>,
+    words: Vec<VexaWord<'a>>,
 }
 
-impl Segment<'_> {
-    fn start_moment(&self) -> Moment {
-        Moment::of(self.start, self.start_time, self.absolute_start_time.as_deref())
+impl VexaSegment<'_> {
+    fn start_moment(&self) -> VexaTime {
+        VexaTime::of(self.start, self.start_time, self.absolute_start_time.as_deref())
     }
 
-    fn end_moment(&self) -> Moment {
-        Moment::of(self.end, self.end_time, self.absolute_end_time.as_deref())
+    fn end_moment(&self) -> VexaTime {
+        VexaTime::of(self.end, self.end_time, self.absolute_end_time.as_deref())
     }
 
-    fn said(&self) -> SaidUnderId {
+    fn said(&self) -> IdSpeech {
         let start = self.start_moment();
-        SaidUnderId {
+        IdSpeech {
             rev: None,
             is_final: self.completed,
             start_ms: start.media,
@@ -89,7 +89,7 @@ fn yes() -> bool {
 }
 
 #[derive(Debug, Deserialize)]
-struct TimedWord<'a> {
+struct VexaWord<'a> {
     #[serde(borrow)]
     word: Cow<'a, str>,
     #[serde(default)]
@@ -102,12 +102,12 @@ struct TimedWord<'a> {
 
 /// A moment: on the recording's axis, or of the day.
 #[derive(Debug, Clone, Copy, Default)]
-struct Moment {
+struct VexaTime {
     media: Option<MediaMs>,
     wall: Option<i64>,
 }
 
-impl Moment {
+impl VexaTime {
     fn of(seconds: Seconds, written: Option<&RawValue>, absolute: Option<&str>) -> Self {
         let number = written.and_then(|value| serde_json::from_str::<Seconds>(value.get()).ok()).unwrap_or_default();
         let text = written.and_then(|value| serde_json::from_str::<Cow<'_, str>>(value.get()).ok());
@@ -120,49 +120,49 @@ impl Moment {
 }
 
 #[derive(Default)]
-struct Reader<'a> {
-    confirmed: Vec<(FilePlace, Segment<'a>)>,
+struct VexaReader<'a> {
+    confirmed: Vec<(FilePlace, VexaSegment<'a>)>,
     /// Which of them each id stands for.
     ids: ReusedIds<usize>,
     /// Where the recording begins on the clock of the day, by the first segment that has both times.
     zero: Option<i64>,
     /// The drafts of each speaker, as they were sent last.
-    pending: BTreeMap<String, Vec<(FilePlace, Segment<'a>)>>,
+    pending: BTreeMap<String, Vec<(FilePlace, VexaSegment<'a>)>>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> VexaReader<'a> {
     fn segment(
         &mut self,
         raw: &'a RawValue,
-        places: &Places<'a>,
-        gather: &mut Gather,
-    ) -> Option<(FilePlace, Segment<'a>)> {
+        places: &JsonSpans<'a>,
+        gather: &mut TranscriptBuilder,
+    ) -> Option<(FilePlace, VexaSegment<'a>)> {
         let at = FilePlace::from(places.place(raw.get()));
-        let segment = places.read::<Segment<'_>>(raw, "this segment", gather)?;
+        let segment = places.read::<VexaSegment<'_>>(raw, "this segment", gather)?;
         let start = segment.start_moment();
         self.zero = self.zero.or_else(|| Some(start.wall? - start.media?));
         Some((at, segment))
     }
 
-    fn confirm(&mut self, at: FilePlace, segment: Segment<'a>, gather: &mut Gather) {
+    fn confirm(&mut self, at: FilePlace, segment: VexaSegment<'a>, gather: &mut TranscriptBuilder) {
         let Some(id) = segment.segment_id.as_deref().map(Arc::<str>::from) else {
             self.confirmed.push((at, segment));
             return;
         };
         let said = segment.said();
         let meant = self.ids.meant(&id, &said);
-        if meant == MeantLine::Another {
+        if meant == IntendedLine::Another {
             tell_same_id(at, &id, gather);
         }
         let index = match meant {
-            MeantLine::Known(index) => {
+            IntendedLine::Known(index) => {
                 let (_, known) = &self.confirmed[index];
                 if segment.completed || !known.completed {
                     self.confirmed[index] = (at, segment);
                 }
                 index
             }
-            MeantLine::First | MeantLine::Another => {
+            IntendedLine::First | IntendedLine::Another => {
                 self.confirmed.push((at, segment));
                 self.confirmed.len() - 1
             }
@@ -170,7 +170,7 @@ impl<'a> Reader<'a> {
         self.ids.note(&id, said, index);
     }
 
-    fn message(&mut self, message: &'a RawValue, places: &Places<'a>, gather: &mut Gather) {
+    fn message(&mut self, message: &'a RawValue, places: &JsonSpans<'a>, gather: &mut TranscriptBuilder) {
         let Some(fields) = places.read::<Fields<'_>>(message, "this message", gather) else { return };
         if fields.contains_key("confirmed") || fields.contains_key("pending") {
             let speaker = fields.get("speaker").map_or("", |speaker| speaker.get()).to_owned();
@@ -203,20 +203,20 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn finish(mut self, mut gather: Gather) -> Reading {
+    fn finish(mut self, mut gather: TranscriptBuilder) -> ParsedTranscript {
         for (at, segment) in self.pending.into_values().flatten() {
-            let segment = Segment { completed: false, ..segment };
+            let segment = VexaSegment { completed: false, ..segment };
             let id = segment.segment_id.as_deref().map(Arc::<str>::from);
-            let is_known = id.is_some_and(|id| matches!(self.ids.meant(&id, &segment.said()), MeantLine::Known(_)));
+            let is_known = id.is_some_and(|id| matches!(self.ids.meant(&id, &segment.said()), IntendedLine::Known(_)));
             if !is_known {
                 self.confirmed.push((at, segment));
             }
         }
-        let moments: Vec<(Moment, Moment)> =
+        let moments: Vec<(VexaTime, VexaTime)> =
             self.confirmed.iter().map(|(_, segment)| (segment.start_moment(), segment.end_moment())).collect();
         let first = moments.iter().filter_map(|(start, _)| start.wall).min();
         let zero = self.zero.or(first);
-        let media = |moment: Moment| moment.media.or_else(|| Some((moment.wall? - zero?).max(0)));
+        let media = |moment: VexaTime| moment.media.or_else(|| Some((moment.wall? - zero?).max(0)));
         for ((at, segment), (start, end)) in self.confirmed.into_iter().zip(moments) {
             if !segment.completed {
                 gather.problem(at.line, at.column, "this segment was never confirmed: read as it was guessed last");
@@ -244,15 +244,15 @@ impl<'a> Reader<'a> {
     }
 }
 
-pub(in super::super) fn read(text: &str, mut gather: Gather) -> Result<Reading, FormatError> {
+pub(in super::super) fn read(text: &str, mut gather: TranscriptBuilder) -> Result<ParsedTranscript, FormatError> {
     let whole: &RawValue = whole(text)?;
-    let (places, mut reader) = (Places::of(text), Reader::default());
+    let (places, mut reader) = (JsonSpans::of(text), VexaReader::default());
     reader.message(whole, &places, &mut gather);
     Ok(reader.finish(gather))
 }
 
-pub(in super::super) fn read_rows(text: &str, mut gather: Gather) -> Reading {
-    let (places, mut reader) = (Places::of(text), Reader::default());
+pub(in super::super) fn read_rows(text: &str, mut gather: TranscriptBuilder) -> ParsedTranscript {
+    let (places, mut reader) = (JsonSpans::of(text), VexaReader::default());
     for row in rows(text, &mut gather) {
         // Recordings wrap each message, with the time at which it came.
         let Some(fields) = places.read::<Fields<'_>>(row, "this row", &mut gather) else { continue };
@@ -305,7 +305,7 @@ mod tests {
             (row("a:2", "Mia", 8.0, "Thank", false), vec![one, two], vec![]),
         ];
         for (more, lines, told) in table {
-            let reading = read_rows(&format!("{}{more}", first.concat()), Gather::default());
+            let reading = read_rows(&format!("{}{more}", first.concat()), TranscriptBuilder::default());
             let read = reading.lines.iter();
             let read = read.map(|line| format!("{} {}", line.content.start_ms.unwrap_or(-1), line.content.text));
             assert_eq!(read.collect::<Vec<_>>(), lines, "{more}");
@@ -319,13 +319,14 @@ mod tests {
         let rows = "{\"segment_id\":\"a\",\"speaker\":\"Ann\",\"text\":\"Hello\",\"start\":1,\"end\":2}\n\
             {\"segment_id\":\"b\",\"text\":\"Yes\",\"start\":3,\"end\":4}\n\
             {\"type\":\"note\",\"text\":\"typed\"}\n";
-        let reading = read_rows(rows, Gather::default());
+        let reading = read_rows(rows, TranscriptBuilder::default());
         let lines: Vec<_> =
             reading.lines.iter().map(|line| (line.content.speaker.as_deref(), &*line.content.text)).collect();
         assert_eq!(lines, [(Some("Ann"), "Hello"), (None, "Yes")]);
         // What is no segment is told.
         assert_eq!(reading.problems.iter().map(|problem| problem.line).collect::<Vec<_>>(), [3]);
-        let alone = read("{\"segment_id\":\"b\",\"text\":\"Yes\",\"start\":3}", Gather::default()).expect("JSON");
+        let alone =
+            read("{\"segment_id\":\"b\",\"text\":\"Yes\",\"start\":3}", TranscriptBuilder::default()).expect("JSON");
         assert_eq!(alone.lines.len(), 1);
     }
 }

@@ -13,23 +13,23 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::super::gather::{FilePlace, Gather};
-use super::super::guessed_rows::{GuessableRow, is_guess, overtaken_where, tell_other_words};
-use super::super::ours::rows;
-use super::super::places::is_rows;
-use super::super::places::{Fields, Places, Seconds, may_name_speaker, speaker_of, values};
-use super::super::reused_ids::SaidUnderId;
-use super::super::text_lines::tidy;
-use super::super::words::{ANSWER_PAUSE_MS, Token, WordLines, is_unspaced, missing_words};
 use super::{EngineWord, as_in_text};
-use crate::format::error::FormatError;
-use crate::format::kinds::FileKind;
-use crate::format::reading::Reading;
+use crate::format::core::builder::{FilePlace, TranscriptBuilder};
+use crate::format::core::error::FormatError;
+use crate::format::core::json_spans::is_rows;
+use crate::format::core::json_spans::{Fields, JsonSpans, Seconds, may_name_speaker, speaker_of, values};
+use crate::format::core::kinds::FileKind;
+use crate::format::core::reading::ParsedTranscript;
+use crate::format::core::reused_ids::IdSpeech;
+use crate::format::core::word_lines::{ANSWER_PAUSE_MS, WordLines, WordToken, is_unspaced, missing_words};
+use crate::format::json::guessed_rows::{GuessableRow, is_guess, overtaken_where, tell_other_words};
+use crate::format::json::native::rows;
+use crate::format::text::text_lines::tidy;
 use crate::transcript::time::precise_clock;
 use crate::transcript::{Content, MediaMs};
 
 #[derive(Deserialize)]
-struct Segment<'a> {
+struct WhisperSegment<'a> {
     #[serde(borrow, default)]
     id: Option<&'a RawValue>,
     #[serde(default)]
@@ -42,18 +42,18 @@ struct Segment<'a> {
     words: Option<&'a RawValue>,
     /// Hugging Face: start and end.
     #[serde(default)]
-    timestamp: Span,
+    timestamp: SpanMs,
     /// whisper.cpp, in milliseconds; and as times of the clock.
     #[serde(default)]
-    offsets: Span,
+    offsets: SpanMs,
     #[serde(default)]
-    timestamps: Span,
+    timestamps: SpanMs,
 }
 
-impl Segment<'_> {
+impl WhisperSegment<'_> {
     fn times(&self) -> (Option<MediaMs>, Option<MediaMs>) {
         let Self { timestamp, offsets, timestamps, .. } = self;
-        let time = |of: fn(&Span) -> Seconds| {
+        let time = |of: fn(&SpanMs) -> Seconds| {
             let offset = of(offsets).0.map(|ms| ms / 1000.0);
             of(timestamp).ms().or(Seconds(offset).ms()).or(of(timestamps).ms())
         };
@@ -63,12 +63,12 @@ impl Segment<'_> {
 
 /// Two times: a list of both, or `from` and `to`. Anything else is none.
 #[derive(Debug, Clone, Copy, Default)]
-struct Span {
+struct SpanMs {
     from: Seconds,
     to: Seconds,
 }
 
-impl<'de> Deserialize<'de> for Span {
+impl<'de> Deserialize<'de> for SpanMs {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(untagged)]
@@ -101,7 +101,7 @@ struct WordFields<'a> {
     #[serde(default)]
     end: Seconds,
     #[serde(default)]
-    timestamp: Span,
+    timestamp: SpanMs,
     #[serde(default)]
     probability: Seconds,
     /// whisperX calls it score, whisper-timestamped confidence.
@@ -111,7 +111,7 @@ struct WordFields<'a> {
     confidence: Seconds,
 }
 
-struct TimedWord<'a> {
+struct WhisperWord<'a> {
     word: Cow<'a, str>,
     start: Seconds,
     end: Seconds,
@@ -120,7 +120,11 @@ struct TimedWord<'a> {
 }
 
 /// Reads words; one without a text is told.
-fn timed_words<'a>(words: Vec<&'a RawValue>, places: &Places<'a>, gather: &mut Gather) -> Vec<TimedWord<'a>> {
+fn timed_words<'a>(
+    words: Vec<&'a RawValue>,
+    places: &JsonSpans<'a>,
+    gather: &mut TranscriptBuilder,
+) -> Vec<WhisperWord<'a>> {
     let word = |raw: &'a RawValue| {
         let fields = places.read::<WordFields<'_>>(raw, "this word", gather)?;
         let Some(word) = fields.word.or(fields.text) else {
@@ -129,7 +133,7 @@ fn timed_words<'a>(words: Vec<&'a RawValue>, places: &Places<'a>, gather: &mut G
             return None;
         };
         let first = |times: [Seconds; 3]| times.into_iter().find(|time| time.0.is_some()).unwrap_or_default();
-        Some(TimedWord {
+        Some(WhisperWord {
             word,
             start: first([fields.start, fields.timestamp.from, Seconds(None)]),
             end: first([fields.end, fields.timestamp.to, Seconds(None)]),
@@ -180,15 +184,15 @@ pub(in super::super) const SEGMENT_MESSAGE: &str = "transcript.text.segment";
 /// The segment ends with its words, as far as they differ by no more: programs round either, and pad segments a little.
 const WORDS_OFF_MS: MediaMs = 1_000;
 
-pub(in super::super) fn read(text: &str, mut gather: Gather) -> Result<Reading, FormatError> {
-    let places = Places::of(text);
+pub(in super::super) fn read(text: &str, mut gather: TranscriptBuilder) -> Result<ParsedTranscript, FormatError> {
+    let places = JsonSpans::of(text);
     let values = if is_rows(text) { rows(text, &mut gather) } else { values(text)? };
     items(values, true, &places, &mut gather);
     Ok(gather.finish(FileKind::Whisper))
 }
 
 /// Segments and whole transcripts, one behind the other; in a file also lists of them.
-fn items<'a>(items_of: Vec<&'a RawValue>, is_file: bool, places: &Places<'a>, gather: &mut Gather) {
+fn items<'a>(items_of: Vec<&'a RawValue>, is_file: bool, places: &JsonSpans<'a>, gather: &mut TranscriptBuilder) {
     let (mut bare, mut whole_texts, from) = (Vec::new(), Vec::new(), gather.len());
     for item in items_of {
         let fields = serde_json::from_str::<Fields<'_>>(item.get()).ok();
@@ -242,14 +246,14 @@ fn is_repeat(fields: &Fields<'_>) -> bool {
     kind.starts_with("transcript.text.") && kind != SEGMENT_MESSAGE
 }
 
-fn begin_part(gather: &mut Gather) {
+fn begin_part(gather: &mut TranscriptBuilder) {
     if gather.len() > 0 {
         gather.part_may_begin();
     }
 }
 
 /// One transcript of a program.
-fn transcript<'a>(whole: &'a RawValue, fields: &Fields<'a>, places: &Places<'a>, gather: &mut Gather) {
+fn transcript<'a>(whole: &'a RawValue, fields: &Fields<'a>, places: &JsonSpans<'a>, gather: &mut TranscriptBuilder) {
     language(fields, places, gather);
     let from = gather.len();
     let mut read = None;
@@ -285,7 +289,8 @@ fn is_segment_in(item: &RawValue) -> bool {
 /// True for chunks of Hugging Face that are words: none has more than one, and as with Whisper's tokens a blank stands before
 /// some of them.
 fn are_words(chunks: &[&RawValue]) -> bool {
-    let text = |chunk: &&RawValue| Some(serde_json::from_str::<Segment<'_>>(chunk.get()).ok()?.text?.into_owned());
+    let text =
+        |chunk: &&RawValue| Some(serde_json::from_str::<WhisperSegment<'_>>(chunk.get()).ok()?.text?.into_owned());
     let texts: Vec<String> = chunks.iter().filter_map(text).collect();
     texts.len() > 2
         && texts.iter().all(|text| text.split_whitespace().count() <= 1)
@@ -293,7 +298,13 @@ fn are_words(chunks: &[&RawValue]) -> bool {
 }
 
 /// Tells of what the transcript says beside the list that was read, and no line of it has.
-fn tell_unread<'a>(fields: &Fields<'a>, read: Option<&str>, from: usize, places: &Places<'a>, gather: &mut Gather) {
+fn tell_unread<'a>(
+    fields: &Fields<'a>,
+    read: Option<&str>,
+    from: usize,
+    places: &JsonSpans<'a>,
+    gather: &mut TranscriptBuilder,
+) {
     let lines = gather.contents()[from..].iter().flat_map(|line| [" ", &*line.text]).collect::<String>();
     for name in std::iter::once("text").chain(LISTS).filter(|name| Some(*name) != read) {
         let Some(value) = fields.get(name) else { continue };
@@ -301,7 +312,8 @@ fn tell_unread<'a>(fields: &Fields<'a>, read: Option<&str>, from: usize, places:
             Ok(text) => text.into_owned(),
             Err(_) => {
                 let list: Vec<&RawValue> = serde_json::from_str(value.get()).unwrap_or_default();
-                let segments = list.into_iter().filter_map(|item| serde_json::from_str::<Segment<'_>>(item.get()).ok());
+                let segments =
+                    list.into_iter().filter_map(|item| serde_json::from_str::<WhisperSegment<'_>>(item.get()).ok());
                 segments.filter_map(|segment| segment.text).flat_map(|text| [" ".into(), text]).collect()
             }
         };
@@ -363,7 +375,11 @@ const STATE_FIELDS: [&str; 3] = ["completed", "is_final", "status"];
 /// Leaves out guesses that a segment behind them takes the place of, where both are said at one time. The others were said, and are
 /// read; that is told, but of the last segment: so ends what an engine says while it listens. Their ids are counted anew in each
 /// run, and say nothing.
-fn settled<'a>(segments: Vec<&'a RawValue>, places: &Places<'a>, gather: &mut Gather) -> Vec<&'a RawValue> {
+fn settled<'a>(
+    segments: Vec<&'a RawValue>,
+    places: &JsonSpans<'a>,
+    gather: &mut TranscriptBuilder,
+) -> Vec<&'a RawValue> {
     let is_guess = |raw: &&'a RawValue| {
         let mut fields: Fields<'_> = serde_json::from_str(raw.get()).unwrap_or_default();
         fields.retain(|name, _| STATE_FIELDS.contains(&&**name));
@@ -374,11 +390,11 @@ fn settled<'a>(segments: Vec<&'a RawValue>, places: &Places<'a>, gather: &mut Ga
         return segments;
     }
     let guessable = |(raw, is_guess): (&&'a RawValue, &bool)| {
-        let segment: Segment<'_> = serde_json::from_str(raw.get()).ok()?;
+        let segment: WhisperSegment<'_> = serde_json::from_str(raw.get()).ok()?;
         let (start_ms, end_ms) = segment.times();
         let text: Arc<str> = without_model_marks(segment.text.as_deref()?).into();
         let speaker = speaker(raw).map(Arc::from);
-        let said = SaidUnderId { rev: None, is_final: !is_guess, start_ms, end_ms, wall_ms: None, speaker, text };
+        let said = IdSpeech { rev: None, is_final: !is_guess, start_ms, end_ms, wall_ms: None, speaker, text };
         Some(GuessableRow { id: None, said })
     };
     let rows: Vec<Option<GuessableRow>> = segments.iter().zip(&guesses).map(guessable).collect();
@@ -392,14 +408,14 @@ fn settled<'a>(segments: Vec<&'a RawValue>, places: &Places<'a>, gather: &mut Ga
     (0..segments.len()).filter(is_kept).map(|index| segments[index]).collect()
 }
 
-fn segments<'a>(segments: Vec<&'a RawValue>, places: &Places<'a>, gather: &mut Gather) {
+fn segments<'a>(segments: Vec<&'a RawValue>, places: &JsonSpans<'a>, gather: &mut TranscriptBuilder) {
     let segments = settled(segments, places, gather);
     let mut count = SegmentCount::default();
     // Words that are listed and not in the text of their segment, and where the first of them are.
     let (mut unsaid, mut unsaid_at) = (0, None);
     for raw in segments {
         let at = places.place(raw.get());
-        let Some(segment) = places.read::<Segment<'_>>(raw, "this segment", gather) else { continue };
+        let Some(segment) = places.read::<WhisperSegment<'_>>(raw, "this segment", gather) else { continue };
         if count.begins_anew(segment.id) {
             begin_part(gather);
         }
@@ -460,9 +476,9 @@ fn segments<'a>(segments: Vec<&'a RawValue>, places: &Places<'a>, gather: &mut G
 fn span_of(
     at: (usize, usize),
     (start, end): (Option<MediaMs>, Option<MediaMs>),
-    words: &[TimedWord<'_>],
+    words: &[WhisperWord<'_>],
     are_all: bool,
-    gather: &mut Gather,
+    gather: &mut TranscriptBuilder,
 ) -> (Option<MediaMs>, Option<MediaMs>) {
     let first = words.iter().filter_map(|word| word.start.ms()).min();
     // Of a last word without an end nobody knows how far its segment goes.
@@ -491,7 +507,7 @@ fn span_of(
 }
 
 /// A tag (`en`) is kept; OpenAI writes the language as a word (`english`), which is none.
-fn language<'a>(fields: &Fields<'a>, places: &Places<'a>, gather: &mut Gather) {
+fn language<'a>(fields: &Fields<'a>, places: &JsonSpans<'a>, gather: &mut TranscriptBuilder) {
     let inner = fields.get("result").and_then(|result| serde_json::from_str::<Fields<'_>>(result.get()).ok());
     let found = fields.get("language").copied().or_else(|| inner.as_ref()?.get("language").copied());
     let Some(language) = found.and_then(|found| serde_json::from_str::<Cow<'_, str>>(found.get()).ok()) else { return };
@@ -504,7 +520,7 @@ fn language<'a>(fields: &Fields<'a>, places: &Places<'a>, gather: &mut Gather) {
 }
 
 /// True where people other than the first are known to say words.
-fn has_several_speakers(words: &[TimedWord<'_>]) -> bool {
+fn has_several_speakers(words: &[WhisperWord<'_>]) -> bool {
     let mut speakers = words.iter().filter_map(|word| word.speaker.as_deref());
     let first = speakers.next();
     speakers.any(|speaker| Some(speaker) != first)
@@ -529,7 +545,7 @@ fn behind_marks(text: &str) -> &str {
 }
 
 /// The piece of `text` that each word stands for, none where they are not all of it.
-fn pieces_of<'a>(text: &'a str, words: &[TimedWord<'_>]) -> Option<Vec<&'a str>> {
+fn pieces_of<'a>(text: &'a str, words: &[WhisperWord<'_>]) -> Option<Vec<&'a str>> {
     let mut pieces = Vec::with_capacity(words.len());
     let mut rest = text;
     for word in words {
@@ -557,8 +573,8 @@ const RESYNC_PIECES: usize = 24;
 
 /// The words of a text that is not all of what its words are: pieces of `text`, all of it, each with the word that it is, none
 /// where it is none of them.
-fn agreeing_pieces<'t, 'w>(text: &'t str, words: &'w [TimedWord<'w>]) -> Vec<(Option<&'w TimedWord<'w>>, &'t str)> {
-    let mut pieces: Vec<(Option<&TimedWord<'_>>, &str)> = Vec::new();
+fn agreeing_pieces<'t, 'w>(text: &'t str, words: &'w [WhisperWord<'w>]) -> Vec<(Option<&'w WhisperWord<'w>>, &'t str)> {
+    let mut pieces: Vec<(Option<&WhisperWord<'_>>, &str)> = Vec::new();
     let (mut rest, mut words) = (text, words);
     while rest.contains(char::is_alphanumeric) {
         if let Some((word, behind)) = words.first().and_then(|word| Some((word, behind(rest, &word.word)?))) {
@@ -583,14 +599,14 @@ fn agreeing_pieces<'t, 'w>(text: &'t str, words: &'w [TimedWord<'w>]) -> Vec<(Op
 }
 
 /// The pieces of `text`, and how many of `words`, that are to be passed over so that both agree again: as few as possible.
-fn resync<'t>(text: &'t str, words: &[TimedWord<'_>]) -> (Vec<&'t str>, usize) {
+fn resync<'t>(text: &'t str, words: &[WhisperWord<'_>]) -> (Vec<&'t str>, usize) {
     let mut starts = vec![text];
     while let Some(rest) = starts.last().filter(|_| starts.len() <= RESYNC_PIECES).and_then(|rest| behind_piece(rest)) {
         starts.push(rest);
     }
     let agree = |texts: usize, passed: usize| {
         let (Some(text), Some(word)) = (starts.get(texts), words.get(passed)) else { return false };
-        let is_one = |word: &TimedWord<'_>| word.word.contains(char::is_alphanumeric);
+        let is_one = |word: &WhisperWord<'_>| word.word.contains(char::is_alphanumeric);
         let Some(rest) = behind(text, &word.word).filter(|_| is_one(word)) else { return false };
         // One word that is the same may be so by chance.
         let next = words.get(passed + 1);
@@ -618,10 +634,10 @@ fn behind_piece(text: &str) -> Option<&str> {
 }
 
 /// A piece of a text, with whether it stands right behind the one before.
-type Piece<'a> = (&'a str, bool);
+type TextPiece<'a> = (&'a str, bool);
 
 /// Pieces of one text, each with whether it stands right behind the one before: not all languages have blanks.
-fn with_gaps(pieces: Vec<&str>) -> impl Iterator<Item = Piece<'_>> {
+fn with_gaps(pieces: Vec<&str>) -> impl Iterator<Item = TextPiece<'_>> {
     let mut before = None;
     pieces.into_iter().map(move |piece| {
         let begins = piece.as_ptr() as usize;
@@ -633,9 +649,9 @@ fn with_gaps(pieces: Vec<&str>) -> impl Iterator<Item = Piece<'_>> {
 
 /// Words as pieces of a text that is not there. Where some begin with a blank, as Whisper's do, those that do not stand right
 /// behind the word before.
-fn own_pieces<'w>(words: &'w [TimedWord<'w>]) -> Vec<(Option<&'w TimedWord<'w>>, Piece<'w>)> {
+fn own_pieces<'w>(words: &'w [WhisperWord<'w>]) -> Vec<(Option<&'w WhisperWord<'w>>, TextPiece<'w>)> {
     let have_blanks = words.iter().any(|word| word.word.starts_with(' '));
-    let piece = |word: &'w TimedWord<'w>| {
+    let piece = |word: &'w WhisperWord<'w>| {
         let is_attached = have_blanks && !word.word.starts_with(char::is_whitespace);
         (Some(word), (word.word.trim(), is_attached))
     };
@@ -647,9 +663,9 @@ fn own_pieces<'w>(words: &'w [TimedWord<'w>]) -> Vec<(Option<&'w TimedWord<'w>>,
 fn words_alone<'a>(
     whole: &'a RawValue,
     fields: &Fields<'a>,
-    words: &[TimedWord<'a>],
-    places: &Places<'a>,
-    gather: &mut Gather,
+    words: &[WhisperWord<'a>],
+    places: &JsonSpans<'a>,
+    gather: &mut TranscriptBuilder,
 ) {
     let at = places.place(whole.get());
     let text = fields.get("text").and_then(|text| serde_json::from_str::<Cow<'_, str>>(text.get()).ok());
@@ -678,11 +694,11 @@ fn words_alone<'a>(
 }
 
 /// Words with their pieces of a text.
-type Pieces<'a> = Vec<(Option<&'a TimedWord<'a>>, Piece<'a>)>;
+type TextPieces<'a> = Vec<(Option<&'a WhisperWord<'a>>, TextPiece<'a>)>;
 
 /// Who says each of the pieces. One without a speaker is by that of its sentence; a sentence, or words between pauses, without one
 /// is by `speaker`, who is said to say all.
-fn speakers<'a>(pieces: &'a Pieces<'_>, speaker: Option<&'a str>) -> Vec<Option<&'a str>> {
+fn speakers<'a>(pieces: &'a TextPieces<'_>, speaker: Option<&'a str>) -> Vec<Option<&'a str>> {
     let label = |at: usize| pieces.get(at).and_then(|(word, _)| word.as_ref()?.speaker.as_deref());
     let is_pause = |at: usize| {
         let end = pieces[at - 1].0.and_then(|word| word.end.ms());
@@ -712,7 +728,7 @@ fn ends_sentence(text: &str) -> bool {
 }
 
 /// The lines of words, each with its piece of a text, of which `speaker` is said to say all.
-fn spoken(at: (usize, usize), pieces: Pieces<'_>, speaker: Option<&str>, gather: &mut Gather) {
+fn spoken(at: (usize, usize), pieces: TextPieces<'_>, speaker: Option<&str>, gather: &mut TranscriptBuilder) {
     let mut lines = WordLines::default();
     for ((word, (text, is_attached)), speaking) in pieces.iter().copied().zip(speakers(&pieces, speaker)) {
         lines.speaker(speaking);
@@ -721,15 +737,15 @@ fn spoken(at: (usize, usize), pieces: Pieces<'_>, speaker: Option<&str>, gather:
         }
         let text = text.into();
         let token = match word {
-            Some(word) => Token {
+            Some(word) => WordToken {
                 text,
                 start_ms: word.start.ms(),
                 end_ms: word.end.ms(),
                 confidence: word.probability.0,
                 is_attached,
-                ..Token::default()
+                ..WordToken::default()
             },
-            None => Token { text, is_attached, ..Token::default() },
+            None => WordToken { text, is_attached, ..WordToken::default() },
         };
         lines.push(at, token);
     }
@@ -764,7 +780,7 @@ mod tests {
             let text = words.split(' ').filter_map(|word| word.split_once(':')).map(|(_, word)| word);
             let text = text.collect::<Vec<_>>().join(" ");
             let segment = serde_json::json!({"start": 0, "end": at, "text": text, "words": said});
-            let reading = read(&serde_json::json!({"segments": [segment]}).to_string(), Gather::default());
+            let reading = read(&serde_json::json!({"segments": [segment]}).to_string(), TranscriptBuilder::default());
             let lines = reading.expect("it can be read").lines;
             let line = |line: &crate::transcript::Version| {
                 format!("{}: {}", line.content.speaker.as_deref().unwrap_or("-"), line.content.text)
@@ -783,7 +799,7 @@ mod tests {
         let words: Vec<_> = words.split(' ').enumerate().map(word).collect();
         let segment = serde_json::json!({"start": 0, "end": 9, "text": text, "speaker": "a", "words": words});
         let file = serde_json::json!({"segments": [segment]}).to_string();
-        let reading = read(&file, Gather::default()).expect("it can be read");
+        let reading = read(&file, TranscriptBuilder::default()).expect("it can be read");
         let line = |line: &crate::transcript::Version| {
             (line.content.speaker.as_deref().map(str::to_owned), line.content.text.to_string())
         };
@@ -822,7 +838,7 @@ mod tests {
             // A bad row spoils no other.
             (format!("{one}\n{{\"segments\":[\n{two}\n"), &both, 2),
         ] {
-            let reading = read(&file, Gather::default()).expect("it can be read");
+            let reading = read(&file, TranscriptBuilder::default()).expect("it can be read");
             let lines = reading.lines.iter().map(|line| (line.content.start_ms, &*line.content.text));
             assert_eq!(lines.collect::<Vec<_>>(), expected, "{file}");
             assert_eq!(reading.problems.len(), problems, "{:?}\n{file}", reading.problems);
@@ -893,7 +909,7 @@ mod tests {
     /// The lines of a file, how much is told, and how much of it as a loss.
     fn read_lines(file: &str) -> (Vec<ReadLine>, usize, usize) {
         assert_eq!(super::super::super::detect::detect(file, None), Ok(FileKind::Whisper), "{file}");
-        let reading = read(file, Gather::default()).expect("it can be read");
+        let reading = read(file, TranscriptBuilder::default()).expect("it can be read");
         let line = |line: &crate::transcript::Version| {
             let content = &line.content;
             let speaker = content.speaker.as_deref().map(|name| format!("{name}: ")).unwrap_or_default();
@@ -934,7 +950,7 @@ mod tests {
             ("\u{4f60}\u{597d}\u{5417}", "\u{4f60} \u{5417}", "0 \u{4f60};1 \u{5417}"),
         ] {
             let file = words_file(text, words);
-            let reading = read(&file, Gather::default()).expect("it can be read");
+            let reading = read(&file, TranscriptBuilder::default()).expect("it can be read");
             let said: Vec<_> = reading.lines.iter().map(|line| &*line.content.text).collect();
             assert_eq!(said.join(" "), text);
             let found = reading.lines.iter().flat_map(|line| &line.content.words);

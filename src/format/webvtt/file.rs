@@ -2,32 +2,32 @@
 
 use std::ops::Range;
 
-use super::super::cue_syntax::number_of;
-use super::super::text_lines::numbered;
 use super::segments::{MAP, is_block};
 use super::timing::is_percentage;
+use crate::format::core::cue_syntax::number_of;
+use crate::format::text::text_lines::numbered;
 
 /// What a file consists of.
 #[derive(Debug, Default)]
-pub(super) struct File<'a> {
+pub(super) struct VttFile<'a> {
     /// What stands behind `WEBVTT` on the first line.
     pub(super) title: &'a str,
     /// The lines below it, up to the first empty one. The standard skips them.
     pub(super) header: Vec<&'a str>,
-    pub(super) blocks: Vec<Block<'a>>,
+    pub(super) blocks: Vec<VttBlock<'a>>,
 }
 
 /// One block, as lines of the file.
 #[derive(Debug)]
-pub(super) struct Block<'a> {
+pub(super) struct VttBlock<'a> {
     /// Its first line, from 1.
     pub(super) at: usize,
     pub(super) lines: Vec<&'a str>,
-    pub(super) kind: BlockKind,
+    pub(super) kind: VttBlockKind,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum BlockKind {
+pub(super) enum VttBlockKind {
     /// With a line of times at this index of its lines: what stands before it is the id, what follows the text.
     Cue {
         times: usize,
@@ -39,7 +39,7 @@ pub(super) enum BlockKind {
 }
 
 /// The file, if it is one: it begins with `WEBVTT`, alone or followed by a blank.
-pub(super) fn parse(text: &str) -> Option<File<'_>> {
+pub(super) fn parse(text: &str) -> Option<VttFile<'_>> {
     let lines: Vec<&str> = numbered(text).map(|(_, line)| line).collect();
     let title = lines.first()?.strip_prefix("WEBVTT")?;
     (title.is_empty() || title.starts_with([' ', '\t'])).then(|| parse_from(&lines, 1, title.trim()))
@@ -47,7 +47,7 @@ pub(super) fn parse(text: &str) -> Option<File<'_>> {
 
 /// The file, whatever it begins with, and what is wrong with its header: it is not there, or written otherwise (`WebVTT`,
 /// `WEBVTT-x`).
-pub(super) fn parse_any(text: &str) -> (File<'_>, Option<&'static str>) {
+pub(super) fn parse_any(text: &str) -> (VttFile<'_>, Option<&'static str>) {
     if let Some(file) = parse(text) {
         return (file, None);
     }
@@ -72,9 +72,9 @@ pub(super) fn odd_title(line: &str) -> Option<&str> {
 }
 
 /// The file whose header goes on at the line with the index `at`; without any it is the first one.
-fn parse_from<'a>(lines: &[&'a str], at: usize, title: &'a str) -> File<'a> {
-    let mut parser = Parser { lines, at, seen_cue: false };
-    let mut file = File { title, ..File::default() };
+fn parse_from<'a>(lines: &[&'a str], at: usize, title: &'a str) -> VttFile<'a> {
+    let mut parser = VttParser { lines, at, seen_cue: false };
+    let mut file = VttFile { title, ..VttFile::default() };
     // "Header": if the second line is not empty, a block is collected and thrown away.
     if at > 0 && parser.lines.get(at).is_some_and(|line| !line.is_empty()) {
         file.header = parser.collect_block(true).lines;
@@ -90,19 +90,19 @@ fn parse_from<'a>(lines: &[&'a str], at: usize, title: &'a str) -> File<'a> {
     }
 }
 
-struct Parser<'t, 'a> {
+struct VttParser<'t, 'a> {
     lines: &'t [&'a str],
     at: usize,
     seen_cue: bool,
 }
 
-impl<'a> Parser<'_, 'a> {
+impl<'a> VttParser<'_, 'a> {
     /// "Collect a WebVTT block". Its buffer is a range of the file's lines.
-    fn collect_block(&mut self, in_header: bool) -> Block<'a> {
+    fn collect_block(&mut self, in_header: bool) -> VttBlock<'a> {
         let first = self.at;
         let mut count = 0;
         let mut seen_arrow = false;
-        let mut kind = BlockKind::Other;
+        let mut kind = VttBlockKind::Other;
         let mut buffer: Range<usize> = first..first;
         let mut end = first;
         while let Some(line) = self.lines.get(self.at) {
@@ -117,21 +117,21 @@ impl<'a> Parser<'_, 'a> {
                 }
                 seen_arrow = true;
                 // Whether these are times is for the reader of cues: if not, the block is none.
-                kind = BlockKind::Cue { times: here - first };
+                kind = VttBlockKind::Cue { times: here - first };
                 buffer = self.at..self.at;
                 self.seen_cue |= super::timing::timings(line).is_ok();
             } else if line.is_empty() {
                 break;
             } else {
-                if !in_header && count == 2 && !self.seen_cue && kind == BlockKind::Other {
+                if !in_header && count == 2 && !self.seen_cue && kind == VttBlockKind::Other {
                     let keyword = |word: &str| {
                         let rest = self.lines[first].strip_prefix(word);
                         rest.is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_whitespace()))
                     };
                     kind = match () {
-                        () if keyword("STYLE") => BlockKind::Style,
-                        () if keyword("REGION") => BlockKind::Region,
-                        () => BlockKind::Other,
+                        () if keyword("STYLE") => VttBlockKind::Style,
+                        () if keyword("REGION") => VttBlockKind::Region,
+                        () => VttBlockKind::Other,
                     };
                 }
                 if buffer.is_empty() {
@@ -142,27 +142,27 @@ impl<'a> Parser<'_, 'a> {
             end = here + 1;
         }
         // A block of the header that begins with an arrow is empty; so that the parser goes on, nobody needs it longer.
-        Block { at: first + 1, lines: self.lines[first..end].to_vec(), kind }
+        VttBlock { at: first + 1, lines: self.lines[first..end].to_vec(), kind }
     }
 }
 
 /// Parts blocks where no empty line does: a number at the end of a text, right above the times of the next cue, is that cue's where
 /// other cues have numbers; and a row `NOTE`, `STYLE`, `REGION` or `X-TIMESTAMP-MAP=` in the midst of a text, behind which another
 /// block follows, begins one. Gives the lines at which there should be one.
-pub(super) fn part(blocks: &mut Vec<Block<'_>>) -> Vec<usize> {
+pub(super) fn part(blocks: &mut Vec<VttBlock<'_>>) -> Vec<usize> {
     let number = |line: &str| number_of(line).is_some();
-    let has_numbers = blocks.iter().any(|block| block.kind == BlockKind::Cue { times: 1 } && number(block.lines[0]));
+    let has_numbers = blocks.iter().any(|block| block.kind == VttBlockKind::Cue { times: 1 } && number(block.lines[0]));
     let mut parted = Vec::new();
     for index in 1..blocks.len() {
         let [block, next] = &mut blocks[index - 1..=index] else { continue };
         let is_adjacent = block.at + block.lines.len() == next.at;
-        let BlockKind::Cue { times } = block.kind else { continue };
+        let VttBlockKind::Cue { times } = block.kind else { continue };
         let has_text = block.lines.len() > times + 1;
-        let is_one = has_numbers && is_adjacent && has_text && next.kind == BlockKind::Cue { times: 0 };
+        let is_one = has_numbers && is_adjacent && has_text && next.kind == VttBlockKind::Cue { times: 0 };
         if let Some(id) = block.lines.pop_if(|line| is_one && number(line)) {
             next.at -= 1;
             next.lines.insert(0, id);
-            next.kind = BlockKind::Cue { times: 1 };
+            next.kind = VttBlockKind::Cue { times: 1 };
             parted.push(next.at);
         }
     }
@@ -170,7 +170,7 @@ pub(super) fn part(blocks: &mut Vec<Block<'_>>) -> Vec<usize> {
     let all = std::mem::take(blocks).into_iter().enumerate();
     blocks.extend(all.flat_map(|(index, mut block)| {
         let row = match block.kind {
-            BlockKind::Cue { times } if index < last => {
+            VttBlockKind::Cue { times } if index < last => {
                 let mut rows = block.lines.iter().enumerate().skip(times + 2);
                 rows.find(|(row, line)| begins_block(line, block.lines.get(row + 1))).map(|(row, _)| row)
             }
@@ -178,7 +178,7 @@ pub(super) fn part(blocks: &mut Vec<Block<'_>>) -> Vec<usize> {
         };
         let other = row.map(|row| {
             parted.push(block.at + row);
-            Block { at: block.at + row, lines: block.lines.split_off(row), kind: BlockKind::Other }
+            VttBlock { at: block.at + row, lines: block.lines.split_off(row), kind: VttBlockKind::Other }
         });
         [Some(block), other].into_iter().flatten()
     }));
@@ -237,7 +237,7 @@ pub(super) fn region<'a>(lines: &[&'a str]) -> Region<'a> {
 mod tests {
     use super::*;
 
-    fn kinds(text: &str) -> Vec<(usize, usize, BlockKind)> {
+    fn kinds(text: &str) -> Vec<(usize, usize, VttBlockKind)> {
         let blocks = parse(text).expect("a file").blocks;
         blocks.into_iter().map(|block| (block.at, block.lines.len(), block.kind)).collect()
     }
@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn every_rule_of_blocks() {
-        use BlockKind::{Cue, Other, Region, Style};
+        use VttBlockKind::{Cue, Other, Region, Style};
         const T: &str = "00:01.000 --> 00:02.000";
         for (text, expected) in [
             // The header: lines up to an empty one; an arrow ends it.

@@ -10,24 +10,24 @@ mod segments;
 mod text;
 mod timing;
 
-use crate::format::cue_syntax;
+use crate::format::core::cue_syntax;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use self::file::{Block, BlockKind, File};
 pub(super) use self::segments::header_lines;
-use self::text::Piece;
 pub(super) use self::text::{escape, voice_of, without_headers};
-use super::cue_syntax::CueNumbers;
-use super::gather::Gather;
-use super::kept::{HELD, Kept, KeptCue};
-use super::reading::{
+use crate::format::core::builder::TranscriptBuilder;
+use crate::format::core::cue_syntax::CueNumbers;
+use crate::format::core::kinds::FileKind;
+use crate::format::core::reading::ParsedTranscript;
+use crate::format::core::reading::{
     ALL_ENDS_ESTIMATED, ALL_TIMES_ESTIMATED, END_ESTIMATED, NOBODY_NAMED, NOTHING_ROLLS, TIMES_ESTIMATED,
 };
-use super::text_lines::{excerpt, numbered};
-use crate::format::kinds::FileKind;
-use crate::format::reading::Reading;
-use crate::format::{labels, rolling};
+use crate::format::core::source_markup::{HELD, SourceCue, SourceMarkup};
+use crate::format::core::{rolling, speaker_labels};
+use crate::format::text::text_lines::{excerpt, numbered};
+use crate::format::webvtt::file::{VttBlock, VttBlockKind, VttFile};
+use crate::format::webvtt::text::CuePiece;
 use crate::transcript::{Content, MediaMs, Word};
 
 /// True for what the standard takes for a WebVTT file.
@@ -59,14 +59,14 @@ pub(super) fn is_line_of_times(line: &str) -> bool {
     timing::timings(&line.replace(',', ".")).is_ok()
 }
 
-pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
+pub(super) fn read(text: &str, mut gather: TranscriptBuilder) -> ParsedTranscript {
     // "Replace all U+0000 NULL characters in input by U+FFFD": done, in every text that is read.
     // The standard has no blank lines above the header.
     let lines_above = numbered(text).take_while(|(_, line)| line.trim().is_empty()).count();
     let begin = numbered(text).nth(lines_above).map_or(0, |(_, line)| line.as_ptr() as usize - text.as_ptr() as usize);
     let (segments, is_stream) = segments::split(&text[begin..]);
     let mut parts = segments.into_iter();
-    let mut file = parts.next().map_or_else(File::default, |first| {
+    let mut file = parts.next().map_or_else(VttFile::default, |first| {
         let (file, problem) = file::parse_any(first.text);
         let blanks = (lines_above > 0).then_some("there are blank lines above WEBVTT: read as a header all the same");
         if let Some(problem) = problem.or(blanks) {
@@ -84,8 +84,8 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
         }
     }
     let header = std::iter::once(file.title).chain(file.header.iter().copied()).collect::<Vec<_>>().join("\n");
-    let kept = Kept { kind: FileKind::Vtt, header, cues: Vec::new(), tail: Vec::new() };
-    let mut reader = Reader {
+    let kept = SourceMarkup { kind: FileKind::Vtt, header, cues: Vec::new(), tail: Vec::new() };
+    let mut reader = WebVttReader {
         gather,
         kept,
         regions: HashSet::new(),
@@ -97,7 +97,7 @@ pub(super) fn read(text: &str, mut gather: Gather) -> Reading {
         rolls: true,
         lost: [None; 5],
         people: HashMap::new(),
-        hls: Hls::default(),
+        hls: SegmentedFile::default(),
         numbers: CueNumbers::default(),
         ids_are_names: false,
         has_names_for_ids: false,
@@ -158,9 +158,9 @@ const LOST: [&str; 5] = [
     "ids of cues",
 ];
 
-struct Reader {
-    gather: Gather,
-    kept: Kept,
+struct WebVttReader {
+    gather: TranscriptBuilder,
+    kept: SourceMarkup,
     regions: HashSet<String>,
     /// What notes of our own writer say of the ends that follow.
     all_estimated: bool,
@@ -174,7 +174,7 @@ struct Reader {
     lost: [Option<(usize, usize)>; 5],
     /// The numbers of people in ids of cues, by name.
     people: HashMap<String, Vec<String>>,
-    hls: Hls,
+    hls: SegmentedFile,
     numbers: CueNumbers,
     /// The ids of the file's cues are the names of those who speak.
     ids_are_names: bool,
@@ -185,8 +185,8 @@ struct Reader {
 
 /// Where a file of several segments is.
 #[derive(Default)]
-struct Hls {
-    clock: segments::Clock,
+struct SegmentedFile {
+    clock: crate::format::webvtt::segments::SegmentClock,
     /// What is added to times.
     shift: MediaMs,
     /// There are several, or several files that somebody put together.
@@ -197,20 +197,20 @@ struct Hls {
     /// Cues by times and text, with the segment in which they were met last.
     met: HashMap<(MediaMs, MediaMs, String), usize>,
     /// Cues by id, settings and text.
-    shown: HashMap<(String, String, String), Shown>,
+    shown: HashMap<(String, String, String), OpenCue>,
     /// Where the first cue stands that goes on with another, and how many do.
     cut: Option<(usize, usize)>,
 }
 
 /// A cue that may go on in the next segment.
-struct Shown {
+struct OpenCue {
     segment: usize,
     start: MediaMs,
     end: MediaMs,
     lines: std::ops::Range<usize>,
 }
 
-impl Hls {
+impl SegmentedFile {
     fn show(
         &mut self,
         id: &str,
@@ -220,7 +220,7 @@ impl Hls {
         lines: std::ops::Range<usize>,
     ) {
         if self.is_cut {
-            let shown = Shown { segment: self.segment, start, end, lines };
+            let shown = OpenCue { segment: self.segment, start, end, lines };
             self.shown.insert((id.to_owned(), settings.to_owned(), text.to_owned()), shown);
         }
     }
@@ -229,7 +229,7 @@ impl Hls {
 /// What packagers round the time of a segment's border by, in milliseconds.
 const BORDER_MS: MediaMs = 1;
 
-impl Reader {
+impl WebVttReader {
     /// Goes by what a segment's header says of its times.
     fn map_times(&mut self, header: &[&str], lines_before: usize) {
         self.hls.shift = match self.hls.clock.shift(header) {
@@ -255,7 +255,7 @@ impl Reader {
     /// Whether the cue goes on with one of a segment before, as packagers cut it at the border: that one ends when it does.
     fn goes_on(
         &mut self,
-        block: &Block<'_>,
+        block: &VttBlock<'_>,
         at: usize,
         (start, end): (MediaMs, MediaMs),
         settings: &str,
@@ -302,16 +302,16 @@ impl Reader {
     }
 
     /// Reads the blocks of a file that stands behind so many lines.
-    fn blocks(&mut self, file: &mut File<'_>, lines_before: usize) {
+    fn blocks(&mut self, file: &mut VttFile<'_>, lines_before: usize) {
         for at in file::part(&mut file.blocks) {
             let message = "there is no empty line before this line, which is no text: read as if there were one";
             self.gather.problem(lines_before + at, 1, message);
         }
         let ids = file.blocks.iter().filter_map(|block| match block.kind {
-            BlockKind::Cue { times } => Some(block.lines[..times].first().copied()),
+            VttBlockKind::Cue { times } => Some(block.lines[..times].first().copied()),
             _ => None,
         });
-        self.ids_are_names = labels::are_names(&ids.collect::<Vec<_>>());
+        self.ids_are_names = speaker_labels::are_names(&ids.collect::<Vec<_>>());
         self.has_names_for_ids |= self.ids_are_names;
         for block in &mut file.blocks {
             block.at += lines_before;
@@ -319,17 +319,17 @@ impl Reader {
         }
     }
 
-    fn block(&mut self, block: &Block<'_>) {
+    fn block(&mut self, block: &VttBlock<'_>) {
         for (line, text) in (block.at..).zip(&block.lines) {
             self.gather.check_characters(line, text);
         }
         match block.kind {
-            BlockKind::Cue { times } => self.cue(block, times),
-            BlockKind::Style => {
+            VttBlockKind::Cue { times } => self.cue(block, times),
+            VttBlockKind::Style => {
                 self.lose(0, block.at);
                 self.keep(block);
             }
-            BlockKind::Region => {
+            VttBlockKind::Region => {
                 self.lose(0, block.at);
                 let region = file::region(&block.lines[1..]);
                 for setting in region.odd {
@@ -343,7 +343,7 @@ impl Reader {
                     self.kept.tail.push(format!("REGION\n{}", region.settings.join("\n")));
                 }
             }
-            BlockKind::Other => {
+            VttBlockKind::Other => {
                 let first = block.lines[0];
                 // The header of another file, put behind the first.
                 if first.trim_start_matches('\u{FEFF}').starts_with("WEBVTT") {
@@ -378,11 +378,11 @@ impl Reader {
     }
 
     /// Keeps a block as it stands, before the next cue.
-    fn keep(&mut self, block: &Block<'_>) {
+    fn keep(&mut self, block: &VttBlock<'_>) {
         self.kept.tail.push(block.lines.join("\n"));
     }
 
-    fn cue(&mut self, block: &Block<'_>, times: usize) {
+    fn cue(&mut self, block: &VttBlock<'_>, times: usize) {
         let (line, at) = (block.lines[times], block.at + times);
         let (start, end, rest) = match timing::timings(line) {
             Ok(times) => times,
@@ -437,7 +437,7 @@ impl Reader {
         }
         let mut parsed = text::parse(&text);
         for piece in &mut parsed.pieces {
-            if let Piece::Time(time) = piece {
+            if let CuePiece::Time(time) = piece {
                 *time = time.saturating_add(self.hls.shift);
             }
         }
@@ -454,10 +454,10 @@ impl Reader {
 
     fn lines(
         &mut self,
-        block: &Block<'_>,
+        block: &VttBlock<'_>,
         at: usize,
         (start, end): (MediaMs, MediaMs),
-        pieces: &[Piece],
+        pieces: &[CuePiece],
         settings: String,
         text: &str,
     ) {
@@ -476,7 +476,7 @@ impl Reader {
             self.names_people |= said.voice.is_some();
             let begin = said.begin.filter(|begin| (start..end).contains(begin)).unwrap_or(start);
             let words = words(&said, start);
-            let said_text = super::text_lines::tidy(said.text.trim());
+            let said_text = crate::format::text::text_lines::tidy(said.text.trim());
             let content = Content {
                 start_ms: (!is_placed).then_some(begin),
                 end_ms: (!is_estimated).then_some(end),
@@ -486,7 +486,7 @@ impl Reader {
                 words,
                 ..Content::default()
             };
-            self.gather.line(at, labels::with_break(content));
+            self.gather.line(at, speaker_labels::with_break(content));
         }
         let payload = text::write(pieces, start, end.max(start + 1));
         let before = std::mem::take(&mut self.kept.tail);
@@ -501,10 +501,10 @@ impl Reader {
             self.lose(4, block.at);
         }
         self.hls.show(&id, &settings, text, (start, end), from..self.gather.len());
-        self.kept.cues.push(KeptCue { lines: from..self.gather.len(), id, settings, payload, before });
+        self.kept.cues.push(SourceCue { lines: from..self.gather.len(), id, settings, payload, before });
     }
 
-    fn finish(mut self) -> Reading {
+    fn finish(mut self) -> ParsedTranscript {
         for (what, lost) in LOST.into_iter().zip(self.lost) {
             if let Some((at, count)) = lost {
                 self.gather.losses.add(at, 1, format!("{what} {HELD} ({count} times)"));
@@ -518,7 +518,7 @@ impl Reader {
             rolling::read_once(&mut self.gather, &mut self.kept);
         }
         if !self.names_people {
-            labels::take_from_texts(&mut self.gather, &mut self.kept);
+            speaker_labels::take_from_texts(&mut self.gather, &mut self.kept);
         }
         // Of two cues of one id what is kept can have but one.
         self.gather.kept = (!self.has_names_for_ids).then_some(self.kept);
@@ -526,15 +526,17 @@ impl Reader {
     }
 }
 
-fn is_more_than_text(piece: &Piece) -> bool {
+fn is_more_than_text(piece: &CuePiece) -> bool {
     match piece {
-        Piece::Open { tag, classes, .. } => !matches!(tag, text::Tag::Voice | text::Tag::Lang) || !classes.is_empty(),
-        Piece::Close(_) | Piece::Text(_) | Piece::Time(_) => false,
+        CuePiece::Open { tag, classes, .. } => {
+            !matches!(tag, text::Tag::Voice | text::Tag::Lang) || !classes.is_empty()
+        }
+        CuePiece::Close(_) | CuePiece::Text(_) | CuePiece::Time(_) => false,
     }
 }
 
 /// The words of a cue that has times inside: each begins at the time before it.
-fn words(said: &text::Said, start: MediaMs) -> Vec<Word> {
+fn words(said: &crate::format::webvtt::text::VoiceText, start: MediaMs) -> Vec<Word> {
     if said.times.is_empty() && said.begin.is_none() {
         return Vec::new();
     }
@@ -618,7 +620,7 @@ mod tests {
         const ONE: &str = "00:01.000 --> 00:02.000";
         const TWO: &str = "00:03.000 --> 00:04.000";
         let told = |file: &str| {
-            let reading = read(file, Gather::default());
+            let reading = read(file, TranscriptBuilder::default());
             let texts: Vec<_> = reading.lines.iter().map(|line| line.content.text.replace('\n', "/")).collect();
             let places: Vec<_> = reading.problems.iter().map(|problem| problem.line).collect();
             (texts, places)
@@ -659,7 +661,7 @@ mod tests {
             (["Ann", "Ben", "Carl"], false),
             (["a-1", "a-2", "a-3"], false),
         ] {
-            let reading = read(&file(ids), Gather::default());
+            let reading = read(&file(ids), TranscriptBuilder::default());
             let speakers: Vec<_> = reading.lines.iter().map(|line| line.content.speaker.as_deref()).collect();
             assert_eq!(speakers, ids.map(|id| Some(id).filter(|_| is_one)), "{ids:?}");
         }
@@ -668,7 +670,7 @@ mod tests {
     #[test]
     fn files_put_together_stand_one_behind_the_other() {
         let starts = |file: &str| -> Vec<i64> {
-            let reading = read(file, Gather::default());
+            let reading = read(file, TranscriptBuilder::default());
             reading.lines.iter().filter_map(|line| Some(line.content.start_ms? / 1000)).collect()
         };
         let two = "00:01.000 --> 00:02.000\na\n\n00:03.000 --> 00:04.000\nb";
@@ -704,7 +706,7 @@ mod tests {
         let regions: String = (0..20_000).map(|at| format!("REGION\nid:r{at}\n\n")).collect();
         let cues: String = (0..20_000).map(|at| format!("00:01.000 --> 00:02.000 region:r{at}\na\n\n")).collect();
         let file = format!("WEBVTT\n\n{regions}{cues}00:03.000 --> 00:04.000 {odd}\nb\n");
-        let reading = read(&file, Gather::default());
+        let reading = read(&file, TranscriptBuilder::default());
         assert_eq!(reading.lines.len(), 20_001);
         let places: Vec<_> = reading.problems.iter().take(3).map(|problem| problem.column).collect();
         assert_eq!(places, [25, 29, 33]);

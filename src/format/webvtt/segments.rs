@@ -4,8 +4,8 @@
 //! Each segment is a WebVTT file of its own, and `X-TIMESTAMP-MAP` in its header says where its times stand in the clock of
 //! the stream. What matters is how segments stand to each other: times count as the first segment has them.
 
-use super::super::text_lines::numbered;
 use super::timing::timestamp;
+use crate::format::text::text_lines::numbered;
 use crate::transcript::MediaMs;
 
 /// Ticks of the stream's clock in a millisecond.
@@ -17,7 +17,7 @@ pub(super) const MAP: &str = "X-TIMESTAMP-MAP";
 
 /// A segment of a file.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Segment<'a> {
+pub(super) struct VttSegment<'a> {
     /// The lines of the file before it.
     pub(super) lines_before: usize,
     pub(super) text: &'a str,
@@ -27,7 +27,7 @@ pub(super) struct Segment<'a> {
 
 /// The segments of a file, and true where they are those of a stream, of which the first header has a map. Others begin with a
 /// byte order mark, or with a header behind which there are cues.
-pub(super) fn split(text: &str) -> (Vec<Segment<'_>>, bool) {
+pub(super) fn split(text: &str) -> (Vec<VttSegment<'_>>, bool) {
     let mut header = numbered(text).map(|(_, line)| line).take_while(|line| !line.is_empty());
     let is_hls = header.any(|line| line.starts_with(MAP));
     let lines: Vec<(usize, &str)> = numbered(text).collect();
@@ -48,7 +48,7 @@ pub(super) fn split(text: &str) -> (Vec<Segment<'_>>, bool) {
     let segments = std::iter::once((0, 0, true))
         .chain(begins)
         .zip(ends)
-        .map(|((lines_before, begin, is_parted), end)| Segment { lines_before, text: &text[begin..end], is_parted });
+        .map(|((lines_before, begin, is_parted), end)| VttSegment { lines_before, text: &text[begin..end], is_parted });
     (segments.collect(), is_hls)
 }
 
@@ -155,12 +155,12 @@ fn opens_file(lines: &[(usize, &str)]) -> bool {
 
 /// Where the times of segments stand to those of the first.
 #[derive(Debug, Default)]
-pub(super) struct Clock {
+pub(super) struct SegmentClock {
     /// What the segment before said of its times, and the ticks that it is behind the first.
     before: Option<(i64, i64)>,
 }
 
-impl Clock {
+impl SegmentClock {
     /// What is added to the times of the next segment; the line of its header that cannot be read, and then it goes on as
     /// the segment before.
     pub(super) fn shift<'a>(&mut self, header: &[&'a str]) -> Result<MediaMs, &'a str> {
@@ -262,7 +262,7 @@ mod tests {
 
     #[test]
     fn times_count_as_the_first_segment_has_them() {
-        let mut clock = Clock::default();
+        let mut clock = SegmentClock::default();
         let mut shift = |map: &str| clock.shift(&[&format!("X-TIMESTAMP-MAP={map}")]).map_err(|_| ());
         for (map, ms) in [
             ("MPEGTS:900000,LOCAL:00:00:00.000", Ok(0)),

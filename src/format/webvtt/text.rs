@@ -5,9 +5,9 @@
 
 use std::borrow::Cow;
 
-use super::super::gather::label_start;
 use super::segments::misleads;
 use super::timing::timestamp;
+use crate::format::core::builder::label_start;
 use crate::transcript::MediaMs;
 use crate::transcript::line::{LANG_BYTES_MAX, SPEAKER_BYTES_MAX};
 
@@ -47,7 +47,7 @@ impl Tag {
 
 /// What stands in a cue's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Piece {
+pub(super) enum CuePiece {
     Open {
         tag: Tag,
         classes: Vec<String>,
@@ -61,21 +61,21 @@ pub(super) enum Piece {
 
 /// A cue's text, and what of it the standard leaves out: every tag that means nothing where it stands.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Parsed {
-    pub(super) pieces: Vec<Piece>,
+pub(super) struct ParsedCueText {
+    pub(super) pieces: Vec<CuePiece>,
     pub(super) left_out: Vec<String>,
 }
 
 /// Reads a cue's text; every tag that opens closes.
-pub(super) fn parse(text: &str) -> Parsed {
-    let mut parsed = Parsed::default();
+pub(super) fn parse(text: &str) -> ParsedCueText {
+    let mut parsed = ParsedCueText::default();
     let mut open: Vec<Tag> = Vec::new();
     let mut rest = text;
     while !rest.is_empty() {
         let Some(inside) = rest.strip_prefix('<') else {
             let end = rest.find('<').unwrap_or(rest.len());
             // "HTML character reference in data state".
-            parsed.pieces.push(Piece::Text(htmlize::unescape(&rest[..end]).into_owned()));
+            parsed.pieces.push(CuePiece::Text(htmlize::unescape(&rest[..end]).into_owned()));
             rest = &rest[end..];
             continue;
         };
@@ -87,7 +87,7 @@ pub(super) fn parse(text: &str) -> Parsed {
             Some(b'/') => close(&tag[1..], &mut open, &mut parsed.pieces),
             Some(b'0'..=b'9') => match timestamp(tag) {
                 Some((at, "")) => {
-                    parsed.pieces.push(Piece::Time(at));
+                    parsed.pieces.push(CuePiece::Time(at));
                     true
                 }
                 _ => false,
@@ -99,22 +99,22 @@ pub(super) fn parse(text: &str) -> Parsed {
         }
     }
     while let Some(tag) = open.pop() {
-        parsed.pieces.push(Piece::Close(tag));
+        parsed.pieces.push(CuePiece::Close(tag));
     }
     parsed
 }
 
 /// "If token is an end tag": it closes the current node, or with `ruby` the `rt` in it as well; else it is nothing.
-fn close(name: &str, open: &mut Vec<Tag>, pieces: &mut Vec<Piece>) -> bool {
+fn close(name: &str, open: &mut Vec<Tag>, pieces: &mut Vec<CuePiece>) -> bool {
     match (open.last(), Tag::of(name)) {
         (Some(current), Some(named)) if *current == named => {
             open.pop();
-            pieces.push(Piece::Close(named));
+            pieces.push(CuePiece::Close(named));
             true
         }
         (Some(Tag::RubyText), Some(Tag::Ruby)) => {
             open.truncate(open.len().saturating_sub(2));
-            pieces.extend([Piece::Close(Tag::RubyText), Piece::Close(Tag::Ruby)]);
+            pieces.extend([CuePiece::Close(Tag::RubyText), CuePiece::Close(Tag::Ruby)]);
             true
         }
         _ => false,
@@ -122,7 +122,7 @@ fn close(name: &str, open: &mut Vec<Tag>, pieces: &mut Vec<Piece>) -> bool {
 }
 
 /// "WebVTT start tag state", "start tag class state" and "start tag annotation state", and what the tree makes of them.
-fn start(tag: &str, open: &mut Vec<Tag>, pieces: &mut Vec<Piece>) -> bool {
+fn start(tag: &str, open: &mut Vec<Tag>, pieces: &mut Vec<CuePiece>) -> bool {
     let is_blank = |c: char| matches!(c, '\t' | '\n' | '\u{C}' | ' ');
     let name_end = tag.find(|c| is_blank(c) || c == '.').unwrap_or(tag.len());
     let (name, after) = tag.split_at(name_end);
@@ -140,21 +140,21 @@ fn start(tag: &str, open: &mut Vec<Tag>, pieces: &mut Vec<Piece>) -> bool {
         _ => String::new(),
     };
     open.push(tag);
-    pieces.push(Piece::Open { tag, classes, annotation });
+    pieces.push(CuePiece::Open { tag, classes, annotation });
     true
 }
 
 /// The name in a tag `<v …>`; none for another tag, or one without a name.
 pub(in crate::format) fn voice_of(tag: &str) -> Option<String> {
     match parse(tag).pieces.into_iter().next() {
-        Some(Piece::Open { tag: Tag::Voice, annotation, .. }) => Some(annotation).filter(|name| !name.is_empty()),
+        Some(CuePiece::Open { tag: Tag::Voice, annotation, .. }) => Some(annotation).filter(|name| !name.is_empty()),
         _ => None,
     }
 }
 
 /// A stretch of a cue's text by one voice.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Said {
+pub(super) struct VoiceText {
     pub(super) voice: Option<String>,
     /// The language, if all of it is in one.
     pub(super) lang: Option<String>,
@@ -167,12 +167,12 @@ pub(super) struct Said {
 
 /// Who says what, in order. Of a name and a language no more is taken than tells that it is too long: many stretches may have
 /// one. Ruby text stands in brackets behind what it explains, as browsers without ruby show it.
-pub(super) fn said(pieces: &[Piece]) -> Vec<Said> {
-    let mut all: Vec<(Said, Vec<Option<&str>>)> = vec![(Said::default(), Vec::new())];
+pub(super) fn said(pieces: &[CuePiece]) -> Vec<VoiceText> {
+    let mut all: Vec<(VoiceText, Vec<Option<&str>>)> = vec![(VoiceText::default(), Vec::new())];
     let (mut voices, mut langs): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
     let mut latest = None;
     for piece in pieces {
-        if let Piece::Open { tag, annotation, .. } = piece {
+        if let CuePiece::Open { tag, annotation, .. } = piece {
             match tag {
                 Tag::Voice => voices.push(annotation),
                 Tag::Lang => langs.push(annotation),
@@ -182,26 +182,29 @@ pub(super) fn said(pieces: &[Piece]) -> Vec<Said> {
         let voice =
             voices.last().map(|voice| label_start(voice, SPEAKER_BYTES_MAX + 1)).filter(|voice| !voice.is_empty());
         let is_other = all.last().is_some_and(|(last, _)| last.voice.as_deref() != voice);
-        if is_other && matches!(piece, Piece::Text(text) if !text.trim().is_empty()) {
-            all.push((Said { voice: voice.map(str::to_owned), begin: latest, ..Said::default() }, Vec::new()));
+        if is_other && matches!(piece, CuePiece::Text(text) if !text.trim().is_empty()) {
+            all.push((
+                VoiceText { voice: voice.map(str::to_owned), begin: latest, ..VoiceText::default() },
+                Vec::new(),
+            ));
         }
         let (last, spoken) = all.last_mut().expect("there is one from the beginning");
         match piece {
-            Piece::Text(text) => {
+            CuePiece::Text(text) => {
                 last.text.push_str(text);
                 if !text.trim().is_empty() {
                     spoken.push(langs.last().copied().filter(|lang| !lang.is_empty()));
                 }
             }
-            Piece::Time(at) => {
+            CuePiece::Time(at) => {
                 last.times.push((last.text.len(), *at));
                 latest = Some(*at);
             }
-            Piece::Open { tag: Tag::RubyText, .. } => last.text.push('('),
-            Piece::Close(Tag::RubyText) => last.text.push(')'),
-            Piece::Close(Tag::Voice) => drop(voices.pop()),
-            Piece::Close(Tag::Lang) => drop(langs.pop()),
-            Piece::Open { .. } | Piece::Close(_) => {}
+            CuePiece::Open { tag: Tag::RubyText, .. } => last.text.push('('),
+            CuePiece::Close(Tag::RubyText) => last.text.push(')'),
+            CuePiece::Close(Tag::Voice) => drop(voices.pop()),
+            CuePiece::Close(Tag::Lang) => drop(langs.pop()),
+            CuePiece::Open { .. } | CuePiece::Close(_) => {}
         }
     }
     let all = all.into_iter().filter(|(said, _)| !said.text.trim().is_empty());
@@ -218,20 +221,20 @@ pub(super) fn said(pieces: &[Piece]) -> Vec<Said> {
 
 /// The pieces as the standard wants them written, "WebVTT cue text": what is no valid text there is left out or escaped.
 /// `start` and `end` are the cue's: a time inside of it lies between them, and times rise.
-pub(super) fn write(pieces: &[Piece], start: MediaMs, end: MediaMs) -> String {
+pub(super) fn write(pieces: &[CuePiece], start: MediaMs, end: MediaMs) -> String {
     let mut out = String::new();
     let mut latest = start;
     // Whether each open tag was written: a voice without a name and a language without a tag cannot be.
     let mut written: Vec<bool> = Vec::new();
     for piece in pieces {
         match piece {
-            Piece::Text(text) => out.push_str(&escape(text)),
-            Piece::Time(at) if *at > latest && *at < end => {
+            CuePiece::Text(text) => out.push_str(&escape(text)),
+            CuePiece::Time(at) if *at > latest && *at < end => {
                 latest = *at;
                 out.push_str(&format!("<{}>", crate::transcript::time::cue_clock(*at, '.')));
             }
-            Piece::Time(_) => {}
-            Piece::Open { tag, classes, annotation } => {
+            CuePiece::Time(_) => {}
+            CuePiece::Open { tag, classes, annotation } => {
                 let is_named = !matches!(tag, Tag::Voice | Tag::Lang) || !annotation.is_empty();
                 written.push(is_named);
                 if is_named {
@@ -246,7 +249,7 @@ pub(super) fn write(pieces: &[Piece], start: MediaMs, end: MediaMs) -> String {
                     out.push('>');
                 }
             }
-            Piece::Close(tag) => {
+            CuePiece::Close(tag) => {
                 if written.pop() == Some(true) {
                     out.extend(["</", tag.name(), ">"]);
                 }
@@ -254,8 +257,8 @@ pub(super) fn write(pieces: &[Piece], start: MediaMs, end: MediaMs) -> String {
         }
     }
     // "If a voice span is the only thing in a cue, its end tag may be left out", and most writers do.
-    let voices = pieces.iter().filter(|piece| matches!(piece, Piece::Open { tag: Tag::Voice, .. })).count();
-    if voices == 1 && out.starts_with("<v") && pieces.last() == Some(&Piece::Close(Tag::Voice)) {
+    let voices = pieces.iter().filter(|piece| matches!(piece, CuePiece::Open { tag: Tag::Voice, .. })).count();
+    if voices == 1 && out.starts_with("<v") && pieces.last() == Some(&CuePiece::Close(Tag::Voice)) {
         out.truncate(out.strip_suffix("</v>").map_or(out.len(), str::len));
     }
     // A character reference can make a line end, and an empty line would end the cue.
@@ -298,7 +301,7 @@ mod tests {
         let mut out = String::new();
         for piece in parse(text).pieces {
             match piece {
-                Piece::Open { tag, classes, annotation } => {
+                CuePiece::Open { tag, classes, annotation } => {
                     out.push_str(tag.name());
                     classes.iter().for_each(|class| out.extend([".", class]));
                     if !annotation.is_empty() {
@@ -306,9 +309,9 @@ mod tests {
                     }
                     out.push('(');
                 }
-                Piece::Close(_) => out.push(')'),
-                Piece::Text(text) => out.push_str(&text),
-                Piece::Time(at) => out.push_str(&format!("@{at} ")),
+                CuePiece::Close(_) => out.push(')'),
+                CuePiece::Text(text) => out.push_str(&text),
+                CuePiece::Time(at) => out.push_str(&format!("@{at} ")),
             }
         }
         out
@@ -371,7 +374,7 @@ mod tests {
         let mut line = |depth: usize, text: &str| out.push_str(&format!("| {}{text}\n", "  ".repeat(depth)));
         for piece in parse(text).pieces {
             match piece {
-                Piece::Open { tag, classes, annotation } => {
+                CuePiece::Open { tag, classes, annotation } => {
                     let name = if matches!(tag, Tag::Class | Tag::Voice | Tag::Lang) { "span" } else { tag.name() };
                     line(depth, &format!("<{name}>"));
                     depth += 1;
@@ -384,12 +387,12 @@ mod tests {
                         _ => {}
                     }
                 }
-                Piece::Close(_) => depth -= 1,
-                Piece::Time(at) => {
+                CuePiece::Close(_) => depth -= 1,
+                CuePiece::Time(at) => {
                     let time = crate::transcript::time::cue_clock(at, '.');
                     line(depth, &format!("<?timestamp {time}>"));
                 }
-                Piece::Text(text) => line(depth, &format!("\"{text}\"")),
+                CuePiece::Text(text) => line(depth, &format!("\"{text}\"")),
             }
         }
         out

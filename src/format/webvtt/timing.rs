@@ -62,7 +62,7 @@ pub(super) fn timings(line: &str) -> Result<(MediaMs, MediaMs, &str), usize> {
 
 /// A cue's settings that were understood, each at most once; written in an order of their own.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Settings {
+pub(super) struct CueSettings {
     pub(super) region: Option<String>,
     pub(super) vertical: Option<String>,
     pub(super) line: Option<String>,
@@ -71,7 +71,7 @@ pub(super) struct Settings {
     pub(super) align: Option<String>,
 }
 
-impl fmt::Display for Settings {
+impl fmt::Display for CueSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { region, vertical, line, position, size, align } = self;
         let all = [("region", region), ("vertical", vertical), ("line", line), ("position", position), ("size", size)];
@@ -87,8 +87,8 @@ impl fmt::Display for Settings {
 }
 
 /// "Parse the WebVTT cue settings". Gives those that were not understood as well.
-pub(super) fn settings(text: &str, is_region: impl Fn(&str) -> bool) -> (Settings, Vec<&str>) {
-    let mut settings = Settings::default();
+pub(super) fn settings(text: &str, is_region: impl Fn(&str) -> bool) -> (CueSettings, Vec<&str>) {
+    let mut settings = CueSettings::default();
     let mut odd = Vec::new();
     for setting in text.split(is_blank).filter(|setting| !setting.is_empty()) {
         let Some((name, value)) = setting.split_once(':').filter(|(name, value)| !name.is_empty() && !value.is_empty())

@@ -23,14 +23,14 @@
 //! It does not work on a network file system (SQLite's WAL needs shared memory), and it does not hide what was erased
 //! from someone who reads the raw disk below the file system. Why SQLite, and why this layout: `docs/adr/0001-embedded-log.md`.
 
-mod check;
-mod frames;
+mod batch_row;
+mod open_files;
 mod options;
-mod place;
 mod readers;
 mod schema;
 mod shared;
 mod starts;
+mod verify;
 mod writer;
 
 use std::fmt;
@@ -46,17 +46,17 @@ use futures::stream::{BoxStream, StreamExt};
 use rusqlite::Connection;
 use tokio::sync::{Semaphore, oneshot, watch};
 
-pub use self::check::{CheckedLog, Fault, Verification, backup, verify};
 pub use self::options::EmbeddedOptions;
-use self::place::OpenFiles;
 use self::readers::FilePages;
 use self::schema::OpenFailure;
-use self::shared::{ASIDE_BYTES_MAX, COMMAND_BYTES, Shared};
-pub use self::starts::Missing;
-use self::starts::{MarkFile, Reach};
-use self::writer::Command;
-use super::live::Tail;
-use super::{Appended, Entry, Found, Log, LogError, LogId, LogStats};
+use crate::log::embedded::open_files::OpenFiles;
+use crate::log::embedded::shared::{ASIDE_BYTES_MAX, COMMAND_BYTES, EmbeddedShared};
+pub use crate::log::embedded::starts::MissingRecords;
+use crate::log::embedded::starts::{MarkFile, StartReach};
+pub use crate::log::embedded::verify::{ArchiveFault, CheckedLog, Verification, backup, verify};
+use crate::log::embedded::writer::WriterCommand;
+use crate::log::tail::LogTail;
+use crate::log::{AppendResult, Log, LogEntry, LogError, LogId, LogStats, NameLookup};
 use crate::position::{Epoch, FeedId, Offset, Starts};
 
 /// The longest record taken, in bytes: 64 MiB. SQLite would fail at 1 GB, and that failure would poison the log for
@@ -70,16 +70,16 @@ const RECORD_WEIGHT_BYTES: usize = size_of::<Bytes>();
 ///
 /// Dropping it writes what is queued and closes the file, and blocks for that long; [`Log::close`] does not block.
 pub struct EmbeddedLog {
-    shared: Arc<Shared>,
+    shared: Arc<EmbeddedShared>,
     /// `None` beside a running server, and where nothing can be written.
-    writer: Option<Writing>,
+    writer: Option<WriterHandle>,
     /// Held until all is closed, so that the next server finds a file nobody writes. `None` beside a running server.
     lock: Mutex<Option<File>>,
 }
 
 /// What only the one writer of an archive has.
-struct Writing {
-    commands: mpsc::Sender<Command>,
+struct WriterHandle {
+    commands: mpsc::Sender<WriterCommand>,
     /// Its other end is the thread's, and goes with it.
     alive: watch::Receiver<()>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -104,13 +104,13 @@ impl EmbeddedLog {
             schema::sync_directory(dir)?;
             Ok((db, begun))
         });
-        let (db, Begun { reach, missing, is_in_file }) = match begun {
+        let (db, BeginResult { reach, missing, is_in_file }) = match begun {
             Ok(begun) => begun,
             // The first write is the row of this start: whoever cannot write that can still read, and says what is wrong.
             Err(failure) => {
                 let can_read = failure.is_unwritable;
                 let error = LogError::from(failure);
-                let shared = if can_read { Shared::new(file, &options, true).ok() } else { None };
+                let shared = if can_read { EmbeddedShared::new(file, &options, true).ok() } else { None };
                 let Some(shared) = shared else { return Err(error) };
                 shared.poison(&error);
                 return Ok(Self { shared: Arc::new(shared), writer: None, lock: Mutex::new(Some(lock)) });
@@ -118,7 +118,7 @@ impl EmbeddedLog {
         };
         let mark = MarkFile::create(dir, &reach);
         let files = OpenFiles::of(&file);
-        let shared = Arc::new(Shared { missing, ..Shared::new(file, &options, false)? });
+        let shared = Arc::new(EmbeddedShared { missing, ..EmbeddedShared::new(file, &options, false)? });
         let (commands, inbox) = mpsc::channel();
         let (alive_until_dropped, alive) = watch::channel(());
         let thread = std::thread::Builder::new()
@@ -133,7 +133,7 @@ impl EmbeddedLog {
             })
             .map_err(|cause| schema::unusable(dir, &cause))?;
         let thread = Mutex::new(Some(thread));
-        let writer = Writing { commands, alive, thread };
+        let writer = WriterHandle { commands, alive, thread };
         Ok(Self { shared, writer: Some(writer), lock: Mutex::new(Some(lock)) })
     }
 
@@ -146,7 +146,7 @@ impl EmbeddedLog {
     /// [`LogError::Storage`]: there is none, it is no archive of ours, or one of another version.
     pub fn open_read_only(dir: &Path, options: EmbeddedOptions) -> Result<Self, LogError> {
         let file = dir.join(schema::FILE_NAME);
-        let shared = Shared::new(file.clone(), &options, true)?;
+        let shared = EmbeddedShared::new(file.clone(), &options, true)?;
         let cause = "it was opened for reading only".to_string();
         let refusal = LogError::Storage { place: file.display().to_string(), cause };
         shared.poison.get_or_init(|| refusal);
@@ -156,7 +156,7 @@ impl EmbeddedLog {
     }
 
     /// Puts a command in the queue once there is room for it. Cancel-safe: queued only when ready.
-    async fn send(&self, bytes: usize, command: impl FnOnce(u32) -> Command) -> Result<(), LogError> {
+    async fn send(&self, bytes: usize, command: impl FnOnce(u32) -> WriterCommand) -> Result<(), LogError> {
         let weight = weight(bytes, self.shared.queue_bytes_max);
         self.send_through(&self.shared.room, weight, command).await
     }
@@ -165,7 +165,7 @@ impl EmbeddedLog {
         &self,
         room: &Semaphore,
         weight: u32,
-        command: impl FnOnce(u32) -> Command,
+        command: impl FnOnce(u32) -> WriterCommand,
     ) -> Result<(), LogError> {
         if let Some(poison) = self.shared.poison.get() {
             return Err(poison.clone());
@@ -180,7 +180,7 @@ impl EmbeddedLog {
     /// Sends a command and waits for its answer.
     async fn ask<T>(
         &self,
-        command: impl FnOnce(u32, oneshot::Sender<Result<T, LogError>>) -> Command,
+        command: impl FnOnce(u32, oneshot::Sender<Result<T, LogError>>) -> WriterCommand,
     ) -> Result<T, LogError> {
         let (reply, answer) = oneshot::channel();
         self.send(0, |weight| command(weight, reply)).await?;
@@ -189,20 +189,21 @@ impl EmbeddedLog {
 }
 
 /// A start that has begun.
-struct Begun {
-    reach: Reach,
-    missing: Missing,
+struct BeginResult {
+    reach: StartReach,
+    missing: MissingRecords,
     /// Its row is in the file itself, and not only in the WAL.
     is_in_file: bool,
 }
 
 /// Begins a start of the archive, and says what is missing of what was acknowledged before it.
-fn begin(dir: &Path, file: &Path, db: &mut Connection, start: Option<u64>) -> Result<Begun, OpenFailure> {
+fn begin(dir: &Path, file: &Path, db: &mut Connection, start: Option<u64>) -> Result<BeginResult, OpenFailure> {
     let random = start.map_or_else(getrandom::u64, Ok).map_err(|cause| schema::unusable(file, &cause))?;
-    let mut begun = || -> rusqlite::Result<Begun> {
-        let missing = starts::read_mark(dir).map_or(Ok(Missing::default()), |mark| starts::missing(db, &mark))?;
+    let mut begun = || -> rusqlite::Result<BeginResult> {
+        let missing =
+            starts::read_mark(dir).map_or(Ok(MissingRecords::default()), |mark| starts::missing(db, &mark))?;
         if !missing.is_none() {
-            let Missing { records, changes } = missing;
+            let MissingRecords { records, changes } = missing;
             tracing::error!(
                 file = %file.display(),
                 records,
@@ -221,7 +222,7 @@ fn begin(dir: &Path, file: &Path, db: &mut Connection, start: Option<u64>) -> Re
                  Damage to the WAL until then may take the note of the start with it"
             );
         }
-        Ok(Begun { reach, missing, is_in_file })
+        Ok(BeginResult { reach, missing, is_in_file })
     };
     begun().map_err(|cause| OpenFailure::new(file, &cause))
 }
@@ -234,17 +235,17 @@ fn weight(bytes: usize, bytes_max: usize) -> u32 {
 }
 
 impl Log for EmbeddedLog {
-    fn find(&self, feed: &FeedId) -> BoxFuture<'_, Result<Found, LogError>> {
+    fn find(&self, feed: &FeedId) -> BoxFuture<'_, Result<NameLookup, LogError>> {
         let feed = feed.clone();
         Box::pin(self.shared.readers.read(move |db| readers::find(db, &feed)))
     }
 
     fn create(&self, feed: &FeedId, anew: bool) -> BoxFuture<'_, Result<LogId, LogError>> {
         let feed = feed.clone();
-        Box::pin(self.ask(move |weight, reply| Command::Create { feed, anew, weight, reply }))
+        Box::pin(self.ask(move |weight, reply| WriterCommand::Create { feed, anew, weight, reply }))
     }
 
-    fn append_all(&self, log: &LogId, records: Vec<Bytes>) -> BoxFuture<'_, Result<Appended, LogError>> {
+    fn append_all(&self, log: &LogId, records: Vec<Bytes>) -> BoxFuture<'_, Result<AppendResult, LogError>> {
         let log = log.clone();
         Box::pin(async move {
             let largest = records.iter().map(Bytes::len).max();
@@ -258,13 +259,13 @@ impl Log for EmbeddedLog {
             if let Some(cause) = refusal {
                 return Err(LogError::Storage { place: log.feed.to_string(), cause });
             }
-            let (reply, answer) = Appended::pending();
+            let (reply, answer) = AppendResult::pending();
             let bytes = records.iter().map(|record| record.len() + RECORD_WEIGHT_BYTES).sum();
             if self.shared.aside.has(log.life) {
-                let append = |weight| Command::AppendAside { log, records, weight, reply };
+                let append = |weight| WriterCommand::AppendAside { log, records, weight, reply };
                 self.send_through(&self.shared.aside.room, weight(bytes, ASIDE_BYTES_MAX), append).await?;
             } else {
-                self.send(bytes, |weight| Command::Append { log, records, weight, reply }).await?;
+                self.send(bytes, |weight| WriterCommand::Append { log, records, weight, reply }).await?;
             }
             Ok(answer)
         })
@@ -285,11 +286,11 @@ impl Log for EmbeddedLog {
         })
     }
 
-    fn tail(&self, log: &LogId, from: Offset) -> BoxStream<'static, Result<Vec<Entry>, LogError>> {
+    fn tail(&self, log: &LogId, from: Offset) -> BoxStream<'static, Result<Vec<LogEntry>, LogError>> {
         let page_bytes = self.shared.read_page_bytes;
         let readers = Arc::clone(&self.shared.readers);
         let pages = FilePages { readers, log: log.clone(), page_bytes };
-        Tail::new(&self.shared.registry, pages, log, from, page_bytes).into_stream().boxed()
+        LogTail::new(&self.shared.registry, pages, log, from, page_bytes).into_stream().boxed()
     }
 
     fn starts(&self, log: &LogId) -> BoxFuture<'_, Result<Starts, LogError>> {
@@ -316,27 +317,27 @@ impl Log for EmbeddedLog {
 
     fn delete(&self, log: &LogId) -> BoxFuture<'_, Result<(), LogError>> {
         let log = log.clone();
-        Box::pin(self.ask(move |weight, reply| Command::Delete { log, weight, reply }))
+        Box::pin(self.ask(move |weight, reply| WriterCommand::Delete { log, weight, reply }))
     }
 
     fn stage(&self, feed: &FeedId) -> BoxFuture<'_, Result<LogId, LogError>> {
         let feed = feed.clone();
-        Box::pin(self.ask(move |weight, reply| Command::Stage { feed, weight, reply }))
+        Box::pin(self.ask(move |weight, reply| WriterCommand::Stage { feed, weight, reply }))
     }
 
     fn switch(&self, staged: &LogId, old: Option<&LogId>) -> BoxFuture<'_, Result<bool, LogError>> {
         let (staged, old) = (staged.clone(), old.cloned());
-        Box::pin(self.ask(move |weight, reply| Command::Switch { staged, old, weight, reply }))
+        Box::pin(self.ask(move |weight, reply| WriterCommand::Switch { staged, old, weight, reply }))
     }
 
     fn discard(&self, staged: &LogId) -> BoxFuture<'_, Result<(), LogError>> {
         let staged = staged.clone();
-        Box::pin(self.ask(move |weight, reply| Command::Discard { staged, weight, reply }))
+        Box::pin(self.ask(move |weight, reply| WriterCommand::Discard { staged, weight, reply }))
     }
 
     fn erase(&self, log: &LogId, offset: Offset) -> BoxFuture<'_, Result<(), LogError>> {
         let log = log.clone();
-        Box::pin(self.ask(move |weight, reply| Command::Erase { log, offset, weight, reply }))
+        Box::pin(self.ask(move |weight, reply| WriterCommand::Erase { log, offset, weight, reply }))
     }
 
     fn poisoned(&self) -> Option<LogError> {
@@ -364,7 +365,7 @@ impl Log for EmbeddedLog {
             self.shared.aside.room.close();
             if let Some(writer) = &self.writer {
                 // An error means that the thread has ended already.
-                let _ = writer.commands.send(Command::Close);
+                let _ = writer.commands.send(WriterCommand::Close);
                 let mut alive = writer.alive.clone();
                 while alive.changed().await.is_ok() {}
             }
@@ -377,7 +378,11 @@ impl Log for EmbeddedLog {
 
 impl EmbeddedLog {
     fn unlock(&self) {
-        drop(self.lock.lock().expect("nothing panics with it").take());
+        // Closing the file is not enough: a child that this process is starting has a copy of the handle, and with it the lock,
+        // until it runs its program.
+        if let Some(lock) = self.lock.lock().expect("nothing panics with it").take() {
+            let _ = lock.unlock();
+        }
     }
 }
 
@@ -386,7 +391,7 @@ impl Drop for EmbeddedLog {
         self.shared.room.close();
         self.shared.aside.room.close();
         if let Some(writer) = &self.writer {
-            let _ = writer.commands.send(Command::Close);
+            let _ = writer.commands.send(WriterCommand::Close);
             let thread = writer.thread.lock().expect("nothing panics with it").take();
             // A panic of the thread was caught within it and poisoned the log; there is no more to say.
             let _ = thread.map(JoinHandle::join);
@@ -415,7 +420,7 @@ mod tests {
         let feed = FeedId::new("geneva").expect("a name");
         let id = log.create(&feed, false).await.expect("a log");
         log.append(&id, Bytes::from_static(b"kept")).await.expect("queued").await.expect("durable");
-        let answer = log.ask::<()>(|_, _| Command::Panic).await;
+        let answer = log.ask::<()>(|_, _| WriterCommand::Panic).await;
         assert!(matches!(answer, Err(LogError::Poisoned(_) | LogError::Closed)), "{answer:?}");
         let refused = async { log.append(&id, Bytes::new()).await?.await }.await;
         assert!(matches!(refused, Err(LogError::Poisoned(_))), "{refused:?}");

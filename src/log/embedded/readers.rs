@@ -13,10 +13,10 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension, Row};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::frames::{COLUMNS, Frames};
 use super::schema;
-use crate::log::live::Pages;
-use crate::log::{Entry, Found, LogError, LogId};
+use crate::log::embedded::batch_row::{BatchRow, COLUMNS};
+use crate::log::tail::Pages;
+use crate::log::{LogEntry, LogError, LogId, NameLookup};
 use crate::position::{FeedId, Offset};
 
 /// Interval at which to look for what another program has written. It notes that nowhere we could wait for.
@@ -24,7 +24,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// Reason why a question has no answer.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(super) enum ReadFailure {
     /// What SQLite said.
     Sqlite(rusqlite::Error),
     /// The row of `batches` with this id is not as it was written.
@@ -39,13 +39,13 @@ pub(super) enum Trouble {
     Gone(String),
 }
 
-impl From<rusqlite::Error> for Trouble {
+impl From<rusqlite::Error> for ReadFailure {
     fn from(error: rusqlite::Error) -> Self {
         Self::Sqlite(error)
     }
 }
 
-impl Trouble {
+impl ReadFailure {
     pub(super) fn at(self, file: &Path) -> LogError {
         match self {
             Self::Sqlite(error) => schema::unusable(file, &error),
@@ -103,7 +103,7 @@ impl Readers {
     pub(super) async fn read<T, Q>(self: &Arc<Self>, question: Q) -> Result<T, LogError>
     where
         T: Send + 'static,
-        Q: FnOnce(&mut Connection) -> Result<T, Trouble> + Send + 'static,
+        Q: FnOnce(&mut Connection) -> Result<T, ReadFailure> + Send + 'static,
     {
         let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| LogError::Closed)?;
         let readers = Arc::clone(self);
@@ -114,7 +114,7 @@ impl Readers {
 
     fn answer<T>(
         &self,
-        question: impl FnOnce(&mut Connection) -> Result<T, Trouble>,
+        question: impl FnOnce(&mut Connection) -> Result<T, ReadFailure>,
         permit: OwnedSemaphorePermit,
     ) -> Result<T, LogError> {
         let mut db = match self.idle().pop() {
@@ -175,7 +175,7 @@ pub(super) struct FilePages {
 
 impl Pages for FilePages {
     // The file has everything as soon as it is durable.
-    fn page(&mut self, from: u64, _known: u64) -> BoxFuture<'_, Result<Vec<Entry>, LogError>> {
+    fn page(&mut self, from: u64, _known: u64) -> BoxFuture<'_, Result<Vec<LogEntry>, LogError>> {
         let (log, bytes) = (self.log.clone(), self.page_bytes);
         Box::pin(self.readers.read(move |db| page(db, &log, from, bytes)))
     }
@@ -186,11 +186,11 @@ impl Pages for FilePages {
 }
 
 /// What is known of a name: the state of its last life.
-pub(super) fn find(db: &Connection, feed: &FeedId) -> Result<Found, Trouble> {
+pub(super) fn find(db: &Connection, feed: &FeedId) -> Result<NameLookup, ReadFailure> {
     Ok(match last_life(db, feed)? {
-        None => Found::Absent,
-        Some((life, true)) => Found::Here(LogId { feed: feed.clone(), life }),
-        Some((_, false)) => Found::Deleted,
+        None => NameLookup::Absent,
+        Some((life, true)) => NameLookup::Here(LogId { feed: feed.clone(), life }),
+        Some((_, false)) => NameLookup::Deleted,
     })
 }
 
@@ -202,7 +202,7 @@ pub(super) fn last_life(db: &Connection, feed: &FeedId) -> rusqlite::Result<Opti
 }
 
 /// The last life of the name that was deleted before this one began.
-pub(super) fn replaced_life(db: &mut Connection, log: &LogId) -> Result<Option<u64>, Trouble> {
+pub(super) fn replaced_life(db: &mut Connection, log: &LogId) -> Result<Option<u64>, ReadFailure> {
     let sql = "SELECT MAX(id) FROM feeds WHERE name = ?1 AND id < ?2 AND state = 'deleted'";
     let life: Option<i64> =
         db.prepare_cached(sql)?.query_row((log.feed.as_str(), log.life.cast_signed()), |row| row.get(0))?;
@@ -210,7 +210,7 @@ pub(super) fn replaced_life(db: &mut Connection, log: &LogId) -> Result<Option<u
 }
 
 /// The logs there are, by name.
-pub(super) fn logs(db: &mut Connection) -> Result<Vec<LogId>, Trouble> {
+pub(super) fn logs(db: &mut Connection) -> Result<Vec<LogId>, ReadFailure> {
     let mut rows = db.prepare_cached("SELECT name, id FROM feeds WHERE state = 'here' ORDER BY name")?;
     let mut rows = rows.query([])?;
     let mut logs = Vec::new();
@@ -221,7 +221,7 @@ pub(super) fn logs(db: &mut Connection) -> Result<Vec<LogId>, Trouble> {
 }
 
 /// The names whose last life was deleted.
-pub(super) fn deleted_names(db: &mut Connection) -> Result<Vec<FeedId>, Trouble> {
+pub(super) fn deleted_names(db: &mut Connection) -> Result<Vec<FeedId>, ReadFailure> {
     let sql = "SELECT DISTINCT name FROM feeds AS f WHERE state = 'deleted'
         AND NOT EXISTS (SELECT 1 FROM feeds WHERE name = f.name AND state = 'here')";
     let mut rows = db.prepare_cached(sql)?;
@@ -235,7 +235,7 @@ pub(super) fn deleted_names(db: &mut Connection) -> Result<Vec<FeedId>, Trouble>
 }
 
 /// The logs there are, by name, each with the offset after its last record.
-pub(super) fn heads(db: &mut Connection) -> Result<Vec<(LogId, Offset)>, Trouble> {
+pub(super) fn heads(db: &mut Connection) -> Result<Vec<(LogId, Offset)>, ReadFailure> {
     let sql = "SELECT name, id, (SELECT first + count FROM batches WHERE log = feeds.id ORDER BY first DESC LIMIT 1)
         FROM feeds WHERE state = 'here' ORDER BY name";
     let mut rows = db.prepare_cached(sql)?;
@@ -249,7 +249,7 @@ pub(super) fn heads(db: &mut Connection) -> Result<Vec<(LogId, Offset)>, Trouble
 }
 
 /// The log of a row that begins with its name and its life.
-fn log_id(row: &Row<'_>) -> Result<Option<LogId>, Trouble> {
+fn log_id(row: &Row<'_>) -> Result<Option<LogId>, ReadFailure> {
     let name: String = row.get(0)?;
     match FeedId::new(&name) {
         Ok(feed) => Ok(Some(LogId { feed, life: number(row, 1)? })),
@@ -267,17 +267,17 @@ fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
 }
 
 /// The offset after the last record, of a staged life too. Of the writer's connection or within a transaction.
-pub(super) fn head(db: &Connection, log: &LogId) -> Result<u64, Trouble> {
+pub(super) fn head(db: &Connection, log: &LogId) -> Result<u64, ReadFailure> {
     let sql = "SELECT (SELECT first + count FROM batches WHERE log = ?1 ORDER BY first DESC LIMIT 1)
         FROM feeds WHERE id = ?1 AND name = ?2 AND state IN ('here', 'staged')";
     let head =
         db.prepare_cached(sql)?.query_row((log.life.cast_signed(), log.feed.as_str()), |row| row.get(0)).optional()?;
-    let head: Option<i64> = head.ok_or_else(|| Trouble::Deleted(log.feed.clone()))?;
+    let head: Option<i64> = head.ok_or_else(|| ReadFailure::Deleted(log.feed.clone()))?;
     Ok(head.map_or(0, i64::cast_unsigned))
 }
 
 /// The bytes of all bodies of a log.
-pub(super) fn bytes(db: &mut Connection, log: &LogId) -> Result<u64, Trouble> {
+pub(super) fn bytes(db: &mut Connection, log: &LogId) -> Result<u64, ReadFailure> {
     let moment = db.transaction()?;
     head(&moment, log)?;
     let sql = "SELECT COALESCE(SUM(LENGTH(body)), 0) FROM batches WHERE log = ?1";
@@ -286,7 +286,7 @@ pub(super) fn bytes(db: &mut Connection, log: &LogId) -> Result<u64, Trouble> {
 }
 
 /// The records from `from` on, until they are `bytes` or more; nothing if there are none yet.
-fn page(db: &mut Connection, log: &LogId, from: u64, bytes: usize) -> Result<Vec<Entry>, Trouble> {
+fn page(db: &mut Connection, log: &LogId, from: u64, bytes: usize) -> Result<Vec<LogEntry>, ReadFailure> {
     // One moment for both: the rows of a log that is being deleted go by and by, after its mark is set.
     let moment = db.transaction()?;
     if head(&moment, log)? <= from {
@@ -303,11 +303,11 @@ fn page(db: &mut Connection, log: &LogId, from: u64, bytes: usize) -> Result<Vec
     while read < bytes.max(1)
         && let Some(row) = rows.next()?
     {
-        let frames = Frames::read(row, 1)?;
+        let frames = BatchRow::read(row, 1)?;
         read += frames.body.len();
-        let records = frames.records().ok_or(Trouble::Damaged(row.get(0)?))?;
+        let records = frames.records().ok_or(ReadFailure::Damaged(row.get(0)?))?;
         let entries = (frames.first.cast_unsigned()..).zip(records).skip_while(|(offset, _)| *offset < from);
-        page.extend(entries.map(|(offset, record)| Entry { offset: Offset(offset), record }));
+        page.extend(entries.map(|(offset, record)| LogEntry { offset: Offset(offset), record }));
     }
     Ok(page)
 }

@@ -11,9 +11,9 @@ use tokio::sync::Semaphore;
 use super::options::EmbeddedOptions;
 use super::readers::Readers;
 use super::schema;
-use super::starts::{AllStarts, Missing};
 use crate::log::LogError;
-use crate::log::live::Registry;
+use crate::log::embedded::starts::{AllStarts, MissingRecords};
+use crate::log::tail::Registry;
 
 /// Bytes that may wait to be written to lives that were begun aside, all together. 1 MiB: four of the portions in which
 /// they are written, so that the writer never waits for the next one.
@@ -24,14 +24,14 @@ pub(super) const COMMAND_BYTES: usize = 128;
 
 /// The lives that were begun aside, and the room in the queue for what is written to them: of its own, so that no number of
 /// imports fills that of those who speak.
-pub(super) struct Aside {
+pub(super) struct PendingReplacement {
     pub(super) lives: Mutex<HashSet<u64>>,
     /// Saves a look into `lives` where there are none.
     pub(super) count: AtomicUsize,
     pub(super) room: Semaphore,
 }
 
-impl Aside {
+impl PendingReplacement {
     pub(super) fn new() -> Self {
         Self { lives: Mutex::default(), count: AtomicUsize::new(0), room: Semaphore::new(ASIDE_BYTES_MAX) }
     }
@@ -58,7 +58,7 @@ impl Aside {
 }
 
 /// What the callers and the writer's thread both use.
-pub(super) struct Shared {
+pub(super) struct EmbeddedShared {
     pub(super) file: PathBuf,
     /// Bytes that the queue still takes. Closed when nothing more is taken at all.
     pub(super) room: Semaphore,
@@ -69,15 +69,15 @@ pub(super) struct Shared {
     pub(super) registry: Arc<Registry>,
     pub(super) readers: Arc<Readers>,
     /// Lives that were begun aside.
-    pub(super) aside: Aside,
+    pub(super) aside: PendingReplacement,
     pub(super) starts: AllStarts,
     /// What was found missing when it was opened.
-    pub(super) missing: Missing,
+    pub(super) missing: MissingRecords,
     pub(super) commits: AtomicU64,
     pub(super) records: AtomicU64,
 }
 
-impl Shared {
+impl EmbeddedShared {
     pub(super) fn poison(&self, cause: &dyn fmt::Display) -> LogError {
         let error = self.poison.get_or_init(|| LogError::Poisoned(cause.to_string())).clone();
         tracing::error!(file = %self.file.display(), %cause, "the archive takes no more writes");
@@ -93,7 +93,7 @@ impl Shared {
     }
 }
 
-impl Shared {
+impl EmbeddedShared {
     pub(super) fn new(file: PathBuf, options: &EmbeddedOptions, beside: bool) -> Result<Self, LogError> {
         let queue_bytes_max = options.queue_bytes_max.clamp(COMMAND_BYTES, u32::MAX as usize);
         Ok(Self {
@@ -101,8 +101,8 @@ impl Shared {
             queue_bytes_max,
             read_page_bytes: options.read_page_bytes,
             poison: OnceLock::new(),
-            aside: Aside::new(),
-            missing: Missing::default(),
+            aside: PendingReplacement::new(),
+            missing: MissingRecords::default(),
             registry: Arc::default(),
             starts: AllStarts::read(&schema::open_reader(&file, beside)?)
                 .map_err(|cause| schema::unusable(&file, &cause))?,

@@ -26,7 +26,7 @@ const MARK_BYTES: usize = 8 + 2 * 8 + 3 * 8 + 4;
 
 /// How far an archive is within one start.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Reach {
+pub(super) struct StartReach {
     /// The id of the archive's first start: the same in all copies of it, and in nothing else.
     pub(super) archive: Epoch,
     /// The id of the start.
@@ -39,7 +39,7 @@ pub(super) struct Reach {
     pub(super) change: u64,
 }
 
-impl Reach {
+impl StartReach {
     fn encode(&self) -> [u8; MARK_BYTES] {
         let mut bytes = [b' '; MARK_BYTES];
         bytes[..8].copy_from_slice(MARK_MAGIC);
@@ -71,8 +71,8 @@ impl Reach {
 }
 
 /// The mark of the archive in `dir`, if there is one that can be read.
-pub(super) fn read_mark(dir: &Path) -> Option<Reach> {
-    Reach::decode(&std::fs::read(dir.join(MARK_NAME)).ok()?)
+pub(super) fn read_mark(dir: &Path) -> Option<StartReach> {
+    StartReach::decode(&std::fs::read(dir.join(MARK_NAME)).ok()?)
 }
 
 /// The mark, open to be written again and again.
@@ -80,7 +80,7 @@ pub(super) struct MarkFile(Option<File>);
 
 impl MarkFile {
     /// Opens the mark of `dir` and writes it. Without one the archive is as good, only its end is not watched over.
-    pub(super) fn create(dir: &Path, reach: &Reach) -> Self {
+    pub(super) fn create(dir: &Path, reach: &StartReach) -> Self {
         let path = dir.join(MARK_NAME);
         let opened = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
         let mut mark = Self(None);
@@ -95,7 +95,7 @@ impl MarkFile {
     }
 
     /// Writes it over what it said before: one call, some microseconds, no flush.
-    pub(super) fn write(&mut self, reach: &Reach) {
+    pub(super) fn write(&mut self, reach: &StartReach) {
         let Some(file) = &self.0 else { return };
         if let Err(cause) = write_at_start(file, &reach.encode()) {
             Self::tell(&cause);
@@ -124,14 +124,14 @@ fn write_at_start(mut file: &File, bytes: &[u8]) -> io::Result<()> {
 
 /// What was acknowledged and is not in the archive, as far as that is known: at least so much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Missing {
+pub struct MissingRecords {
     /// Records.
     pub records: u64,
     /// Feeds created, deleted or replaced.
     pub changes: u64,
 }
 
-impl Missing {
+impl MissingRecords {
     pub(super) fn is_none(self) -> bool {
         self == Self::default()
     }
@@ -139,15 +139,15 @@ impl Missing {
 
 /// What the archive lacks of what its mark says. The mark of another archive says nothing. A start of this one that it does not
 /// know came after it was copied: all that was written in that start is missing, and what earlier ones wrote is not counted.
-pub(super) fn missing(db: &Connection, mark: &Reach) -> rusqlite::Result<Missing> {
+pub(super) fn missing(db: &Connection, mark: &StartReach) -> rusqlite::Result<MissingRecords> {
     if !has_starts(db)? {
-        return Ok(Missing::default());
+        return Ok(MissingRecords::default());
     }
     if first_start(db)?.is_none_or(|archive| archive != mark.archive) {
-        return Ok(Missing::default());
+        return Ok(MissingRecords::default());
     }
     let (head, change) = reach_of(db)?;
-    let mut missing = Missing { records: 0, changes: mark.change.saturating_sub(change) };
+    let mut missing = MissingRecords { records: 0, changes: mark.change.saturating_sub(change) };
     let sql = "SELECT head FROM starts WHERE id = ?1";
     let Some(began_at) = db.query_row(sql, [mark.start.as_str()], |row| row.get::<_, i64>(0)).optional()? else {
         missing.records = mark.records.max(u64::from(head < mark.head));
@@ -169,7 +169,7 @@ fn reach_of(db: &Connection) -> rusqlite::Result<(u64, u64)> {
 
 /// Begins a start: its row, with what was found missing, and in the file itself, so that no damage to the WAL takes it away. Says
 /// whether it is there; somebody who reads for long keeps it from that.
-pub(super) fn begin(db: &mut Connection, id: &Epoch, missing: Missing) -> rusqlite::Result<(Reach, bool)> {
+pub(super) fn begin(db: &mut Connection, id: &Epoch, missing: MissingRecords) -> rusqlite::Result<(StartReach, bool)> {
     let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     super::schema::discard_staged(&change)?;
     let (head, last_change) = reach_of(&change)?;
@@ -181,7 +181,7 @@ pub(super) fn begin(db: &mut Connection, id: &Epoch, missing: Missing) -> rusqli
     change.commit()?;
     let busy: i64 = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
     let archive = first_start(db)?.unwrap_or_else(|| id.clone());
-    Ok((Reach { archive, start: id.clone(), head, records: 0, change: last_change }, busy == 0))
+    Ok((StartReach { archive, start: id.clone(), head, records: 0, change: last_change }, busy == 0))
 }
 
 /// Writes back what is in the WAL, as far as nobody reads it, and waits for nobody. Says whether that was all of it.
@@ -201,14 +201,14 @@ fn has_starts(db: &Connection) -> rusqlite::Result<bool> {
 }
 
 /// What the last start found missing.
-pub(super) fn found_missing(db: &Connection) -> rusqlite::Result<Option<Missing>> {
+pub(super) fn found_missing(db: &Connection) -> rusqlite::Result<Option<MissingRecords>> {
     if !has_starts(db)? {
         return Ok(None);
     }
     let sql = "SELECT missing_records, missing_changes FROM starts ORDER BY number DESC LIMIT 1";
     let last = db.query_row(sql, [], |row| {
         let number = |column| row.get(column).map(i64::cast_unsigned);
-        Ok(Missing { records: number(0)?, changes: number(1)? })
+        Ok(MissingRecords { records: number(0)?, changes: number(1)? })
     });
     Ok(last.optional()?.filter(|missing| !missing.is_none()))
 }
@@ -287,14 +287,14 @@ mod tests {
     #[test]
     fn a_mark_is_read_as_it_was_written_and_half_of_one_not_at_all() {
         let (archive, start) = (Epoch::new("abcdefgh"), Epoch::new("jkmnpqrs"));
-        let reach = Reach { archive, start, head: u64::MAX, records: 7, change: 1 << 40 };
+        let reach = StartReach { archive, start, head: u64::MAX, records: 7, change: 1 << 40 };
         let bytes = reach.encode();
-        assert_eq!(Reach::decode(&bytes), Some(reach));
-        assert_eq!(Reach::decode(&bytes[..MARK_BYTES - 1]), None);
+        assert_eq!(StartReach::decode(&bytes), Some(reach));
+        assert_eq!(StartReach::decode(&bytes[..MARK_BYTES - 1]), None);
         for at in 0..MARK_BYTES {
             let mut damaged = bytes;
             damaged[at] ^= 1;
-            assert_eq!(Reach::decode(&damaged), None, "{at}");
+            assert_eq!(StartReach::decode(&damaged), None, "{at}");
         }
     }
 

@@ -13,14 +13,14 @@ use bytes::Bytes;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 
-use super::frames::{self, COLUMNS, Frames};
 use super::options::EmbeddedOptions;
-use super::place::OpenFiles;
-use super::readers::{self, Trouble};
 use super::schema::NEXT_CHANGE;
-use super::shared::Shared;
-use super::starts::{self, MarkFile, Reach};
-use crate::log::{Commit, CommitHook, Found, LogError, LogId};
+use crate::log::embedded::batch_row::{self, BatchRow, COLUMNS};
+use crate::log::embedded::open_files::OpenFiles;
+use crate::log::embedded::readers::{self, ReadFailure};
+use crate::log::embedded::shared::EmbeddedShared;
+use crate::log::embedded::starts::{self, MarkFile, StartReach};
+use crate::log::{Commit, CommitHook, LogError, LogId, NameLookup};
 use crate::position::{FeedId, Offset};
 
 /// Bytes in one row, short of its last record. 32 KiB: what an erasure writes again and a reader reads at least. Larger
@@ -37,55 +37,55 @@ const ASIDE_COMMIT_BYTES: usize = 256 * 1024;
 /// Interval at which to look for the files where there is nothing to write.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-type Reply<T> = oneshot::Sender<Result<T, LogError>>;
+type AppendReply<T> = oneshot::Sender<Result<T, LogError>>;
 
 /// What the writer is asked. `weight` is the room it takes in the queue.
-pub(super) enum Command {
+pub(super) enum WriterCommand {
     Append {
         log: LogId,
         records: Vec<Bytes>,
         weight: u32,
-        reply: Reply<Offset>,
+        reply: AppendReply<Offset>,
     },
     /// To a life that was begun aside: behind all else.
     AppendAside {
         log: LogId,
         records: Vec<Bytes>,
         weight: u32,
-        reply: Reply<Offset>,
+        reply: AppendReply<Offset>,
     },
     Create {
         feed: FeedId,
         anew: bool,
         weight: u32,
-        reply: Reply<LogId>,
+        reply: AppendReply<LogId>,
     },
     Stage {
         feed: FeedId,
         weight: u32,
-        reply: Reply<LogId>,
+        reply: AppendReply<LogId>,
     },
     Switch {
         staged: LogId,
         old: Option<LogId>,
         weight: u32,
-        reply: Reply<bool>,
+        reply: AppendReply<bool>,
     },
     Discard {
         staged: LogId,
         weight: u32,
-        reply: Reply<()>,
+        reply: AppendReply<()>,
     },
     Delete {
         log: LogId,
         weight: u32,
-        reply: Reply<()>,
+        reply: AppendReply<()>,
     },
     Erase {
         log: LogId,
         offset: Offset,
         weight: u32,
-        reply: Reply<()>,
+        reply: AppendReply<()>,
     },
     /// Ends the writer; what is queued before it is written.
     Close,
@@ -96,9 +96,9 @@ pub(super) enum Command {
 /// Obeys until it is told to close.
 pub(super) fn run(
     db: Connection,
-    (mark, reach, is_in_file, files): (MarkFile, Reach, bool, OpenFiles),
-    shared: &Shared,
-    inbox: &Receiver<Command>,
+    (mark, reach, is_in_file, files): (MarkFile, StartReach, bool, OpenFiles),
+    shared: &EmbeddedShared,
+    inbox: &Receiver<WriterCommand>,
     options: &EmbeddedOptions,
 ) {
     let mut writer = Writer {
@@ -129,65 +129,65 @@ pub(super) fn run(
 
 struct Writer<'a> {
     db: Connection,
-    shared: &'a Shared,
-    inbox: &'a Receiver<Command>,
+    shared: &'a EmbeddedShared,
+    inbox: &'a Receiver<WriterCommand>,
     options: &'a EmbeddedOptions,
     /// The offset of the next record, of the logs that were written to since the start.
     heads: HashMap<u64, u64>,
     /// A command that was taken from the queue and has yet to be obeyed.
-    held: Option<Command>,
+    held: Option<WriterCommand>,
     mark: MarkFile,
     /// How far the archive is.
-    reach: Reach,
+    reach: StartReach,
     /// Time at which it was last tried to write the row of this start back to the file; none once it is there.
     settles: Option<Instant>,
     /// The files that are written, and whether they are still there.
     files: OpenFiles,
     /// What is to be written to lives that were begun aside, and the room that it takes in their queue.
-    aside: VecDeque<(Append, u32)>,
+    aside: VecDeque<(AppendRequest, u32)>,
     /// Deleted logs that still have rows.
-    purges: VecDeque<Purge>,
+    purges: VecDeque<PurgeRequest>,
     /// The body of the row that is being written; kept for its memory.
     body: Vec<u8>,
 }
 
 /// A deleted log whose rows are being emptied, and who waits for that.
-struct Purge {
+struct PurgeRequest {
     life: u64,
     /// The offset before which nothing is left.
     from: u64,
-    reply: Option<Reply<()>>,
+    reply: Option<AppendReply<()>>,
 }
 
 /// An append that has been taken from the queue.
-struct Append {
+struct AppendRequest {
     log: LogId,
     records: Vec<Bytes>,
-    reply: Reply<Offset>,
+    reply: AppendReply<Offset>,
 }
 
-impl Append {
+impl AppendRequest {
     fn bytes(&self) -> usize {
         self.records.iter().map(Bytes::len).sum()
     }
 }
 
 /// The records of one log in one commit.
-struct Run {
+struct AppendRun {
     life: u64,
     first: u64,
     records: Vec<Bytes>,
     /// Who waits for the first so many of the records.
-    replies: Vec<(usize, Reply<Offset>)>,
+    replies: Vec<(usize, AppendReply<Offset>)>,
 }
 
-impl Run {
+impl AppendRun {
     fn new(life: u64, first: u64) -> Self {
         Self { life, first, records: Vec::new(), replies: Vec::new() }
     }
 
-    fn add(&mut self, append: Append) {
-        let Append { mut records, reply, .. } = append;
+    fn add(&mut self, append: AppendRequest) {
+        let AppendRequest { mut records, reply, .. } = append;
         self.records.append(&mut records);
         self.replies.push((self.records.len(), reply));
     }
@@ -197,34 +197,36 @@ impl Writer<'_> {
     fn obey_all(&mut self) {
         while let Some(command) = self.next() {
             match command {
-                Command::Close => break,
-                Command::Append { log, records, weight, reply } => {
-                    self.append(Append { log, records, reply }, weight);
+                WriterCommand::Close => break,
+                WriterCommand::Append { log, records, weight, reply } => {
+                    self.append(AppendRequest { log, records, reply }, weight);
                 }
-                Command::AppendAside { log, records, weight, reply } => {
-                    self.aside.push_back((Append { log, records, reply }, weight));
+                WriterCommand::AppendAside { log, records, weight, reply } => {
+                    self.aside.push_back((AppendRequest { log, records, reply }, weight));
                     continue;
                 }
-                Command::Create { feed, anew, weight, reply } => {
+                WriterCommand::Create { feed, anew, weight, reply } => {
                     self.answer(weight, reply, |writer| writer.create(&feed, anew));
                 }
-                Command::Stage { feed, weight, reply } => self.answer(weight, reply, |writer| writer.stage(&feed)),
-                Command::Switch { staged, old, weight, reply } => {
+                WriterCommand::Stage { feed, weight, reply } => {
+                    self.answer(weight, reply, |writer| writer.stage(&feed))
+                }
+                WriterCommand::Switch { staged, old, weight, reply } => {
                     // Whoever asks has awaited its appends; were some left, they belong before this.
                     while self.aside.iter().any(|(append, _)| append.log.life == staged.life) {
                         self.append_aside();
                     }
                     self.answer(weight, reply, |writer| writer.switch(&staged, old.as_ref()));
                 }
-                Command::Discard { staged, weight, reply } => {
+                WriterCommand::Discard { staged, weight, reply } => {
                     self.answer(weight, reply, |writer| writer.discard(&staged));
                 }
-                Command::Delete { log, weight, reply } => self.delete(&log, weight, reply),
-                Command::Erase { log, offset, weight, reply } => {
+                WriterCommand::Delete { log, weight, reply } => self.delete(&log, weight, reply),
+                WriterCommand::Erase { log, offset, weight, reply } => {
                     self.answer(weight, reply, |writer| writer.erase(&log, offset));
                 }
                 #[cfg(test)]
-                Command::Panic => panic!("asked for by a test"),
+                WriterCommand::Panic => panic!("asked for by a test"),
             }
             self.settle_start();
             // Between others' commands, so that neither waits for the other for long.
@@ -236,7 +238,7 @@ impl Writer<'_> {
     }
 
     /// The next command; while there is none, what can wait is done.
-    fn next(&mut self) -> Option<Command> {
+    fn next(&mut self) -> Option<WriterCommand> {
         if let Some(command) = self.held.take() {
             return Some(command);
         }
@@ -253,7 +255,7 @@ impl Writer<'_> {
                 Err(RecvTimeoutError::Disconnected) => return None,
                 // What it writes to may go while there is nothing to write.
                 Err(RecvTimeoutError::Timeout) => {
-                    let _ = self.attempt(|writer| writer.files.look().map_err(Trouble::Gone));
+                    let _ = self.attempt(|writer| writer.files.look().map_err(ReadFailure::Gone));
                     self.settle_start();
                 }
             }
@@ -289,7 +291,12 @@ impl Writer<'_> {
     }
 
     /// Answers with what `write` gave, and gives the command's room in the queue back.
-    fn answer<T>(&mut self, weight: u32, reply: Reply<T>, write: impl FnOnce(&mut Self) -> Result<T, Trouble>) {
+    fn answer<T>(
+        &mut self,
+        weight: u32,
+        reply: AppendReply<T>,
+        write: impl FnOnce(&mut Self) -> Result<T, ReadFailure>,
+    ) {
         let answer = self.attempt(write);
         // Whoever asked may have left; what was asked is done all the same.
         let _ = reply.send(answer);
@@ -297,14 +304,14 @@ impl Writer<'_> {
     }
 
     /// Writes, unless a write has failed before; poisons the log if this one does.
-    fn attempt<T>(&mut self, write: impl FnOnce(&mut Self) -> Result<T, Trouble>) -> Result<T, LogError> {
+    fn attempt<T>(&mut self, write: impl FnOnce(&mut Self) -> Result<T, ReadFailure>) -> Result<T, LogError> {
         if let Some(poison) = self.shared.poison.get() {
             return Err(poison.clone());
         }
         let written = write(self);
         written.map_err(|trouble| match trouble {
-            Trouble::Sqlite(error) => self.shared.poison(&error),
-            Trouble::Gone(what) => {
+            ReadFailure::Sqlite(error) => self.shared.poison(&error),
+            ReadFailure::Gone(what) => {
                 self.shared.readers.leave_files();
                 self.shared.poison(&what)
             }
@@ -313,20 +320,20 @@ impl Writer<'_> {
     }
 
     /// Writes these records and what stands behind them in the queue, up to the bounds of a batch.
-    fn append(&mut self, append: Append, weight: u32) {
+    fn append(&mut self, append: AppendRequest, weight: u32) {
         let (mut bytes, mut count) = (append.bytes(), append.records.len());
         let mut weights = weight as usize;
         let mut batch = vec![append];
         while count < self.options.batch_records_max && bytes < self.options.batch_bytes_max {
             match self.inbox.try_recv() {
-                Ok(Command::Append { log, records, weight, reply }) => {
-                    let append = Append { log, records, reply };
+                Ok(WriterCommand::Append { log, records, weight, reply }) => {
+                    let append = AppendRequest { log, records, reply };
                     (bytes, count) = (bytes + append.bytes(), count + append.records.len());
                     weights += weight as usize;
                     batch.push(append);
                 }
-                Ok(Command::AppendAside { log, records, weight, reply }) => {
-                    self.aside.push_back((Append { log, records, reply }, weight));
+                Ok(WriterCommand::AppendAside { log, records, weight, reply }) => {
+                    self.aside.push_back((AppendRequest { log, records, reply }, weight));
                 }
                 other => {
                     self.held = other.ok();
@@ -338,7 +345,7 @@ impl Writer<'_> {
         self.shared.room.add_permits(weights);
     }
 
-    fn append_batch(&mut self, batch: Vec<Append>) {
+    fn append_batch(&mut self, batch: Vec<AppendRequest>) {
         let runs = self.sort(batch);
         if runs.is_empty() {
             return;
@@ -354,8 +361,8 @@ impl Writer<'_> {
     }
 
     /// Gathers the records of each log. Those of deleted logs are answered here and left out.
-    fn sort(&mut self, batch: Vec<Append>) -> Vec<Run> {
-        let mut runs: Vec<Run> = Vec::new();
+    fn sort(&mut self, batch: Vec<AppendRequest>) -> Vec<AppendRun> {
+        let mut runs: Vec<AppendRun> = Vec::new();
         let mut run_of: HashMap<u64, usize> = HashMap::new();
         for append in batch {
             if let Some(run) = run_of.get(&append.log.life) {
@@ -365,7 +372,7 @@ impl Writer<'_> {
             match self.attempt(|writer| writer.head(&append.log)) {
                 Ok(first) => {
                     run_of.insert(append.log.life, runs.len());
-                    let mut run = Run::new(append.log.life, first);
+                    let mut run = AppendRun::new(append.log.life, first);
                     run.add(append);
                     runs.push(run);
                 }
@@ -376,7 +383,7 @@ impl Writer<'_> {
     }
 
     /// The offset of the log's next record.
-    fn head(&mut self, log: &LogId) -> Result<u64, Trouble> {
+    fn head(&mut self, log: &LogId) -> Result<u64, ReadFailure> {
         if let Some(head) = self.heads.get(&log.life) {
             return Ok(*head);
         }
@@ -385,14 +392,14 @@ impl Writer<'_> {
         Ok(head)
     }
 
-    fn commit(&mut self, runs: &[Run]) -> Result<(), Trouble> {
+    fn commit(&mut self, runs: &[AppendRun]) -> Result<(), ReadFailure> {
         let change = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         for run in runs {
             insert(&change, run, &mut self.body)?;
         }
         let head = change.last_insert_rowid();
         change.commit()?;
-        self.files.look().map_err(Trouble::Gone)?;
+        self.files.look().map_err(ReadFailure::Gone)?;
         self.reach.head = head.cast_unsigned();
         self.reach.records += runs.iter().map(|run| run.records.len() as u64).sum::<u64>();
         self.mark.write(&self.reach);
@@ -400,8 +407,8 @@ impl Writer<'_> {
     }
 
     /// Notes that `feeds` has changed.
-    fn mark_change(&mut self) -> Result<(), Trouble> {
-        self.files.look().map_err(Trouble::Gone)?;
+    fn mark_change(&mut self) -> Result<(), ReadFailure> {
+        self.files.look().map_err(ReadFailure::Gone)?;
         let last: i64 =
             self.db.prepare_cached("SELECT coalesce(max(change), 0) FROM feeds")?.query_row([], |row| row.get(0))?;
         self.reach.change = last.cast_unsigned();
@@ -409,7 +416,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn count(&self, runs: &[Run], took: Duration) {
+    fn count(&self, runs: &[AppendRun], took: Duration) {
         let records: usize = runs.iter().map(|run| run.records.len()).sum();
         self.shared.commits.fetch_add(1, Ordering::Relaxed);
         self.shared.records.fetch_add(records as u64, Ordering::Relaxed);
@@ -419,8 +426,8 @@ impl Writer<'_> {
     }
 
     /// Answers the appends of a run that was committed, or was not, and tells the tails.
-    fn settle(&mut self, run: Run, committed: &Result<(), LogError>) {
-        let Run { life, first, records, replies } = run;
+    fn settle(&mut self, run: AppendRun, committed: &Result<(), LogError>) {
+        let AppendRun { life, first, records, replies } = run;
         if let Err(error) = committed {
             for (_, reply) in replies {
                 let _ = reply.send(Err(error.clone()));
@@ -438,11 +445,11 @@ impl Writer<'_> {
     }
 
     /// Makes a log, or finds the one there is.
-    fn create(&mut self, feed: &FeedId, anew: bool) -> Result<LogId, Trouble> {
+    fn create(&mut self, feed: &FeedId, anew: bool) -> Result<LogId, ReadFailure> {
         match readers::find(&self.db, feed)? {
-            Found::Here(log) => return Ok(log),
-            Found::Deleted if !anew => return Err(Trouble::Deleted(feed.clone())),
-            Found::Deleted | Found::Absent => {}
+            NameLookup::Here(log) => return Ok(log),
+            NameLookup::Deleted if !anew => return Err(ReadFailure::Deleted(feed.clone())),
+            NameLookup::Deleted | NameLookup::Absent => {}
         }
         let log = self.insert_life(feed, "here")?;
         self.mark_change()?;
@@ -456,7 +463,7 @@ impl Writer<'_> {
     }
 
     /// Begins a life aside.
-    fn stage(&mut self, feed: &FeedId) -> Result<LogId, Trouble> {
+    fn stage(&mut self, feed: &FeedId) -> Result<LogId, ReadFailure> {
         let log = self.insert_life(feed, "staged")?;
         self.mark_change()?;
         self.shared.aside.add(log.life);
@@ -464,7 +471,7 @@ impl Writer<'_> {
     }
 
     /// Makes a staged life that of its name; false if the name's life is not `old`, or is younger than the staged one.
-    fn switch(&mut self, staged: &LogId, old: Option<&LogId>) -> Result<bool, Trouble> {
+    fn switch(&mut self, staged: &LogId, old: Option<&LogId>) -> Result<bool, ReadFailure> {
         let change = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let (last, now) = match readers::last_life(&change, &staged.feed)? {
             None => (0, None),
@@ -477,7 +484,7 @@ impl Writer<'_> {
             set_state(&change, old, "'here'", "'deleted'")?;
         }
         if !set_state(&change, staged, "'staged'", "'here'")? {
-            return Err(Trouble::Deleted(staged.feed.clone()));
+            return Err(ReadFailure::Deleted(staged.feed.clone()));
         }
         change.commit()?;
         self.mark_change()?;
@@ -489,7 +496,7 @@ impl Writer<'_> {
     }
 
     /// Gives a staged life up, and what is queued for it.
-    fn discard(&mut self, staged: &LogId) -> Result<(), Trouble> {
+    fn discard(&mut self, staged: &LogId) -> Result<(), ReadFailure> {
         if set_state(&self.db, staged, "'staged'", "'discarded'")? {
             self.mark_change()?;
             self.end(staged.life, None);
@@ -498,16 +505,16 @@ impl Writer<'_> {
     }
 
     /// Ends a life that was marked as deleted or discarded; its rows go by and by.
-    fn end(&mut self, life: u64, reply: Option<Reply<()>>) {
+    fn end(&mut self, life: u64, reply: Option<AppendReply<()>>) {
         self.heads.remove(&life);
         self.shared.aside.remove(life);
         self.shared.registry.deleted(life);
-        self.purges.push_back(Purge { life, from: 0, reply });
+        self.purges.push_back(PurgeRequest { life, from: 0, reply });
     }
 
     /// Marks the log as deleted, which is what everyone goes by; its rows then go by and by, and the answer waits for
     /// the last of them.
-    fn delete(&mut self, log: &LogId, weight: u32, reply: Reply<()>) {
+    fn delete(&mut self, log: &LogId, weight: u32, reply: AppendReply<()>) {
         let marked = self.attempt(|writer| {
             let state = "CASE state WHEN 'here' THEN 'deleted' ELSE 'discarded' END";
             set_state(&writer.db, log, "'here', 'staged'", state)?;
@@ -530,7 +537,7 @@ impl Writer<'_> {
             let lives = rows.query_map([], |row| row.get::<_, i64>(0))?;
             Ok(lives.collect::<rusqlite::Result<Vec<_>>>()?)
         });
-        let purge = |life: i64| Purge { life: life.cast_unsigned(), from: 0, reply: None };
+        let purge = |life: i64| PurgeRequest { life: life.cast_unsigned(), from: 0, reply: None };
         self.purges.extend(left.into_iter().flatten().map(purge));
     }
 
@@ -561,7 +568,7 @@ impl Writer<'_> {
     ///
     /// The rows themselves stay. Removing them would have SQLite move the rows of other logs together, and it does not
     /// overwrite where they were: what is erased of those later would be left there.
-    fn empty_rows(&self, purge: &Purge) -> rusqlite::Result<Option<u64>> {
+    fn empty_rows(&self, purge: &PurgeRequest) -> rusqlite::Result<Option<u64>> {
         let (life, from, rows) = (purge.life.cast_signed(), purge.from.cast_signed(), PURGE_ROWS as i64);
         let last =
             "SELECT max(first) FROM (SELECT first FROM batches WHERE log = ?1 AND first >= ?2 ORDER BY first LIMIT ?3)";
@@ -573,28 +580,28 @@ impl Writer<'_> {
     }
 
     /// Writes a row again without the bytes of one record.
-    fn erase(&mut self, log: &LogId, offset: Offset) -> Result<(), Trouble> {
+    fn erase(&mut self, log: &LogId, offset: Offset) -> Result<(), ReadFailure> {
         if offset.0 >= self.head(log)? {
-            return Err(Trouble::NoRecord(log.feed.clone(), offset));
+            return Err(ReadFailure::NoRecord(log.feed.clone(), offset));
         }
         let (row, frames) = self.db.query_row(
             &format!("SELECT id, {COLUMNS} FROM batches WHERE log = ?1 AND first <= ?2 ORDER BY first DESC LIMIT 1"),
             (log.life.cast_signed(), offset.0.cast_signed()),
-            |row| Ok((row.get(0)?, Frames::read(row, 1)?)),
+            |row| Ok((row.get(0)?, BatchRow::read(row, 1)?)),
         )?;
-        let records = frames.records().ok_or(Trouble::Damaged(row))?;
+        let records = frames.records().ok_or(ReadFailure::Damaged(row))?;
         let mut body = Vec::new();
         for (at, record) in (frames.first.cast_unsigned()..).zip(&records) {
-            frames::push(&mut body, if at == offset.0 { b"" } else { record });
+            batch_row::push(&mut body, if at == offset.0 { b"" } else { record });
         }
-        let crc = frames::checksum(frames.log, frames.first, frames.count, &body);
+        let crc = batch_row::checksum(frames.log, frames.first, frames.count, &body);
         self.db.execute("UPDATE batches SET body = ?2, crc = ?3 WHERE id = ?1", (row, body, crc))?;
         self.shared.registry.erased(log.life, offset);
-        if self.empty_wal()? { Ok(()) } else { Err(Trouble::CopyLeft) }
+        if self.empty_wal()? { Ok(()) } else { Err(ReadFailure::CopyLeft) }
     }
 
     /// Writes the WAL back to the file and cuts it to nothing; false if someone kept reading it for too long.
-    fn empty_wal(&self) -> Result<bool, Trouble> {
+    fn empty_wal(&self) -> Result<bool, ReadFailure> {
         let busy: i64 = self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
         Ok(busy == 0)
     }
@@ -628,7 +635,7 @@ fn set_state(db: &Connection, log: &LogId, from: &str, to: &str) -> rusqlite::Re
 }
 
 /// Adds the rows of a run.
-fn insert(change: &Transaction<'_>, run: &Run, body: &mut Vec<u8>) -> rusqlite::Result<()> {
+fn insert(change: &Transaction<'_>, run: &AppendRun, body: &mut Vec<u8>) -> rusqlite::Result<()> {
     let mut insert = change.prepare_cached(&format!("INSERT INTO batches({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5)"))?;
     let mut first = run.first;
     let mut rest = run.records.as_slice();
@@ -636,11 +643,11 @@ fn insert(change: &Transaction<'_>, run: &Run, body: &mut Vec<u8>) -> rusqlite::
         body.clear();
         let mut count = 0;
         while count < rest.len() && body.len() < ROW_BYTES_MAX {
-            frames::push(body, &rest[count]);
+            batch_row::push(body, &rest[count]);
             count += 1;
         }
         let (log, at, number) = (run.life.cast_signed(), first.cast_signed(), count as i64);
-        insert.execute((log, at, number, &*body, frames::checksum(log, at, number, body)))?;
+        insert.execute((log, at, number, &*body, batch_row::checksum(log, at, number, body)))?;
         first += count as u64;
         rest = &rest[count..];
     }

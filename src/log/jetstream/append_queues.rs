@@ -12,12 +12,12 @@ use crate::position::Offset;
 
 /// The lines of all logs that were appended to.
 #[derive(Default)]
-pub(super) struct Lines(Mutex<HashMap<u64, Arc<Mutex<Line>>>>);
+pub(super) struct AppendQueues(Mutex<HashMap<u64, Arc<Mutex<AppendQueue>>>>);
 
 /// What waits to be appended to one log.
 #[derive(Default)]
-pub(super) struct Line {
-    pub(super) jobs: VecDeque<Job>,
+pub(super) struct AppendQueue {
+    pub(super) jobs: VecDeque<AppendJob>,
     /// True if a task is writing them.
     pub(super) is_written: bool,
     /// Until when they wait, because somebody is about to end the log.
@@ -25,7 +25,7 @@ pub(super) struct Line {
     /// Number of times that the stream had been put back when they were queued.
     pub(super) times_put_back: u64,
     /// Where the log stands, as far as is known here.
-    pub(super) stands: Option<Stands>,
+    pub(super) stands: Option<QueuePosition>,
     /// Held by every answer that was not taken yet.
     pub(super) untold: Arc<()>,
     /// Held by those of them that were under way at the last failure.
@@ -34,14 +34,14 @@ pub(super) struct Line {
 
 /// The end of a log.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Stands {
+pub(super) struct QueuePosition {
     pub(super) sequence: u64,
     pub(super) next: u64,
     pub(super) bytes: u64,
 }
 
 /// The records of one append.
-pub(super) struct Job {
+pub(super) struct AppendJob {
     pub(super) records: Vec<Bytes>,
     /// How many of them are stored.
     pub(super) stored: usize,
@@ -49,8 +49,8 @@ pub(super) struct Job {
     pub(super) weight: u32,
 }
 
-impl Lines {
-    pub(super) fn of(&self, log: &LogId) -> Arc<Mutex<Line>> {
+impl AppendQueues {
+    pub(super) fn of(&self, log: &LogId) -> Arc<Mutex<AppendQueue>> {
         Arc::clone(self.lock().entry(log.life).or_default())
     }
 
@@ -70,12 +70,12 @@ impl Lines {
         }
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<Mutex<Line>>>> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<Mutex<AppendQueue>>>> {
         self.0.lock().expect("nothing panics with it")
     }
 }
 
-impl Line {
+impl AppendQueue {
     /// Returns true if the stream was put back since the last was queued; then where the log stands is not known any more.
     pub(super) fn hold_to(&mut self, times: u64) -> bool {
         let is_back = std::mem::replace(&mut self.times_put_back, times) != times;
@@ -86,6 +86,6 @@ impl Line {
     }
 }
 
-pub(super) fn locked(line: &Mutex<Line>) -> MutexGuard<'_, Line> {
+pub(super) fn locked(line: &Mutex<AppendQueue>) -> MutexGuard<'_, AppendQueue> {
     line.lock().expect("nothing panics with it")
 }

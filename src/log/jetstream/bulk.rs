@@ -6,15 +6,15 @@ use std::collections::HashMap;
 use async_nats::jetstream::consumer::DeliverPolicy;
 use bytes::Bytes;
 
-use super::names::Subject;
-use super::shared::Shared;
+use crate::log::jetstream::shared::JetStreamShared;
+use crate::log::jetstream::subjects::Subject;
 use crate::log::{LogError, LogId, WholeLogs};
 use crate::position::Offset;
 
 /// Messages asked for at a time: each asking is a way there and back.
 const MESSAGES_AT_ONCE: usize = 1024;
 
-impl Shared {
+impl JetStreamShared {
     /// See [`Log::read_many`](crate::log::Log::read_many). The heads are the leader's, so that a replica which lacks something gives
     /// less than all of a log, and that one is left out; and so is one of which records were erased.
     pub(super) async fn read_many(&self, logs: &[(LogId, Offset)], bytes_max: u64) -> Result<WholeLogs, LogError> {

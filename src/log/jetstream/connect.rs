@@ -15,14 +15,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::append_queues::Lines;
-use super::ask::{AGAIN_AFTER, Letter, Put};
-use super::lives::Entered;
 use super::mark::StreamMark;
-use super::names::{Names, Subject};
 use super::options::{Credentials, JetStreamOptions};
-use super::shared::{APPEND_BYTES, OLDEST, Shared};
 use super::start_state::FirstMessage;
+use crate::log::jetstream::append_queues::AppendQueues;
+use crate::log::jetstream::feed_registry::FeedEntry;
+use crate::log::jetstream::shared::{APPEND_BYTES, JetStreamShared, OLDEST};
+use crate::log::jetstream::stream_api::{AGAIN_AFTER, ControlMessage, PutResult};
+use crate::log::jetstream::subjects::{StreamNames, Subject};
 use crate::log::{LogError, LogId};
 use crate::parse_error::describe_json_error;
 use crate::position::FeedId;
@@ -40,7 +40,7 @@ const FEEDS_AT_ONCE: usize = 32;
 
 /// What the stream was begun with.
 #[derive(Debug, Serialize, Deserialize)]
-struct Meta {
+struct StreamMeta {
     version: u32,
     /// Added to the sequence of the message that begins a life: milliseconds since 1970 of the stream's making, with room for
     /// a million messages in each. So no number comes twice, though the stream be lost and made again.
@@ -48,7 +48,7 @@ struct Meta {
 }
 
 /// The parts of an open log.
-pub(super) async fn open(options: JetStreamOptions) -> Result<Shared, LogError> {
+pub(super) async fn open(options: JetStreamOptions) -> Result<JetStreamShared, LogError> {
     let client = connect(&options).await?;
     let context = ContextBuilder::new().timeout(options.ack_timeout).build(client.clone());
     let mark = match &options.mark {
@@ -60,8 +60,8 @@ pub(super) async fn open(options: JetStreamOptions) -> Result<Shared, LogError> 
     let info = stream_info(&options, &client, &context, mark.as_ref()).await?;
     let queue_bytes_max = options.queue_bytes_max.clamp(APPEND_BYTES, u32::MAX as usize);
     let away = |error: async_nats::jetstream::context::GetStreamError| LogError::Unavailable(error.to_string());
-    let mut shared = Shared {
-        names: Names { stream: options.stream.clone() },
+    let mut shared = JetStreamShared {
+        names: StreamNames { stream: options.stream.clone() },
         stream: context.get_stream_no_info(&options.stream).await.map_err(away)?,
         client,
         context,
@@ -70,7 +70,7 @@ pub(super) async fn open(options: JetStreamOptions) -> Result<Shared, LogError> 
         replicas: info.config.num_replicas,
         queue_bytes_max,
         room: Semaphore::new(queue_bytes_max),
-        lines: Lines::default(),
+        lines: AppendQueues::default(),
         registry: Arc::default(),
         feeds: Mutex::default(),
         heads: Mutex::default(),
@@ -271,7 +271,7 @@ fn config(options: &JetStreamOptions, client: &Client) -> Config {
     let is_cluster = client.server_info().cluster.is_some();
     Config {
         name: options.stream.clone(),
-        subjects: vec![Names { stream: options.stream.clone() }.all()],
+        subjects: vec![StreamNames { stream: options.stream.clone() }.all()],
         description: Some("the feeds of captionwire; its messages belong together, delete none by hand".into()),
         num_replicas: options.replicas.unwrap_or(if is_cluster { 3 } else { 1 }),
         storage: StorageType::File,
@@ -303,7 +303,7 @@ fn not_made(kind: &CreateStreamErrorKind, cause: String) -> String {
 /// Reason why a stream that is there is not as it has to be.
 fn unfit(config: &Config, name: &str) -> Option<String> {
     let mend = "change it with `nats stream edit`, or name another with log.nats.stream";
-    let all = Names { stream: name.to_owned() }.all();
+    let all = StreamNames { stream: name.to_owned() }.all();
     let what = if config.max_age != Duration::ZERO {
         "it forgets messages by their age (max_age), so that transcripts would lose their beginning: set that to 0; [retention] \
          deletes whole feeds"
@@ -327,7 +327,7 @@ fn unfit(config: &Config, name: &str) -> Option<String> {
     Some(format!("{what}; {mend}"))
 }
 
-impl Shared {
+impl JetStreamShared {
     /// The place of the stream's first message, and what it was begun with, or is now.
     async fn begin_stream(&self, base: u64, mark: Option<&StreamMark>) -> Result<(u64, u64), LogError> {
         let until = self.deadline();
@@ -347,10 +347,10 @@ impl Shared {
             if lacks_first {
                 return Err(LogError::Unavailable(FIRST_IS_MISSING.into()));
             }
-            let body = serde_json::to_vec(&Meta { version: 1, base }).expect("it is JSON").into();
+            let body = serde_json::to_vec(&StreamMeta { version: 1, base }).expect("it is JSON").into();
             let (subject, headers) = (self.names.meta(), async_nats::HeaderMap::new());
-            if let Put::Stored(sequence) =
-                self.put(&Letter { subject, headers, body, behind: 0, id: self.message_id() }).await?
+            if let PutResult::Stored(sequence) =
+                self.put(&ControlMessage { subject, headers, body, behind: 0, id: self.message_id() }).await?
             {
                 break (sequence, base);
             }
@@ -368,9 +368,9 @@ impl Shared {
 
     async fn base_of_stream(&self) -> Result<Option<(u64, u64)>, LogError> {
         let Some(message) = self.last(&self.names.meta()).await? else { return Ok(None) };
-        match serde_json::from_slice::<Meta>(&message.payload) {
-            Ok(Meta { version: 1, base }) => Ok(Some((message.sequence, base))),
-            Ok(Meta { version, .. }) => {
+        match serde_json::from_slice::<StreamMeta>(&message.payload) {
+            Ok(StreamMeta { version: 1, base }) => Ok(Some((message.sequence, base))),
+            Ok(StreamMeta { version, .. }) => {
                 let cause = format!("it is of version {version}, which a newer captionwire makes; this one knows 1");
                 Err(self.unusable(cause))
             }
@@ -412,7 +412,7 @@ impl Shared {
     }
 
     /// Reads which feeds there are, and notes them; gives how all names stand.
-    pub(super) async fn read_feeds(&self) -> Result<Vec<(FeedId, Entered)>, LogError> {
+    pub(super) async fn read_feeds(&self) -> Result<Vec<(FeedId, FeedEntry)>, LogError> {
         // The names as the leader has them: another replica might not know them all yet.
         let away = |error: &dyn std::fmt::Display| LogError::Unavailable(error.to_string());
         let subjects = self.stream.info_with_subjects(self.names.feeds()).await.map_err(|error| away(&error))?;
@@ -425,7 +425,7 @@ impl Shared {
             Ok::<_, LogError>(Some((feed, self.state(message.sequence, &message.payload)?)))
         });
         let states: Vec<_> = states.buffer_unordered(FEEDS_AT_ONCE).try_collect().await?;
-        let names: Vec<(FeedId, Entered)> = states.into_iter().flatten().collect();
+        let names: Vec<(FeedId, FeedEntry)> = states.into_iter().flatten().collect();
         for (feed, entered) in names.iter().filter(|(_, entered)| entered.is_here) {
             self.note_created(&LogId { feed: feed.clone(), life: entered.life });
         }

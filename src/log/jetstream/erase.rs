@@ -11,15 +11,15 @@ use std::collections::HashMap;
 
 use async_nats::jetstream::consumer::DeliverPolicy;
 
-use super::ask::Put;
-use super::names::Subject;
-use super::piece::Piece;
 use super::reader::without;
-use super::shared::Shared;
+use crate::log::jetstream::record_batch::RecordBatch;
+use crate::log::jetstream::shared::JetStreamShared;
+use crate::log::jetstream::stream_api::PutResult;
+use crate::log::jetstream::subjects::Subject;
 use crate::log::{LogError, LogId};
 use crate::position::Offset;
 
-impl Shared {
+impl JetStreamShared {
     pub(super) async fn erase(&self, log: &LogId, offset: Offset) -> Result<(), LogError> {
         loop {
             let Some(piece) = self.piece_with(log, offset).await? else {
@@ -38,8 +38,10 @@ impl Shared {
             }
             let records = without(&stands.records, index);
             let (replaces, stood) = (Some(stands.sequence), stands.stood.or(stands.replaces).or(Some(stands.sequence)));
-            let left = Piece { records, replaces, stood, ..stands.clone() };
-            if let Put::Stored(_) = self.put(&self.letter(self.names.kept(log, stands.first), &left, behind)).await? {
+            let left = RecordBatch { records, replaces, stood, ..stands.clone() };
+            if let PutResult::Stored(_) =
+                self.put(&self.letter(self.names.kept(log, stands.first), &left, behind)).await?
+            {
                 if let Err(error) = self.stands_at(log).await {
                     // The feed was deleted meanwhile, and what is left of this with it.
                     self.purge(&self.names.kept_of(log)).await?;
@@ -59,7 +61,7 @@ impl Shared {
         let subject = self.names.records(log);
         let last = self.last_piece(&subject).await?;
         if let Some(last) = last.filter(|last| last.sequence == sequence) {
-            let empty = Piece { first: last.next(), before: last.bytes(), ..Piece::default() };
+            let empty = RecordBatch { first: last.next(), before: last.bytes(), ..RecordBatch::default() };
             // Where another one was faster, it is the last no more.
             self.put(&self.letter(subject, &empty, sequence)).await?;
         }

@@ -15,13 +15,13 @@ use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 
-use super::ask::AGAIN_AFTER;
 use super::listener::Listener;
-use super::lives::Entered;
-use super::names::Subject;
-use super::piece::{Fence, Piece};
-use super::shared::Shared;
 use super::starts::{READER, WRITER};
+use crate::log::jetstream::feed_registry::FeedEntry;
+use crate::log::jetstream::record_batch::{Fence, RecordBatch};
+use crate::log::jetstream::shared::JetStreamShared;
+use crate::log::jetstream::stream_api::AGAIN_AFTER;
+use crate::log::jetstream::subjects::Subject;
 use crate::log::{LogError, LogId};
 use crate::position::Offset;
 
@@ -33,7 +33,7 @@ const EXPIRES: Duration = Duration::from_secs(30);
 /// Messages on their way at once: what a process that does not keep up has in memory.
 const MESSAGES_AHEAD: usize = 64;
 
-impl Shared {
+impl JetStreamShared {
     /// Follows the stream until the log is closed.
     pub(super) async fn follow(&self) {
         loop {
@@ -133,7 +133,7 @@ impl Shared {
         self.note_seen(sequence);
         match self.names.read(subject) {
             Some(Subject::Records(log)) => {
-                let Some(piece) = Piece::read(sequence, headers, body) else {
+                let Some(piece) = RecordBatch::read(sequence, headers, body) else {
                     return tracing::error!(feed = %log.feed, "somebody else writes to the stream");
                 };
                 if let Some(fence) = piece.fence {
@@ -154,17 +154,17 @@ impl Shared {
                 }
             }
             Some(Subject::Kept(log)) => {
-                let Some(kept) = Piece::read(sequence, headers, body) else { return };
+                let Some(kept) = RecordBatch::read(sequence, headers, body) else { return };
                 let erased = (kept.first..).zip(&kept.records).filter(|(_, record)| record.is_empty());
                 erased.for_each(|(offset, _)| self.registry.erased(log.life, Offset(offset)));
             }
             Some(Subject::Feed(feed)) => match self.state(sequence, body) {
-                Ok(Entered { life, is_here: true, .. }) => {
+                Ok(FeedEntry { life, is_here: true, .. }) => {
                     let log = LogId { feed, life };
                     self.note_created(&log);
                     self.tell_of_switch(log);
                 }
-                Ok(Entered { life, .. }) => self.note_ended(&LogId { feed, life }, Fence::Deleted),
+                Ok(FeedEntry { life, .. }) => self.note_ended(&LogId { feed, life }, Fence::Deleted),
                 Err(error) => tracing::error!(%error, "somebody else writes to the stream"),
             },
             Some(Subject::Starts) => self.note_row(sequence),

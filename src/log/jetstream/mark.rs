@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// What the file says.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Marked {
+struct MarkedStream {
     stream: String,
     /// What the stream was begun with, which no other stream has.
     base: u64,
@@ -34,7 +34,7 @@ impl StreamMark {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(format!("{} cannot be read: {error}", path.display())),
         };
-        let marked = text.map(|text| serde_json::from_slice::<Marked>(&text)).transpose();
+        let marked = text.map(|text| serde_json::from_slice::<MarkedStream>(&text)).transpose();
         let marked = marked.map_err(|error| {
             format!(
                 "{} is damaged ({error}): look that the stream is the right one, and delete the file",
@@ -66,7 +66,7 @@ impl StreamMark {
         if self.base == Some(base) {
             return Ok(());
         }
-        let text = serde_json::to_vec(&Marked { stream: self.stream.clone(), base })?;
+        let text = serde_json::to_vec(&MarkedStream { stream: self.stream.clone(), base })?;
         let aside = self.path.with_extension("json.new");
         let mut file = std::fs::File::create(&aside)?;
         file.write_all(&text)?;

@@ -21,23 +21,23 @@
 //! (`wait`). Why the stream is as it is: `docs/adr/0003-nats.md`.
 
 mod append_queues;
-mod ask;
 mod bulk;
 mod connect;
 mod erase;
+mod feed_registry;
 mod follower;
 mod listener;
-mod lives;
 mod mark;
-mod names;
 mod options;
-mod piece;
 mod probe;
 mod reachability;
 mod reader;
+mod record_batch;
 mod shared;
 mod start_state;
 mod starts;
+mod stream_api;
+mod subjects;
 mod writer;
 
 use std::fmt;
@@ -51,10 +51,10 @@ use futures::stream::{BoxStream, StreamExt};
 
 pub use self::options::{Credentials, JetStreamOptions};
 use self::reader::StreamPages;
-use self::shared::Shared;
 use self::starts::ROW_IS_OWED;
-use super::live::Tail;
-use super::{Appended, Entry, Found, Log, LogError, LogId, LogStats, WholeLogs};
+use crate::log::jetstream::shared::JetStreamShared;
+use crate::log::tail::LogTail;
+use crate::log::{AppendResult, Log, LogEntry, LogError, LogId, LogStats, NameLookup, WholeLogs};
 use crate::position::{FeedId, Offset, Starts};
 
 /// Bytes that a tail takes from the ring at a time.
@@ -70,7 +70,7 @@ const LEFT_AFTER: Duration = Duration::from_secs(600);
 
 /// Every feed's log, in one stream. Dropping it leaves what is queued unwritten and unacknowledged; [`Log::close`] does not.
 pub struct JetStreamLog {
-    shared: Arc<Shared>,
+    shared: Arc<JetStreamShared>,
 }
 
 impl JetStreamLog {
@@ -140,7 +140,7 @@ impl JetStreamLog {
 }
 
 impl Log for JetStreamLog {
-    fn find(&self, feed: &FeedId) -> BoxFuture<'_, Result<Found, LogError>> {
+    fn find(&self, feed: &FeedId) -> BoxFuture<'_, Result<NameLookup, LogError>> {
         let feed = feed.clone();
         Box::pin(async move { self.shared.find(&feed).await })
     }
@@ -155,7 +155,7 @@ impl Log for JetStreamLog {
         })
     }
 
-    fn append_all(&self, log: &LogId, records: Vec<Bytes>) -> BoxFuture<'_, Result<Appended, LogError>> {
+    fn append_all(&self, log: &LogId, records: Vec<Bytes>) -> BoxFuture<'_, Result<AppendResult, LogError>> {
         let log = log.clone();
         Box::pin(async move { self.shared.append(&log, records).await })
     }
@@ -170,9 +170,9 @@ impl Log for JetStreamLog {
         Box::pin(async move { Ok(Offset(self.shared.end(&log).await?.next())) })
     }
 
-    fn tail(&self, log: &LogId, from: Offset) -> BoxStream<'static, Result<Vec<Entry>, LogError>> {
+    fn tail(&self, log: &LogId, from: Offset) -> BoxStream<'static, Result<Vec<LogEntry>, LogError>> {
         let pages = StreamPages { shared: Arc::clone(&self.shared), log: log.clone(), reading: None, hole_since: None };
-        Tail::new(&self.shared.registry, pages, log, from, PAGE_BYTES).into_stream().boxed()
+        LogTail::new(&self.shared.registry, pages, log, from, PAGE_BYTES).into_stream().boxed()
     }
 
     fn starts(&self, log: &LogId) -> BoxFuture<'_, Result<Starts, LogError>> {

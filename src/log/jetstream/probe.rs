@@ -16,11 +16,11 @@ use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::stream::Info;
 use tokio::time::Instant;
 
-use super::ask::Letter;
 use super::connect::{JETSTREAM_IS_OFF, NOT_THERE, check_server, is_off, is_unheard};
 use super::reachability::{heard_ago, hears_of_most};
-use super::shared::Shared;
 use crate::log::LogError;
+use crate::log::jetstream::shared::JetStreamShared;
+use crate::log::jetstream::stream_api::ControlMessage;
 
 /// Between two questions.
 const EVERY: Duration = Duration::from_millis(300);
@@ -39,13 +39,13 @@ const BEHIND_AFTER: Duration = Duration::from_millis(1_500);
 const GONE_AFTER: u32 = 4;
 
 /// What an answer says of the stream.
-enum Told {
+enum StreamAnswer {
     Stream(Box<Info>),
     /// There is none.
     Gone,
 }
 
-impl Shared {
+impl JetStreamShared {
     /// Asks until the log is closed.
     pub(super) async fn probe(&self) {
         let mut left_at = Instant::now();
@@ -62,7 +62,7 @@ impl Shared {
             match self.unless_closed(tokio::time::timeout(WITHIN, self.ask_leader())).await {
                 Err(_) => return,
                 Ok(_) if !is_fit => {}
-                Ok(Ok(Ok(Told::Gone))) => {
+                Ok(Ok(Ok(StreamAnswer::Gone))) => {
                     gone += 1;
                     self.reach().why = NOT_THERE.into();
                     if gone >= GONE_AFTER {
@@ -70,7 +70,7 @@ impl Shared {
                         return;
                     }
                 }
-                Ok(Ok(Ok(Told::Stream(info)))) => {
+                Ok(Ok(Ok(StreamAnswer::Stream(info)))) => {
                     gone = 0;
                     self.take_probe(&info, asked_at, seen_before, &mut waited);
                     let is_unstored = self.unstored().is_some();
@@ -110,19 +110,19 @@ impl Shared {
         let id = self.message_id();
         let (subject, headers) = (self.names.trial(&id), async_nats::HeaderMap::new());
         let body = bytes::Bytes::from_static(&[0; ROOM as usize]);
-        match self.put(&Letter { subject, headers, body, behind: 0, id }).await? {
-            super::ask::Put::Stored(sequence) => self.remove(sequence).await,
-            super::ask::Put::Behind => Ok(()),
+        match self.put(&ControlMessage { subject, headers, body, behind: 0, id }).await? {
+            crate::log::jetstream::stream_api::PutResult::Stored(sequence) => self.remove(sequence).await,
+            crate::log::jetstream::stream_api::PutResult::Behind => Ok(()),
         }
     }
 
-    async fn ask_leader(&self) -> Result<Told, String> {
+    async fn ask_leader(&self) -> Result<StreamAnswer, String> {
         match self.stream.get_info().await {
-            Ok(info) => Ok(Told::Stream(Box::new(info))),
+            Ok(info) => Ok(StreamAnswer::Stream(Box::new(info))),
             Err(error) => {
                 let told = error.source().and_then(|told| told.downcast_ref::<async_nats::jetstream::Error>());
                 match told.map(async_nats::jetstream::Error::error_code) {
-                    Some(ErrorCode::STREAM_NOT_FOUND) => Ok(Told::Gone),
+                    Some(ErrorCode::STREAM_NOT_FOUND) => Ok(StreamAnswer::Gone),
                     Some(code) if is_off(code) => Err(JETSTREAM_IS_OFF.into()),
                     None if is_unheard(&error) => Err(JETSTREAM_IS_OFF.into()),
                     _ => Err(error.to_string()),

@@ -11,7 +11,7 @@ pub(super) const AWAY_AFTER: Duration = Duration::from_millis(2_500);
 
 /// What is known of the servers.
 #[derive(Debug)]
-pub(super) struct Reach {
+pub(super) struct ServerHealth {
     /// Time at which a majority of the stream's replicas was heard of last.
     pub(super) at: Instant,
     /// Reason why it was not, the last time.
@@ -20,13 +20,13 @@ pub(super) struct Reach {
     pub(super) full: Option<String>,
 }
 
-impl Default for Reach {
+impl Default for ServerHealth {
     fn default() -> Self {
         Self { at: Instant::now(), why: String::new(), full: None }
     }
 }
 
-impl Reach {
+impl ServerHealth {
     /// Since when the log is away.
     pub(super) fn away_since(&self) -> Option<Instant> {
         (self.at.elapsed() >= AWAY_AFTER).then_some(self.at)

@@ -15,11 +15,11 @@ use futures::future::BoxFuture;
 use futures::{StreamExt, TryStreamExt};
 use tokio::time::Instant;
 
-use super::ask::AGAIN_AFTER;
-use super::piece::Piece;
-use super::shared::Shared;
-use crate::log::live::Pages;
-use crate::log::{Entry, LogError, LogId};
+use crate::log::jetstream::record_batch::RecordBatch;
+use crate::log::jetstream::shared::JetStreamShared;
+use crate::log::jetstream::stream_api::AGAIN_AFTER;
+use crate::log::tail::Pages;
+use crate::log::{LogEntry, LogError, LogId};
 use crate::position::Offset;
 
 /// Messages asked for at a time: some MiB at the very most, and a thousand asked for in a few steps.
@@ -36,16 +36,16 @@ type Consumer = consumer::Consumer<consumer::pull::Config>;
 
 /// The pages of one log.
 pub(super) struct StreamPages {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<JetStreamShared>,
     pub(super) log: LogId,
     /// What reads on from `next`, while there is a backlog.
-    pub(super) reading: Option<Reading>,
+    pub(super) reading: Option<BacklogRead>,
     /// Since when a record is missing that is known to be there.
     pub(super) hole_since: Option<Instant>,
 }
 
 /// A backlog that is being read.
-pub(super) struct Reading {
+pub(super) struct BacklogRead {
     consumer: Consumer,
     /// The offset from which on it gives records.
     next: u64,
@@ -54,7 +54,7 @@ pub(super) struct Reading {
 }
 
 impl Pages for StreamPages {
-    fn page(&mut self, from: u64, known: u64) -> BoxFuture<'_, Result<Vec<Entry>, LogError>> {
+    fn page(&mut self, from: u64, known: u64) -> BoxFuture<'_, Result<Vec<LogEntry>, LogError>> {
         Box::pin(async move {
             let mut is_told = false;
             loop {
@@ -92,7 +92,7 @@ impl Pages for StreamPages {
 
 impl StreamPages {
     /// A page; none if the answers do not fit together yet.
-    async fn try_page(&mut self, from: u64, known: u64) -> Result<Option<Vec<Entry>>, LogError> {
+    async fn try_page(&mut self, from: u64, known: u64) -> Result<Option<Vec<LogEntry>>, LogError> {
         let subject = self.shared.names.records(&self.log);
         let Some(last) = self.shared.last_piece(&subject).await? else {
             self.shared.check_is_there(&self.log).await?;
@@ -116,7 +116,7 @@ impl StreamPages {
                 let begin = self.shared.piece_before(&self.log, from, last.clone()).await?;
                 // From the beginning of a message on: by that is found what is left of one.
                 let consumer = self.shared.consumer(&subject, begin.sequence).await?;
-                Reading { consumer, next: begin.first, sequence: begin.sequence - 1 }
+                BacklogRead { consumer, next: begin.first, sequence: begin.sequence - 1 }
             }
         };
         let mut page = Vec::new();
@@ -145,15 +145,15 @@ impl StreamPages {
 }
 
 /// The records of a piece from `from` on.
-fn entries(piece: &Piece, from: u64) -> Vec<Entry> {
+fn entries(piece: &RecordBatch, from: u64) -> Vec<LogEntry> {
     let all = (piece.first..).zip(&piece.records).skip_while(|(offset, _)| *offset < from);
-    all.map(|(offset, record)| Entry { offset: Offset(offset), record: record.clone() }).collect()
+    all.map(|(offset, record)| LogEntry { offset: Offset(offset), record: record.clone() }).collect()
 }
 
-impl Shared {
+impl JetStreamShared {
     /// The last piece that begins at `from` or before, as far as was looked: some may stand between it and `from`. `end` is a
     /// piece that begins behind it.
-    pub(super) async fn piece_before(&self, log: &LogId, from: u64, end: Piece) -> Result<Piece, LogError> {
+    pub(super) async fn piece_before(&self, log: &LogId, from: u64, end: RecordBatch) -> Result<RecordBatch, LogError> {
         let subject = self.names.records(log);
         let gone = || LogError::Deleted(log.feed.clone());
         // A life has nothing before the message that began it.
@@ -210,7 +210,7 @@ impl Shared {
         };
         self.patiently(|| async {
             let made = self.stream.create_consumer(config.clone()).await;
-            made.map_err(|error| super::ask::Trouble::Away(error.to_string()))
+            made.map_err(|error| crate::log::jetstream::stream_api::RequestFailure::Away(error.to_string()))
         })
         .await
     }
@@ -253,21 +253,21 @@ impl Shared {
         Ok(Some(messages))
     }
 
-    async fn fetch(&self, consumer: &Consumer) -> Result<Vec<Piece>, LogError> {
+    async fn fetch(&self, consumer: &Consumer) -> Result<Vec<RecordBatch>, LogError> {
         let messages = self.fetch_messages(consumer, MESSAGES_AT_ONCE).await?;
         messages.iter().map(|message| self.delivered(message)).collect()
     }
 
     /// The piece that a consumer gave.
-    pub(super) fn delivered(&self, message: &async_nats::jetstream::Message) -> Result<Piece, LogError> {
+    pub(super) fn delivered(&self, message: &async_nats::jetstream::Message) -> Result<RecordBatch, LogError> {
         let info = message.info().map_err(|error| self.unusable(error.to_string()))?;
         let headers = message.headers.clone().unwrap_or_default();
-        Piece::read(info.stream_sequence, &headers, &message.payload)
+        RecordBatch::read(info.stream_sequence, &headers, &message.payload)
             .ok_or_else(|| self.unusable(format!("the message {} is none of ours", info.stream_sequence)))
     }
 
     /// The next messages of a subject from `sequence` on, as the leader has them.
-    async fn pieces_of_leader(&self, subject: &str, mut sequence: u64) -> Result<Vec<Piece>, LogError> {
+    async fn pieces_of_leader(&self, subject: &str, mut sequence: u64) -> Result<Vec<RecordBatch>, LogError> {
         let mut pieces = Vec::new();
         while pieces.len() < LEADERS_AT_ONCE
             && let Some(piece) = self.next_piece(subject, sequence).await?
@@ -283,10 +283,10 @@ impl Shared {
     async fn fill(
         &self,
         log: &LogId,
-        reading: &mut Reading,
+        reading: &mut BacklogRead,
         to: u64,
         from: u64,
-        page: &mut Vec<Entry>,
+        page: &mut Vec<LogEntry>,
     ) -> Result<(), LogError> {
         while reading.next < to {
             let piece = match self.kept(log, reading.next).await? {
@@ -322,7 +322,7 @@ impl Shared {
     }
 
     /// What is left of the message that began with this record.
-    pub(super) async fn kept(&self, log: &LogId, first: u64) -> Result<Option<Piece>, LogError> {
+    pub(super) async fn kept(&self, log: &LogId, first: u64) -> Result<Option<RecordBatch>, LogError> {
         let kept = self.last_piece(&self.names.kept(log, first)).await?;
         Ok(kept.filter(|kept| !kept.records.is_empty()))
     }
@@ -336,7 +336,7 @@ impl Shared {
     }
 
     /// The piece that a record stands in, or what is left of it; none if there is no such record.
-    pub(super) async fn piece_with(&self, log: &LogId, offset: Offset) -> Result<Option<Piece>, LogError> {
+    pub(super) async fn piece_with(&self, log: &LogId, offset: Offset) -> Result<Option<RecordBatch>, LogError> {
         let subject = self.names.records(log);
         let Some(last) = self.last_piece(&subject).await? else {
             self.check_is_there(log).await?;

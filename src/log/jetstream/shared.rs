@@ -10,14 +10,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::append_queues::Lines;
 use super::listener::Listener;
-use super::names::Names;
 use super::options::JetStreamOptions;
-use super::piece::{Fence, HEAD_BYTES};
-use super::reachability::Reach;
 use super::start_state::{KnownStarts, Suspicion};
-use crate::log::live::Registry;
+use crate::log::jetstream::append_queues::AppendQueues;
+use crate::log::jetstream::reachability::ServerHealth;
+use crate::log::jetstream::record_batch::{Fence, HEAD_BYTES};
+use crate::log::jetstream::subjects::StreamNames;
+use crate::log::tail::Registry;
 use crate::log::{LogError, LogId};
 use crate::position::FeedId;
 
@@ -29,9 +29,9 @@ pub(super) const OLDEST: (i64, i64) = (2, 12);
 pub(super) const APPEND_BYTES: usize = 128;
 
 /// What callers and tasks both use.
-pub(super) struct Shared {
+pub(super) struct JetStreamShared {
     pub(super) options: JetStreamOptions,
-    pub(super) names: Names,
+    pub(super) names: StreamNames,
     pub(super) client: async_nats::Client,
     pub(super) context: Context,
     pub(super) stream: stream::Stream<()>,
@@ -43,7 +43,7 @@ pub(super) struct Shared {
     pub(super) queue_bytes_max: usize,
     /// Bytes that the queue still takes. Closed when nothing more is taken at all.
     pub(super) room: Semaphore,
-    pub(super) lines: Lines,
+    pub(super) lines: AppendQueues,
     pub(super) registry: Arc<Registry>,
     /// The feeds that are here, and their lives: what this process did, and what the follower has seen.
     pub(super) feeds: Mutex<BTreeMap<FeedId, u64>>,
@@ -58,7 +58,7 @@ pub(super) struct Shared {
     /// Up to where the follower is to ask the leader, and the bell for it.
     pub(super) behind_to: Mutex<u64>,
     pub(super) is_behind: Notify,
-    pub(super) reach: Mutex<Reach>,
+    pub(super) reach: Mutex<ServerHealth>,
     pub(super) starts: Mutex<KnownStarts>,
     pub(super) suspicion: Mutex<Suspicion>,
     /// The name of the follower's consumer.
@@ -78,7 +78,7 @@ pub(super) struct Shared {
     pub(super) tasks: TaskTracker,
 }
 
-impl Shared {
+impl JetStreamShared {
     pub(super) fn unusable(&self, cause: String) -> LogError {
         LogError::Storage { place: format!("stream {}", self.names.stream), cause }
     }
@@ -142,7 +142,7 @@ impl Shared {
         self.unstored.lock().expect("nothing panics with it")
     }
 
-    pub(super) fn reach(&self) -> MutexGuard<'_, Reach> {
+    pub(super) fn reach(&self) -> MutexGuard<'_, ServerHealth> {
         self.reach.lock().expect("nothing panics with it")
     }
 
@@ -202,7 +202,7 @@ impl Shared {
     }
 }
 
-impl Shared {
+impl JetStreamShared {
     /// Takes the bytes of a life that ended out of the stream, by and by; what is left when the process ends the next one finds.
     pub(super) fn purge_later(self: &Arc<Self>, log: LogId) {
         let shared = Arc::clone(self);

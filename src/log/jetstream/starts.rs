@@ -25,10 +25,10 @@ use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::ask::{AGAIN_AFTER, Letter, Put, is_for_want_of_room};
 use super::reachability::hears_of_most;
-use super::shared::Shared;
 use super::start_state::{FirstMessage, KnownStarts, Start, Suspicion};
+use crate::log::jetstream::shared::JetStreamShared;
+use crate::log::jetstream::stream_api::{AGAIN_AFTER, ControlMessage, PutResult, is_for_want_of_room};
 use crate::log::{LogError, LogId};
 use crate::position::{Epoch, Offset, Starts};
 
@@ -59,7 +59,7 @@ pub(super) const ROW_IS_OWED: &str = "what the stream was when it was opened is 
 
 /// A row, as it stands in the stream.
 #[derive(Debug, Serialize, Deserialize)]
-struct Row {
+struct StreamRow {
     id: String,
     /// The first place of the stream that is not what it was; none where that is the row's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -68,7 +68,7 @@ struct Row {
 
 /// Who follows, as the servers list it.
 #[derive(Deserialize)]
-struct Listed {
+struct ListedFollowers {
     #[serde(default)]
     total: usize,
     #[serde(default)]
@@ -94,17 +94,17 @@ struct ListedConfig {
 
 /// Whether somebody follows the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Followed {
+enum FollowState {
     Yes,
     No,
     /// Somebody did, a moment ago.
     Perhaps,
 }
 
-impl Listed {
+impl ListedFollowers {
     /// `all` is what a process of an older release asks for, and nobody else does.
-    fn followed(&self, all: &str) -> Followed {
-        let mut followed = Followed::No;
+    fn followed(&self, all: &str) -> FollowState {
+        let mut followed = FollowState::No;
         for consumer in self.consumers.iter().flatten() {
             let ListedConfig { description, filter_subject } = &consumer.config;
             let is_follower = match description.as_deref() {
@@ -113,8 +113,8 @@ impl Listed {
             };
             match (is_follower, consumer.num_waiting) {
                 (false, _) => {}
-                (true, 0) => followed = Followed::Perhaps,
-                (true, _) => return Followed::Yes,
+                (true, 0) => followed = FollowState::Perhaps,
+                (true, _) => return FollowState::Yes,
             }
         }
         followed
@@ -122,7 +122,7 @@ impl Listed {
 }
 
 /// At the start of a process.
-impl Shared {
+impl JetStreamShared {
     /// Writes a row where nobody follows the stream, and reads all. Before anything is appended, and before this process follows.
     pub(super) async fn begin_start(&self) -> Result<(), LogError> {
         if self.options.appends {
@@ -149,27 +149,27 @@ impl Shared {
         let began = Instant::now();
         loop {
             match self.followed().await? {
-                Followed::Yes => return Ok(true),
-                Followed::No if is_new => return Ok(false),
-                Followed::No | Followed::Perhaps if began.elapsed() >= LOOK_FOR => return Ok(false),
-                Followed::No | Followed::Perhaps => {}
+                FollowState::Yes => return Ok(true),
+                FollowState::No if is_new => return Ok(false),
+                FollowState::No | FollowState::Perhaps if began.elapsed() >= LOOK_FOR => return Ok(false),
+                FollowState::No | FollowState::Perhaps => {}
             }
             self.unless_closed(tokio::time::sleep(AGAIN_AFTER)).await?;
         }
     }
 
-    async fn followed(&self) -> Result<Followed, LogError> {
+    async fn followed(&self) -> Result<FollowState, LogError> {
         let until = Instant::now() + self.options.wait.max(LISTED_WITHIN);
-        let (mut offset, mut followed) = (0, Followed::No);
+        let (mut offset, mut followed) = (0, FollowState::No);
         loop {
             let cause = match self.list_consumers(offset).await {
-                Ok(Listed { error: Some(error), .. }) => error.to_string(),
+                Ok(ListedFollowers { error: Some(error), .. }) => error.to_string(),
                 Ok(listed) => {
                     let some = listed.consumers.as_ref().map_or(0, Vec::len);
                     match listed.followed(&self.names.all()) {
-                        Followed::Yes => return Ok(Followed::Yes),
-                        Followed::Perhaps => followed = Followed::Perhaps,
-                        Followed::No => {}
+                        FollowState::Yes => return Ok(FollowState::Yes),
+                        FollowState::Perhaps => followed = FollowState::Perhaps,
+                        FollowState::No => {}
                     }
                     offset += some;
                     if some == 0 || offset >= listed.total {
@@ -186,7 +186,7 @@ impl Shared {
         }
     }
 
-    async fn list_consumers(&self, offset: usize) -> Result<Listed, String> {
+    async fn list_consumers(&self, offset: usize) -> Result<ListedFollowers, String> {
         let subject = format!("$JS.API.CONSUMER.LIST.{}", self.names.stream);
         let body = serde_json::json!({ "offset": offset }).to_string();
         let request = Request::new().payload(Bytes::from(body)).timeout(Some(LISTED_WITHIN));
@@ -197,11 +197,11 @@ impl Shared {
     /// Puts a row behind the last one that is known; false where there is another.
     async fn put_row(&self, from: Option<u64>, behind: u64) -> Result<bool, LogError> {
         let random = getrandom::u64().map_err(|error| LogError::Unavailable(error.to_string()))?;
-        let row = Row { id: Epoch::short_from_random(random).as_str().to_owned(), from };
+        let row = StreamRow { id: Epoch::short_from_random(random).as_str().to_owned(), from };
         let body = serde_json::to_vec(&row).expect("a row is JSON").into();
         let (subject, headers) = (self.names.starts(), HeaderMap::new());
-        let put = self.put(&Letter { subject, headers, body, behind, id: self.message_id() }).await?;
-        Ok(matches!(put, Put::Stored(_)))
+        let put = self.put(&ControlMessage { subject, headers, body, behind, id: self.message_id() }).await?;
+        Ok(matches!(put, PutResult::Stored(_)))
     }
 
     /// All rows, as the leader has them.
@@ -209,7 +209,7 @@ impl Shared {
         let (mut rows, mut last_row) = (Vec::new(), 0);
         while let Some(message) = self.next(&self.names.starts(), last_row + 1).await? {
             let sequence = message.sequence;
-            let row: Row = serde_json::from_slice(&message.payload)
+            let row: StreamRow = serde_json::from_slice(&message.payload)
                 .map_err(|error| self.unusable(format!("the message {sequence} is none of ours: {error}")))?;
             rows.push(Start { id: Epoch::new(&row.id), from: row.from.unwrap_or(sequence).min(sequence) });
             last_row = sequence;
@@ -219,7 +219,7 @@ impl Shared {
 }
 
 /// While a process runs.
-impl Shared {
+impl JetStreamShared {
     /// Notes that a message was given a place that was another's.
     pub(super) fn note_other_at(&self, sequence: u64) {
         {
@@ -563,7 +563,7 @@ mod tests {
         assert_eq!(suspicion.judge_leader(3, now), FirstMessage::LackedByLeader, "one had it meanwhile");
     }
 
-    fn listed(consumers: serde_json::Value) -> Listed {
+    fn listed(consumers: serde_json::Value) -> ListedFollowers {
         serde_json::from_value(serde_json::json!({"total": 3, "consumers": consumers})).expect("as NATS tells it")
     }
 
@@ -578,19 +578,19 @@ mod tests {
         };
         let backlog = consumer(None, "c.log.geneva.1.rec", 1);
         for (consumers, expected) in [
-            (vec![], Followed::No),
-            (vec![backlog.clone()], Followed::No),
-            (vec![consumer(Some(READER), "c.>", 1)], Followed::No),
-            (vec![backlog.clone(), consumer(Some(WRITER), "c.>", 1)], Followed::Yes),
+            (vec![], FollowState::No),
+            (vec![backlog.clone()], FollowState::No),
+            (vec![consumer(Some(READER), "c.>", 1)], FollowState::No),
+            (vec![backlog.clone(), consumer(Some(WRITER), "c.>", 1)], FollowState::Yes),
             // One of a release that did not know of starts.
-            (vec![consumer(None, "c.>", 1)], Followed::Yes),
-            (vec![consumer(Some(WRITER), "c.>", 0), backlog], Followed::Perhaps),
-            (vec![consumer(Some(WRITER), "c.>", 0), consumer(None, "c.>", 2)], Followed::Yes),
+            (vec![consumer(None, "c.>", 1)], FollowState::Yes),
+            (vec![consumer(Some(WRITER), "c.>", 0), backlog], FollowState::Perhaps),
+            (vec![consumer(Some(WRITER), "c.>", 0), consumer(None, "c.>", 2)], FollowState::Yes),
         ] {
             assert_eq!(listed(consumers.into()).followed("c.>"), expected);
         }
-        let none: Listed = serde_json::from_str(r#"{"total": 0, "consumers": null}"#).expect("read");
-        assert_eq!(none.followed("c.>"), Followed::No);
+        let none: ListedFollowers = serde_json::from_str(r#"{"total": 0, "consumers": null}"#).expect("read");
+        assert_eq!(none.followed("c.>"), FollowState::No);
     }
 
     #[test]

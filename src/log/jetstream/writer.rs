@@ -16,18 +16,18 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::append_queues::{Job, Line, Stands, locked};
-use super::ask::{AGAIN_AFTER, Put};
-use super::piece::{FRAME_BYTES, Piece};
-use super::shared::Shared;
-use crate::log::{Appended, Commit, CommitHook, LogError, LogId};
+use crate::log::jetstream::append_queues::{AppendJob, AppendQueue, QueuePosition, locked};
+use crate::log::jetstream::record_batch::{FRAME_BYTES, RecordBatch};
+use crate::log::jetstream::shared::JetStreamShared;
+use crate::log::jetstream::stream_api::{AGAIN_AFTER, PutResult};
+use crate::log::{AppendResult, Commit, CommitHook, LogError, LogId};
 use crate::position::Offset;
 
 /// Between two looks at whether a log has ended that was to.
 const LOOK_AGAIN_AFTER: std::time::Duration = std::time::Duration::from_millis(20);
 
-impl Shared {
-    pub(super) async fn append(self: &Arc<Self>, log: &LogId, records: Vec<Bytes>) -> Result<Appended, LogError> {
+impl JetStreamShared {
+    pub(super) async fn append(self: &Arc<Self>, log: &LogId, records: Vec<Bytes>) -> Result<AppendResult, LogError> {
         let largest = records.iter().map(Bytes::len).max();
         let max = self.record_bytes_max();
         match largest {
@@ -47,16 +47,16 @@ impl Shared {
 
     /// The last piece of a log, not before what this process has been told of already: a leader that was just elected may
     /// not have everything at hand.
-    pub(super) async fn end(&self, log: &LogId) -> Result<Piece, LogError> {
+    pub(super) async fn end(&self, log: &LogId) -> Result<RecordBatch, LogError> {
         let subject = self.names.records(log);
         let until = Instant::now() + self.options.wait;
         loop {
             let last = match self.last_piece(&subject).await? {
-                Some(Piece { fence: Some(_), .. }) => return Err(LogError::Deleted(log.feed.clone())),
+                Some(RecordBatch { fence: Some(_), .. }) => return Err(LogError::Deleted(log.feed.clone())),
                 Some(last) => last,
                 None => {
                     self.check_is_there(log).await?;
-                    Piece::default()
+                    RecordBatch::default()
                 }
             };
             let known = self.heads().get(&log.life).copied().unwrap_or(0);
@@ -71,7 +71,12 @@ impl Shared {
     }
 
     /// Puts records in the line of their log, for which `weight` was taken of the room.
-    pub(super) fn queue(self: &Arc<Self>, log: &LogId, records: Vec<Bytes>, weight: u32) -> Result<Appended, LogError> {
+    pub(super) fn queue(
+        self: &Arc<Self>,
+        log: &LogId,
+        records: Vec<Bytes>,
+        weight: u32,
+    ) -> Result<AppendResult, LogError> {
         let line = self.lines.of(log);
         let mut queued = locked(&line);
         if queued.failed.strong_count() > 0 {
@@ -81,8 +86,8 @@ impl Shared {
         if !queued.is_written {
             queued.hold_to(self.times_put_back());
         }
-        let (reply, answer) = Appended::pending_with(Arc::clone(&queued.untold));
-        queued.jobs.push_back(Job { records, stored: 0, reply, weight });
+        let (reply, answer) = AppendResult::pending_with(Arc::clone(&queued.untold));
+        queued.jobs.push_back(AppendJob { records, stored: 0, reply, weight });
         if !std::mem::replace(&mut queued.is_written, true) {
             let (shared, log, line) = (Arc::clone(self), log.clone(), Arc::clone(&line));
             self.writing.spawn(async move { shared.write(&log, &line).await });
@@ -91,7 +96,7 @@ impl Shared {
     }
 
     /// Writes what waits, until nothing does.
-    async fn write(&self, log: &LogId, line: &Mutex<Line>) {
+    async fn write(&self, log: &LogId, line: &Mutex<AppendQueue>) {
         loop {
             while locked(line).stands_back_until.is_some_and(|until| Instant::now() < until) {
                 tokio::time::sleep(LOOK_AGAIN_AFTER).await;
@@ -130,7 +135,7 @@ impl Shared {
     }
 
     /// The first records that wait, as many as go into one message.
-    fn gather(&self, jobs: &VecDeque<Job>) -> Vec<Bytes> {
+    fn gather(&self, jobs: &VecDeque<AppendJob>) -> Vec<Bytes> {
         let mut bytes = 0;
         let bytes_max = self.options.batch_bytes_max.min(self.record_bytes_max());
         let waiting = jobs.iter().flat_map(|job| &job.records[job.stored..]);
@@ -147,10 +152,10 @@ impl Shared {
         &self,
         log: &LogId,
         records: Vec<Bytes>,
-        mut stands: Option<Stands>,
+        mut stands: Option<QueuePosition>,
         times: u64,
-    ) -> Result<(u64, Stands), LogError> {
-        let mut piece = Piece { records, ..Piece::default() };
+    ) -> Result<(u64, QueuePosition), LogError> {
+        let mut piece = RecordBatch { records, ..RecordBatch::default() };
         let mut letter = self.letter(self.names.records(log), &piece, 0);
         let until = Instant::now() + self.options.wait;
         loop {
@@ -159,7 +164,7 @@ impl Shared {
                 None => {
                     self.row_is_written().await?;
                     let last = self.stands_at(log).await?;
-                    Stands { sequence: last.sequence, next: last.next(), bytes: last.bytes() }
+                    QueuePosition { sequence: last.sequence, next: last.next(), bytes: last.bytes() }
                 }
             };
             if self.times_put_back() != times {
@@ -168,19 +173,21 @@ impl Shared {
             (piece.first, piece.before) = (at.next, at.bytes);
             (letter.headers, letter.behind) = (piece.headers(), at.sequence);
             match self.put(&letter).await? {
-                Put::Stored(_) if self.times_put_back() != times => return Err(LogError::PutBack),
-                Put::Stored(sequence) => {
-                    return Ok((at.next, Stands { sequence, next: piece.next(), bytes: piece.bytes() }));
+                PutResult::Stored(_) if self.times_put_back() != times => return Err(LogError::PutBack),
+                PutResult::Stored(sequence) => {
+                    return Ok((at.next, QueuePosition { sequence, next: piece.next(), bytes: piece.bytes() }));
                 }
                 // Another node was faster.
-                Put::Behind if Instant::now() < until => {}
-                Put::Behind => return Err(LogError::Unavailable("others write to this feed without a pause".into())),
+                PutResult::Behind if Instant::now() < until => {}
+                PutResult::Behind => {
+                    return Err(LogError::Unavailable("others write to this feed without a pause".into()));
+                }
             }
         }
     }
 
     /// Answers those of whom `count` records were stored from `first` on.
-    fn answer(&self, jobs: &mut VecDeque<Job>, first: u64, count: usize) {
+    fn answer(&self, jobs: &mut VecDeque<AppendJob>, first: u64, count: usize) {
         let (mut next, mut rest) = (first, count);
         while rest > 0
             && let Some(job) = jobs.front_mut()
@@ -199,7 +206,7 @@ impl Shared {
     }
 
     /// Fails all that wait.
-    fn fail(&self, line: &mut Line, error: &LogError) {
+    fn fail(&self, line: &mut AppendQueue, error: &LogError) {
         if !matches!(error, LogError::Deleted(_) | LogError::Closed) {
             tracing::warn!(%error, appends = line.jobs.len(), "what waited to be written was not");
             match error {

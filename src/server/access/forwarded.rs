@@ -1,6 +1,6 @@
 //! Whose request a trusted proxy passes on, as its headers say.
 //!
-//! `X-Forwarded-For` and `X-Forwarded-Proto` only. `Forwarded` (RFC 7239) is not read: a proxy that writes the former passes
+//! `X-ForwardedFor-For` and `X-ForwardedFor-Proto` only. `ForwardedFor` (RFC 7239) is not read: a proxy that writes the former passes
 //! on the latter as the client sent it, so a server that believes both believes the client.
 
 use std::net::{IpAddr, SocketAddr};
@@ -17,7 +17,7 @@ const BAD_PROTO: &str = "the proxy's X-Forwarded-Proto is neither http nor https
 
 /// What a proxy says of a request.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Forwarded {
+pub(crate) struct ForwardedFor {
     /// The client. The proxy itself where it names nobody.
     pub(crate) ip: IpAddr,
     /// True if the client speaks TLS; none where the proxy does not say.
@@ -28,8 +28,8 @@ pub(crate) struct Forwarded {
 ///
 /// # Errors
 /// What a trusted proxy has written and nobody can read: to pass over it would give its clients the proxy's address.
-pub(crate) fn read(headers: &HeaderMap, proxy: IpAddr, trusted: &[Network]) -> Result<Forwarded, &'static str> {
-    Ok(Forwarded { ip: client(headers, proxy, trusted)?, is_https: is_https(headers)? })
+pub(crate) fn read(headers: &HeaderMap, proxy: IpAddr, trusted: &[Network]) -> Result<ForwardedFor, &'static str> {
+    Ok(ForwardedFor { ip: client(headers, proxy, trusted)?, is_https: is_https(headers)? })
 }
 
 /// Each proxy adds the address that it was asked from on the right. So it is the rightmost that is no trusted proxy;
@@ -72,7 +72,7 @@ fn is_https(headers: &HeaderMap) -> Result<Option<bool>, &'static str> {
 mod tests {
     use super::*;
 
-    fn told(headers: &[(&'static str, &str)]) -> Result<Forwarded, &'static str> {
+    fn told(headers: &[(&'static str, &str)]) -> Result<ForwardedFor, &'static str> {
         let trusted = ["127.0.0.1", "10.0.0.0/8", "fd00::/8"];
         let trusted = trusted.map(|network| Network::try_from(network.to_owned()).expect("a network"));
         let mut map = HeaderMap::new();

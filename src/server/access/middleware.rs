@@ -24,7 +24,7 @@ pub(crate) struct ForeignOrigin;
 
 /// Set for a request for a socket that may not be had: sockets say it as a close code.
 #[derive(Debug, Clone)]
-pub(crate) struct Denied(pub(crate) Denial);
+pub(crate) struct DenialExtension(pub(crate) Denial);
 
 const PUBLIC_HOST_RULE: &str =
     "Host must be that of auth.public_url in the configuration, localhost, 127.0.0.1 or [::1]";
@@ -135,7 +135,7 @@ async fn admit(control: &AccessControl, request: &mut Request) -> Result<(), Den
         }
         // By its route, and not by what its headers claim: other routes do not look for this.
         Err(denial) if request.headers().contains_key(header::SEC_WEBSOCKET_KEY) && auth::is_for_socket(request) => {
-            request.extensions_mut().insert(Denied(denial));
+            request.extensions_mut().insert(DenialExtension(denial));
         }
         Err(denial) => return Err(denial),
     }

@@ -19,7 +19,7 @@ use http::HeaderMap;
 use hyper::body::{Frame, SizeHint};
 use tokio_util::sync::CancellationToken;
 
-use crate::server::access::forwarded::{self, Forwarded};
+use crate::server::access::forwarded::{self, ForwardedFor};
 use crate::server::core::context::ServerContext;
 use crate::server::core::limits::{AddressLimit, AddressPermit, ConcurrencyLimit, Permit};
 
@@ -70,40 +70,40 @@ pub(crate) struct Peer {
     is_proxy: bool,
     /// Among those of its address. One that lacks it is only told so.
     address: Option<Arc<AddressPermit>>,
-    connection: Arc<ConnectionSeats>,
+    connection: Arc<ConnectionPermits>,
 }
 
 /// What a connection holds among the idlers, for as long as it lives.
-struct ConnectionSeats {
+struct ConnectionPermits {
     limits: Arc<ConnectionLimits>,
     /// Its number among the idlers.
     number: u64,
-    seated: Arc<Seated>,
+    seated: Arc<PermitState>,
 }
 
 /// The seats of a connection. One that lacks some is only told so.
 #[derive(Debug, Default)]
-struct Seated {
-    seats: Mutex<SeatPair>,
+struct PermitState {
+    seats: Mutex<PermitPair>,
     /// Cancelled when its seats were given to another connection.
     evicted: CancellationToken,
 }
 
 #[derive(Debug, Default)]
-struct SeatPair {
+struct PermitPair {
     /// Among all.
     any: Option<Permit>,
     /// Among those that do not publish.
     reader: Option<Permit>,
 }
 
-impl Seated {
-    fn lock(&self) -> MutexGuard<'_, SeatPair> {
+impl PermitState {
+    fn lock(&self) -> MutexGuard<'_, PermitPair> {
         self.seats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for ConnectionSeats {
+impl Drop for ConnectionPermits {
     fn drop(&mut self) {
         self.limits.idlers.remove(self.number);
     }
@@ -116,7 +116,7 @@ struct Idlers(Mutex<IdlersByAge>);
 #[derive(Debug, Default)]
 struct IdlersByAge {
     last: u64,
-    connections: BTreeMap<u64, Arc<Seated>>,
+    connections: BTreeMap<u64, Arc<PermitState>>,
 }
 
 impl Idlers {
@@ -124,7 +124,7 @@ impl Idlers {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn add(&self, seated: &Arc<Seated>) -> u64 {
+    fn add(&self, seated: &Arc<PermitState>) -> u64 {
         let mut idlers = self.lock();
         idlers.last += 1;
         let number = idlers.last;
@@ -137,7 +137,7 @@ impl Idlers {
     }
 
     /// Ends the connection that has been idle longest of those that hold a seat that `wanted` takes, and gives that.
-    fn evict(&self, wanted: fn(&mut SeatPair) -> Option<Permit>) -> Option<Permit> {
+    fn evict(&self, wanted: fn(&mut PermitPair) -> Option<Permit>) -> Option<Permit> {
         let mut idlers = self.lock();
         let (number, seat) =
             idlers.connections.iter().find_map(|(number, idler)| Some((*number, wanted(&mut idler.lock())?)))?;
@@ -168,9 +168,9 @@ impl Peer {
         // One that is refused takes nothing from others.
         let address = address.filter(|_| any.is_some());
         let reader = any.as_ref().and_then(|_| limits.reader_permit());
-        let seated = Arc::new(Seated { seats: Mutex::new(SeatPair { any, reader }), ..Seated::default() });
+        let seated = Arc::new(PermitState { seats: Mutex::new(PermitPair { any, reader }), ..PermitState::default() });
         let number = limits.idlers.add(&seated);
-        let connection = Arc::new(ConnectionSeats { limits: limits.clone(), number, seated });
+        let connection = Arc::new(ConnectionPermits { limits: limits.clone(), number, seated });
         Self { ip, is_https: limits.context.config.tls.is_some(), is_proxy, address, connection }
     }
 
@@ -181,7 +181,7 @@ impl Peer {
             return Ok(self.clone());
         }
         let limits = &self.connection.limits;
-        let Forwarded { ip, is_https } = forwarded::read(headers, self.ip, &limits.context.config.trusted_proxies)?;
+        let ForwardedFor { ip, is_https } = forwarded::read(headers, self.ip, &limits.context.config.trusted_proxies)?;
         let is_https = is_https.unwrap_or(self.is_https);
         Ok(Self { ip, is_https, address: limits.address_permit(ip), ..self.clone() })
     }
@@ -196,7 +196,7 @@ impl Peer {
         if !self.is_proxy {
             return response;
         }
-        response.map(|body| Body::new(SeatedBody { body, seat: self.address.clone() }))
+        response.map(|body| Body::new(CountedBody { body, seat: self.address.clone() }))
     }
 
     /// The address of the client.
@@ -245,30 +245,30 @@ impl Peer {
 }
 
 /// An answer's body with the seat of its client.
-struct SeatedBody {
+struct CountedBody {
     body: Body,
     seat: Option<Arc<AddressPermit>>,
 }
 
 /// A part of it: the connection lets go of the body when it has taken all parts, and of a part when it has sent it.
-struct SeatedBytes {
+struct CountedBytes {
     bytes: Bytes,
     _seat: Option<Arc<AddressPermit>>,
 }
 
-impl AsRef<[u8]> for SeatedBytes {
+impl AsRef<[u8]> for CountedBytes {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
 }
 
-impl HttpBody for SeatedBody {
+impl HttpBody for CountedBody {
     type Data = Bytes;
     type Error = axum::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        let seated = |bytes| Bytes::from_owner(SeatedBytes { bytes, _seat: self.seat.clone() });
+        let seated = |bytes| Bytes::from_owner(CountedBytes { bytes, _seat: self.seat.clone() });
         Poll::Ready(frame.map(|frame| frame.map(|frame| frame.map_data(seated))))
     }
 

@@ -1,4 +1,4 @@
-//! A request for a WebSocket becomes a [`Socket`] with a task of its own.
+//! A request for a WebSocket becomes a [`WebSocket`] with a task of its own.
 //!
 //! What refuses the connection is said as a close code after the upgrade: browsers show scripts nothing else.
 
@@ -17,35 +17,35 @@ use tracing::Instrument;
 
 use crate::config::{LimitsConfig, TimesConfig};
 use crate::server::access::auth::Access;
-use crate::server::access::middleware::{Denied, ForeignOrigin, ORIGIN_RULE};
+use crate::server::access::middleware::{DenialExtension, ForeignOrigin, ORIGIN_RULE};
 use crate::server::access::peer::Peer;
-use crate::server::core::close::{End, Finish};
+use crate::server::core::close::{CloseReason, Finish};
 use crate::server::core::context::ServerContext;
 use crate::server::core::grant_lifetime::AccessEnd;
 use crate::server::http::problem::{Problem, ProblemCode};
 use crate::server::http::query::query;
 use crate::server::transport::stream::Transport;
-use crate::server::transport::websocket::Socket;
+use crate::server::transport::websocket::WebSocket;
 use crate::wire::{CloseCode, SUBPROTOCOL};
 
 /// What a request for a socket says beside its path.
 #[derive(Debug)]
-pub(crate) struct Asked {
+pub(crate) struct RequestContext {
     pub(crate) peer: Peer,
     pub(crate) access: Access,
     /// Without the token.
     query: HashMap<String, String>,
 }
 
-impl Asked {
+impl RequestContext {
     /// What a request that the guard let pass asks for.
-    pub(crate) fn of(request: &Request) -> Result<Self, End> {
+    pub(crate) fn of(request: &Request) -> Result<Self, CloseReason> {
         let extensions = request.extensions();
         match (extensions.get::<Peer>(), extensions.get::<Access>()) {
             (Some(peer), Some(access)) => {
                 Ok(Self { peer: peer.clone(), access: access.clone(), query: query(request.uri().query())? })
             }
-            _ => Err(End::close(CloseCode::Forbidden, "access was not checked (internal error)")),
+            _ => Err(CloseReason::close(CloseCode::Forbidden, "access was not checked (internal error)")),
         }
     }
 
@@ -65,27 +65,27 @@ impl Asked {
     }
 
     /// A parameter that is `true`, `false` or not given.
-    pub(crate) fn flag(&self, name: &str, default: bool) -> Result<bool, End> {
+    pub(crate) fn flag(&self, name: &str, default: bool) -> Result<bool, CloseReason> {
         match self.get(name) {
             None => Ok(default),
             Some("true") => Ok(true),
             Some("false") => Ok(false),
-            Some(_) => Err(End::close(CloseCode::BadRequest, format!("{name} is true or false"))),
+            Some(_) => Err(CloseReason::close(CloseCode::BadRequest, format!("{name} is true or false"))),
         }
     }
 
     /// Refuses parameters that this server does not have yet, and values of others, rather than pass over them.
-    pub(crate) fn refuse(&self, unsupported: &[(&str, Option<&str>)]) -> Result<(), End> {
+    pub(crate) fn refuse(&self, unsupported: &[(&str, Option<&str>)]) -> Result<(), CloseReason> {
         for (name, only) in unsupported {
             match (self.get(name), only) {
                 (None, _) => {}
                 (Some(value), Some(only)) if value == *only => {}
                 (Some(_), Some(only)) => {
                     let reason = format!("this server has no other {name} than {only}");
-                    return Err(End::close(CloseCode::Unsupported, reason));
+                    return Err(CloseReason::close(CloseCode::Unsupported, reason));
                 }
                 (Some(_), None) => {
-                    return Err(End::close(CloseCode::Unsupported, format!("this server has no {name}")));
+                    return Err(CloseReason::close(CloseCode::Unsupported, format!("this server has no {name}")));
                 }
             }
         }
@@ -101,7 +101,7 @@ pub(crate) struct SocketEnd {
     /// What it reads at once, and holds for as long as it lives.
     pub(crate) read_buffer_bytes: usize,
     /// The largest message of a client that asked so, in bytes.
-    pub(crate) message_bytes: fn(&LimitsConfig, &Asked) -> usize,
+    pub(crate) message_bytes: fn(&LimitsConfig, &RequestContext) -> usize,
 }
 
 /// Answers 101 and runs `serve` on the socket, if the connection may be that; the end it gives is said to the client.
@@ -112,8 +112,8 @@ pub(crate) fn upgrade<F, S, O>(
     serve: F,
 ) -> Response
 where
-    F: FnOnce(Socket, Box<Asked>) -> S + Send + 'static,
-    S: Future<Output = (O, End)> + Send + 'static,
+    F: FnOnce(WebSocket, Box<RequestContext>) -> S + Send + 'static,
+    S: Future<Output = (O, CloseReason)> + Send + 'static,
     O: Finish,
 {
     let accept = match accept_key(request.headers()) {
@@ -122,20 +122,22 @@ where
     };
     let extensions = request.extensions_mut();
     let is_foreign = extensions.get::<ForeignOrigin>().is_some();
-    let denied = extensions.remove::<Denied>();
+    let denied = extensions.remove::<DenialExtension>();
     let access = extensions.remove::<Access>();
     let (Some(on_upgrade), Some(peer)) = (extensions.remove::<OnUpgrade>(), extensions.remove::<Peer>()) else {
         return Problem::bad("this connection cannot become a WebSocket").into_response();
     };
     let asked = match (denied, access) {
-        _ if is_foreign => Err(End::close(CloseCode::Forbidden, ORIGIN_RULE)),
-        (Some(Denied(denial)), _) => Err(denial.into()),
+        _ if is_foreign => Err(CloseReason::close(CloseCode::Forbidden, ORIGIN_RULE)),
+        (Some(DenialExtension(denial)), _) => Err(denial.into()),
         _ if !(end.may)(&peer) => {
             let reason = "the connection limit of the server or of your address is reached";
-            Err(End::close(CloseCode::TooManyConnections, reason))
+            Err(CloseReason::close(CloseCode::TooManyConnections, reason))
         }
-        (None, Some(access)) => query(request.uri().query()).map(|query| Box::new(Asked { peer, access, query })),
-        (None, None) => Err(End::close(CloseCode::Forbidden, "access was not checked (internal error)")),
+        (None, Some(access)) => {
+            query(request.uri().query()).map(|query| Box::new(RequestContext { peer, access, query }))
+        }
+        (None, None) => Err(CloseReason::close(CloseCode::Forbidden, "access was not checked (internal error)")),
     };
     let access_end = asked.as_ref().ok().and_then(|asked| asked.end(context));
     let mut response = Response::new(Body::empty());
@@ -180,11 +182,11 @@ async fn open(
     on_upgrade: OnUpgrade,
     read_buffer_bytes: usize,
     message_bytes: usize,
-) -> Option<Socket> {
+) -> Option<WebSocket> {
     let times = &context.config.times;
     let upgraded = tokio::time::timeout(TimesConfig::ms(times.handshake_timeout_ms), on_upgrade).await.ok()?.ok()?;
     let parts = Upgraded::downcast::<TokioIo<Transport>>(upgraded).ok()?;
-    Some(Socket::new(parts.io.into_inner(), &parts.read_buf, read_buffer_bytes, message_bytes, times).await)
+    Some(WebSocket::new(parts.io.into_inner(), &parts.read_buf, read_buffer_bytes, message_bytes, times).await)
 }
 
 /// The answer to the request's key (RFC 6455, section 4.2).

@@ -13,7 +13,7 @@ use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Role;
-use crate::feed::{Feed, Opened};
+use crate::feed::{Feed, OpenResult};
 use crate::position::FeedId;
 use crate::server::access::auth::Access;
 use crate::server::api::speaker_suggestions::suggest_speakers;
@@ -23,7 +23,7 @@ use crate::server::core::summaries::Summary;
 use crate::server::http::body::read_json;
 use crate::server::http::feed_path::open;
 use crate::server::http::problem::{Problem, ProblemCode};
-use crate::transcript::{FeedState, FoldView, Meta, Op, Record, Speaker};
+use crate::transcript::{FeedMeta, FeedState, FoldView, Op, Record, Speaker};
 
 /// The longest title, in bytes: a line on a page.
 const TITLE_BYTES_MAX: usize = 512;
@@ -134,16 +134,16 @@ async fn answer(catalog: &Catalog, feed: &Arc<Feed>, status: StatusCode) -> Resu
 /// What a request may say of a feed.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct FeedFacts {
+pub(crate) struct FeedRequest {
     title: Option<Arc<str>>,
     language: Option<Arc<str>>,
 }
 
-impl FeedFacts {
-    fn into_meta(self) -> Result<Meta, Problem> {
+impl FeedRequest {
+    fn into_meta(self) -> Result<FeedMeta, Problem> {
         check_text("title", self.title.as_deref(), TITLE_BYTES_MAX)?;
         check_text("language", self.language.as_deref(), LANGUAGE_BYTES_MAX)?;
-        Ok(Meta { title: self.title, language: self.language, ..Meta::default() })
+        Ok(FeedMeta { title: self.title, language: self.language, ..FeedMeta::default() })
     }
 }
 
@@ -164,23 +164,23 @@ pub(crate) async fn put(
 ) -> Result<Response, Problem> {
     let name = FeedId::new(&name)?;
     let is_empty = hyper::body::Body::is_end_stream(&body);
-    let facts = if is_empty { FeedFacts::default() } else { read_json(&catalog.context, &headers, body).await? };
+    let facts = if is_empty { FeedRequest::default() } else { read_json(&catalog.context, &headers, body).await? };
     let meta = facts.into_meta()?;
     let first = || {
         let mut first = vec![catalog.context.opening(false)];
-        if meta != Meta::default() {
+        if meta != FeedMeta::default() {
             first.push(catalog.context.record(Op::Meta(meta.clone())));
         }
         first
     };
-    if !matches!(catalog.feeds.open(&name).await?, Opened::Here(_)) {
+    if !matches!(catalog.feeds.open(&name).await?, OpenResult::Here(_)) {
         catalog.check_room_for_a_feed().await?;
     }
     let (feed, is_new) = catalog.feeds.create(&name, true, first).await?;
     if is_new {
         tracing::info!(feed = %name, "feed created");
     }
-    if !is_new && meta != Meta::default() {
+    if !is_new && meta != FeedMeta::default() {
         feed.append_all(&[catalog.context.record(Op::Meta(meta))]).await?;
     }
     answer(&catalog, &feed, if is_new { StatusCode::CREATED } else { StatusCode::OK }).await
@@ -194,8 +194,8 @@ pub(crate) async fn patch(
     body: Body,
 ) -> Result<Response, Problem> {
     let feed = open(&catalog, &name).await?;
-    let meta = read_json::<FeedFacts>(&catalog.context, &headers, body).await?.into_meta()?;
-    if meta != Meta::default() {
+    let meta = read_json::<FeedRequest>(&catalog.context, &headers, body).await?.into_meta()?;
+    if meta != FeedMeta::default() {
         feed.append_all(&[catalog.context.record(Op::Meta(meta))]).await?;
     }
     answer(&catalog, &feed, StatusCode::OK).await
@@ -211,7 +211,7 @@ pub(crate) async fn delete(State(catalog): State<Arc<Catalog>>, Path(name): Path
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WantedState {
+struct RequestedState {
     state: FeedState,
 }
 
@@ -223,7 +223,7 @@ pub(crate) async fn set_state(
     body: Body,
 ) -> Result<Response, Problem> {
     let feed = open(&catalog, &name).await?;
-    let WantedState { state } = read_json(&catalog.context, &headers, body).await?;
+    let RequestedState { state } = read_json(&catalog.context, &headers, body).await?;
     let view = feed.view(FoldView::Interim).await?;
     let now = view.transcript().state();
     let op = match (now, state) {
@@ -247,7 +247,7 @@ pub(crate) async fn set_state(
 /// An operation of the desk.
 #[derive(Deserialize)]
 #[serde(tag = "op", deny_unknown_fields)]
-enum DeskOp {
+enum DeskRequest {
     #[serde(rename = "speaker.rename")]
     Rename {
         op_id: Arc<str>,
@@ -270,7 +270,7 @@ enum DeskOp {
 }
 
 #[derive(Serialize)]
-struct DeskAnswer {
+struct DeskReceipt {
     op_id: Arc<str>,
     changed: bool,
     /// Reason why a merge that is not there cannot be made.
@@ -287,18 +287,18 @@ pub(crate) async fn desk(
 ) -> Result<Response, Problem> {
     let feed = open(&catalog, &name).await?;
     let (op_id, about, create, op) = match read_json(&catalog.context, &headers, body).await? {
-        DeskOp::Rename { op_id, speaker, name, kind, create } => {
+        DeskRequest::Rename { op_id, speaker, name, kind, create } => {
             check_text("speaker", Some(&speaker), NAME_BYTES_MAX)?;
             check_text("name", Some(&name), NAME_BYTES_MAX)?;
             check_text("kind", kind.as_deref(), NAME_BYTES_MAX)?;
             (op_id, vec![speaker.clone()], create, Op::Rename { speaker, name, kind })
         }
-        DeskOp::Merge { op_id, from, into, create } => {
+        DeskRequest::Merge { op_id, from, into, create } => {
             check_text("from", Some(&from), NAME_BYTES_MAX)?;
             check_text("into", Some(&into), NAME_BYTES_MAX)?;
             (op_id, vec![from.clone(), into.clone()], create, Op::Merge { from, into })
         }
-        DeskOp::Unmerge { op_id, from } => {
+        DeskRequest::Unmerge { op_id, from } => {
             check_text("from", Some(&from), NAME_BYTES_MAX)?;
             (op_id, vec![from.clone()], false, Op::Unmerge { from })
         }
@@ -329,7 +329,7 @@ pub(crate) async fn desk(
         Op::Merge { from, into } => why_not_merged(&after, from, into),
         _ => None,
     };
-    Ok(Json(DeskAnswer { op_id, changed, reason }).into_response())
+    Ok(Json(DeskReceipt { op_id, changed, reason }).into_response())
 }
 
 /// Reason why `from` is not merged into `into` though it was asked for; `None` if it is.

@@ -2,7 +2,7 @@
 //!
 //! Nothing is kept for a player. For a feed that somebody asks for, its [`Timeline`] is: the log's own tale, folded on with
 //! each request, so that it can be dropped at any time. As long as a live feed is asked for, its clock goes on in silence
-//! too (`upkeep`), or its segments would not be published until somebody speaks again.
+//! too (`maintenance`), or its segments would not be published until somebody speaks again.
 //!
 //! Players send no header: `token=` in the playlist's address is in its segments' too, and then nobody but the player may
 //! keep them.
@@ -20,7 +20,7 @@ use tokio::sync::OwnedMutexGuard;
 
 use crate::feed::Feed;
 use crate::format::Format;
-use crate::format::hls::{Listed, Timeline};
+use crate::format::hls::{PlaylistEntry, Timeline};
 use crate::server::access::auth::Access;
 use crate::server::core::catalog::Catalog;
 use crate::server::http::feed_path::open;
@@ -72,8 +72,8 @@ pub(crate) async fn playlist(
     Query(query): Query<HashMap<String, String>>,
 ) -> Result<Response, Problem> {
     let listed = match query.get("type").map(String::as_str) {
-        None | Some("live") => Listed::Last(catalog.context.config.hls.window),
-        Some("event") => Listed::All,
+        None | Some("live") => PlaylistEntry::Last(catalog.context.config.hls.window),
+        Some("event") => PlaylistEntry::All,
         Some(_) => return Err(Problem::bad("type is live or event")),
     };
     let start_at = match query.get("start_at").map(|text| Timestamp::parse(text)) {

@@ -12,10 +12,11 @@ use crate::server::core::catalog::Catalog;
 use crate::server::core::metrics::{Gauges, TargetGauges};
 use crate::server::egress::service::EgressService;
 use crate::server::http::problem::{Problem, ProblemCode};
-use crate::server::webhooks::{Deliveries, Standing};
+use crate::server::webhooks::{Deliveries, EndpointStatus};
 
 /// The media type of the format (OpenMetrics 1.0, section "Text format").
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
 /// `GET /metrics`.
 pub(crate) async fn get(
     State(catalog): State<Arc<Catalog>>,
@@ -51,7 +52,7 @@ fn gauges(
     }
 }
 
-fn target_gauges(target: Standing) -> TargetGauges {
+fn target_gauges(target: EndpointStatus) -> TargetGauges {
     TargetGauges {
         waiting: target.waiting,
         lag_seconds: usize::try_from(target.lag_ms / 1000).unwrap_or(usize::MAX),

@@ -28,36 +28,36 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 
 /// A file of the pages, as it is sent.
-struct File {
+struct PageFile {
     name: &'static str,
     content_type: &'static str,
     text: &'static str,
     /// Compressed once, when it is first asked for.
-    packed: LazyLock<Packed>,
+    packed: LazyLock<GzippedPage>,
 }
 
-struct Packed {
+struct GzippedPage {
     etag: String,
     gzip: Vec<u8>,
 }
 
 macro_rules! file {
     ($name:literal, $content_type:expr) => {
-        File {
+        PageFile {
             name: $name,
             content_type: $content_type,
             text: include_str!(concat!("../viewer/", $name)),
-            packed: LazyLock::new(|| Packed::new(include_str!(concat!("../viewer/", $name)))),
+            packed: LazyLock::new(|| GzippedPage::new(include_str!(concat!("../viewer/", $name)))),
         }
     };
 }
 
-static INDEX: File = file!("index.html", HTML);
-static FEED: File = file!("feed.html", HTML);
-static OVERLAY: File = file!("overlay.html", HTML);
-static PLAIN: File = file!("plain.html", HTML);
-static EMBED: File = file!("embed.js", SCRIPT);
-static FILES: [File; 7] = [
+static INDEX: PageFile = file!("index.html", HTML);
+static FEED: PageFile = file!("feed.html", HTML);
+static OVERLAY: PageFile = file!("overlay.html", HTML);
+static PLAIN: PageFile = file!("plain.html", HTML);
+static EMBED: PageFile = file!("embed.js", SCRIPT);
+static FILES: [PageFile; 7] = [
     file!("index.js", SCRIPT),
     file!("feed.js", SCRIPT),
     file!("overlay.js", SCRIPT),
@@ -67,7 +67,7 @@ static FILES: [File; 7] = [
     file!("plain.css", STYLE),
 ];
 
-impl Packed {
+impl GzippedPage {
     fn new(text: &str) -> Self {
         let digest = Sha256::digest(text.as_bytes());
         let etag = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect::<String>();
@@ -79,7 +79,7 @@ impl Packed {
 
 /// Who may show a page in a frame.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Framed {
+enum FramePolicy {
     /// Nobody: a page that can be clicked in could be laid below another one.
     Never,
     /// The server's own pages, and the origins of `embedding_origins`.
@@ -88,7 +88,7 @@ enum Framed {
 
 /// `GET /`
 pub(crate) async fn index(State(context): State<Arc<ServerContext>>, headers: HeaderMap) -> Response {
-    send(&context, &headers, &INDEX, Framed::Never)
+    send(&context, &headers, &INDEX, FramePolicy::Never)
 }
 
 /// `GET /feeds/{feed}`: the page waits for a feed that does not exist yet.
@@ -97,7 +97,7 @@ pub(crate) async fn feed(
     name: Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    of_feed(&context, &name, &headers, &FEED, Framed::Never)
+    of_feed(&context, &name, &headers, &FEED, FramePolicy::Never)
 }
 
 /// `GET /feeds/{feed}/embed`: the same page, for a frame in somebody else's.
@@ -106,7 +106,7 @@ pub(crate) async fn embed(
     name: Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    of_feed(&context, &name, &headers, &FEED, Framed::ByConfig)
+    of_feed(&context, &name, &headers, &FEED, FramePolicy::ByConfig)
 }
 
 /// `GET /feeds/{feed}/overlay`: the last lines over a picture.
@@ -115,7 +115,7 @@ pub(crate) async fn overlay(
     name: Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    of_feed(&context, &name, &headers, &OVERLAY, Framed::ByConfig)
+    of_feed(&context, &name, &headers, &OVERLAY, FramePolicy::ByConfig)
 }
 
 /// `GET /feeds/{feed}/plain`: text and nothing else.
@@ -124,12 +124,12 @@ pub(crate) async fn plain(
     name: Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    of_feed(&context, &name, &headers, &PLAIN, Framed::Never)
+    of_feed(&context, &name, &headers, &PLAIN, FramePolicy::Never)
 }
 
 /// `GET /embed.js`: the element `<caption-wire>`, for pages elsewhere.
 pub(crate) async fn embed_script(State(context): State<Arc<ServerContext>>, headers: HeaderMap) -> Response {
-    send(&context, &headers, &EMBED, Framed::Never)
+    send(&context, &headers, &EMBED, FramePolicy::Never)
 }
 
 /// `GET /viewer/{file}`
@@ -139,7 +139,7 @@ pub(crate) async fn file(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     match FILES.iter().find(|file| file.name == name) {
-        Some(file) => Ok(send(&context, &headers, file, Framed::Never)),
+        Some(file) => Ok(send(&context, &headers, file, FramePolicy::Never)),
         None => Err(Problem::new(ProblemCode::NotFound, "there is no such file")),
     }
 }
@@ -153,14 +153,14 @@ fn of_feed(
     context: &ServerContext,
     name: &str,
     asked: &HeaderMap,
-    file: &'static File,
-    framed: Framed,
+    file: &'static PageFile,
+    framed: FramePolicy,
 ) -> Result<Response, Problem> {
     FeedId::new(name)?;
     Ok(send(context, asked, file, framed))
 }
 
-fn send(context: &ServerContext, asked: &HeaderMap, file: &'static File, framed: Framed) -> Response {
+fn send(context: &ServerContext, asked: &HeaderMap, file: &'static PageFile, framed: FramePolicy) -> Response {
     let mut response = if is_known_to(asked, &file.packed.etag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else if takes_gzip(asked) {
@@ -174,7 +174,7 @@ fn send(context: &ServerContext, asked: &HeaderMap, file: &'static File, framed:
     // Another release has other files under these names.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     let mut ancestors = String::from("'none'");
-    if framed == Framed::ByConfig {
+    if framed == FramePolicy::ByConfig {
         ancestors = "'self'".into();
         for origin in &context.config.embedding_origins {
             ancestors.push(' ');

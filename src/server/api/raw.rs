@@ -18,32 +18,32 @@ use http::{HeaderValue, header};
 use serde::Serialize;
 
 use crate::feed::Feed;
-use crate::log::{Entry, LogError};
+use crate::log::{LogEntry, LogError};
 use crate::position::Offset;
 use crate::server::core::catalog::Catalog;
 use crate::server::http::feed_path::open;
 use crate::server::http::problem::{Problem, ProblemCode};
 use crate::transcript::line::check_source;
-use crate::transcript::{Frame, Op, Record, Timestamp};
-use crate::wire::recording::{ReadAs, Row};
+use crate::transcript::{Op, RawFrame, Record, Timestamp};
+use crate::wire::recording::{RecordingFormat, RecordingRow};
 
 /// The frames of a feed's log as it stands, in its order.
-struct Frames {
-    records: BoxStream<'static, Result<Vec<Entry>, LogError>>,
+struct RawFrameRows {
+    records: BoxStream<'static, Result<Vec<LogEntry>, LogError>>,
     next: Offset,
     head: Offset,
     source: Option<Arc<str>>,
-    found: VecDeque<(Offset, Timestamp, Frame)>,
+    found: VecDeque<(Offset, Timestamp, RawFrame)>,
 }
 
-impl Frames {
+impl RawFrameRows {
     /// Of one source, or of all.
     async fn of(feed: &Feed, source: Option<Arc<str>>) -> Result<Self, LogError> {
         let head = feed.head().await?;
         Ok(Self { records: feed.records(), next: Offset::START, head, source, found: VecDeque::new() })
     }
 
-    async fn next(&mut self) -> Result<Option<(Offset, Timestamp, Frame)>, LogError> {
+    async fn next(&mut self) -> Result<Option<(Offset, Timestamp, RawFrame)>, LogError> {
         loop {
             if let Some(found) = self.found.pop_front() {
                 return Ok(Some(found));
@@ -80,7 +80,7 @@ pub(crate) async fn get(
     let source = source_asked(&query)?.unwrap_or_else(|| "main".into());
     let feed = open(&catalog, &name).await?;
     let wall_start = feed.view(crate::transcript::FoldView::Interim).await?.transcript().opened_at();
-    let mut frames = Frames::of(&feed, Some(source.clone())).await?;
+    let mut frames = RawFrameRows::of(&feed, Some(source.clone())).await?;
     let Some((_, began_at, first)) = frames.next().await? else {
         let detail = format!("no frames of the source {source} were kept: keep_raw=true on its socket keeps them");
         return Err(Problem::new(ProblemCode::NotFound, detail));
@@ -105,14 +105,14 @@ struct Recording {
     began_at: Timestamp,
     wall_start: Option<Timestamp>,
     /// The connection of the frame before, and how it is read.
-    before: Option<(Arc<str>, ReadAs)>,
+    before: Option<(Arc<str>, RecordingFormat)>,
 }
 
 impl Recording {
     /// The rows of a frame: where its connection begins, one before it.
-    fn rows(&mut self, at: Timestamp, frame: &Frame) -> String {
+    fn rows(&mut self, at: Timestamp, frame: &RawFrame) -> String {
         let at_ms = u64::try_from(at.since(self.began_at)).unwrap_or(0);
-        let read_as = ReadAs {
+        let read_as = RecordingFormat {
             format: frame.format.to_string(),
             offset_ms: frame.offset_ms,
             names: frame.has_names,
@@ -123,17 +123,17 @@ impl Recording {
         let of = (frame.connection.clone(), read_as);
         if self.before.as_ref() != Some(&of) {
             if self.before.is_some() {
-                rows += &Row::of_connection(at_ms, false).encode();
+                rows += &RecordingRow::of_connection(at_ms, false).encode();
             }
-            rows += &Row { read_as: Some(of.1.clone()), ..Row::of_connection(at_ms, true) }.encode();
+            rows += &RecordingRow { read_as: Some(of.1.clone()), ..RecordingRow::of_connection(at_ms, true) }.encode();
             self.before = Some(of);
         }
-        rows + &Row { at_ms, frame: frame.bytes.clone(), ..Row::default() }.encode()
+        rows + &RecordingRow { at_ms, frame: frame.bytes.clone(), ..RecordingRow::default() }.encode()
     }
 }
 
 #[derive(Serialize)]
-struct Erased {
+struct ErasedCount {
     erased: u64,
 }
 
@@ -144,12 +144,12 @@ pub(crate) async fn delete(
     Query(query): Query<HashMap<String, String>>,
 ) -> Result<Response, Problem> {
     let feed = open(&catalog, &name).await?;
-    let mut frames = Frames::of(&feed, source_asked(&query)?).await?;
+    let mut frames = RawFrameRows::of(&feed, source_asked(&query)?).await?;
     let mut erased = 0;
     while let Some((offset, ..)) = frames.next().await? {
         catalog.feeds.log().erase(feed.log_id(), offset).await?;
         erased += 1;
     }
     tracing::info!(feed = %feed.name(), erased, "vendors' frames were erased");
-    Ok(Json(Erased { erased }).into_response())
+    Ok(Json(ErasedCount { erased }).into_response())
 }

@@ -11,9 +11,9 @@ use serde::Serialize;
 
 use crate::config::{Role, TimesConfig};
 use crate::position::FeedId;
-use crate::search::{Found, Hit, Order, Question, RANKED_MAX, SearchError, Words};
+use crate::search::{Hit, HitOrder, Question, RANKED_MAX, SearchError, SearchHits, Words};
 use crate::server::access::auth::Access;
-use crate::server::background::search_indexer::Search;
+use crate::server::background::search_indexer::LiveIndex;
 use crate::server::core::catalog::Catalog;
 use crate::server::http::feed_path::open;
 use crate::server::http::problem::{Problem, ProblemCode};
@@ -24,11 +24,11 @@ use crate::transcript::{MediaMs, Timestamp};
 const HITS_USUAL: usize = 20;
 
 #[derive(Serialize)]
-struct Answer {
+struct SearchAnswer {
     hits: Vec<Hit>,
     /// How many there are in all, up to [`RANKED_MAX`].
     total: usize,
-    order: Order,
+    order: HitOrder,
     /// Feeds were left out of which the index does not have everything yet.
     catching_up: bool,
 }
@@ -36,7 +36,7 @@ struct Answer {
 /// `GET /v1/search`
 pub(crate) async fn get(
     State(catalog): State<Arc<Catalog>>,
-    State(search): State<Option<Arc<Search>>>,
+    State(search): State<Option<Arc<LiveIndex>>>,
     Query(query): Query<HashMap<String, String>>,
     Extension(access): Extension<Access>,
 ) -> Result<Response, Problem> {
@@ -77,24 +77,24 @@ pub(crate) async fn get(
         words,
         lives,
         speaker: query.get("speaker").cloned(),
-        media: (from.and_then(Moment::media), to.and_then(Moment::media)),
-        taken: (from.and_then(Moment::taken), to.and_then(Moment::taken)),
+        media: (from.and_then(TimeBound::media), to.and_then(TimeBound::media)),
+        taken: (from.and_then(TimeBound::taken), to.and_then(TimeBound::taken)),
         page,
     };
     let timeout = TimesConfig::ms(catalog.context.config.times.search_timeout_ms);
-    let Found { hits, total, order } = search.index.find(question, timeout).await?;
-    let answer = Answer { hits, total, order, catching_up: !is_all };
+    let SearchHits { hits, total, order } = search.index.find(question, timeout).await?;
+    let answer = SearchAnswer { hits, total, order, catching_up: !is_all };
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
 }
 
 /// A limit of time.
 #[derive(Clone, Copy)]
-enum Moment {
+enum TimeBound {
     Media(MediaMs),
     Taken(Timestamp),
 }
 
-impl Moment {
+impl TimeBound {
     fn media(self) -> Option<MediaMs> {
         if let Self::Media(ms) = self { Some(ms) } else { None }
     }
@@ -104,13 +104,13 @@ impl Moment {
     }
 }
 
-fn time(query: &HashMap<String, String>, name: &str) -> Result<Option<Moment>, Problem> {
+fn time(query: &HashMap<String, String>, name: &str) -> Result<Option<TimeBound>, Problem> {
     let Some(text) = query.get(name) else { return Ok(None) };
     let is_number = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let ms = if is_number { text.parse().ok() } else { parse_clock(text) };
-    let media = ms.map(Moment::Media);
+    let media = ms.map(TimeBound::Media);
     let taken = || Timestamp::parse(text).or_else(|| Timestamp::parse(&format!("{text}T00:00:00Z")));
-    match media.or_else(|| taken().map(Moment::Taken)) {
+    match media.or_else(|| taken().map(TimeBound::Taken)) {
         Some(moment) => Ok(Some(moment)),
         None => Err(Problem::bad(format!(
             "{name} is media time (milliseconds, MM:SS or H:MM:SS), or a date or moment such as 2026-11-23T18:31:05Z"

@@ -10,23 +10,23 @@ use tokio::sync::mpsc;
 use tracing::Instrument;
 
 use crate::config::TimesConfig;
-use crate::feed::Opened;
+use crate::feed::OpenResult;
 use crate::position::{Cursor, FeedId};
 use crate::server::access::middleware::{ForeignOrigin, ORIGIN_RULE};
 use crate::server::access::peer::Peer;
-use crate::server::access::upgrade::Asked;
-use crate::server::core::close::{End, Finish};
-use crate::server::egress::connection::Reader;
-use crate::server::egress::http_stream::{Answer, Cut, Form};
-use crate::server::egress::http_stream_body::AnswerBody;
-use crate::server::egress::params::Wanted;
+use crate::server::access::upgrade::RequestContext;
+use crate::server::core::close::{CloseReason, Finish};
+use crate::server::egress::connection::SubscriberSession;
+use crate::server::egress::http_stream::{ConnectionAbort, HttpStreamSink, StreamFormat};
+use crate::server::egress::http_stream_body::HttpStreamBody;
+use crate::server::egress::params::SubscribeParams;
 use crate::server::egress::service::EgressService;
-use crate::server::egress::sink::Outlet;
-use crate::server::egress::text_rows::Rows;
+use crate::server::egress::sink::SubscriberSink;
+use crate::server::egress::text_rows::TextRows;
 use crate::server::http::problem::{Problem, ProblemCode};
 use crate::transcript::{FeedState, FoldView};
 use crate::wire::CloseCode;
-use crate::wire::subscribe::Begin;
+use crate::wire::subscriber::StartPoint;
 
 /// `GET /v1/feeds/{feed}/events`
 pub(crate) async fn events(
@@ -36,13 +36,13 @@ pub(crate) async fn events(
 ) -> Result<Response, Problem> {
     let last = request.headers().get("last-event-id").cloned();
     begin(service, FeedId::new(&name)?, request, |asked| {
-        let mut wanted = Wanted::new(asked).map_err(|end| problem(&end))?;
+        let mut wanted = SubscribeParams::new(asked).map_err(|end| problem(&end))?;
         if let Some(last) = last {
             let last = last.to_str().ok().and_then(|last| last.parse().ok());
             let last = last.ok_or_else(|| Problem::bad("Last-Event-ID is no cursor of this server"))?;
-            wanted.from = Begin::Cursor(last);
+            wanted.from = StartPoint::Cursor(last);
         }
-        Ok((wanted, Form::Events))
+        Ok((wanted, StreamFormat::Events))
     })
     .await
 }
@@ -54,12 +54,12 @@ pub(crate) async fn text(
     request: Request,
 ) -> Result<Response, Problem> {
     begin(service, FeedId::new(&name)?, request, |asked| {
-        text_params(asked).map(|(wanted, rows)| (wanted, Form::Text(rows)))
+        text_params(asked).map(|(wanted, rows)| (wanted, StreamFormat::Text(rows)))
     })
     .await
 }
 
-fn text_params(asked: &Asked) -> Result<(Wanted, Rows), Problem> {
+fn text_params(asked: &RequestContext) -> Result<(SubscribeParams, TextRows), Problem> {
     for name in ["unit", "interim", "pace", "pace_by"] {
         if asked.get(name).is_some() {
             let detail =
@@ -67,9 +67,9 @@ fn text_params(asked: &Asked) -> Result<(Wanted, Rows), Problem> {
             return Err(Problem::bad(detail));
         }
     }
-    let wanted = Wanted::new(asked).map_err(|end| problem(&end))?;
+    let wanted = SubscribeParams::new(asked).map_err(|end| problem(&end))?;
     let has_cursors = asked.flag("cursors", false).map_err(|end| problem(&end))?;
-    Ok((Wanted { view: FoldView::FinalOnly, ..wanted }, Rows::new(has_cursors)))
+    Ok((SubscribeParams { view: FoldView::FinalOnly, ..wanted }, TextRows::new(has_cursors)))
 }
 
 /// Answers `request` with the feed `name` as `form` writes it. `wanted` reads what is asked for beside that.
@@ -77,7 +77,7 @@ async fn begin(
     service: Arc<EgressService>,
     name: FeedId,
     request: Request,
-    wanted: impl FnOnce(&Asked) -> Result<(Wanted, Form), Problem>,
+    wanted: impl FnOnce(&RequestContext) -> Result<(SubscribeParams, StreamFormat), Problem>,
 ) -> Result<Response, Problem> {
     let extensions = request.extensions();
     // What claims to want a socket was not asked this yet.
@@ -88,17 +88,17 @@ async fn begin(
         let detail = "the connection limit of the server or of your address is reached";
         return Err(Problem::new(ProblemCode::TooManyConnections, detail));
     }
-    let asked = Asked::of(&request).map_err(|end| problem(&end))?;
+    let asked = RequestContext::of(&request).map_err(|end| problem(&end))?;
     let (wanted, form) = wanted(&asked)?;
-    let cut = extensions.get::<Cut>().map(|Cut(cut)| cut.clone()).unwrap_or_default();
+    let cut = extensions.get::<ConnectionAbort>().map(|ConnectionAbort(cut)| cut.clone()).unwrap_or_default();
     let span = tracing::debug_span!("answer", path = request.uri().path());
     drop(request);
     match service.catalog.feeds.open(&name).await? {
-        Opened::Deleted => return Err(Problem::feed_deleted(&name)),
-        Opened::Absent if !wanted.wait => return Err(Problem::no_such_feed(&name)),
-        Opened::Absent | Opened::Replaced(_) => {}
-        Opened::Here(feed) => {
-            if let Begin::Cursor(Cursor { epoch, change }) = &wanted.from {
+        OpenResult::Deleted => return Err(Problem::feed_deleted(&name)),
+        OpenResult::Absent if !wanted.wait => return Err(Problem::no_such_feed(&name)),
+        OpenResult::Absent | OpenResult::Replaced(_) => {}
+        OpenResult::Here(feed) => {
+            if let StartPoint::Cursor(Cursor { epoch, change }) = &wanted.from {
                 let view = feed.view(wanted.view).await?;
                 let transcript = view.transcript();
                 let is_all = transcript.place_of(epoch, *change) == Ok(transcript.change());
@@ -109,13 +109,13 @@ async fn begin(
         }
     }
     let content_type = match &form {
-        Form::Events => "text/event-stream",
-        Form::Text(_) => "text/plain; charset=utf-8",
+        StreamFormat::Events => "text/event-stream",
+        StreamFormat::Text(_) => "text/plain; charset=utf-8",
     };
     let (sender, receiver) = mpsc::channel(1);
     let message_timeout = TimesConfig::ms(service.context.config.times.message_timeout_ms);
-    let answer = Box::new(Answer::new(form, sender, cut, message_timeout, asked.end(&service.context)));
-    let reader = Reader::new(service.clone(), name, Outlet::Answer(answer), asked, wanted);
+    let answer = Box::new(HttpStreamSink::new(form, sender, cut, message_timeout, asked.end(&service.context)));
+    let reader = SubscriberSession::new(service.clone(), name, SubscriberSink::Answer(answer), asked, wanted);
     let reader = reader.map_err(|(_, end)| problem(&end))?;
     let tasks = service.context.tasks.clone();
     let serving = async move {
@@ -130,12 +130,14 @@ async fn begin(
         // nginx keeps an answer back until it has enough of it, unless it is told not to.
         (header::HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
     ];
-    Ok((headers, Body::new(AnswerBody::new(receiver))).into_response())
+    Ok((headers, Body::new(HttpStreamBody::new(receiver))).into_response())
 }
 
 /// What a socket would be closed with, before there was an answer.
-fn problem(end: &End) -> Problem {
-    let End::Close { code, reason } = end else { return Problem::new(ProblemCode::Internal, "there is no way on") };
+fn problem(end: &CloseReason) -> Problem {
+    let CloseReason::Close { code, reason } = end else {
+        return Problem::new(ProblemCode::Internal, "there is no way on");
+    };
     let is = |known: CloseCode| *code == known.number();
     let code = match code {
         _ if is(CloseCode::BadRequest) => ProblemCode::BadRequest,

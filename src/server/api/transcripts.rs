@@ -15,15 +15,15 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::client::LOSSES_HEADER;
-use crate::feed::{Feed, Opened};
-use crate::format::{Document, Format, LineLimits, Range, ReadOptions, Reading};
+use crate::feed::{Feed, OpenResult};
+use crate::format::{Document, Format, LineLimits, ParsedTranscript, Range, ReadOptions};
 use crate::position::{Cursor, FeedId, Offset};
 use crate::server::core::catalog::Catalog;
 use crate::server::http::body::{charset, read};
 use crate::server::http::feed_path::open;
 use crate::server::http::problem::{Problem, ProblemCode};
 use crate::transcript::{FoldView, Op, Record, Timestamp, Transcript};
-use crate::wire::publish::is_line_within;
+use crate::wire::publisher::is_line_within;
 
 /// `GET /v1/feeds/{feed}/transcript.{format}`
 pub(crate) async fn get(
@@ -66,7 +66,7 @@ pub(crate) async fn get(
             written(format, etag, document).await
         }
         Some(at) => {
-            let transcript = fold_to(&feed, At::parse(at)?).await?;
+            let transcript = fold_to(&feed, LogMoment::parse(at)?).await?;
             let etag = etag(&transcript, format, range);
             if is_known_to(&headers, &etag) {
                 return Ok(not_modified(etag));
@@ -173,12 +173,12 @@ pub(crate) async fn records(
 }
 
 /// A moment in a log.
-enum At {
+enum LogMoment {
     Cursor(Cursor),
     Time(Timestamp),
 }
 
-impl At {
+impl LogMoment {
     fn parse(text: &str) -> Result<Self, Problem> {
         match (text.parse(), Timestamp::parse(text)) {
             (_, Some(time)) => Ok(Self::Time(time)),
@@ -189,7 +189,7 @@ impl At {
 }
 
 /// The final lines of a feed as they stood.
-async fn fold_to(feed: &Feed, at: At) -> Result<Transcript, Problem> {
+async fn fold_to(feed: &Feed, at: LogMoment) -> Result<Transcript, Problem> {
     let head = feed.head().await?;
     let starts = feed.starts().await?;
     let mut transcript = Transcript::with_starts(FoldView::FinalOnly, starts.clone());
@@ -204,13 +204,13 @@ async fn fold_to(feed: &Feed, at: At) -> Result<Transcript, Problem> {
             next = entry.offset.next();
             let record = Record::decode(&entry.record);
             let is_after = match &at {
-                At::Time(time) => record.received_at > *time,
-                At::Cursor(cursor) => is_at(&transcript, cursor) || is_at(&counting, cursor),
+                LogMoment::Time(time) => record.received_at > *time,
+                LogMoment::Cursor(cursor) => is_at(&transcript, cursor) || is_at(&counting, cursor),
             };
             if is_after {
                 return Ok(transcript);
             }
-            if matches!(at, At::Cursor(_)) {
+            if matches!(at, LogMoment::Cursor(_)) {
                 counting.apply(entry.offset, record.clone());
             }
             transcript.apply(entry.offset, record);
@@ -218,7 +218,7 @@ async fn fold_to(feed: &Feed, at: At) -> Result<Transcript, Problem> {
         tokio::task::yield_now().await;
     }
     match at {
-        At::Cursor(cursor) if !is_at(&transcript, &cursor) && !is_at(&counting, &cursor) => {
+        LogMoment::Cursor(cursor) if !is_at(&transcript, &cursor) && !is_at(&counting, &cursor) => {
             Err(Problem::bad("at: the cursor is not one of this feed as it is now"))
         }
         _ => Ok(transcript),
@@ -231,34 +231,34 @@ fn is_at(fold: &Transcript, cursor: &Cursor) -> bool {
 }
 
 #[derive(Serialize)]
-struct Imported {
+struct ImportAnswer {
     feed: FeedId,
     lines: usize,
     turns: usize,
     speakers: usize,
-    problems: Vec<ImportProblem>,
+    problems: Vec<FileProblemBody>,
     /// How many problems there are of each kind, those that are not listed too.
-    problem_counts: Vec<ImportProblemCount>,
+    problem_counts: Vec<ProblemCountBody>,
     /// What the file says and a feed does not hold.
-    notices: Vec<ImportProblem>,
+    notices: Vec<FileProblemBody>,
 }
 
 #[derive(Serialize)]
-struct ImportProblemCount {
+struct ProblemCountBody {
     kind: String,
     left_out: bool,
     count: usize,
 }
 
 #[derive(Serialize)]
-struct ImportProblem {
+struct FileProblemBody {
     line: usize,
     column: usize,
     message: String,
 }
 
-impl ImportProblem {
-    fn all(problems: Vec<crate::format::Problem>) -> Vec<Self> {
+impl FileProblemBody {
+    fn all(problems: Vec<crate::format::FileProblem>) -> Vec<Self> {
         let problems = problems.into_iter();
         problems.map(|problem| Self { line: problem.line, column: problem.column, message: problem.message }).collect()
     }
@@ -290,13 +290,13 @@ pub(crate) async fn put(
     };
     check(&catalog, &reading)?;
     let old = match catalog.feeds.open(&name).await? {
-        Opened::Here(feed) if replace => Some(feed),
-        Opened::Here(_) => {
+        OpenResult::Here(feed) if replace => Some(feed),
+        OpenResult::Here(_) => {
             let detail = format!("the feed {name} has a log; with ?replace=true the file takes its place");
             return Err(Problem::new(ProblemCode::FeedExists, detail));
         }
-        Opened::Deleted | Opened::Replaced(_) if !replace => return Err(Problem::feed_deleted(&name)),
-        Opened::Deleted | Opened::Replaced(_) | Opened::Absent => {
+        OpenResult::Deleted | OpenResult::Replaced(_) if !replace => return Err(Problem::feed_deleted(&name)),
+        OpenResult::Deleted | OpenResult::Replaced(_) | OpenResult::Absent => {
             catalog.check_room_for_a_feed().await?;
             None
         }
@@ -317,22 +317,22 @@ pub(crate) async fn put(
     };
     let counts = reading.problem_counts().into_iter();
     let problem_counts = counts
-        .map(|count| ImportProblemCount { kind: count.kind, left_out: count.is_left_out, count: count.count })
+        .map(|count| ProblemCountBody { kind: count.kind, left_out: count.is_left_out, count: count.count })
         .collect();
-    let Reading { problems, mut losses, estimated, lines, history, .. } = reading;
+    let ParsedTranscript { problems, mut losses, estimated, lines, history, .. } = reading;
     losses.extend(estimated);
     // To let go of a million lines takes longer than others should wait for this thread.
     drop(tokio::task::spawn_blocking(move || drop((lines, history))));
-    let (problems, notices) = (ImportProblem::all(problems), ImportProblem::all(losses));
+    let (problems, notices) = (FileProblemBody::all(problems), FileProblemBody::all(losses));
     tracing::info!(feed = %name, lines = count, turns, problems = problems.len(), "a transcript was imported");
-    let imported = Imported { feed: name, lines: count, turns, speakers, problems, problem_counts, notices };
+    let imported = ImportAnswer { feed: name, lines: count, turns, speakers, problems, problem_counts, notices };
     let status = if old.is_some() { StatusCode::OK } else { StatusCode::CREATED };
     Ok((status, Json(imported)).into_response())
 }
 
 /// A file is held to the limits of times only where they would break the axis of media time. Its reader has held its lines to
 /// the limits of lines.
-fn check(catalog: &Catalog, reading: &Reading) -> Result<(), Problem> {
+fn check(catalog: &Catalog, reading: &ParsedTranscript) -> Result<(), Problem> {
     let message_bytes = catalog.context.config.limits.message_bytes;
     let in_history = reading.history.iter().flatten().flat_map(|record| match &record.op {
         Op::Line { lines, .. } => lines.as_slice(),

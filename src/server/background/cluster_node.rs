@@ -8,11 +8,11 @@ use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
 use tokio::sync::Notify;
 
-use crate::cluster::{Heard, Here, Node, NodeId, Publisher, Word};
+use crate::cluster::{ClusterCommand, ClusterNode, CommandReply, FeedPresence, NodeId, PresentPublisher};
 use crate::log::LogId;
 use crate::position::Offset;
 use crate::server::core::catalog::Catalog;
-use crate::server::ingest::publisher_lock::{Place, Slots};
+use crate::server::ingest::publisher_lock::{LockKey, PublisherLocks};
 
 /// Learns what other nodes write, until the server stops: which feeds they begin, and which are to be followed here.
 pub(crate) async fn follow_written(catalog: &Catalog, mut written: BoxStream<'static, Vec<(LogId, Offset)>>) {
@@ -25,33 +25,33 @@ pub(crate) async fn follow_written(catalog: &Catalog, mut written: BoxStream<'st
 }
 
 /// This server, as the other nodes know it.
-pub(crate) struct ThisNode {
+pub(crate) struct LocalNode {
     catalog: Arc<Catalog>,
-    locks: Arc<Slots>,
+    locks: Arc<PublisherLocks>,
     /// The feeds of which they were told that players ask for them.
     watched: Mutex<HashSet<LogId>>,
 }
 
-impl ThisNode {
-    pub(crate) fn new(catalog: Arc<Catalog>, locks: Arc<Slots>) -> Self {
+impl LocalNode {
+    pub(crate) fn new(catalog: Arc<Catalog>, locks: Arc<PublisherLocks>) -> Self {
         Self { catalog, locks, watched: Mutex::default() }
     }
 
-    fn here(&self, log_id: LogId) -> (LogId, Here) {
+    fn here(&self, log_id: LogId) -> (LogId, FeedPresence) {
         let mut here = self.catalog.presence.of(&log_id);
         here.players = self.catalog.hls_timelines.are_watched(&log_id);
         (log_id, here)
     }
 }
 
-impl Node for ThisNode {
-    fn all(&self) -> Vec<(LogId, Here)> {
+impl ClusterNode for LocalNode {
+    fn all(&self) -> Vec<(LogId, FeedPresence)> {
         let connected = self.catalog.presence.all().into_iter().map(|(log_id, _)| log_id);
         let all: HashSet<LogId> = connected.chain(self.catalog.hls_timelines.watched()).collect();
         all.into_iter().map(|log_id| self.here(log_id)).collect()
     }
 
-    fn changed(&self) -> Vec<(LogId, Here)> {
+    fn changed(&self) -> Vec<(LogId, FeedPresence)> {
         let mut changed = self.catalog.presence.take_changed();
         let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         let now: HashSet<LogId> = self.catalog.hls_timelines.watched().into_iter().collect();
@@ -64,35 +64,35 @@ impl Node for ThisNode {
         self.catalog.presence.bell()
     }
 
-    fn hear(&self, node: NodeId, word: Word) -> BoxFuture<'static, Heard> {
+    fn hear(&self, node: NodeId, word: ClusterCommand) -> BoxFuture<'static, CommandReply> {
         let (catalog, locks) = (self.catalog.clone(), self.locks.clone());
         async move {
             let log_id = word.log_id();
             match word {
-                Word::Leave { publisher, asks, .. } => {
-                    let place = Place::Source(log_id, publisher.source.clone());
+                ClusterCommand::Leave { publisher, asks, .. } => {
+                    let place = LockKey::Source(log_id, publisher.source.clone());
                     return locks.leave(&place, &publisher, &node, asks).await;
                 }
-                Word::LeaveIfSilent { publisher, .. } => {
-                    let place = Place::Source(log_id, publisher.source.clone());
+                ClusterCommand::LeaveIfSilent { publisher, .. } => {
+                    let place = LockKey::Source(log_id, publisher.source.clone());
                     return locks.leave_if_silent(&place, &publisher).await;
                 }
-                Word::Replacing { .. } => catalog.feeds.note_replacing(&log_id),
-                Word::NotReplaced { .. } => catalog.feeds.note_not_replaced(&log_id),
-                Word::Deleted { .. } => {
+                ClusterCommand::Replacing { .. } => catalog.feeds.note_replacing(&log_id),
+                ClusterCommand::NotReplaced { .. } => catalog.feeds.note_not_replaced(&log_id),
+                ClusterCommand::Deleted { .. } => {
                     if let Err(error) = catalog.forget_deleted(&log_id).await {
                         tracing::error!(feed = %log_id.feed, %error, "a feed that was deleted elsewhere is left in the index");
                     }
                 }
             }
-            Heard::Done
+            CommandReply::Done
         }
         .boxed()
     }
 
     /// A connection of the same source that is newer, and of which the word was lost.
-    fn learn(&self, log_id: &LogId, node: &NodeId, publisher: &Publisher) {
-        let place = Place::Source(log_id.clone(), publisher.source.clone());
+    fn learn(&self, log_id: &LogId, node: &NodeId, publisher: &PresentPublisher) {
+        let place = LockKey::Source(log_id.clone(), publisher.source.clone());
         self.locks.let_go(&place, publisher, node);
     }
 }
@@ -103,11 +103,11 @@ mod tests {
 
     use super::*;
     use crate::config::Config;
-    use crate::feed::{Following, Opened};
+    use crate::feed::{FollowHandle, OpenResult};
     use crate::log::MemoryLog;
     use crate::position::FeedId;
     use crate::server::Server;
-    use crate::server::core::clock::{Chance, Clock};
+    use crate::server::core::clock::{Clock, Rng};
     use crate::transcript::FoldView;
 
     /// Another node says that it replaces a feed, and does not: it says so too, or is gone.
@@ -115,26 +115,26 @@ mod tests {
     async fn a_feed_that_was_not_replaced_is_deleted_as_any_other() {
         for is_told in [true, false] {
             let log = Arc::new(MemoryLog::new());
-            let server = Server::new(Config::default(), log, Clock::of_this_machine(), Chance::of_this_machine());
+            let server = Server::new(Config::default(), log, Clock::of_this_machine(), Rng::of_this_machine());
             let catalog = server.catalog();
             let name = FeedId::new("geneva").expect("a name");
             let kept = catalog.open_to_publish(&name).await.expect("created");
             let mut bell = kept.view(FoldView::Interim).await.expect("followed").bell();
-            let node = ThisNode::new(catalog.clone(), Arc::new(Slots::new(catalog.clone())));
+            let node = LocalNode::new(catalog.clone(), Arc::new(PublisherLocks::new(catalog.clone())));
             let (feed, life) = (name.clone(), kept.log_id().life);
-            node.hear("b".into(), Word::Replacing { feed: feed.clone(), life }).await;
+            node.hear("b".into(), ClusterCommand::Replacing { feed: feed.clone(), life }).await;
             assert!(kept.is_replaced());
             if is_told {
-                node.hear("b".into(), Word::NotReplaced { feed, life }).await;
+                node.hear("b".into(), ClusterCommand::NotReplaced { feed, life }).await;
                 assert!(!kept.is_replaced());
             } else {
                 tokio::time::advance(Duration::from_secs(61)).await;
             }
             // By that node, so that nobody here is asked.
             catalog.feeds.log().delete(kept.log_id()).await.expect("deleted");
-            bell.wait_for(|bell| matches!(bell.following, Following::No(_))).await.expect("it ends");
+            bell.wait_for(|bell| matches!(bell.following, FollowHandle::No(_))).await.expect("it ends");
             assert!(!kept.is_replaced(), "{is_told}: its readers would wait for another life");
-            assert!(matches!(catalog.feeds.open(&name).await, Ok(Opened::Deleted)), "{is_told}");
+            assert!(matches!(catalog.feeds.open(&name).await, Ok(OpenResult::Deleted)), "{is_told}");
         }
     }
 }

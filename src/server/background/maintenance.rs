@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::config::TimesConfig;
-use crate::feed::{Feed, Opened, View};
+use crate::feed::{Feed, LiveView, OpenResult};
 use crate::log::{LogError, LogId};
 use crate::server::core::catalog::Catalog;
 use crate::server::core::feed_list::{summarize, summarize_all, summarize_some};
@@ -39,7 +39,7 @@ pub(crate) async fn run(catalog: Arc<Catalog>) {
     // With the quarter after which `tick` is due it stays below half a segment.
     let shortest = (shortest / 4).min(catalog.context.config.hls.segment_ms.unsigned_abs() / 5);
     let every = TimesConfig::ms(shortest).clamp(*LOOK_EVERY.start(), *LOOK_EVERY.end());
-    let mut upkeep = Upkeep {
+    let mut upkeep = Maintenance {
         catalog: catalog.clone(),
         alone: BTreeMap::new(),
         heard: BTreeMap::new(),
@@ -87,7 +87,7 @@ async fn open_all(catalog: &Catalog) -> Result<(), LogError> {
 
 /// Signs of where a source is: the moments of its clock and of its last line, and when each was seen to change.
 #[derive(Debug, Clone, Copy)]
-struct Heard {
+struct SourceActivity {
     clock: Option<Timestamp>,
     line: Option<Timestamp>,
     line_seen: Instant,
@@ -97,7 +97,7 @@ struct Heard {
 
 /// Time that a source has been silent.
 #[derive(Debug, Clone, Copy)]
-struct Silence {
+struct SilentSource {
     /// Without a line. The server's own clocks are none, so that they keep no feed open.
     of_lines: Duration,
     /// Without a line and without a clock.
@@ -105,24 +105,24 @@ struct Silence {
 }
 
 /// A source's line, and its revision.
-type Guess = (Arc<str>, Arc<str>, u64);
+type OpenGuess = (Arc<str>, Arc<str>, u64);
 
-struct Upkeep {
+struct Maintenance {
     catalog: Arc<Catalog>,
     /// Since when a feed, or a source of it that left something unsettled, has been without a publisher.
     alone: BTreeMap<(LogId, Option<Arc<str>>), Instant>,
     /// The last signs of a feed's source.
-    heard: BTreeMap<LogId, Heard>,
+    heard: BTreeMap<LogId, SourceActivity>,
     /// Time at which a feed that players ask for was last told that time goes by.
     ticks: BTreeMap<LogId, Instant>,
     /// Guesses of sessions that are gone, and since when they are seen.
-    guesses: BTreeMap<LogId, HashMap<Guess, Instant>>,
+    guesses: BTreeMap<LogId, HashMap<OpenGuess, Instant>>,
     /// Feeds that were folded to their end, and are followed since.
     folded: BTreeSet<LogId>,
     failed: bool,
 }
 
-impl Upkeep {
+impl Maintenance {
     /// Says a failure once, not once a second.
     fn note(&mut self, result: Result<(), LogError>) {
         match result {
@@ -161,7 +161,7 @@ impl Upkeep {
         self.catalog.summaries.note(feed, &view);
         let ops = {
             let transcript = view.transcript();
-            let Silence { of_lines, of_all: silent_for } = self.silence(feed, &transcript);
+            let SilentSource { of_lines, of_all: silent_for } = self.silence(feed, &transcript);
             let mut ops = self.settle_interim(feed, &transcript);
             let clock =
                 self.end(feed, &transcript, of_lines).or_else(|| self.idle_clock(feed, &transcript, silent_for));
@@ -181,7 +181,7 @@ impl Upkeep {
     }
 
     /// The fold of a feed. Of a log that many write to it is asked once how far it is, and not once a second.
-    async fn view(&mut self, feed: &Feed) -> Result<Arc<View>, LogError> {
+    async fn view(&mut self, feed: &Feed) -> Result<Arc<LiveView>, LogError> {
         if self.catalog.cluster.is_some() && self.folded.contains(feed.log_id()) {
             return Ok(feed.view_now(FoldView::Interim));
         }
@@ -201,17 +201,17 @@ impl Upkeep {
     }
 
     /// How long nothing has been heard of a feed's source, as far as was seen.
-    fn silence(&mut self, feed: &Feed, transcript: &Transcript) -> Silence {
+    fn silence(&mut self, feed: &Feed, transcript: &Transcript) -> SilentSource {
         let now = Instant::now();
         let (clock, line) = (transcript.clock().map(|clock| clock.at), transcript.last_line_at());
-        let unheard = Heard { clock, line, line_seen: now, seen: now };
+        let unheard = SourceActivity { clock, line, line_seen: now, seen: now };
         let known = self.heard.entry(feed.log_id().clone()).or_insert(unheard);
         if known.line != line {
             *known = unheard;
         } else if known.clock != clock {
-            *known = Heard { line_seen: known.line_seen, ..unheard };
+            *known = SourceActivity { line_seen: known.line_seen, ..unheard };
         }
-        Silence { of_lines: known.line_seen.elapsed(), of_all: known.seen.elapsed() }
+        SilentSource { of_lines: known.line_seen.elapsed(), of_all: known.seen.elapsed() }
     }
 
     /// A guess whose session is gone stands as it is, after `abandon_after_ms`. Where another session publishes as its source,
@@ -393,7 +393,7 @@ async fn retain(catalog: &Catalog, counts_days: bool) -> Result<(), LogError> {
             total = total.saturating_sub(bytes);
             continue;
         }
-        if let Opened::Here(feed) = catalog.feeds.open(&log_id.feed).await?
+        if let OpenResult::Here(feed) = catalog.feeds.open(&log_id.feed).await?
             && *feed.log_id() == log_id
             // It may have been reopened while the others were looked at.
             && summarize(catalog, &feed).await?.state == FeedState::Ended

@@ -21,10 +21,10 @@ use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Storage, TimesConfig};
-use crate::feed::{Feed, Following, View};
-use crate::log::{Found, LogError, LogId};
+use crate::feed::{Feed, FollowHandle, LiveView};
+use crate::log::{LogError, LogId, NameLookup};
 use crate::position::{FeedId, Offset, Starts};
-use crate::search::{Batch, Index, Life, Place, SearchError};
+use crate::search::{Index, IndexBatch, IndexCursor, IndexedLife, SearchError};
 use crate::server::core::active_feeds;
 use crate::server::core::catalog::{Catalog, FeedFollower};
 use crate::server::core::limits::ConcurrencyLimit;
@@ -41,9 +41,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 /// The search index, and how far it is.
 #[derive(Debug)]
-pub(crate) struct Search {
+pub(crate) struct LiveIndex {
     pub(crate) index: Index,
-    progress: watch::Sender<Progress>,
+    progress: watch::Sender<IndexProgress>,
     /// Searches that wait, or are answered.
     pub(crate) searches: ConcurrencyLimit,
     /// What follows and visits.
@@ -51,7 +51,7 @@ pub(crate) struct Search {
 }
 
 #[derive(Debug, Default)]
-struct Progress {
+struct IndexProgress {
     /// Somebody has searched.
     is_asked: bool,
     /// It is known which feeds there are.
@@ -69,16 +69,16 @@ struct Progress {
 
 /// What was under way when somebody asked.
 #[derive(Debug, Default)]
-struct Asked {
+struct CatchUpRequest {
     /// The life of each feed that was being written to, and the offset after its last durable record.
     heads: HashMap<FeedId, (u64, Offset)>,
     /// Logs that were followed and put away: their last records may have been on their way.
     ending: HashSet<LogId>,
 }
 
-impl Progress {
+impl IndexProgress {
     /// Returns true if something is under way that may lead to another answer for a feed that is `wanted`.
-    fn is_under_way(&self, asked: &Asked, wanted: impl Fn(&FeedId) -> bool) -> bool {
+    fn is_under_way(&self, asked: &CatchUpRequest, wanted: impl Fn(&FeedId) -> bool) -> bool {
         let is_behind = |feed: &FeedId, head: &(u64, Offset)| self.reached.get(feed).is_none_or(|known| known < head);
         !self.is_begun
             || self.to_visit.iter().any(&wanted)
@@ -95,7 +95,7 @@ impl Progress {
     }
 
     /// The life of `feed`, if the index has all of it.
-    fn life_of(&self, feed: &FeedId, asked: &Asked) -> Option<u64> {
+    fn life_of(&self, feed: &FeedId, asked: &CatchUpRequest) -> Option<u64> {
         let known = *self.reached.get(feed)?;
         let is_unknown =
             self.to_visit.contains(feed) || self.failed.contains(feed) || self.visiting.as_ref() == Some(feed);
@@ -106,7 +106,7 @@ impl Progress {
     }
 }
 
-impl Search {
+impl LiveIndex {
     /// `searches_max` is how many may wait or be answered at once.
     pub(crate) fn new(index: Index, searches_max: usize) -> Self {
         Self {
@@ -119,17 +119,17 @@ impl Search {
 
     /// Starts to bring the index what it has not.
     pub(crate) fn start(self: &Arc<Self>, catalog: &Arc<Catalog>) {
-        for task in [Task::Follow, Task::Visit, Task::Look] {
+        for task in [IndexTask::Follow, IndexTask::Visit, IndexTask::Look] {
             let (search, catalog) = (self.clone(), catalog.clone());
             self.tasks.spawn(async move {
                 let working = async {
                     match task {
-                        Task::Follow => {
+                        IndexTask::Follow => {
                             active_feeds::follow_all(&catalog, &search.tasks, |feed| search.follow(&catalog, feed))
                                 .await;
                         }
-                        Task::Visit => search.visit_all(&catalog).await,
-                        Task::Look => search.look(&catalog).await,
+                        IndexTask::Visit => search.visit_all(&catalog).await,
+                        IndexTask::Look => search.look(&catalog).await,
                     }
                 };
                 tokio::select! {
@@ -161,7 +161,7 @@ impl Search {
         let is_open = |log_id: &LogId| open.iter().any(|feed| feed.log_id() == log_id);
         let ended = |log_id: &&LogId| wanted(&log_id.feed) && !is_open(log_id);
         let ending = self.progress.borrow().followed.iter().filter(ended).cloned().collect();
-        let mut asked = Asked { ending, ..Asked::default() };
+        let mut asked = CatchUpRequest { ending, ..CatchUpRequest::default() };
         for feed in open {
             match feed.head().await {
                 Ok(head) => {
@@ -172,7 +172,7 @@ impl Search {
             }
         }
         let mut progress = self.progress.subscribe();
-        let is_settled = |progress: &Progress| !progress.is_under_way(&asked, &wanted);
+        let is_settled = |progress: &IndexProgress| !progress.is_under_way(&asked, &wanted);
         let wait = TimesConfig::ms(catalog.context.config.times.search_wait_ms);
         // What is left out in the end, the answer says.
         let is_settled = tokio::time::timeout(wait, progress.wait_for(is_settled)).await.is_ok();
@@ -191,7 +191,7 @@ impl Search {
     }
 
     /// What follows a feed, if nothing does yet.
-    fn follow(self: &Arc<Self>, catalog: &Arc<Catalog>, feed: Arc<Feed>) -> Option<active_feeds::Task> {
+    fn follow(self: &Arc<Self>, catalog: &Arc<Catalog>, feed: Arc<Feed>) -> Option<active_feeds::FollowTask> {
         let log_id = feed.log_id().clone();
         let begins = self.progress.send_if_modified(|progress| {
             let begins = progress.followed.insert(log_id.clone());
@@ -275,13 +275,13 @@ impl Search {
                 Ok(())
             };
             if let Err(error) = looked.await {
-                failure.tell(&Trouble::Log(error));
+                failure.tell(&IndexingError::Log(error));
             }
         }
     }
 
     /// Finds out of which feeds the index has all.
-    async fn begin(&self, catalog: &Catalog) -> Result<(), Trouble> {
+    async fn begin(&self, catalog: &Catalog) -> Result<(), IndexingError> {
         let log = catalog.feeds.log();
         let mut places = self.index.places().await?;
         let logs = log.logs().await?;
@@ -310,9 +310,9 @@ impl Search {
     }
 
     /// Brings the index what it has not of a feed that nobody follows.
-    async fn visit(&self, catalog: &Catalog, feed: &FeedId) -> Result<(), Trouble> {
+    async fn visit(&self, catalog: &Catalog, feed: &FeedId) -> Result<(), IndexingError> {
         let log = catalog.feeds.log();
-        let Found::Here(log_id) = log.find(feed).await? else { return Ok(()) };
+        let NameLookup::Here(log_id) = log.find(feed).await? else { return Ok(()) };
         if self.progress.borrow().followed.contains(&log_id) {
             return Ok(());
         }
@@ -339,7 +339,7 @@ impl Search {
                     tokio::task::yield_now().await;
                 }
             }
-            while let Some(Page { batch, next }) = Page::of(&log_id, &transcript, place.as_ref()) {
+            while let Some(IndexPage { batch, next }) = IndexPage::of(&log_id, &transcript, place.as_ref()) {
                 place = self.index.apply(batch).await?;
                 if place.is_none() || place.as_ref().is_some_and(|place| Some(place.next) == next) {
                     break;
@@ -354,7 +354,7 @@ impl Search {
     }
 }
 
-impl FeedFollower for Search {
+impl FeedFollower for LiveIndex {
     /// Each node has an index of its own, of all feeds.
     fn needs_all_feeds(&self) -> bool {
         true
@@ -371,7 +371,7 @@ impl FeedFollower for Search {
 }
 
 #[derive(Clone, Copy)]
-enum Task {
+enum IndexTask {
     Follow,
     Visit,
     Look,
@@ -379,7 +379,7 @@ enum Task {
 
 /// Reason why the index could not be brought something.
 #[derive(Debug, thiserror::Error)]
-enum Trouble {
+enum IndexingError {
     #[error(transparent)]
     Log(#[from] LogError),
     #[error(transparent)]
@@ -391,7 +391,7 @@ enum Trouble {
 struct Failure(bool);
 
 impl Failure {
-    fn tell(&mut self, error: &Trouble) {
+    fn tell(&mut self, error: &IndexingError) {
         if !std::mem::replace(&mut self.0, true) {
             tracing::error!(%error, "the search index falls behind");
         }
@@ -399,15 +399,15 @@ impl Failure {
 }
 
 /// What the index is to be brought next.
-struct Page {
-    batch: Batch,
+struct IndexPage {
+    batch: IndexBatch,
     /// Where it is then, if that is all there is.
     next: Option<Offset>,
 }
 
-impl Page {
+impl IndexPage {
     /// What `transcript` has behind `place`; none before the first record.
-    fn of(log_id: &LogId, transcript: &Transcript, place: Option<&Place>) -> Option<Self> {
+    fn of(log_id: &LogId, transcript: &Transcript, place: Option<&IndexCursor>) -> Option<Self> {
         let epoch = transcript.view_epoch()?;
         // Of another life or other rules, or of an archive that was put back to an earlier day: from the start.
         let known = place.filter(|place| transcript.place_of(&place.epoch, place.change).is_ok());
@@ -417,22 +417,22 @@ impl Page {
         // A guess never follows what was final.
         changes.lines.retain(|line| line.status == Status::Final);
         let next = (!changes.behind).then(|| transcript.next_offset());
-        Some(Self { batch: Batch { life: life(log_id), epoch, follows, since, changes, next }, next })
+        Some(Self { batch: IndexBatch { life: life(log_id), epoch, follows, since, changes, next }, next })
     }
 }
 
 /// Returns true if what the index has of a log is still what stands there: the archive may have been put back to an earlier
 /// day, or cut short, since it was read.
-fn still_holds(starts: &Starts, place: &Place) -> bool {
+fn still_holds(starts: &Starts, place: &IndexCursor) -> bool {
     starts.end_of(place.epoch.start()).is_ok_and(|end| end.is_none_or(|end| place.next <= end))
 }
 
-fn life(log_id: &LogId) -> Life {
-    Life { feed: log_id.feed.clone(), number: log_id.life }
+fn life(log_id: &LogId) -> IndexedLife {
+    IndexedLife { feed: log_id.feed.clone(), number: log_id.life }
 }
 
 /// Follows a feed until it is put away or deleted.
-async fn follow(search: &Arc<Search>, catalog: &Arc<Catalog>, feed: Arc<Feed>, log_id: LogId) {
+async fn follow(search: &Arc<LiveIndex>, catalog: &Arc<Catalog>, feed: Arc<Feed>, log_id: LogId) {
     let mut failure = Failure::default();
     let mut progress = search.progress.subscribe();
     if progress.wait_for(|progress| progress.visiting.as_ref() != Some(&log_id.feed)).await.is_err() {
@@ -446,7 +446,7 @@ async fn follow(search: &Arc<Search>, catalog: &Arc<Catalog>, feed: Arc<Feed>, l
                 drop(feed);
                 follow_view(search, &view, &log_id, &mut failure).await;
                 // By another node perhaps.
-                if let Following::No(LogError::Deleted(_)) = view.now().following
+                if let FollowHandle::No(LogError::Deleted(_)) = view.now().following
                     && let Err(error) = search.take_out(&log_id).await
                 {
                     failure.tell(&error.into());
@@ -471,11 +471,11 @@ async fn follow(search: &Arc<Search>, catalog: &Arc<Catalog>, feed: Arc<Feed>, l
     search.follow_written(catalog);
 }
 
-async fn follow_view(search: &Search, view: &View, log_id: &LogId, failure: &mut Failure) {
+async fn follow_view(search: &LiveIndex, view: &LiveView, log_id: &LogId, failure: &mut Failure) {
     let mut bell = view.bell();
     let mut place = None;
     loop {
-        let is_over = matches!(bell.borrow_and_update().following, Following::No(_));
+        let is_over = matches!(bell.borrow_and_update().following, FollowHandle::No(_));
         match bring(search, view, log_id, &mut place, is_over).await {
             Ok(true) => {}
             // It was deleted.
@@ -496,18 +496,18 @@ async fn follow_view(search: &Search, view: &View, log_id: &LogId, failure: &mut
 /// Brings the index all that the view has; false if it takes nothing of this feed any more. `place` is what is known of how far
 /// it is. With `to_note` it also notes how far the log is that changed nothing.
 async fn bring(
-    search: &Search,
-    view: &View,
+    search: &LiveIndex,
+    view: &LiveView,
     log_id: &LogId,
-    place: &mut Option<Place>,
+    place: &mut Option<IndexCursor>,
     to_note: bool,
 ) -> Result<bool, SearchError> {
     if place.is_none() {
         *place = search.index.place(log_id.life).await?;
     }
     loop {
-        let page = Page::of(log_id, &view.transcript(), place.as_ref());
-        let Some(Page { batch, next }) = page else { return Ok(true) };
+        let page = IndexPage::of(log_id, &view.transcript(), place.as_ref());
+        let Some(IndexPage { batch, next }) = page else { return Ok(true) };
         let is_known = batch.follows.is_some();
         if let Some(next) = next
             && is_known

@@ -9,11 +9,15 @@ use crate::feed::Feed;
 use crate::server::core::catalog::Catalog;
 
 /// What follows one feed.
-pub(crate) type Task = BoxFuture<'static, ()>;
+pub(crate) type FollowTask = BoxFuture<'static, ()>;
 
 /// Has every feed followed that is written to, now and later. `follow` gives what to run for a feed, and nothing for one
 /// that is followed already; it runs in `tasks` until it ends, or the server stops. Cancel-safe.
-pub(crate) async fn follow_all(catalog: &Catalog, tasks: &TaskTracker, follow: impl Fn(Arc<Feed>) -> Option<Task>) {
+pub(crate) async fn follow_all(
+    catalog: &Catalog,
+    tasks: &TaskTracker,
+    follow: impl Fn(Arc<Feed>) -> Option<FollowTask>,
+) {
     let mut writings = catalog.feeds.writings();
     loop {
         writings.borrow_and_update();
@@ -25,7 +29,7 @@ pub(crate) async fn follow_all(catalog: &Catalog, tasks: &TaskTracker, follow: i
 }
 
 /// As [`follow_all`], of the feeds that are open now.
-pub(crate) fn follow_now(catalog: &Catalog, tasks: &TaskTracker, follow: impl Fn(Arc<Feed>) -> Option<Task>) {
+pub(crate) fn follow_now(catalog: &Catalog, tasks: &TaskTracker, follow: impl Fn(Arc<Feed>) -> Option<FollowTask>) {
     let written = catalog.feeds.all_open().into_iter().filter(|feed| feed.is_written());
     for task in written.filter_map(&follow) {
         let stop = catalog.context.stop.clone();

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 
 use crate::cluster::Cluster;
-use crate::feed::{Feed, Feeds, Opened};
+use crate::feed::{Feed, Feeds, OpenResult};
 use crate::log::{LogError, LogId};
 use crate::position::FeedId;
-use crate::server::core::close::{End, end_of};
+use crate::server::core::close::{CloseReason, end_of};
 use crate::server::core::context::ServerContext;
 use crate::server::core::hls_timelines::HlsTimelines;
 use crate::server::core::presence::Presence;
@@ -48,9 +48,9 @@ impl Catalog {
     /// Returns the feed `name`, and creates it live if it is absent.
     ///
     /// # Errors
-    /// [`NotCreated`].
-    pub(crate) async fn open_to_publish(&self, name: &FeedId) -> Result<Arc<Feed>, NotCreated> {
-        if let Opened::Here(feed) = self.feeds.open(name).await? {
+    /// [`CreateRefused`].
+    pub(crate) async fn open_to_publish(&self, name: &FeedId) -> Result<Arc<Feed>, CreateRefused> {
+        if let OpenResult::Here(feed) = self.feeds.open(name).await? {
             return Ok(feed);
         }
         Ok(self.create_to_publish(name).await?.0)
@@ -59,8 +59,8 @@ impl Catalog {
     /// Creates the feed `name`, live; the flag is false if it existed by then.
     ///
     /// # Errors
-    /// [`NotCreated`].
-    pub(crate) async fn create_to_publish(&self, name: &FeedId) -> Result<(Arc<Feed>, bool), NotCreated> {
+    /// [`CreateRefused`].
+    pub(crate) async fn create_to_publish(&self, name: &FeedId) -> Result<(Arc<Feed>, bool), CreateRefused> {
         self.check_room_for_a_feed().await?;
         let first = || vec![self.context.opening(false), self.context.record(crate::transcript::Op::Resume)];
         let (feed, is_new) = self.feeds.create(name, false, first).await?;
@@ -132,10 +132,10 @@ impl Catalog {
     /// Checks that the archive may hold one more feed. Racy: concurrent callers may exceed the limit slightly.
     ///
     /// # Errors
-    /// [`NotCreated::TooMany`], or the log's error.
-    pub(crate) async fn check_room_for_a_feed(&self) -> Result<(), NotCreated> {
+    /// [`CreateRefused::TooMany`], or the log's error.
+    pub(crate) async fn check_room_for_a_feed(&self) -> Result<(), CreateRefused> {
         let max = self.context.config.limits.feeds_max;
-        if self.feeds.log().logs().await?.len() >= max { Err(NotCreated::TooMany { max }) } else { Ok(()) }
+        if self.feeds.log().logs().await?.len() >= max { Err(CreateRefused::TooMany { max }) } else { Ok(()) }
     }
 
     /// Evicts a feed from memory if it has no connections and is over: it is folded again on demand.
@@ -162,19 +162,19 @@ impl Catalog {
 
 /// Reasons why there is no feed to publish to.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum NotCreated {
+pub(crate) enum CreateRefused {
     #[error(transparent)]
     Log(#[from] LogError),
     #[error("the archive holds {max} feeds, as many as it may: delete some, or raise limits.feeds_max")]
     TooMany { max: usize },
 }
 
-impl NotCreated {
+impl CreateRefused {
     /// Returns the close that a publisher is sent.
-    pub(crate) fn end(&self) -> End {
+    pub(crate) fn end(&self) -> CloseReason {
         match self {
             Self::Log(error) => end_of(error),
-            Self::TooMany { .. } => End::close(CloseCode::TooManyConnections, self.to_string()),
+            Self::TooMany { .. } => CloseReason::close(CloseCode::TooManyConnections, self.to_string()),
         }
     }
 }

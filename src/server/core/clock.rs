@@ -121,9 +121,9 @@ impl ClockHistory {
 
 /// Random numbers.
 #[derive(Clone)]
-pub struct Chance(Arc<dyn Fn() -> u64 + Send + Sync>);
+pub struct Rng(Arc<dyn Fn() -> u64 + Send + Sync>);
 
-impl Chance {
+impl Rng {
     /// Those of the operating system.
     #[must_use]
     pub fn of_this_machine() -> Self {
@@ -144,7 +144,7 @@ impl Chance {
     }
 }
 
-impl fmt::Debug for Chance {
+impl fmt::Debug for Rng {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Chance")
     }

@@ -7,7 +7,7 @@ use crate::wire::CloseCode;
 
 /// The end of a connection.
 #[derive(Debug)]
-pub(crate) enum End {
+pub(crate) enum CloseReason {
     /// The server closes it.
     Close {
         /// The code.
@@ -26,7 +26,7 @@ pub(crate) enum End {
     Gone,
 }
 
-impl std::fmt::Display for End {
+impl std::fmt::Display for CloseReason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Close { code, reason } | Self::Fault { code, reason } if reason.is_empty() => {
@@ -38,7 +38,7 @@ impl std::fmt::Display for End {
     }
 }
 
-impl End {
+impl CloseReason {
     /// The server closes the connection with `code`.
     pub(crate) fn close(code: CloseCode, reason: impl Into<Cow<'static, str>>) -> Self {
         Self::Close { code: code.number(), reason: reason.into() }
@@ -69,14 +69,14 @@ impl End {
 /// A connection that can be ended.
 pub(crate) trait Finish: Send {
     /// Ends the connection, and tells the client why if it can be told.
-    fn finish(self, end: End) -> impl Future<Output = ()> + Send;
+    fn finish(self, end: CloseReason) -> impl Future<Output = ()> + Send;
 }
 
 /// What a connection is closed with when the log says `error`.
-pub(crate) fn end_of(error: &LogError) -> End {
+pub(crate) fn end_of(error: &LogError) -> CloseReason {
     match error {
-        LogError::Deleted(_) => End::close(CloseCode::FeedDeleted, error.to_string()),
-        LogError::Closed => End::close(CloseCode::GoingAway, "the server is going away"),
-        _ => End::close(CloseCode::StorageUnavailable, error.to_string()),
+        LogError::Deleted(_) => CloseReason::close(CloseCode::FeedDeleted, error.to_string()),
+        LogError::Closed => CloseReason::close(CloseCode::GoingAway, "the server is going away"),
+        _ => CloseReason::close(CloseCode::StorageUnavailable, error.to_string()),
     }
 }

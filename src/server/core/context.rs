@@ -7,7 +7,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
 use crate::position::Epoch;
-use crate::server::core::clock::{Chance, Clock, ClockHistory};
+use crate::server::core::clock::{Clock, ClockHistory, Rng};
 use crate::server::core::metrics::Metrics;
 use crate::transcript::{Op, Record, TurnSettings};
 use crate::wire::Limits;
@@ -19,7 +19,7 @@ pub(crate) struct ServerContext {
     pub(crate) clock: Clock,
     /// How the time of day went, for durations that must not jump with it.
     pub(crate) clock_history: Arc<ClockHistory>,
-    pub(crate) chance: Chance,
+    pub(crate) chance: Rng,
     pub(crate) metrics: Arc<Metrics>,
     /// Ends every connection.
     pub(crate) stop: CancellationToken,
@@ -28,7 +28,7 @@ pub(crate) struct ServerContext {
 }
 
 impl ServerContext {
-    pub(crate) fn new(config: Config, clock: Clock, chance: Chance, metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn new(config: Config, clock: Clock, chance: Rng, metrics: Arc<Metrics>) -> Self {
         Self {
             clock_history: Arc::new(ClockHistory::new(clock.now())),
             config,

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, future, stream};
 
-use crate::feed::{Feed, Opened};
+use crate::feed::{Feed, OpenResult};
 use crate::log::{LogError, LogId};
 use crate::position::{FeedId, Offset};
 use crate::server::core::catalog::Catalog;
@@ -88,7 +88,7 @@ async fn learn(catalog: &Catalog, heads: impl Iterator<Item = &(LogId, Offset)>)
 
 /// Returns `None` for a feed that is gone, or not there yet, or cannot be read.
 async fn summarize_one(catalog: &Catalog, log_id: &LogId) -> Result<Option<(LogId, Summary)>, LogError> {
-    let Opened::Here(feed) = catalog.feeds.open(&log_id.feed).await? else { return Ok(None) };
+    let OpenResult::Here(feed) = catalog.feeds.open(&log_id.feed).await? else { return Ok(None) };
     let summary = summarize(catalog, &feed).await;
     catalog.evict_if_idle(feed);
     match summary {

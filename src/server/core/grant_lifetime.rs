@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Sleep;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use crate::server::core::close::End;
+use crate::server::core::close::CloseReason;
 use crate::transcript::Timestamp;
 use crate::wire::CloseCode;
 
@@ -27,10 +27,10 @@ pub(crate) enum Revocation {
 
 /// One grant, as long as it holds. All connections that it opened share it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Validity(Arc<Shared>);
+pub(crate) struct Validity(Arc<RevocationState>);
 
 #[derive(Debug, Default)]
-struct Shared {
+struct RevocationState {
     ended: CancellationToken,
     why: OnceLock<Revocation>,
 }
@@ -62,11 +62,11 @@ pub(crate) struct AccessEnd {
 }
 
 impl Future for AccessEnd {
-    type Output = End;
+    type Output = CloseReason;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<End> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CloseReason> {
         if self.expires.as_mut().is_some_and(|expires| expires.as_mut().poll(cx).is_ready()) {
-            return Poll::Ready(End::close(CloseCode::Unauthorised, EXPIRED));
+            return Poll::Ready(CloseReason::close(CloseCode::Unauthorised, EXPIRED));
         }
         // Polled once more after it has resolved, it would have to be made anew.
         if !self.validity.0.ended.is_cancelled() && self.revoked.as_mut().poll(cx).is_pending() {
@@ -74,9 +74,9 @@ impl Future for AccessEnd {
         }
         Poll::Ready(match self.validity.0.why.get() {
             Some(Revocation::Changed) => {
-                End::close(CloseCode::GoingAway, "what you may do here has changed: connect again")
+                CloseReason::close(CloseCode::GoingAway, "what you may do here has changed: connect again")
             }
-            _ => End::close(CloseCode::Unauthorised, "the token was taken back"),
+            _ => CloseReason::close(CloseCode::Unauthorised, "the token was taken back"),
         })
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::config::HlsConfig;
-use crate::format::hls::{Cut, Timeline};
+use crate::format::hls::{SegmentCut, Timeline};
 use crate::log::LogId;
 use crate::position::{Epoch, Starts};
 
@@ -64,7 +64,7 @@ impl HlsTimelines {
         {
             all.remove(&oldest);
         }
-        let cut = Cut { segment_ms: config.segment_ms, hold_back_ms: config.hold_back_ms };
+        let cut = SegmentCut { segment_ms: config.segment_ms, hold_back_ms: config.hold_back_ms };
         let start = starts.current().cloned();
         let timeline = || Arc::new(tokio::sync::Mutex::new(Timeline::with_starts(cut, starts)));
         let now = Instant::now();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::cluster::{Heard, Here, NodeId, Publisher, Word};
+use crate::cluster::{ClusterCommand, CommandReply, FeedPresence, NodeId, PresentPublisher};
 use crate::log::LogId;
 use crate::position::FeedId;
 use crate::server::core::catalog::Catalog;
@@ -41,7 +41,7 @@ impl Catalog {
     }
 
     /// Returns the connections to a feed, at all nodes.
-    pub(crate) fn present(&self, log_id: &LogId) -> Here {
+    pub(crate) fn present(&self, log_id: &LogId) -> FeedPresence {
         let mut here = self.presence.of(log_id);
         here.players = self.hls_timelines.are_watched(log_id);
         if let Some(cluster) = &self.cluster {
@@ -77,20 +77,20 @@ impl Catalog {
     }
 
     /// Tells other nodes that `publisher` has come, and waits until those that publish as the same source there have gone, and
-    /// what they had under way is answered. [`Heard::Newer`] if one of them is newer. If it `asks`, those of other sessions that live
-    /// stay, and one of them is what is heard ([`Heard::Taken`]).
-    pub(crate) async fn tell_leave(&self, log_id: &LogId, publisher: &Publisher, asks: bool) -> Heard {
-        let Some(cluster) = &self.cluster else { return Heard::Done };
+    /// what they had under way is answered. [`CommandReply::Newer`] if one of them is newer. If it `asks`, those of other sessions that live
+    /// stay, and one of them is what is heard ([`CommandReply::Taken`]).
+    pub(crate) async fn tell_leave(&self, log_id: &LogId, publisher: &PresentPublisher, asks: bool) -> CommandReply {
+        let Some(cluster) = &self.cluster else { return CommandReply::Done };
         let (feed, life) = (log_id.feed.clone(), log_id.life);
-        cluster.tell(&Word::Leave { feed, life, publisher: publisher.clone(), asks }).await
+        cluster.tell(&ClusterCommand::Leave { feed, life, publisher: publisher.clone(), asks }).await
     }
 
     /// Has other nodes close the connection that publishes in the session of `publisher` there, unless it gives a sign of life: then
-    /// it is what is heard ([`Heard::Taken`]).
-    pub(crate) async fn tell_leave_if_silent(&self, log_id: &LogId, publisher: &Publisher) -> Heard {
-        let Some(cluster) = &self.cluster else { return Heard::Done };
+    /// it is what is heard ([`CommandReply::Taken`]).
+    pub(crate) async fn tell_leave_if_silent(&self, log_id: &LogId, publisher: &PresentPublisher) -> CommandReply {
+        let Some(cluster) = &self.cluster else { return CommandReply::Done };
         let (feed, life) = (log_id.feed.clone(), log_id.life);
-        cluster.tell(&Word::LeaveIfSilent { feed, life, publisher: publisher.clone() }).await
+        cluster.tell(&ClusterCommand::LeaveIfSilent { feed, life, publisher: publisher.clone() }).await
     }
 
     /// Waits until nobody publishes in this session at another node. Cancel-safe.
@@ -110,19 +110,19 @@ impl Catalog {
 
     pub(crate) async fn tell_replacing(&self, log_id: &LogId) {
         if let Some(cluster) = &self.cluster {
-            cluster.tell(&Word::Replacing { feed: log_id.feed.clone(), life: log_id.life }).await;
+            cluster.tell(&ClusterCommand::Replacing { feed: log_id.feed.clone(), life: log_id.life }).await;
         }
     }
 
     pub(crate) async fn tell_not_replaced(&self, log_id: &LogId) {
         if let Some(cluster) = &self.cluster {
-            cluster.tell(&Word::NotReplaced { feed: log_id.feed.clone(), life: log_id.life }).await;
+            cluster.tell(&ClusterCommand::NotReplaced { feed: log_id.feed.clone(), life: log_id.life }).await;
         }
     }
 
     pub(crate) async fn tell_deleted(&self, log_id: &LogId) {
         if let Some(cluster) = &self.cluster {
-            cluster.tell(&Word::Deleted { feed: log_id.feed.clone(), life: log_id.life }).await;
+            cluster.tell(&ClusterCommand::Deleted { feed: log_id.feed.clone(), life: log_id.life }).await;
         }
     }
 }

@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::cluster::{Here, Publisher};
+use crate::cluster::{FeedPresence, PresentPublisher};
 use crate::log::LogId;
 
 /// The part that a connection has in a feed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Role {
+pub(crate) enum ConnectionRole {
     /// It publishes.
-    Publisher(Publisher),
+    Publisher(PresentPublisher),
     /// It reads.
     Reader,
 }
@@ -21,13 +21,13 @@ pub(crate) enum Role {
 /// The connections to each feed.
 #[derive(Debug, Default)]
 pub(crate) struct Presence {
-    all: Mutex<HashMap<LogId, Here>>,
-    changes: Changes,
+    all: Mutex<HashMap<LogId, FeedPresence>>,
+    changes: PresenceChanges,
 }
 
 /// Changes that other nodes have not been told of yet. Nothing is gathered where there are none.
 #[derive(Debug, Default)]
-struct Changes {
+struct PresenceChanges {
     are_told: AtomicBool,
     feeds: Mutex<HashSet<LogId>>,
     publishers: Notify,
@@ -35,13 +35,13 @@ struct Changes {
 
 impl Presence {
     /// Notes a connection for as long as what is returned lives.
-    pub(crate) fn enter(self: &Arc<Self>, log_id: &LogId, role: Role) -> PresenceGuard {
+    pub(crate) fn enter(self: &Arc<Self>, log_id: &LogId, role: ConnectionRole) -> PresenceGuard {
         {
             let mut all = self.lock();
             let here = all.entry(log_id.clone()).or_default();
             match &role {
-                Role::Reader => here.readers += 1,
-                Role::Publisher(publisher) => here.publishers.push(publisher.clone()),
+                ConnectionRole::Reader => here.readers += 1,
+                ConnectionRole::Publisher(publisher) => here.publishers.push(publisher.clone()),
             }
         }
         self.changed(log_id, &role);
@@ -54,12 +54,12 @@ impl Presence {
     }
 
     /// Returns the connections to a feed at this server.
-    pub(crate) fn of(&self, log_id: &LogId) -> Here {
+    pub(crate) fn of(&self, log_id: &LogId) -> FeedPresence {
         self.lock().get(log_id).cloned().unwrap_or_default()
     }
 
     /// Returns the connections to all feeds.
-    pub(crate) fn all(&self) -> Vec<(LogId, Here)> {
+    pub(crate) fn all(&self) -> Vec<(LogId, FeedPresence)> {
         self.lock().iter().map(|(log_id, here)| (log_id.clone(), here.clone())).collect()
     }
 
@@ -74,17 +74,17 @@ impl Presence {
         &self.changes.publishers
     }
 
-    fn changed(&self, log_id: &LogId, role: &Role) {
+    fn changed(&self, log_id: &LogId, role: &ConnectionRole) {
         if !self.changes.are_told.load(Ordering::SeqCst) {
             return;
         }
         self.changes.feeds.lock().unwrap_or_else(PoisonError::into_inner).insert(log_id.clone());
-        if matches!(role, Role::Publisher(_)) {
+        if matches!(role, ConnectionRole::Publisher(_)) {
             self.changes.publishers.notify_one();
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<LogId, Here>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<LogId, FeedPresence>> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -93,7 +93,7 @@ impl Presence {
 pub(crate) struct PresenceGuard {
     presence: Arc<Presence>,
     log_id: LogId,
-    role: Role,
+    role: ConnectionRole,
 }
 
 impl Drop for PresenceGuard {
@@ -102,8 +102,8 @@ impl Drop for PresenceGuard {
             let mut all = self.presence.lock();
             let Some(here) = all.get_mut(&self.log_id) else { return };
             match &self.role {
-                Role::Reader => here.readers -= 1,
-                Role::Publisher(publisher) => {
+                ConnectionRole::Reader => here.readers -= 1,
+                ConnectionRole::Publisher(publisher) => {
                     if let Some(index) = here.publishers.iter().position(|known| known == publisher) {
                         here.publishers.swap_remove(index);
                     }

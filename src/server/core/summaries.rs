@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::cluster::Here;
-use crate::feed::{Feed, View};
+use crate::cluster::FeedPresence;
+use crate::feed::{Feed, LiveView};
 use crate::log::LogId;
 use crate::position::{Epoch, FeedId, Offset};
 use crate::transcript::{FeedState, FoldView, Line, MediaMs, Record, Timestamp, Transcript, Turn};
@@ -68,7 +68,7 @@ impl Summaries {
     }
 
     /// Notes how `feed` stands in `view`, if that is not known.
-    pub(crate) fn note(&self, feed: &Feed, view: &View) {
+    pub(crate) fn note(&self, feed: &Feed, view: &LiveView) {
         let transcript = view.transcript();
         let at = transcript.next_offset();
         let mut summaries = self.lock();
@@ -112,7 +112,7 @@ impl Summary {
     }
 
     /// Sets the connections that the feed has now.
-    pub(crate) fn with_present(mut self, present: &Here) -> Self {
+    pub(crate) fn with_present(mut self, present: &FeedPresence) -> Self {
         (self.publishers, self.readers) = (present.publishers.len(), present.readers);
         self
     }

@@ -18,11 +18,11 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::config::TimesConfig;
-use crate::feed::{Bodies, Feed, Following, View};
+use crate::feed::{EncodedChanges, Feed, FollowHandle, LiveView};
 use crate::position::FeedId;
-use crate::server::core::close::End;
+use crate::server::core::close::CloseReason;
 use crate::server::core::context::ServerContext;
-use crate::server::transport::websocket::{Frame, PING, Socket};
+use crate::server::transport::websocket::{PING, SocketFrame, WebSocket};
 use crate::transcript::Timestamp;
 use crate::wire::{ToSubscriber, Unit};
 
@@ -33,7 +33,7 @@ const GROUP_READERS_MAX: usize = 256;
 /// The groups of every view that is read.
 pub(crate) struct Fanout {
     context: Arc<ServerContext>,
-    groups: Mutex<HashMap<Of, Vec<Arc<Group>>>>,
+    groups: Mutex<HashMap<GroupKey, Vec<Arc<Group>>>>,
     /// The tasks of the groups.
     pub(crate) tasks: TaskTracker,
 }
@@ -45,13 +45,13 @@ impl std::fmt::Debug for Fanout {
 }
 
 /// What a group is sent: the address of its view, which it holds, and the unit.
-type Of = (usize, Unit);
+type GroupKey = (usize, Unit);
 
 struct Group {
     feed: FeedId,
-    view: Arc<View>,
+    view: Arc<LiveView>,
     unit: Unit,
-    joining: Mutex<Joining>,
+    joining: Mutex<PendingJoins>,
     /// Rung when somebody joins who is behind, and when many have left.
     rung: Notify,
     /// Those that left since the last pass.
@@ -59,7 +59,7 @@ struct Group {
 }
 
 #[derive(Default)]
-struct Joining {
+struct PendingJoins {
     members: Vec<Arc<Member>>,
     /// All members with those above, and with those that have left since the last pass.
     count: usize,
@@ -70,35 +70,35 @@ struct Joining {
 /// A delivery looks at the lock and at what stands first behind it: one line of the processor's cache, which cannot hold
 /// thousands of readers.
 #[repr(align(64))]
-struct Member(Mutex<Standing>);
+struct Member(Mutex<MemberState>);
 
 #[repr(C)]
-struct Standing {
+struct MemberState {
     /// The changes it has been sent, or is being sent.
     since: u64,
     /// None once the reader has left.
-    socket: Option<Socket>,
+    socket: Option<WebSocket>,
     /// True if the socket can be written to without asking anything of it.
     is_direct: bool,
     /// The group is done with the reader, which has to go on by itself.
-    sent_back: Option<Result<Why, End>>,
+    sent_back: Option<Result<ExitReason, CloseReason>>,
     /// Wakes the reader's task.
     waker: Option<Waker>,
 }
 
 /// How a reader comes out of a group.
-pub(crate) struct Stood {
-    pub(crate) socket: Socket,
+pub(crate) struct FanoutExit {
+    pub(crate) socket: WebSocket,
     /// The changes it has seen, once what is under way has been sent.
     pub(crate) since: u64,
-    pub(crate) why: Result<Why, End>,
+    pub(crate) why: Result<ExitReason, CloseReason>,
 }
 
 /// Reason why a reader comes out of a group.
 #[derive(Debug)]
-pub(crate) enum Why {
+pub(crate) enum ExitReason {
     /// It said something.
-    Said(Frame),
+    Said(SocketFrame),
     /// It did not take changes at once; they came at this time, if that is known still.
     Full(Option<Timestamp>),
     /// There is something that is between the server and this reader.
@@ -106,13 +106,13 @@ pub(crate) enum Why {
 }
 
 /// A reader's place in a group, which it leaves in any case.
-struct Place {
+struct MembershipGuard {
     group: Arc<Group>,
     member: Arc<Member>,
 }
 
-impl Place {
-    fn leave(&mut self) -> Option<(Socket, u64)> {
+impl MembershipGuard {
+    fn leave(&mut self) -> Option<(WebSocket, u64)> {
         let mut standing = self.member.lock();
         let (socket, since) = (standing.socket.take()?, standing.since);
         let left = self.group.left.fetch_add(1, Ordering::Relaxed) + 1;
@@ -123,31 +123,31 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for MembershipGuard {
     fn drop(&mut self) {
         self.leave();
     }
 }
 
 impl Member {
-    fn lock(&self) -> MutexGuard<'_, Standing> {
+    fn lock(&self) -> MutexGuard<'_, MemberState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Standing {
+impl MemberState {
     /// The reader's side: hears it, and its group.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Why, End>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<ExitReason, CloseReason>> {
         loop {
             if let Some(why) = self.sent_back.take() {
                 return Poll::Ready(why);
             }
-            let Some(socket) = &mut self.socket else { return Poll::Ready(Err(End::Gone)) };
+            let Some(socket) = &mut self.socket else { return Poll::Ready(Err(CloseReason::Gone)) };
             let heard = socket.poll_next(cx);
             self.is_direct = socket.is_direct();
             match heard {
-                Poll::Ready(Ok(Frame::Sign)) => {}
-                Poll::Ready(said) => return Poll::Ready(said.map(Why::Said)),
+                Poll::Ready(Ok(SocketFrame::Sign)) => {}
+                Poll::Ready(said) => return Poll::Ready(said.map(ExitReason::Said)),
                 Poll::Pending => {
                     self.waker = Some(cx.waker().clone());
                     return Poll::Pending;
@@ -157,7 +157,7 @@ impl Standing {
     }
 
     /// The group's side: the reader goes on by itself.
-    fn send_back(&mut self, why: Result<Why, End>) {
+    fn send_back(&mut self, why: Result<ExitReason, CloseReason>) {
         self.sent_back = Some(why);
         if let Some(waker) = self.waker.take() {
             waker.wake();
@@ -171,32 +171,32 @@ impl Fanout {
     }
 
     /// Stands in a group of `view` until the reader says something, or has to go on by itself; then the socket may have begun
-    /// a message ([`Socket::finish_sending`]). Dropped, it drops the connection.
+    /// a message ([`WebSocket::finish_sending`]). Dropped, it drops the connection.
     pub(crate) async fn stand(
         self: &Arc<Self>,
         feed: &Feed,
-        (view, unit): (&Arc<View>, Unit),
-        socket: Socket,
+        (view, unit): (&Arc<LiveView>, Unit),
+        socket: WebSocket,
         since: u64,
-    ) -> Stood {
+    ) -> FanoutExit {
         let standing =
-            Standing { is_direct: socket.is_direct(), socket: Some(socket), since, sent_back: None, waker: None };
+            MemberState { is_direct: socket.is_direct(), socket: Some(socket), since, sent_back: None, waker: None };
         let member = Arc::new(Member(Mutex::new(standing)));
-        let mut place = Place { group: self.join(feed, (view, unit), member.clone()), member };
+        let mut place = MembershipGuard { group: self.join(feed, (view, unit), member.clone()), member };
         {
             let now = view.now();
-            if now.change > since || matches!(now.following, Following::No(_)) {
+            if now.change > since || matches!(now.following, FollowHandle::No(_)) {
                 // The group may have seen that before this reader was in it.
                 place.group.rung.notify_one();
             }
         }
         let why = std::future::poll_fn(|cx| place.member.lock().poll(cx)).await;
         let (socket, since) = place.leave().expect("the socket is there until its reader leaves");
-        Stood { socket, since, why }
+        FanoutExit { socket, since, why }
     }
 
     /// Finds a group of `view` with room for `member`, or begins one.
-    fn join(self: &Arc<Self>, feed: &Feed, what: (&Arc<View>, Unit), member: Arc<Member>) -> Arc<Group> {
+    fn join(self: &Arc<Self>, feed: &Feed, what: (&Arc<LiveView>, Unit), member: Arc<Member>) -> Arc<Group> {
         let (view, unit) = what;
         let mut groups = self.lock();
         let of_view = groups.entry((Arc::as_ptr(view).addr(), unit)).or_default();
@@ -211,7 +211,7 @@ impl Fanout {
             feed: feed.name().clone(),
             view: view.clone(),
             unit,
-            joining: Mutex::new(Joining { members: vec![member], count: 1 }),
+            joining: Mutex::new(PendingJoins { members: vec![member], count: 1 }),
             rung: Notify::new(),
             left: AtomicUsize::new(0),
         });
@@ -232,13 +232,13 @@ impl Fanout {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Of, Vec<Arc<Group>>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<GroupKey, Vec<Arc<Group>>>> {
         self.groups.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Group {
-    fn joining(&self) -> MutexGuard<'_, Joining> {
+    fn joining(&self) -> MutexGuard<'_, PendingJoins> {
         self.joining.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -256,7 +256,7 @@ async fn run(fanout: Arc<Fanout>, group: Arc<Group>) {
         let now = Instant::now();
         let (is_over, change_before) = {
             let bell = bell.borrow_and_update();
-            let is_over = context.stop.is_cancelled() || matches!(bell.following, Following::No(_));
+            let is_over = context.stop.is_cancelled() || matches!(bell.following, FollowHandle::No(_));
             (is_over, std::mem::replace(&mut change, bell.change))
         };
         members.take_joining();
@@ -321,7 +321,7 @@ impl Members {
         let view = &self.of.view;
         let change = view.now().change;
         let (mut sent, mut taken, mut sent_bytes) = (0, 0, 0);
-        let mut bodies: Option<Arc<Bodies>> = None;
+        let mut bodies: Option<Arc<EncodedChanges>> = None;
         let mut are_told = true;
         let mut cx = Context::from_waker(Waker::noop());
         retain_ahead(&mut self.all, |member| {
@@ -343,7 +343,7 @@ impl Members {
             }
             // Several messages, or pages, are for its own task: it may have to wait in the midst of them.
             let ([message], false) = (&next.parts[..], next.behind) else {
-                standing.send_back(Ok(Why::Other));
+                standing.send_back(Ok(ExitReason::Other));
                 return false;
             };
             let written = if standing.is_direct {
@@ -361,7 +361,7 @@ impl Members {
             sent += 1;
             sent_bytes += message.body().len();
             if written.is_pending() {
-                standing.send_back(Ok(Why::Full(next.arrived_at)));
+                standing.send_back(Ok(ExitReason::Full(next.arrived_at)));
                 return false;
             }
             taken += 1;
@@ -403,7 +403,7 @@ impl Members {
             match written {
                 Poll::Ready(Ok(())) => return true,
                 Poll::Ready(Err(end)) => standing.send_back(Err(end)),
-                Poll::Pending => standing.send_back(Ok(Why::Full(None))),
+                Poll::Pending => standing.send_back(Ok(ExitReason::Full(None))),
             }
             false
         });
@@ -411,7 +411,7 @@ impl Members {
 
     fn send_all_back(&mut self) {
         for member in self.all.drain(..) {
-            member.lock().send_back(Ok(Why::Other));
+            member.lock().send_back(Ok(ExitReason::Other));
         }
     }
 }
@@ -453,15 +453,15 @@ mod tests {
     use crate::config::Config;
     use crate::log::MemoryLog;
     use crate::server::Server;
-    use crate::server::core::clock::{Chance, Clock};
+    use crate::server::core::clock::{Clock, Rng};
     use crate::server::transport::stream::Transport;
     use crate::transcript::{FoldView, Op, Record};
-    use crate::wire::publish::decode_line;
+    use crate::wire::publisher::decode_line;
 
     /// A feed with two lines, and its view.
-    async fn feed() -> (Server, Arc<Feed>, Arc<View>) {
+    async fn feed() -> (Server, Arc<Feed>, Arc<LiveView>) {
         let log = Arc::new(MemoryLog::new());
-        let server = Server::new(Config::default(), log, Clock::of_this_machine(), Chance::of_this_machine());
+        let server = Server::new(Config::default(), log, Clock::of_this_machine(), Rng::of_this_machine());
         let catalog = server.catalog();
         let feed = catalog.open_to_publish(&FeedId::new("geneva").expect("a name")).await.expect("created");
         feed.append_all(&[line(&catalog.context, "1"), line(&catalog.context, "2")]).await.expect("kept");
@@ -474,10 +474,10 @@ mod tests {
         context.record(Op::Line { source: "main".into(), lines: vec![line] })
     }
 
-    async fn socket(context: &ServerContext, room: usize) -> (Socket, DuplexStream) {
+    async fn socket(context: &ServerContext, room: usize) -> (WebSocket, DuplexStream) {
         let (ours, client) = tokio::io::duplex(room);
         let (limits, times) = (&context.config.limits, &context.config.times);
-        (Socket::new(Transport::Other(Box::new(ours)), &[], 512, limits.message_bytes, times).await, client)
+        (WebSocket::new(Transport::Other(Box::new(ours)), &[], 512, limits.message_bytes, times).await, client)
     }
 
     /// Until the group's task has seen all who joined.
@@ -522,7 +522,7 @@ mod tests {
         let context = &fanout.context;
         let (narrow, _client) = socket(context, 16).await;
         let stood = soon(fanout.stand(&feed, (&view, Unit::Lines), narrow, 0)).await;
-        assert!(matches!(stood.why, Ok(Why::Full(_))));
+        assert!(matches!(stood.why, Ok(ExitReason::Full(_))));
         assert_eq!(stood.since, change);
     }
 
@@ -539,7 +539,7 @@ mod tests {
         let (silent, _client) = socket(context, 1 << 16).await;
         let stood = fanout.stand(&feed, (&view, Unit::Lines), silent, change);
         let stood = tokio::time::timeout(gone_after * 4, stood).await.expect("let go");
-        assert!(matches!(stood.why, Err(End::Gone)));
+        assert!(matches!(stood.why, Err(CloseReason::Gone)));
         assert!(begun.elapsed() >= gone_after);
     }
 

@@ -6,16 +6,16 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use crate::config::TimesConfig;
-use crate::feed::{Feed, Opened};
+use crate::feed::{Feed, OpenResult};
 use crate::log::{LogError, LogId};
 use crate::position::FeedId;
-use crate::server::core::close::{End, end_of};
+use crate::server::core::close::{CloseReason, end_of};
 use crate::server::core::limits::Permit;
 use crate::server::egress::service::EgressService;
 use crate::wire::CloseCode;
 
 /// The next life of a feed, on its way.
-pub(crate) struct Arrival {
+pub(crate) struct FeedWaiter {
     service: Arc<EgressService>,
     name: FeedId,
     wait: bool,
@@ -29,14 +29,14 @@ pub(crate) struct Arrival {
 }
 
 /// What came of it.
-pub(crate) enum Arrived {
+pub(crate) enum FeedLookup {
     /// The feed is there.
     Here(Arc<Feed>),
     /// It is waited for; this comes once.
     Waiting,
 }
 
-impl Arrival {
+impl FeedWaiter {
     /// Looks for `name`, and waits for it if it is to. A life that was `replaced` is waited past.
     pub(crate) fn new(service: &Arc<EgressService>, name: &FeedId, wait: bool, replaced: Option<LogId>) -> Self {
         let creations = service.catalog.feeds.creations();
@@ -58,43 +58,43 @@ impl Arrival {
     ///
     /// # Errors
     /// What the reader is told where no feed is to come.
-    pub(crate) async fn next(&mut self) -> Result<Arrived, End> {
+    pub(crate) async fn next(&mut self) -> Result<FeedLookup, CloseReason> {
         loop {
             if self.is_absent {
                 self.created().await?;
                 self.is_absent = false;
             }
             match self.service.catalog.feeds.open(&self.name).await.map_err(|error| end_of(&error))? {
-                Opened::Here(feed) if self.replaced.as_ref().is_none_or(|(life, _)| life != feed.log_id()) => {
-                    return Ok(Arrived::Here(feed));
+                OpenResult::Here(feed) if self.replaced.as_ref().is_none_or(|(life, _)| life != feed.log_id()) => {
+                    return Ok(FeedLookup::Here(feed));
                 }
                 // Between two lives of a name that is replaced.
                 _ if self.replaced.is_some() => self.is_absent = true,
-                Opened::Replaced(life) => self.wait_past(life),
-                Opened::Here(feed) => return Ok(Arrived::Here(feed)),
-                Opened::Deleted => return Err(self.deleted()),
-                Opened::Absent if self.wait => {
+                OpenResult::Replaced(life) => self.wait_past(life),
+                OpenResult::Here(feed) => return Ok(FeedLookup::Here(feed)),
+                OpenResult::Deleted => return Err(self.deleted()),
+                OpenResult::Absent if self.wait => {
                     self.is_absent = true;
                     if self.seat.is_none() {
                         self.seat = self.service.waiting.try_acquire();
                         return match &self.seat {
-                            Some(_) => Ok(Arrived::Waiting),
+                            Some(_) => Ok(FeedLookup::Waiting),
                             None => {
                                 let reason = "as many readers wait for feeds as may";
-                                Err(End::close(CloseCode::TooManyConnections, reason))
+                                Err(CloseReason::close(CloseCode::TooManyConnections, reason))
                             }
                         };
                     }
                 }
-                Opened::Absent => {
-                    return Err(End::close(CloseCode::NoSuchFeed, format!("there is no feed {}", self.name)));
+                OpenResult::Absent => {
+                    return Err(CloseReason::close(CloseCode::NoSuchFeed, format!("there is no feed {}", self.name)));
                 }
             }
         }
     }
 
     /// Waits until some feed was created since the last look.
-    async fn created(&mut self) -> Result<(), End> {
+    async fn created(&mut self) -> Result<(), CloseReason> {
         // The sender is the service's, which this holds.
         let created = self.creations.changed();
         match self.replaced {
@@ -105,7 +105,7 @@ impl Arrival {
         Ok(())
     }
 
-    fn deleted(&self) -> End {
+    fn deleted(&self) -> CloseReason {
         end_of(&LogError::Deleted(self.name.clone()))
     }
 }
@@ -118,12 +118,12 @@ mod tests {
     use crate::config::Config;
     use crate::log::MemoryLog;
     use crate::server::Server;
-    use crate::server::core::clock::{Chance, Clock};
+    use crate::server::core::clock::{Clock, Rng};
 
     /// A server whose feed is between two lives.
     async fn between(name: &FeedId) -> Server {
         let log = Arc::new(MemoryLog::new());
-        let server = Server::new(Config::default(), log, Clock::of_this_machine(), Chance::of_this_machine());
+        let server = Server::new(Config::default(), log, Clock::of_this_machine(), Rng::of_this_machine());
         let feed = server.catalog().open_to_publish(name).await.expect("created");
         server.catalog().feeds.delete(&feed, true).await.expect("deleted");
         server
@@ -134,16 +134,16 @@ mod tests {
         let name = FeedId::new("geneva").expect("a name");
         let server = between(&name).await;
         let (catalog, service) = (server.catalog(), server.egress());
-        let mut arrival = Arrival::new(service, &name, false, None);
+        let mut arrival = FeedWaiter::new(service, &name, false, None);
         let mut next = Box::pin(arrival.next());
         assert!(futures::poll!(&mut next).is_pending());
         let (feed, _) =
             catalog.feeds.create(&name, true, || vec![catalog.context.opening(true)]).await.expect("created");
-        let Ok(Arrived::Here(arrived)) = next.await else { panic!("it is there") };
+        let Ok(FeedLookup::Here(arrived)) = next.await else { panic!("it is there") };
         assert_eq!(arrived.log_id(), feed.log_id());
         // Deleted once more, and for good.
         catalog.feeds.delete(&feed, false).await.expect("deleted");
-        let gone = Arrival::new(service, &name, true, None).next().await;
+        let gone = FeedWaiter::new(service, &name, true, None).next().await;
         assert_eq!(gone.err().map(|end| end.code()), Some(CloseCode::FeedDeleted.number()));
     }
 
@@ -152,15 +152,18 @@ mod tests {
         let name = FeedId::new("geneva").expect("a name");
         let server = between(&name).await;
         let deleted = Some(CloseCode::FeedDeleted.number());
-        let mut waiting = Arrival::new(server.egress(), &name, true, None);
+        let mut waiting = FeedWaiter::new(server.egress(), &name, true, None);
         let patience =
             TimesConfig::ms(server.catalog().context.config.times.message_timeout_ms) + Duration::from_secs(1);
-        let Ok(Opened::Replaced(life)) = server.catalog().feeds.open(&name).await else {
+        let Ok(OpenResult::Replaced(life)) = server.catalog().feeds.open(&name).await else {
             panic!("it is between two lives")
         };
         let told = tokio::time::timeout(patience, waiting.next()).await.expect("in time");
         assert_eq!(told.err().map(|end| end.code()), deleted);
         server.catalog().feeds.note_not_replaced(&life);
-        assert_eq!(Arrival::new(server.egress(), &name, true, None).next().await.err().map(|end| end.code()), deleted);
+        assert_eq!(
+            FeedWaiter::new(server.egress(), &name, true, None).next().await.err().map(|end| end.code()),
+            deleted
+        );
     }
 }

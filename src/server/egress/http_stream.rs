@@ -1,5 +1,5 @@
 //! An answer that goes on for as long as there is something to tell: what a reader over plain HTTP is sent its messages
-//! through, as [events](super::events) or as [text](super::text).
+//! through, as [events](super::sse) or as [text](super::text_rows).
 //!
 //! The reader is the one of sockets ([`super::connection`]) with another outlet, so that joining late, coming back, being
 //! slow and the end are what they are there.
@@ -10,28 +10,28 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::server::core::close::End;
+use crate::server::core::close::CloseReason;
 use crate::server::core::grant_lifetime::AccessEnd;
-use crate::server::egress::http_stream_body::Piece;
+use crate::server::egress::http_stream_body::StreamChunk;
 use crate::server::egress::sse;
-use crate::server::egress::text_rows::Rows;
+use crate::server::egress::text_rows::TextRows;
 use crate::wire::Message;
 
 /// Ends the connection that a request came by, with whatever it is being sent.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Cut(pub(crate) CancellationToken);
+pub(crate) struct ConnectionAbort(pub(crate) CancellationToken);
 
 /// How what there is to tell is written.
-pub(crate) enum Form {
+pub(crate) enum StreamFormat {
     Events,
-    Text(Rows),
+    Text(TextRows),
 }
 
 /// The server's end of an answer that goes on.
-pub(crate) struct Answer {
-    pub(crate) form: Form,
+pub(crate) struct HttpStreamSink {
+    pub(crate) form: StreamFormat,
     /// One piece: the next one waits here until the connection has room for it, and then the reader's task waits.
-    sender: mpsc::Sender<Piece>,
+    sender: mpsc::Sender<StreamChunk>,
     cut: CancellationToken,
     message_timeout: Duration,
     spoke: Instant,
@@ -39,10 +39,10 @@ pub(crate) struct Answer {
     ends: Option<AccessEnd>,
 }
 
-impl Answer {
+impl HttpStreamSink {
     pub(crate) fn new(
-        form: Form,
-        sender: mpsc::Sender<Piece>,
+        form: StreamFormat,
+        sender: mpsc::Sender<StreamChunk>,
         cut: CancellationToken,
         message_timeout: Duration,
         ends: Option<AccessEnd>,
@@ -53,11 +53,11 @@ impl Answer {
     /// Sends a message as the form writes it; as text most of them are nothing. Cancel-safe.
     ///
     /// # Errors
-    /// [`End::Gone`] if the client is gone, or does not take the one before it in time.
-    pub(crate) async fn send(&mut self, message: &Message) -> Result<(), End> {
+    /// [`CloseReason::Gone`] if the client is gone, or does not take the one before it in time.
+    pub(crate) async fn send(&mut self, message: &Message) -> Result<(), CloseReason> {
         let piece = match &mut self.form {
-            Form::Events => Some(sse::piece(message)),
-            Form::Text(rows) => message.cursor().and_then(|cursor| rows.cursor(cursor)).map(Piece::from),
+            StreamFormat::Events => Some(sse::piece(message)),
+            StreamFormat::Text(rows) => message.cursor().and_then(|cursor| rows.cursor(cursor)).map(StreamChunk::from),
         };
         // What is not said is not owed any more either.
         self.spoke = Instant::now();
@@ -71,13 +71,13 @@ impl Answer {
     ///
     /// # Errors
     /// As [`send`](Self::send).
-    pub(crate) async fn write(&mut self, piece: Piece) -> Result<(), End> {
+    pub(crate) async fn write(&mut self, piece: StreamChunk) -> Result<(), CloseReason> {
         self.spoke = Instant::now();
         let room = match self.sender.try_reserve() {
             Ok(room) => room,
             Err(_) => match tokio::time::timeout(self.message_timeout, self.sender.reserve()).await {
                 Ok(Ok(room)) => room,
-                Ok(Err(_)) | Err(_) => return Err(End::Gone),
+                Ok(Err(_)) | Err(_) => return Err(CloseReason::Gone),
             },
         };
         room.send(piece);
@@ -85,7 +85,7 @@ impl Answer {
     }
 
     /// Reason why nothing more can be sent, as soon as that is so. Cancel-safe.
-    pub(crate) async fn ended(&mut self) -> End {
+    pub(crate) async fn ended(&mut self) -> CloseReason {
         let revoked = async {
             match &mut self.ends {
                 Some(ends) => ends.await,
@@ -94,7 +94,7 @@ impl Answer {
         };
         tokio::select! {
             biased;
-            () = self.sender.closed() => End::Gone,
+            () = self.sender.closed() => CloseReason::Gone,
             end = revoked => end,
         }
     }
@@ -105,8 +105,8 @@ impl Answer {
 
     /// Ends the answer behind what was sent. Who takes too long is cut off: its connection would be held for as long as it
     /// likes.
-    pub(crate) fn finish(self, end: &End) {
-        if matches!(end, End::Gone) && !self.sender.is_closed() {
+    pub(crate) fn finish(self, end: &CloseReason) {
+        if matches!(end, CloseReason::Gone) && !self.sender.is_closed() {
             self.cut.cancel();
         }
     }

@@ -8,31 +8,31 @@ use hyper::body::Frame;
 use tokio::sync::mpsc;
 
 /// What is sent at once: what stands before a body, the body that all share, and what stands behind it.
-pub(crate) struct Piece {
+pub(crate) struct StreamChunk {
     pub(crate) head: Bytes,
     pub(crate) rest: [Option<Bytes>; 2],
 }
 
-impl From<String> for Piece {
+impl From<String> for StreamChunk {
     fn from(text: String) -> Self {
         Self { head: text.into(), rest: [None, None] }
     }
 }
 
 /// The client's end: the body of the answer.
-pub(crate) struct AnswerBody {
-    receiver: mpsc::Receiver<Piece>,
+pub(crate) struct HttpStreamBody {
+    receiver: mpsc::Receiver<StreamChunk>,
     /// What is left of the piece that was begun.
     rest: [Option<Bytes>; 2],
 }
 
-impl AnswerBody {
-    pub(crate) fn new(receiver: mpsc::Receiver<Piece>) -> Self {
+impl HttpStreamBody {
+    pub(crate) fn new(receiver: mpsc::Receiver<StreamChunk>) -> Self {
         Self { receiver, rest: [None, None] }
     }
 }
 
-impl axum::body::HttpBody for AnswerBody {
+impl axum::body::HttpBody for HttpStreamBody {
     type Data = Bytes;
     type Error = std::convert::Infallible;
 
@@ -40,7 +40,7 @@ impl axum::body::HttpBody for AnswerBody {
         if let Some(part) = self.rest.iter_mut().find_map(Option::take) {
             return Poll::Ready(Some(Ok(Frame::data(part))));
         }
-        let Some(Piece { head, rest }) = ready!(self.receiver.poll_recv(cx)) else { return Poll::Ready(None) };
+        let Some(StreamChunk { head, rest }) = ready!(self.receiver.poll_recv(cx)) else { return Poll::Ready(None) };
         self.rest = rest;
         Poll::Ready(Some(Ok(Frame::data(head))))
     }

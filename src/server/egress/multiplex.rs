@@ -17,38 +17,42 @@ use futures::{FutureExt, StreamExt};
 use tokio::time::{Instant, timeout_at};
 
 use crate::config::TimesConfig;
-use crate::feed::{Feed, Following, View};
+use crate::feed::{Feed, FollowHandle, LiveView};
 use crate::log::LogError;
 use crate::position::FeedId;
 use crate::server::access::auth::Access;
 use crate::server::access::peer::Peer;
-use crate::server::access::upgrade::Asked;
-use crate::server::core::close::End;
+use crate::server::access::upgrade::RequestContext;
+use crate::server::core::close::CloseReason;
 use crate::server::egress::connection::{count_refusal, not_here, refused, said};
-use crate::server::egress::feed_wait::{Arrival, Arrived};
-use crate::server::egress::params::Wanted;
+use crate::server::egress::feed_wait::{FeedLookup, FeedWaiter};
+use crate::server::egress::params::SubscribeParams;
 use crate::server::egress::service::EgressService;
-use crate::server::egress::sink::Outlet;
-use crate::server::egress::subscription::{Life, Place, Subscription};
-use crate::server::transport::websocket::{Frame, Socket};
+use crate::server::egress::sink::SubscriberSink;
+use crate::server::egress::subscription::{SubscribedLife, Subscription, ViewPosition};
+use crate::server::transport::websocket::{SocketFrame, WebSocket};
 use crate::transcript::FoldView;
 use crate::wire::{CloseCode, ErrorCode, FromSubscriber, Refusal, Subscribe, ToSubscriber};
 
 /// Serves a subscriber of many feeds to its end.
-pub(crate) async fn serve(service: Arc<EgressService>, socket: Socket, asked: Box<Asked>) -> (Outlet, End) {
+pub(crate) async fn serve(
+    service: Arc<EgressService>,
+    socket: WebSocket,
+    asked: Box<RequestContext>,
+) -> (SubscriberSink, CloseReason) {
     // What belongs to one feed is said in its `subscribe`, and would be passed over here.
     const OF_ONE_FEED: [&str; 6] = ["from", "interim", "unit", "until", "wait", "pace"];
     if let Some(name) = OF_ONE_FEED.into_iter().find(|name| asked.get(name).is_some()) {
         let reason = format!("{name} is said in each subscribe here, not in the URL");
-        return (socket.into(), End::close(CloseCode::BadRequest, reason));
+        return (socket.into(), CloseReason::close(CloseCode::BadRequest, reason));
     }
     if let Err(end) = asked.refuse(&[("view", None)]) {
         return (socket.into(), end);
     }
-    let Asked { peer, access, .. } = *asked;
+    let RequestContext { peer, access, .. } = *asked;
     let (address, since) = (peer.ip(), Instant::now());
     tracing::info!(%address, "reader of many feeds connected");
-    let mut reader = Box::new(Reader::new(service, socket, access, peer));
+    let mut reader = Box::new(MultiplexSession::new(service, socket, access, peer));
     loop {
         if let Err(end) = reader.go_on().await {
             let (feeds, seconds) = (reader.subscribed.len(), since.elapsed().as_secs());
@@ -59,13 +63,13 @@ pub(crate) async fn serve(service: Arc<EgressService>, socket: Socket, asked: Bo
 }
 
 /// One subscriber of many feeds.
-struct Reader {
+struct MultiplexSession {
     service: Arc<EgressService>,
     access: Access,
-    outlet: Outlet,
-    subscribed: HashMap<FeedId, Subscribed>,
+    outlet: SubscriberSink,
+    subscribed: HashMap<FeedId, SubscribedFeed>,
     /// What the subscriptions wait for, each for one thing. Those that have it come in the order in which they had.
-    news: FuturesUnordered<Abortable<BoxFuture<'static, (FeedId, News)>>>,
+    news: FuturesUnordered<Abortable<BoxFuture<'static, (FeedId, MultiplexEvent)>>>,
     /// What the reader said in a row that could not be read.
     refused: usize,
     /// With its seats among all connections.
@@ -73,52 +77,52 @@ struct Reader {
 }
 
 /// One of its subscriptions.
-struct Subscribed {
+struct SubscribedFeed {
     subscription: Subscription,
-    life: Option<Life>,
-    waiting: Waiting,
+    life: Option<SubscribedLife>,
+    waiting: WaitGuard,
 }
 
 /// Ends what a subscription waits for when it is over.
-struct Waiting(AbortHandle);
+struct WaitGuard(AbortHandle);
 
-impl Drop for Waiting {
+impl Drop for WaitGuard {
     fn drop(&mut self) {
         self.0.abort();
     }
 }
 
 /// What a subscription waits for.
-enum Next {
+enum WaitFor {
     /// Its feed.
-    Arrival(Box<Arrival>),
+    Arrival(Box<FeedWaiter>),
     /// All that is durable to be folded.
     Fold(Arc<Feed>, FoldView),
     /// More than so many changes, or the end of the view; and where there is a time, that no longer than it.
-    Ring(Arc<View>, u64, Option<Instant>),
+    Ring(Arc<LiveView>, u64, Option<Instant>),
 }
 
 /// What it has waited for.
-enum News {
+enum MultiplexEvent {
     /// Its feed is there, or is not.
-    Arrived(Box<Arrival>, Result<Arrived, End>),
+    Arrived(Box<FeedWaiter>, Result<FeedLookup, CloseReason>),
     /// All that was durable has been folded.
-    Folded(Arc<Feed>, Result<Arc<View>, LogError>),
+    Folded(Arc<Feed>, Result<Arc<LiveView>, LogError>),
     /// There is something to send, or the end of the view.
     Rung,
     /// The feed has ended long ago.
     Lingered,
 }
 
-impl Reader {
+impl MultiplexSession {
     /// A reader of nothing yet.
-    fn new(service: Arc<EgressService>, socket: Socket, access: Access, peer: Peer) -> Self {
+    fn new(service: Arc<EgressService>, socket: WebSocket, access: Access, peer: Peer) -> Self {
         let (outlet, subscribed, news) = (socket.into(), HashMap::new(), FuturesUnordered::new());
         Self { service, access, outlet, subscribed, news, refused: 0, _peer: peer }
     }
 
     /// Tells whatever there is news of, and waits for more; for what the reader says too.
-    async fn go_on(&mut self) -> Result<(), End> {
+    async fn go_on(&mut self) -> Result<(), CloseReason> {
         // One of those who have news, so that a reader that has much to say is told too; and those who wait for nothing any
         // more are let go.
         while let Some(news) = self.news.next().now_or_never().flatten() {
@@ -132,7 +136,7 @@ impl Reader {
         let beat_at = self.outlet.spoke() + beat;
         tokio::select! {
             biased;
-            () = self.service.context.stop.cancelled() => Err(End::close(CloseCode::GoingAway, "the server is going away")),
+            () = self.service.context.stop.cancelled() => Err(CloseReason::close(CloseCode::GoingAway, "the server is going away")),
             frame = self.outlet.next() => self.hear(frame?).await,
             Some(news) = self.news.next() => match news {
                 Ok((feed, news)) => self.tell(&feed, news).await,
@@ -147,7 +151,7 @@ impl Reader {
     }
 
     /// Tells the reader of the news of a feed, and has its subscription wait for the next.
-    async fn tell(&mut self, feed: &FeedId, news: News) -> Result<(), End> {
+    async fn tell(&mut self, feed: &FeedId, news: MultiplexEvent) -> Result<(), CloseReason> {
         let Some(subscribed) = self.subscribed.get_mut(feed) else { return Ok(()) };
         match subscribed.tell(&mut self.outlet, news).await {
             Ok(next) => {
@@ -157,8 +161,8 @@ impl Reader {
                 Ok(())
             }
             // Nothing can be sent any more: that is the connection's end.
-            Err(End::Gone) => Err(End::Gone),
-            Err(End::Close { code, reason } | End::Fault { code, reason }) => {
+            Err(CloseReason::Gone) => Err(CloseReason::Gone),
+            Err(CloseReason::Close { code, reason } | CloseReason::Fault { code, reason }) => {
                 let was_until_head = subscribed.subscription.wanted.is_until_head;
                 self.subscribed.remove(feed);
                 let feed = feed.clone();
@@ -173,9 +177,9 @@ impl Reader {
         }
     }
 
-    async fn hear(&mut self, frame: Frame) -> Result<(), End> {
+    async fn hear(&mut self, frame: SocketFrame) -> Result<(), CloseReason> {
         let named = match &frame {
-            Frame::Text(text) => FromSubscriber::feed_of(text),
+            SocketFrame::Text(text) => FromSubscriber::feed_of(text),
             _ => None,
         };
         let heard = match said(frame) {
@@ -194,7 +198,7 @@ impl Reader {
     }
 
     /// Begins a subscription, in place of the one that there is to the feed.
-    async fn subscribe(&mut self, message: Subscribe) -> Result<(), End> {
+    async fn subscribe(&mut self, message: Subscribe) -> Result<(), CloseReason> {
         let feed = message.feed.clone();
         self.subscribed.remove(&feed);
         let max = self.service.context.config.limits.subscriptions;
@@ -207,24 +211,24 @@ impl Reader {
                 .say(&ToSubscriber::Error { feed: Some(feed), code, message, retry: false }.encode())
                 .await;
         }
-        let may = self.access.require(crate::config::Role::Subscribe, &feed).map_err(End::from);
-        let wanted = match may.and_then(|()| Wanted::of(message)) {
+        let may = self.access.require(crate::config::Role::Subscribe, &feed).map_err(CloseReason::from);
+        let wanted = match may.and_then(|()| SubscribeParams::of(message)) {
             Ok(wanted) => wanted,
-            Err(End::Close { code, reason } | End::Fault { code, reason }) => {
+            Err(CloseReason::Close { code, reason } | CloseReason::Fault { code, reason }) => {
                 return self.outlet.say(&over(feed, code, &reason).encode()).await;
             }
-            Err(End::Gone) => return Err(End::Gone),
+            Err(CloseReason::Gone) => return Err(CloseReason::Gone),
         };
         let subscription = Subscription::new(self.service.clone(), feed.clone(), wanted);
-        let (arriving, waiting) = in_wait(&feed, Next::Arrival(Box::new(subscription.arrival())));
+        let (arriving, waiting) = in_wait(&feed, WaitFor::Arrival(Box::new(subscription.arrival())));
         self.news.push(arriving);
-        self.subscribed.insert(feed, Subscribed { subscription, life: None, waiting });
+        self.subscribed.insert(feed, SubscribedFeed { subscription, life: None, waiting });
         Ok(())
     }
 
     /// Says what is wrong with what the reader said; one that goes on like that is closed. A feed that it names has no
     /// subscription then.
-    async fn refuse(&mut self, feed: Option<FeedId>, refusal: Refusal) -> Result<(), End> {
+    async fn refuse(&mut self, feed: Option<FeedId>, refusal: Refusal) -> Result<(), CloseReason> {
         count_refusal(&self.service, &mut self.refused)?;
         if let Some(feed) = &feed {
             self.subscribed.remove(feed);
@@ -233,35 +237,35 @@ impl Reader {
     }
 }
 
-impl Subscribed {
+impl SubscribedFeed {
     /// Tells the reader of news, and says what to wait for next.
-    async fn tell(&mut self, outlet: &mut Outlet, news: News) -> Result<Next, End> {
+    async fn tell(&mut self, outlet: &mut SubscriberSink, news: MultiplexEvent) -> Result<WaitFor, CloseReason> {
         match news {
-            News::Arrived(arrival, arrived) => match arrived? {
-                Arrived::Here(feed) => Ok(Next::Fold(feed, self.subscription.wanted.view)),
-                Arrived::Waiting => {
+            MultiplexEvent::Arrived(arrival, arrived) => match arrived? {
+                FeedLookup::Here(feed) => Ok(WaitFor::Fold(feed, self.subscription.wanted.view)),
+                FeedLookup::Waiting => {
                     self.subscription.hello(outlet, None).await?;
-                    Ok(Next::Arrival(arrival))
+                    Ok(WaitFor::Arrival(arrival))
                 }
             },
-            News::Folded(feed, Err(error)) => self.replaced(outlet, &feed, &error).await,
-            News::Folded(feed, Ok(view)) => {
+            MultiplexEvent::Folded(feed, Err(error)) => self.replaced(outlet, &feed, &error).await,
+            MultiplexEvent::Folded(feed, Ok(view)) => {
                 let present = self.subscription.present(&feed);
                 self.subscription.hello(outlet, Some(&view)).await?;
                 let since = self.subscription.begin(outlet, &view).await?;
-                let place = Place::new(since, view.now().change);
-                self.life = Some(Life { feed, view, place, _present: present });
+                let place = ViewPosition::new(since, view.now().change);
+                self.life = Some(SubscribedLife { feed, view, place, _present: present });
                 self.send(outlet).await
             }
-            News::Rung => self.send(outlet).await,
-            News::Lingered => Err(End::close(CloseCode::Done, "the feed has ended")),
+            MultiplexEvent::Rung => self.send(outlet).await,
+            MultiplexEvent::Lingered => Err(CloseReason::close(CloseCode::Done, "the feed has ended")),
         }
     }
 
     /// Sends what goes at once of what there is.
-    async fn send(&mut self, outlet: &mut Outlet) -> Result<Next, End> {
-        let Some(Life { feed, view, place, .. }) = &mut self.life else {
-            return Ok(Next::Arrival(Box::new(self.subscription.arrival())));
+    async fn send(&mut self, outlet: &mut SubscriberSink) -> Result<WaitFor, CloseReason> {
+        let Some(SubscribedLife { feed, view, place, .. }) = &mut self.life else {
+            return Ok(WaitFor::Arrival(Box::new(self.subscription.arrival())));
         };
         let following = view.now().following;
         let mut until = None;
@@ -270,21 +274,26 @@ impl Subscribed {
         if !has_sent || view.now().change <= place.since {
             self.subscription.lag.ends();
             self.subscription.live(outlet, view, place).await?;
-            if let Following::No(why) = following {
+            if let FollowHandle::No(why) = following {
                 let feed = feed.clone();
                 return self.replaced(outlet, &feed, &why).await;
             }
             until = self.subscription.lingers_until(view, place);
         }
-        Ok(Next::Ring(view.clone(), place.since, until))
+        Ok(WaitFor::Ring(view.clone(), place.since, until))
     }
 
     /// The view has come to its end: waits for the next life of the feed, if there is to be one.
-    async fn replaced(&mut self, outlet: &mut Outlet, feed: &Feed, why: &LogError) -> Result<Next, End> {
+    async fn replaced(
+        &mut self,
+        outlet: &mut SubscriberSink,
+        feed: &Feed,
+        why: &LogError,
+    ) -> Result<WaitFor, CloseReason> {
         self.life = None;
         self.subscription.life_ended(feed, why)?;
         self.subscription.leave(outlet, feed).await?;
-        Ok(Next::Arrival(Box::new(self.subscription.arrival())))
+        Ok(WaitFor::Arrival(Box::new(self.subscription.arrival())))
     }
 }
 
@@ -295,33 +304,34 @@ fn over(feed: FeedId, code: u16, reason: &str) -> ToSubscriber {
 }
 
 /// Waits for what a subscription to `feed` waits for, until that is dropped which ends it.
-fn in_wait(feed: &FeedId, next: Next) -> (Abortable<BoxFuture<'static, (FeedId, News)>>, Waiting) {
+fn in_wait(feed: &FeedId, next: WaitFor) -> (Abortable<BoxFuture<'static, (FeedId, MultiplexEvent)>>, WaitGuard) {
     let (handle, registration) = AbortHandle::new_pair();
     let feed = feed.clone();
     let waiting = async move { (feed, next.wait().await) };
-    (Abortable::new(waiting.boxed(), registration), Waiting(handle))
+    (Abortable::new(waiting.boxed(), registration), WaitGuard(handle))
 }
 
-impl Next {
-    async fn wait(self) -> News {
+impl WaitFor {
+    async fn wait(self) -> MultiplexEvent {
         match self {
             Self::Arrival(mut arrival) => {
                 let arrived = arrival.next().await;
-                News::Arrived(arrival, arrived)
+                MultiplexEvent::Arrived(arrival, arrived)
             }
             Self::Fold(feed, which) => {
                 let folded = feed.view(which).await;
-                News::Folded(feed, folded)
+                MultiplexEvent::Folded(feed, folded)
             }
             Self::Ring(view, since, until) => {
                 let mut bell = view.bell();
-                let ringing = bell.wait_for(|bell| bell.change > since || matches!(bell.following, Following::No(_)));
+                let ringing =
+                    bell.wait_for(|bell| bell.change > since || matches!(bell.following, FollowHandle::No(_)));
                 // The view outlives this, and its sender with it.
                 let in_time = match until {
                     Some(until) => timeout_at(until, ringing).await.is_ok(),
                     None => ringing.await.is_ok(),
                 };
-                if in_time || until.is_none() { News::Rung } else { News::Lingered }
+                if in_time || until.is_none() { MultiplexEvent::Rung } else { MultiplexEvent::Lingered }
             }
         }
     }
@@ -333,18 +343,18 @@ mod tests {
     use crate::config::Config;
     use crate::log::MemoryLog;
     use crate::server::Server;
-    use crate::server::core::clock::{Chance, Clock};
+    use crate::server::core::clock::{Clock, Rng};
     use crate::server::transport::stream::Transport;
 
     /// Whoever subscribes and leaves again and again is held to what it has.
     #[tokio::test]
     async fn what_was_left_is_waited_for_no_more() {
         let log = Arc::new(MemoryLog::new());
-        let server = Server::new(Config::default(), log, Clock::of_this_machine(), Chance::of_this_machine());
+        let server = Server::new(Config::default(), log, Clock::of_this_machine(), Rng::of_this_machine());
         let service = server.egress().clone();
         let (ours, _client) = tokio::io::duplex(1 << 20);
         let transport = Transport::Other(Box::new(ours));
-        let socket = Socket::new(
+        let socket = WebSocket::new(
             transport,
             &[],
             512,
@@ -353,8 +363,8 @@ mod tests {
         )
         .await;
         let peer = Peer::new(&server.state.connections, ([127, 0, 0, 1], 1).into());
-        let mut reader = Reader::new(service.clone(), socket, Access::everything(), peer);
-        let word = |kind: &str| Frame::Text(format!(r#"{{"type":"{kind}","feed":"never","wait":true}}"#).into());
+        let mut reader = MultiplexSession::new(service.clone(), socket, Access::everything(), peer);
+        let word = |kind: &str| SocketFrame::Text(format!(r#"{{"type":"{kind}","feed":"never","wait":true}}"#).into());
         for _ in 0..1_000 {
             reader.hear(word("subscribe")).await.expect("goes on");
             // Until it waits for its feed.

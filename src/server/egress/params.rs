@@ -1,26 +1,26 @@
 //! What a subscriber asks for: the query of a socket of its own, or one message among many; the same either way.
 
-use crate::server::access::upgrade::Asked;
-use crate::server::core::close::End;
+use crate::server::access::upgrade::RequestContext;
+use crate::server::core::close::CloseReason;
 use crate::server::egress::replay_params;
 use crate::transcript::FoldView;
-use crate::wire::subscribe::{Begin, Until};
+use crate::wire::subscriber::{StartPoint, SubscribeUntil};
 use crate::wire::{CloseCode, Subscribe, Unit};
 
 /// What a subscriber asks for.
 #[derive(Debug, Clone)]
-pub(crate) struct Wanted {
-    pub(crate) from: Begin,
+pub(crate) struct SubscribeParams {
+    pub(crate) from: StartPoint,
     pub(crate) view: FoldView,
     pub(crate) unit: Unit,
     pub(crate) is_until_head: bool,
     pub(crate) wait: bool,
-    pub(crate) replay: Option<replay_params::Wanted>,
+    pub(crate) replay: Option<replay_params::ReplayParams>,
 }
 
-impl Wanted {
+impl SubscribeParams {
     /// Reads the query.
-    pub(crate) fn new(asked: &Asked) -> Result<Self, End> {
+    pub(crate) fn new(asked: &RequestContext) -> Result<Self, CloseReason> {
         asked.refuse(&[("view", None)])?;
         let from = asked.get("from").unwrap_or("start");
         let from = from.parse().map_err(|error| bad(format!("from: {error}")))?;
@@ -36,18 +36,18 @@ impl Wanted {
         };
         let view = view(unit, asked.flag("interim", unit == Unit::Lines)?)?;
         let wait = asked.flag("wait", false)?;
-        Ok(Self { from, view, unit, is_until_head, wait, replay: replay_params::Wanted::new(asked)? })
+        Ok(Self { from, view, unit, is_until_head, wait, replay: replay_params::ReplayParams::new(asked)? })
     }
 
     /// What a message asks for.
-    pub(crate) fn of(message: Subscribe) -> Result<Self, End> {
+    pub(crate) fn of(message: Subscribe) -> Result<Self, CloseReason> {
         let Subscribe { from, interim, unit, until, wait, .. } = message;
         let view = view(unit, interim.unwrap_or(unit == Unit::Lines))?;
-        Ok(Self { from, view, unit, is_until_head: until == Until::Head, wait, replay: None })
+        Ok(Self { from, view, unit, is_until_head: until == SubscribeUntil::Head, wait, replay: None })
     }
 }
 
-fn view(unit: Unit, interim: bool) -> Result<FoldView, End> {
+fn view(unit: Unit, interim: bool) -> Result<FoldView, CloseReason> {
     match (unit, interim) {
         (Unit::Lines, true) => Ok(FoldView::Interim),
         (_, false) => Ok(FoldView::FinalOnly),
@@ -55,6 +55,6 @@ fn view(unit: Unit, interim: bool) -> Result<FoldView, End> {
     }
 }
 
-fn bad(reason: String) -> End {
-    End::close(CloseCode::BadRequest, reason)
+fn bad(reason: String) -> CloseReason {
+    CloseReason::close(CloseCode::BadRequest, reason)
 }

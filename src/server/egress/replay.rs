@@ -11,16 +11,16 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use tokio::time::Instant;
 
-use crate::feed::{Feed, Following, Page, View};
-use crate::log::{Entry, LogError};
+use crate::feed::{ChangePage, Feed, FollowHandle, LiveView};
+use crate::log::{LogEntry, LogError};
 use crate::position::{Cursor, Offset};
-use crate::server::core::close::End;
-use crate::server::egress::connection::{Left, Reader, not_here};
-use crate::server::egress::replay_params::{By, Wanted};
-use crate::server::egress::subscription::Place;
-use crate::transcript::fold::Reached;
+use crate::server::core::close::CloseReason;
+use crate::server::egress::connection::{FollowExit, SubscriberSession, not_here};
+use crate::server::egress::replay_params::{ReplayClock, ReplayParams};
+use crate::server::egress::subscription::ViewPosition;
+use crate::transcript::fold::MediaMoment;
 use crate::transcript::{FeedState, FoldView, MediaMs, Op, Record, Transcript};
-use crate::wire::subscribe::Pace;
+use crate::wire::subscriber::Pace;
 use crate::wire::{CloseCode, FromSubscriber, Seek, ToSubscriber};
 
 /// Records folded at once: some milliseconds in which the connection does nothing else.
@@ -30,8 +30,13 @@ const MAX_GAP_MS: i64 = 10_000;
 
 /// Plays `feed` to the reader, and goes on live behind its end if the reader wants that and the feed lives. Done when the
 /// feed was replaced.
-pub(crate) async fn play(reader: &mut Reader, feed: &Arc<Feed>, view: &Arc<View>, wanted: Wanted) -> Result<(), End> {
-    let mut player = Player::new(feed, view, wanted);
+pub(crate) async fn play(
+    reader: &mut SubscriberSession,
+    feed: &Arc<Feed>,
+    view: &Arc<LiveView>,
+    wanted: ReplayParams,
+) -> Result<(), CloseReason> {
+    let mut player = ReplaySession::new(feed, view, wanted);
     player.since = reader.subscription.begin(&mut reader.outlet, view).await?;
     if player.since > 0
         && let Err(error) = player.skip_to_change(player.since).await
@@ -45,25 +50,25 @@ pub(crate) async fn play(reader: &mut Reader, feed: &Arc<Feed>, view: &Arc<View>
         // As the reader has seen it: what came meanwhile, the end too, is for the live loop.
         let goes_on = player.transcript.state() != FeedState::Ended;
         if !goes_on && !reader.subscription.wanted.is_until_head {
-            return Err(End::close(CloseCode::Done, "the replay is at its end"));
+            return Err(CloseReason::close(CloseCode::Done, "the replay is at its end"));
         }
-        let mut place = Place::new(player.since, player.since);
+        let mut place = ViewPosition::new(player.since, player.since);
         loop {
             match reader.follow(feed, view, &mut place).await? {
-                Left::Replaced => return Ok(()),
-                Left::Said(FromSubscriber::Seek(seek)) => {
+                FollowExit::Replaced => return Ok(()),
+                FollowExit::Said(FromSubscriber::Seek(seek)) => {
                     if let Err(error) = player.seek(reader, view, seek).await? {
                         return reader.subscription.life_ended(feed, &error);
                     }
                     break;
                 }
                 // There is nothing to steer while it is live; the answer says so, and a new pace holds for the next seek.
-                Left::Said(FromSubscriber::Pace { pace }) => player.pace = pace,
-                Left::Said(said @ (FromSubscriber::Subscribe(_) | FromSubscriber::Unsubscribe { .. })) => {
+                FollowExit::Said(FromSubscriber::Pace { pace }) => player.pace = pace,
+                FollowExit::Said(said @ (FromSubscriber::Subscribe(_) | FromSubscriber::Unsubscribe { .. })) => {
                     reader.refuse(not_here(&said)).await?;
                     continue;
                 }
-                Left::Said(_) | Left::UpToDate => {}
+                FollowExit::Said(_) | FollowExit::UpToDate => {}
             }
             let clock = view.transcript().clock();
             reader.outlet.send(&player.status(clock).encode()).await?;
@@ -73,7 +78,7 @@ pub(crate) async fn play(reader: &mut Reader, feed: &Arc<Feed>, view: &Arc<View>
 
 /// Time at which the next record is due.
 #[derive(Debug, Clone, Copy)]
-enum Due {
+enum RecordDue {
     At(Instant),
     /// The replay rests; so much of the log's time was still to go.
     Resting {
@@ -81,25 +86,25 @@ enum Due {
     },
 }
 
-struct Player {
+struct ReplaySession {
     feed: Arc<Feed>,
     which: FoldView,
     transcript: Transcript,
-    tail: BoxStream<'static, Result<Vec<Entry>, LogError>>,
+    tail: BoxStream<'static, Result<Vec<LogEntry>, LogError>>,
     /// Records read and not yet played.
     ahead: VecDeque<(Offset, Record)>,
     /// What the reader has seen.
     since: u64,
     pace: Pace,
-    by: By,
+    by: ReplayClock,
     max_gap_ms: Option<i64>,
     /// The greatest moment of those played, in milliseconds of whatever the replay goes by.
     moment: Option<i64>,
-    due: Due,
+    due: RecordDue,
 }
 
-impl Player {
-    fn new(feed: &Arc<Feed>, view: &View, wanted: Wanted) -> Self {
+impl ReplaySession {
+    fn new(feed: &Arc<Feed>, view: &LiveView, wanted: ReplayParams) -> Self {
         let (which, starts, is_imported) = {
             let transcript = view.transcript();
             (transcript.view(), transcript.starts().clone(), transcript.is_imported())
@@ -112,17 +117,21 @@ impl Player {
             ahead: VecDeque::new(),
             since: 0,
             pace: wanted.pace,
-            by: wanted.by.unwrap_or(if is_imported { By::Media } else { By::Arrival }),
+            by: wanted.by.unwrap_or(if is_imported { ReplayClock::Media } else { ReplayClock::Arrival }),
             max_gap_ms: wanted.max_gap_ms,
             moment: None,
-            due: Due::At(Instant::now()),
+            due: RecordDue::At(Instant::now()),
         }
     }
 
     /// Plays until the log's end as it stands then.
-    async fn play_to_end(&mut self, reader: &mut Reader, view: &View) -> Result<Result<(), LogError>, End> {
+    async fn play_to_end(
+        &mut self,
+        reader: &mut SubscriberSession,
+        view: &LiveView,
+    ) -> Result<Result<(), LogError>, CloseReason> {
         loop {
-            let is_resting = matches!(self.due, Due::Resting { .. });
+            let is_resting = matches!(self.due, RecordDue::Resting { .. });
             if !is_resting {
                 match self.fill().await {
                     Ok(true) => {}
@@ -131,16 +140,16 @@ impl Player {
                 }
             }
             let due = match (self.due, self.pace) {
-                (Due::Resting { .. }, _) | (_, Pace::Step) => None,
-                (Due::At(_), Pace::Max) => Some(Instant::now()),
-                (Due::At(due), Pace::Times(_)) => Some(due),
+                (RecordDue::Resting { .. }, _) | (_, Pace::Step) => None,
+                (RecordDue::At(_), Pace::Max) => Some(Instant::now()),
+                (RecordDue::At(due), Pace::Times(_)) => Some(due),
             };
             let mut bell = view.bell();
             let news = async {
                 match due {
                     // Nothing but the end of the feed.
                     None => {
-                        let _ = bell.wait_for(|bell| matches!(bell.following, Following::No(_))).await;
+                        let _ = bell.wait_for(|bell| matches!(bell.following, FollowHandle::No(_))).await;
                     }
                     // Once around, so that the reader is heard.
                     Some(due) if due <= Instant::now() => tokio::task::yield_now().await,
@@ -149,8 +158,8 @@ impl Player {
             };
             let played = match reader.wait(news, Some((view, self.since)), None).await? {
                 None if due.is_none() => match view.bell().borrow().following.clone() {
-                    Following::No(why) => Err(why),
-                    Following::Yes => Ok(()),
+                    FollowHandle::No(why) => Err(why),
+                    FollowHandle::Yes => Ok(()),
                 },
                 None => {
                     self.play_due();
@@ -167,10 +176,10 @@ impl Player {
 
     async fn obey(
         &mut self,
-        reader: &mut Reader,
-        view: &View,
+        reader: &mut SubscriberSession,
+        view: &LiveView,
         said: FromSubscriber,
-    ) -> Result<Result<(), LogError>, End> {
+    ) -> Result<Result<(), LogError>, CloseReason> {
         match said {
             FromSubscriber::Subscribe(_) | FromSubscriber::Unsubscribe { .. } => {
                 return reader.refuse(not_here(&said)).await.map(Ok);
@@ -183,12 +192,12 @@ impl Player {
                 }
                 self.send_changes(reader).await?;
             }
-            FromSubscriber::Pause => self.due = Due::Resting { ms_left: self.ms_left() },
-            FromSubscriber::Resume => self.due = Due::At(self.after(self.ms_left())),
+            FromSubscriber::Pause => self.due = RecordDue::Resting { ms_left: self.ms_left() },
+            FromSubscriber::Resume => self.due = RecordDue::At(self.after(self.ms_left())),
             FromSubscriber::Pace { pace } => {
                 let ms_left = self.ms_left();
                 self.pace = pace;
-                if let Due::At(due) = &mut self.due {
+                if let RecordDue::At(due) = &mut self.due {
                     *due = after(ms_left, pace);
                 }
             }
@@ -199,14 +208,19 @@ impl Player {
     }
 
     /// Goes to another place: the reader drops what it has and is sent the transcript as it stood there.
-    async fn seek(&mut self, reader: &mut Reader, view: &View, seek: Seek) -> Result<Result<(), LogError>, End> {
+    async fn seek(
+        &mut self,
+        reader: &mut SubscriberSession,
+        view: &LiveView,
+        seek: Seek,
+    ) -> Result<Result<(), LogError>, CloseReason> {
         self.transcript = Transcript::with_starts(self.which, self.transcript.starts().clone());
         self.tail = self.feed.records();
         self.ahead.clear();
         (self.since, self.moment) = (0, None);
         self.due = match self.due {
-            Due::At(_) => Due::At(Instant::now()),
-            Due::Resting { .. } => Due::Resting { ms_left: 0.0 },
+            RecordDue::At(_) => RecordDue::At(Instant::now()),
+            RecordDue::Resting { .. } => RecordDue::Resting { ms_left: 0.0 },
         };
         // A cursor of another view leads nowhere here: from the start, as for `from`.
         let to_change = match &seek {
@@ -247,8 +261,8 @@ impl Player {
         for _ in 0..FOLD_AT_ONCE {
             self.play_one();
             let is_due = match (self.due, self.pace) {
-                (Due::At(_), Pace::Max) => true,
-                (Due::At(due), Pace::Times(_)) => due <= now,
+                (RecordDue::At(_), Pace::Max) => true,
+                (RecordDue::At(due), Pace::Times(_)) => due <= now,
                 _ => false,
             };
             // The last one that was read waits until it is known what stands behind it.
@@ -270,20 +284,20 @@ impl Player {
         let gap_ms = gap_ms.min(self.max_gap_ms.or(default_max).unwrap_or(i64::MAX));
         self.due = match self.due {
             // From when it was due, not from now: delays do not add up.
-            Due::At(due) => Due::At(due + duration(gap_ms as f64, self.pace)),
-            Due::Resting { .. } => Due::Resting { ms_left: gap_ms as f64 },
+            RecordDue::At(due) => RecordDue::At(due + duration(gap_ms as f64, self.pace)),
+            RecordDue::Resting { .. } => RecordDue::Resting { ms_left: gap_ms as f64 },
         };
     }
 
     /// Time at which a record happened; none for one that goes with the one before it.
     fn moment_of(&self, record: &Record) -> Option<i64> {
         match (self.by, &record.op) {
-            (By::Arrival, _) => Some(record.received_at.0),
-            (By::Media, Op::Line { lines, .. }) => {
+            (ReplayClock::Arrival, _) => Some(record.received_at.0),
+            (ReplayClock::Media, Op::Line { lines, .. }) => {
                 lines.iter().filter_map(|line| line.content.start_ms.or(line.arrival_ms)).min()
             }
-            (By::Media, Op::Clock { media_ms, .. }) => Some(*media_ms),
-            (By::Media, _) => None,
+            (ReplayClock::Media, Op::Clock { media_ms, .. }) => Some(*media_ms),
+            (ReplayClock::Media, _) => None,
         }
     }
 
@@ -319,10 +333,10 @@ impl Player {
         Ok(())
     }
 
-    async fn send_changes(&mut self, reader: &mut Reader) -> Result<(), End> {
+    async fn send_changes(&mut self, reader: &mut SubscriberSession) -> Result<(), CloseReason> {
         while self.since < self.transcript.change() {
             // As the view does it, so that a replay is sent what a live reader was.
-            let page = Page::of(&self.transcript, reader.subscription.wanted.unit, self.since);
+            let page = ChangePage::of(&self.transcript, reader.subscription.wanted.unit, self.since);
             let to = page.to;
             for message in page.encode(&reader.subscription.name) {
                 reader.service.context.metrics.sent(1, message.body().len());
@@ -336,11 +350,11 @@ impl Player {
     /// How much of the log's time there is to go to the next record, in milliseconds.
     fn ms_left(&self) -> f64 {
         match (self.due, self.pace) {
-            (Due::Resting { ms_left }, _) => ms_left,
-            (Due::At(due), Pace::Times(times)) => {
+            (RecordDue::Resting { ms_left }, _) => ms_left,
+            (RecordDue::At(due), Pace::Times(times)) => {
                 due.saturating_duration_since(Instant::now()).as_secs_f64() * 1000.0 * times
             }
-            (Due::At(_), Pace::Max | Pace::Step) => 0.0,
+            (RecordDue::At(_), Pace::Max | Pace::Step) => 0.0,
         }
     }
 
@@ -349,10 +363,10 @@ impl Player {
     }
 
     /// How the replay stands; `clock` is how far the reader has seen.
-    fn status(&self, clock: Option<Reached>) -> ToSubscriber {
+    fn status(&self, clock: Option<MediaMoment>) -> ToSubscriber {
         ToSubscriber::Replay {
             feed: self.feed.name().clone(),
-            paused: matches!(self.due, Due::Resting { .. }),
+            paused: matches!(self.due, RecordDue::Resting { .. }),
             pace: self.pace,
             media_ms: clock.map_or(0, |reached| reached.media_ms),
         }

@@ -1,13 +1,13 @@
 //! The parameters of a replay.
 
-use crate::server::access::upgrade::Asked;
-use crate::server::core::close::End;
+use crate::server::access::upgrade::RequestContext;
+use crate::server::core::close::CloseReason;
 use crate::wire::CloseCode;
-use crate::wire::subscribe::Pace;
+use crate::wire::subscriber::Pace;
 
 /// What time a replay goes by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum By {
+pub(crate) enum ReplayClock {
     /// Time at which the server took the records.
     Arrival,
     /// Where the speech stands in the event.
@@ -16,16 +16,16 @@ pub(crate) enum By {
 
 /// What is asked of a replay.
 #[derive(Debug, Clone)]
-pub(crate) struct Wanted {
+pub(crate) struct ReplayParams {
     pub(crate) pace: Pace,
-    pub(crate) by: Option<By>,
+    pub(crate) by: Option<ReplayClock>,
     pub(crate) max_gap_ms: Option<i64>,
 }
 
-impl Wanted {
+impl ReplayParams {
     /// Reads the query; none where no `pace` is given.
-    pub(crate) fn new(asked: &Asked) -> Result<Option<Self>, End> {
-        let bad = |reason: &'static str| End::close(CloseCode::BadRequest, reason);
+    pub(crate) fn new(asked: &RequestContext) -> Result<Option<Self>, CloseReason> {
+        let bad = |reason: &'static str| CloseReason::close(CloseCode::BadRequest, reason);
         let Some(pace) = asked.get("pace") else {
             return match (asked.get("pace_by"), asked.get("max_gap_ms")) {
                 (None, None) => Ok(None),
@@ -34,8 +34,8 @@ impl Wanted {
         };
         let by = match asked.get("pace_by") {
             None => None,
-            Some("arrival") => Some(By::Arrival),
-            Some("media") => Some(By::Media),
+            Some("arrival") => Some(ReplayClock::Arrival),
+            Some("media") => Some(ReplayClock::Media),
             Some(_) => return Err(bad("pace_by is arrival or media")),
         };
         let max_gap_ms = match asked.get("max_gap_ms").map(str::parse) {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::server::core::catalog::Catalog;
-use crate::server::core::close::End;
+use crate::server::core::close::CloseReason;
 use crate::server::core::context::ServerContext;
 use crate::server::core::limits::{AddressLimit, AddressPermit, ConcurrencyLimit, Permit};
 use crate::server::egress::fanout::Fanout;
@@ -48,8 +48,8 @@ impl EgressService {
     ///
     /// # Errors
     /// The close that the reader is sent at a limit.
-    pub(crate) fn permit_replay(&self, ip: IpAddr) -> Result<ReplayPermits, End> {
-        let full = |reason| End::close(CloseCode::TooManyConnections, reason);
+    pub(crate) fn permit_replay(&self, ip: IpAddr) -> Result<ReplayPermits, CloseReason> {
+        let full = |reason| CloseReason::close(CloseCode::TooManyConnections, reason);
         let permit = self.replays.try_acquire().ok_or_else(|| full("as many replays run as may"))?;
         let of_address = self.replays_by_address.try_acquire(ip);
         let of_address = of_address.ok_or_else(|| full("as many replays run from this address as may"))?;

@@ -7,16 +7,16 @@ use tokio::time::Instant;
 
 use crate::position::FeedId;
 use crate::server::access::peer::Peer;
-use crate::server::access::upgrade::{Asked, SocketEnd};
-use crate::server::core::close::End;
-use crate::server::egress::connection::{Left, Reader};
-use crate::server::egress::fanout::Why;
-use crate::server::egress::params::Wanted;
+use crate::server::access::upgrade::{RequestContext, SocketEnd};
+use crate::server::core::close::CloseReason;
+use crate::server::egress::connection::{FollowExit, SubscriberSession};
+use crate::server::egress::fanout::ExitReason;
+use crate::server::egress::params::SubscribeParams;
 use crate::server::egress::replay;
 use crate::server::egress::service::EgressService;
-use crate::server::egress::sink::Outlet;
-use crate::server::egress::subscription::{Life, Place, Subscription};
-use crate::server::transport::websocket::Socket;
+use crate::server::egress::sink::SubscriberSink;
+use crate::server::egress::subscription::{SubscribedLife, Subscription, ViewPosition};
+use crate::server::transport::websocket::WebSocket;
 
 /// A reader says next to nothing, and there are many of them.
 pub(crate) const SOCKET: SocketEnd =
@@ -26,26 +26,26 @@ pub(crate) const SOCKET: SocketEnd =
 pub(crate) async fn serve(
     service: Arc<EgressService>,
     name: FeedId,
-    socket: Socket,
-    asked: Box<Asked>,
-) -> (Outlet, End) {
-    let wanted = match Wanted::new(&asked) {
+    socket: WebSocket,
+    asked: Box<RequestContext>,
+) -> (SubscriberSink, CloseReason) {
+    let wanted = match SubscribeParams::new(&asked) {
         Ok(wanted) => wanted,
         Err(end) => return (socket.into(), end),
     };
-    match Reader::new(service, name, socket.into(), *asked, wanted) {
+    match SubscriberSession::new(service, name, socket.into(), *asked, wanted) {
         Ok(reader) => reader.run().await,
         Err(refused) => refused,
     }
 }
 
 /// Logs that a reader of one feed connected, and that it left, for operators.
-struct ReaderLog {
+struct SessionLogLine {
     feed: FeedId,
     since: Instant,
 }
 
-impl ReaderLog {
+impl SessionLogLine {
     fn begin(subscription: &Subscription, address: IpAddr) -> Self {
         let Subscription { name, wanted, .. } = subscription;
         let replays = wanted.replay.is_some();
@@ -53,33 +53,33 @@ impl ReaderLog {
         Self { feed: name.clone(), since: Instant::now() }
     }
 
-    fn end(self, end: &End) {
+    fn end(self, end: &CloseReason) {
         let seconds = self.since.elapsed().as_secs();
         tracing::info!(feed = %self.feed, code = end.code(), reason = end.reason(), seconds, "reader left");
     }
 }
 
-impl Reader {
+impl SubscriberSession {
     /// Reads to its end.
-    pub(crate) async fn run(self: Box<Self>) -> (Outlet, End) {
-        let session = ReaderLog::begin(&self.subscription, self.peer.ip());
+    pub(crate) async fn run(self: Box<Self>) -> (SubscriberSink, CloseReason) {
+        let session = SessionLogLine::begin(&self.subscription, self.peer.ip());
         let (outlet, end) = self.read().await;
         session.end(&end);
         (outlet, end)
     }
 
-    async fn read(mut self: Box<Self>) -> (Outlet, End) {
-        let mut why = Ok(Why::Other);
+    async fn read(mut self: Box<Self>) -> (SubscriberSink, CloseReason) {
+        let mut why = Ok(ExitReason::Other);
         loop {
             // Boxed for as long as it takes: it is large, and most readers stand in their group most of the time.
-            let life = match Box::pin(self.catch_up(std::mem::replace(&mut why, Ok(Why::Other)))).await {
+            let life = match Box::pin(self.catch_up(std::mem::replace(&mut why, Ok(ExitReason::Other)))).await {
                 Ok(life) => life,
                 Err(end) => return (self.outlet, end),
             };
             let socket = match self.outlet {
-                Outlet::Socket(socket) => socket,
+                SubscriberSink::Socket(socket) => socket,
                 // An answer stands in no group: what is written to it goes through HTTP.
-                outlet @ Outlet::Answer(_) => {
+                outlet @ SubscriberSink::Answer(_) => {
                     (self.outlet, self.life) = (outlet, Some(life));
                     continue;
                 }
@@ -87,26 +87,26 @@ impl Reader {
             let what = (&life.view, self.subscription.wanted.unit);
             let stood = self.service.fanout.stand(&life.feed, what, socket, life.place.since).await;
             (self.outlet, why) = (stood.socket.into(), stood.why);
-            self.life = Some(Life { place: Place { since: stood.since, ..life.place }, ..life });
+            self.life = Some(SubscribedLife { place: ViewPosition { since: stood.since, ..life.place }, ..life });
         }
     }
 
     /// Deals with what brought the reader here, and sends all there is and what comes until it can stand in a group.
-    async fn catch_up(&mut self, why: Result<Why, End>) -> Result<Life, End> {
+    async fn catch_up(&mut self, why: Result<ExitReason, CloseReason>) -> Result<SubscribedLife, CloseReason> {
         match why? {
-            Why::Full(arrived_at) => {
+            ExitReason::Full(arrived_at) => {
                 self.subscription.lag.begins(&self.service.context.clock);
                 self.outlet.finish_sending().await?;
                 if let Some(arrived_at) = arrived_at {
                     self.service.context.metrics.delivered_after(self.service.context.clock.now().since(arrived_at), 1);
                 }
             }
-            Why::Said(frame) => {
+            ExitReason::Said(frame) => {
                 if let Some(said) = self.hear(frame).await? {
                     self.refuse_steering(&said).await?;
                 }
             }
-            Why::Other => {}
+            ExitReason::Other => {}
         }
         loop {
             let mut life = match self.life.take() {
@@ -114,18 +114,18 @@ impl Reader {
                 None => self.enter().await?,
             };
             match self.follow(&life.feed, &life.view, &mut life.place).await? {
-                Left::UpToDate => return Ok(life),
-                Left::Said(said) => {
+                FollowExit::UpToDate => return Ok(life),
+                FollowExit::Said(said) => {
                     self.refuse_steering(&said).await?;
                     self.life = Some(life);
                 }
-                Left::Replaced => self.subscription.leave(&mut self.outlet, &life.feed).await?,
+                FollowExit::Replaced => self.subscription.leave(&mut self.outlet, &life.feed).await?,
             }
         }
     }
 
     /// Goes to the life of the feed that is there, or comes next; a replay is played by the way.
-    async fn enter(&mut self) -> Result<Life, End> {
+    async fn enter(&mut self) -> Result<SubscribedLife, CloseReason> {
         loop {
             let feed = self.wait_for_feed().await?;
             let present = self.subscription.present(&feed);
@@ -144,8 +144,8 @@ impl Reader {
                 continue;
             }
             let since = self.subscription.begin(&mut self.outlet, &view).await?;
-            let place = Place::new(since, view.now().change);
-            return Ok(Life { feed, view, place, _present: present });
+            let place = ViewPosition::new(since, view.now().change);
+            return Ok(SubscribedLife { feed, view, place, _present: present });
         }
     }
 }

@@ -5,50 +5,50 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::server::core::close::{End, Finish};
-use crate::server::egress::http_stream::Answer;
-use crate::server::transport::websocket::{Frame, Socket};
+use crate::server::core::close::{CloseReason, Finish};
+use crate::server::egress::http_stream::HttpStreamSink;
+use crate::server::transport::websocket::{SocketFrame, WebSocket};
 use crate::wire::Message;
 
 /// What a reader is sent its messages through.
-pub(crate) enum Outlet {
-    Socket(Socket),
-    Answer(Box<Answer>),
+pub(crate) enum SubscriberSink {
+    Socket(WebSocket),
+    Answer(Box<HttpStreamSink>),
 }
 
-impl From<Socket> for Outlet {
-    fn from(socket: Socket) -> Self {
+impl From<WebSocket> for SubscriberSink {
+    fn from(socket: WebSocket) -> Self {
         Self::Socket(socket)
     }
 }
 
-impl Outlet {
-    /// As [`Socket::send`].
-    pub(crate) async fn send(&mut self, message: &Message) -> Result<(), End> {
+impl SubscriberSink {
+    /// As [`WebSocket::send`].
+    pub(crate) async fn send(&mut self, message: &Message) -> Result<(), CloseReason> {
         match self {
             Self::Socket(socket) => socket.send(message).await,
             Self::Answer(answer) => answer.send(message).await,
         }
     }
 
-    /// As [`Socket::say`].
-    pub(crate) async fn say(&mut self, message: &Message) -> Result<(), End> {
+    /// As [`WebSocket::say`].
+    pub(crate) async fn say(&mut self, message: &Message) -> Result<(), CloseReason> {
         match self {
             Self::Socket(socket) => socket.say(message).await,
             Self::Answer(answer) => answer.send(message).await,
         }
     }
 
-    /// As [`Socket::next`]; an answer says nothing, but that its reader is gone or may be there no longer.
-    pub(crate) async fn next(&mut self) -> Result<Frame, End> {
+    /// As [`WebSocket::next`]; an answer says nothing, but that its reader is gone or may be there no longer.
+    pub(crate) async fn next(&mut self) -> Result<SocketFrame, CloseReason> {
         match self {
             Self::Socket(socket) => socket.next().await,
             Self::Answer(answer) => Err(answer.ended().await),
         }
     }
 
-    /// As [`Socket::finish_sending`].
-    pub(crate) async fn finish_sending(&mut self) -> Result<(), End> {
+    /// As [`WebSocket::finish_sending`].
+    pub(crate) async fn finish_sending(&mut self) -> Result<(), CloseReason> {
         match self {
             Self::Socket(socket) => socket.finish_sending().await,
             Self::Answer(_) => Ok(()),
@@ -67,8 +67,8 @@ impl Outlet {
     /// gone when it takes no more.
     ///
     /// # Errors
-    /// [`End::Gone`] if it was asked `gone_after` ago and gave none.
-    pub(crate) async fn ask(&mut self, gone_after: Duration) -> Result<(), End> {
+    /// [`CloseReason::Gone`] if it was asked `gone_after` ago and gave none.
+    pub(crate) async fn ask(&mut self, gone_after: Duration) -> Result<(), CloseReason> {
         match self {
             Self::Socket(socket) => {
                 socket.signs().ask(Instant::now(), gone_after)?;
@@ -79,8 +79,8 @@ impl Outlet {
     }
 }
 
-impl Finish for Outlet {
-    async fn finish(self, end: End) {
+impl Finish for SubscriberSink {
+    async fn finish(self, end: CloseReason) {
         match self {
             Self::Socket(socket) => socket.finish(end).await,
             Self::Answer(answer) => answer.finish(&end),

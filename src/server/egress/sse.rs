@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-use crate::server::egress::http_stream_body::Piece;
+use crate::server::egress::http_stream_body::StreamChunk;
 use crate::wire::Message;
 
 /// What ends an event: the end of its last line, and an empty one.
@@ -13,10 +13,10 @@ const EVENT_END: Bytes = Bytes::from_static(b"\n\n");
 
 /// The body of a message is JSON on one line, so that it is one line of `data`. Without a cursor there is no `id`, and
 /// whoever comes back does so with the one before.
-pub(crate) fn piece(message: &Message) -> Piece {
+pub(crate) fn piece(message: &Message) -> StreamChunk {
     let head = match message.cursor() {
         Some(cursor) => format!("id: {cursor}\ndata: ").into(),
         None => Bytes::from_static(b"data: "),
     };
-    Piece { head, rest: [Some(message.shared_body()), Some(EVENT_END)] }
+    StreamChunk { head, rest: [Some(message.shared_body()), Some(EVENT_END)] }
 }

@@ -1,4 +1,4 @@
-//! A feed as one reader is sent it: what it wants, and where it stands. It says so into whatever [`Outlet`] it is given,
+//! A feed as one reader is sent it: what it wants, and where it stands. It says so into whatever [`SubscriberSink`] it is given,
 //! and never waits for news: that is its connection's.
 //!
 //! The late joiner, the one that comes back, the slow one and the live one are sent what differs from where they stand;
@@ -9,46 +9,46 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::config::TimesConfig;
-use crate::feed::{Feed, View};
+use crate::feed::{Feed, LiveView};
 use crate::log::{LogError, LogId};
 use crate::position::{Cursor, FeedId};
-use crate::server::core::close::{End, end_of};
-use crate::server::core::metrics::Lag;
-use crate::server::core::presence::{PresenceGuard, Role};
-use crate::server::egress::feed_wait::Arrival;
-use crate::server::egress::http_stream::{Answer, Form};
-use crate::server::egress::http_stream_body::Piece;
-use crate::server::egress::params::Wanted;
+use crate::server::core::close::{CloseReason, end_of};
+use crate::server::core::metrics::ReaderLag;
+use crate::server::core::presence::{ConnectionRole, PresenceGuard};
+use crate::server::egress::feed_wait::FeedWaiter;
+use crate::server::egress::http_stream::{HttpStreamSink, StreamFormat};
+use crate::server::egress::http_stream_body::StreamChunk;
+use crate::server::egress::params::SubscribeParams;
 use crate::server::egress::service::EgressService;
-use crate::server::egress::sink::Outlet;
-use crate::transcript::{Astray, FeedState};
-use crate::wire::subscribe::Begin;
+use crate::server::egress::sink::SubscriberSink;
+use crate::transcript::{FeedState, StrayRecord};
+use crate::wire::subscriber::StartPoint;
 use crate::wire::{CloseCode, ToSubscriber};
 
 /// A feed as one reader is sent it.
 pub(crate) struct Subscription {
     pub(crate) service: Arc<EgressService>,
     pub(crate) name: FeedId,
-    pub(crate) wanted: Wanted,
+    pub(crate) wanted: SubscribeParams,
     /// Where to begin in the life of the feed that comes next.
-    pub(crate) from: Begin,
+    pub(crate) from: StartPoint,
     is_greeted: bool,
     /// The life of the feed that was replaced; the next is about to begin.
     replaced: Option<LogId>,
-    pub(crate) lag: Lag,
+    pub(crate) lag: ReaderLag,
 }
 
 /// A life of the feed, and where the reader stands in it.
-pub(crate) struct Life {
+pub(crate) struct SubscribedLife {
     pub(crate) feed: Arc<Feed>,
-    pub(crate) view: Arc<View>,
-    pub(crate) place: Place,
+    pub(crate) view: Arc<LiveView>,
+    pub(crate) place: ViewPosition,
     pub(crate) _present: PresenceGuard,
 }
 
 /// Where a reader stands in a view.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct ViewPosition {
     /// The changes it has seen.
     pub(crate) since: u64,
     /// The end of its backlog.
@@ -59,7 +59,7 @@ pub(crate) struct Place {
     pub(crate) ended_seen: Option<Instant>,
 }
 
-impl Place {
+impl ViewPosition {
     /// The place of a reader who has seen `since` changes, and has a backlog up to `target`.
     pub(crate) fn new(since: u64, target: u64) -> Self {
         Self { since, target, live_at: None, ended_seen: None }
@@ -67,23 +67,27 @@ impl Place {
 }
 
 impl Subscription {
-    pub(crate) fn new(service: Arc<EgressService>, name: FeedId, wanted: Wanted) -> Self {
-        let (from, lag) = (wanted.from.clone(), Lag::new(&service.context.metrics));
+    pub(crate) fn new(service: Arc<EgressService>, name: FeedId, wanted: SubscribeParams) -> Self {
+        let (from, lag) = (wanted.from.clone(), ReaderLag::new(&service.context.metrics));
         Self { service, name, wanted, from, is_greeted: false, replaced: None, lag }
     }
 
     /// The life of the feed that is there, or comes next.
-    pub(crate) fn arrival(&self) -> Arrival {
-        Arrival::new(&self.service, &self.name, self.wanted.wait, self.replaced.clone())
+    pub(crate) fn arrival(&self) -> FeedWaiter {
+        FeedWaiter::new(&self.service, &self.name, self.wanted.wait, self.replaced.clone())
     }
 
     /// The reader is there, as others see.
     pub(crate) fn present(&self, feed: &Feed) -> PresenceGuard {
-        self.service.catalog.presence.enter(feed.log_id(), Role::Reader)
+        self.service.catalog.presence.enter(feed.log_id(), ConnectionRole::Reader)
     }
 
     /// Says how the feed stands; none is a feed that is waited for.
-    pub(crate) async fn hello(&mut self, outlet: &mut Outlet, view: Option<&View>) -> Result<(), End> {
+    pub(crate) async fn hello(
+        &mut self,
+        outlet: &mut SubscriberSink,
+        view: Option<&LiveView>,
+    ) -> Result<(), CloseReason> {
         let server_at = self.service.context.clock.now();
         let (title, state, epoch) = match view {
             None => (None, FeedState::None, None),
@@ -99,22 +103,22 @@ impl Subscription {
     }
 
     /// Where the reader stands in `view`; what it holds is dropped if that is nowhere.
-    pub(crate) async fn begin(&mut self, outlet: &mut Outlet, view: &View) -> Result<u64, End> {
+    pub(crate) async fn begin(&mut self, outlet: &mut SubscriberSink, view: &LiveView) -> Result<u64, CloseReason> {
         match self.from.clone() {
-            Begin::Start => Ok(0),
-            Begin::Now => {
+            StartPoint::Start => Ok(0),
+            StartPoint::Now => {
                 let (to, bodies) = view.bodies_from_now(self.wanted.unit);
                 for message in &bodies {
                     outlet.say(message).await?;
                 }
                 Ok(to)
             }
-            Begin::Cursor(cursor) => {
+            StartPoint::Cursor(cursor) => {
                 let place = view.transcript().place_of(&cursor.epoch, cursor.change);
                 let reason = match place {
                     Ok(change) => return Ok(change),
-                    Err(Astray::Epoch) => "epoch",
-                    Err(Astray::Change) => "cursor",
+                    Err(StrayRecord::Epoch) => "epoch",
+                    Err(StrayRecord::Change) => "cursor",
                 };
                 self.reset(outlet, reason).await?;
                 Ok(0)
@@ -123,9 +127,14 @@ impl Subscription {
     }
 
     /// Sends what differs from where the reader stands, as much of it as goes at once; false if nothing does.
-    pub(crate) async fn send_some(&mut self, outlet: &mut Outlet, view: &View, place: &mut Place) -> Result<bool, End> {
-        if let Outlet::Answer(answer) = outlet
-            && matches!(answer.form, Form::Text(_))
+    pub(crate) async fn send_some(
+        &mut self,
+        outlet: &mut SubscriberSink,
+        view: &LiveView,
+        place: &mut ViewPosition,
+    ) -> Result<bool, CloseReason> {
+        if let SubscriberSink::Answer(answer) = outlet
+            && matches!(answer.form, StreamFormat::Text(_))
         {
             if !self.send_text(answer, view, place).await? {
                 return Ok(false);
@@ -152,8 +161,13 @@ impl Subscription {
     }
 
     /// As [`send_some`](Self::send_some), as text.
-    async fn send_text(&mut self, answer: &mut Answer, view: &View, place: &mut Place) -> Result<bool, End> {
-        let Form::Text(rows) = &mut answer.form else { return Ok(false) };
+    async fn send_text(
+        &mut self,
+        answer: &mut HttpStreamSink,
+        view: &LiveView,
+        place: &mut ViewPosition,
+    ) -> Result<bool, CloseReason> {
+        let StreamFormat::Text(rows) = &mut answer.form else { return Ok(false) };
         if place.since >= view.now().change {
             return Ok(false);
         }
@@ -162,7 +176,7 @@ impl Subscription {
         let (text, to) = rows.after(&view.transcript(), place.since);
         if !text.is_empty() {
             let bytes = text.len();
-            answer.write(Piece::from(text)).await?;
+            answer.write(StreamChunk::from(text)).await?;
             self.service.context.metrics.sent(1, bytes);
             if let (Some(_), Some(arrived_at)) = (place.live_at, arrived_at) {
                 self.service.context.metrics.delivered_after(self.service.context.clock.now().since(arrived_at), 1);
@@ -173,21 +187,26 @@ impl Subscription {
     }
 
     /// Says once that the backlog has been sent; a reader that wants no more is done with that.
-    pub(crate) async fn live(&mut self, outlet: &mut Outlet, view: &View, place: &mut Place) -> Result<(), End> {
+    pub(crate) async fn live(
+        &mut self,
+        outlet: &mut SubscriberSink,
+        view: &LiveView,
+        place: &mut ViewPosition,
+    ) -> Result<(), CloseReason> {
         if place.live_at.is_some() {
             return Ok(());
         }
         let Some(cursor) = cursor(view, place.since) else { return Ok(()) };
         outlet.say(&ToSubscriber::Live { feed: self.name.clone(), cursor }.encode()).await?;
         if self.wanted.is_until_head {
-            return Err(End::close(CloseCode::Done, "this is all there is"));
+            return Err(CloseReason::close(CloseCode::Done, "this is all there is"));
         }
         place.live_at = Some(Instant::now());
         Ok(())
     }
 
     /// Time at which a reader of an ended feed is done; none while the feed goes on.
-    pub(crate) fn lingers_until(&self, view: &View, place: &mut Place) -> Option<Instant> {
+    pub(crate) fn lingers_until(&self, view: &LiveView, place: &mut ViewPosition) -> Option<Instant> {
         if view.transcript().ended_at().is_none() {
             place.ended_seen = None;
             return None;
@@ -197,7 +216,7 @@ impl Subscription {
     }
 
     /// What to do at the end of a view: nothing where the feed goes on in another life.
-    pub(crate) fn life_ended(&self, feed: &Feed, why: &LogError) -> Result<(), End> {
+    pub(crate) fn life_ended(&self, feed: &Feed, why: &LogError) -> Result<(), CloseReason> {
         match why {
             LogError::Deleted(_) if feed.is_replaced() => Ok(()),
             why => Err(end_of(why)),
@@ -205,24 +224,24 @@ impl Subscription {
     }
 
     /// Leaves a life of the feed that was replaced.
-    pub(crate) async fn leave(&mut self, outlet: &mut Outlet, feed: &Feed) -> Result<(), End> {
+    pub(crate) async fn leave(&mut self, outlet: &mut SubscriberSink, feed: &Feed) -> Result<(), CloseReason> {
         // Who was told of nothing yet keeps its cursor, and is told what that is worth in the next life.
         if self.is_greeted {
             self.reset(outlet, "replaced").await?;
-            if self.from != Begin::Now {
-                self.from = Begin::Start;
+            if self.from != StartPoint::Now {
+                self.from = StartPoint::Start;
             }
         }
         self.replaced = Some(feed.log_id().clone());
         Ok(())
     }
 
-    pub(crate) async fn reset(&mut self, outlet: &mut Outlet, reason: &str) -> Result<(), End> {
+    pub(crate) async fn reset(&mut self, outlet: &mut SubscriberSink, reason: &str) -> Result<(), CloseReason> {
         outlet.say(&ToSubscriber::Reset { feed: self.name.clone(), reason: reason.into() }.encode()).await
     }
 }
 
 /// The cursor of who has seen so many changes of `view`.
-pub(crate) fn cursor(view: &View, change: u64) -> Option<Cursor> {
+pub(crate) fn cursor(view: &LiveView, change: u64) -> Option<Cursor> {
     view.transcript().cursor(change)
 }

@@ -19,7 +19,7 @@ const CURSOR: &str = "#from=";
 const UNKNOWN: &str = ">> ";
 
 /// How far a reader of text is, beside its cursor.
-pub(crate) struct Rows {
+pub(crate) struct TextRows {
     has_cursors: bool,
     /// The last cursor that was written.
     told: Option<Cursor>,
@@ -27,7 +27,7 @@ pub(crate) struct Rows {
     spoke: Option<Option<Arc<str>>>,
 }
 
-impl Rows {
+impl TextRows {
     pub(crate) fn new(has_cursors: bool) -> Self {
         Self { has_cursors, told: None, spoke: None }
     }

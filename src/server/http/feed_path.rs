@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::feed::{Feed, Opened};
+use crate::feed::{Feed, OpenResult};
 use crate::position::FeedId;
 use crate::server::core::catalog::Catalog;
 use crate::server::http::problem::Problem;
@@ -14,9 +14,9 @@ use crate::server::http::problem::Problem;
 pub(crate) async fn open(catalog: &Catalog, name: &str) -> Result<Arc<Feed>, Problem> {
     let name = FeedId::new(name)?;
     match catalog.feeds.open(&name).await? {
-        Opened::Here(feed) => Ok(feed),
+        OpenResult::Here(feed) => Ok(feed),
         // Who wants a page of it may ask again, or wait for it at a socket.
-        Opened::Absent | Opened::Replaced(_) => Err(Problem::no_such_feed(&name)),
-        Opened::Deleted => Err(Problem::feed_deleted(&name)),
+        OpenResult::Absent | OpenResult::Replaced(_) => Err(Problem::no_such_feed(&name)),
+        OpenResult::Deleted => Err(Problem::feed_deleted(&name)),
     }
 }

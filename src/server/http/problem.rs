@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::log::LogError;
 use crate::position::{BadName, FeedId};
-use crate::server::core::catalog::NotCreated;
+use crate::server::core::catalog::CreateRefused;
 
 /// What went wrong. The names are a contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -139,11 +139,11 @@ impl From<LogError> for Problem {
     }
 }
 
-impl From<NotCreated> for Problem {
-    fn from(error: NotCreated) -> Self {
+impl From<CreateRefused> for Problem {
+    fn from(error: CreateRefused) -> Self {
         match error {
-            NotCreated::Log(error) => error.into(),
-            NotCreated::TooMany { .. } => Self::new(ProblemCode::TooManyFeeds, error.to_string()),
+            CreateRefused::Log(error) => error.into(),
+            CreateRefused::TooMany { .. } => Self::new(ProblemCode::TooManyFeeds, error.to_string()),
         }
     }
 }
@@ -157,7 +157,7 @@ impl From<BadName> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         #[derive(Serialize)]
-        struct Told<'a> {
+        struct ProblemBody<'a> {
             r#type: &'static str,
             title: &'a str,
             status: u16,
@@ -166,8 +166,13 @@ impl IntoResponse for Problem {
         }
         let status = self.code.status();
         let title = status.canonical_reason().unwrap_or("Error");
-        let body =
-            Told { r#type: "about:blank", title, status: status.as_u16(), detail: &self.detail, code: self.code };
+        let body = ProblemBody {
+            r#type: "about:blank",
+            title,
+            status: status.as_u16(),
+            detail: &self.detail,
+            code: self.code,
+        };
         let json = serde_json::to_vec(&body).unwrap_or_default();
         let mut response = Response::new(Body::from(json));
         *response.status_mut() = status;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::server::core::close::End;
+use crate::server::core::close::CloseReason;
 use crate::wire::CloseCode;
 
 /// The token that a query holds.
@@ -11,13 +11,14 @@ pub(crate) fn url_token(text: Option<&str>) -> Option<String> {
 }
 
 /// The parameters of a query but for the token; of one given twice the last.
-pub(crate) fn query(query: Option<&str>) -> Result<HashMap<String, String>, End> {
+pub(crate) fn query(query: Option<&str>) -> Result<HashMap<String, String>, CloseReason> {
     Ok(pairs(query)?.into_iter().filter(|(name, _)| name != "token").collect())
 }
 
-fn pairs(query: Option<&str>) -> Result<Vec<(String, String)>, End> {
+fn pairs(query: Option<&str>) -> Result<Vec<(String, String)>, CloseReason> {
     let uri = format!("/?{}", query.unwrap_or_default());
-    let bad = || End::close(CloseCode::BadRequest, "the query cannot be read: write it as name=value&name=value");
+    let bad =
+        || CloseReason::close(CloseCode::BadRequest, "the query cannot be read: write it as name=value&name=value");
     let uri: http::Uri = uri.parse().map_err(|_| bad())?;
     // As pairs, so that a parameter given twice is no error.
     let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&uri).map_err(|_| bad())?;

@@ -6,7 +6,7 @@
 //! and each replay have the same one.
 
 use crate::server::core::clock::ClockHistory;
-use crate::transcript::fold::Reached;
+use crate::transcript::fold::MediaMoment;
 use crate::transcript::{MediaMs, Timestamp};
 
 /// The media time at which lines without a time arrive.
@@ -15,9 +15,9 @@ pub(super) struct ArrivalClock {
     /// Media time 0, where nobody gave a time.
     opened_at: Timestamp,
     /// Where the publisher's session began, and when, if its `offset_ms` says so.
-    began: Option<Reached>,
+    began: Option<MediaMoment>,
     /// How far its source had come then.
-    behind: Option<Reached>,
+    behind: Option<MediaMoment>,
     /// The greatest time of what the publisher said for good.
     said_ms: MediaMs,
 }
@@ -30,8 +30,8 @@ impl ArrivalClock {
 
     /// The publisher's session begins `at` a moment that is `offset_ms` of media time; it goes on behind what its source has said
     /// so far, if that is its own.
-    pub(super) fn begin(&mut self, offset_ms: MediaMs, at: Timestamp, behind: Option<Reached>) {
-        (self.began, self.behind) = (Some(Reached { media_ms: offset_ms, at }), behind);
+    pub(super) fn begin(&mut self, offset_ms: MediaMs, at: Timestamp, behind: Option<MediaMoment>) {
+        (self.began, self.behind) = (Some(MediaMoment { media_ms: offset_ms, at }), behind);
     }
 
     /// Returns true if the publisher's `offset_ms` says where lines stand: then they are held to what its times are held to.
@@ -47,11 +47,12 @@ impl ArrivalClock {
     /// The media time `now`, where the feed has come to `reached`.
     pub(super) fn media_ms(
         &self,
-        reached: impl IntoIterator<Item = Reached>,
+        reached: impl IntoIterator<Item = MediaMoment>,
         clock_history: &ClockHistory,
         now: Timestamp,
     ) -> MediaMs {
-        let present = |reached: Reached| reached.media_ms.saturating_add(clock_history.since(reached.at, now).max(0));
+        let present =
+            |reached: MediaMoment| reached.media_ms.saturating_add(clock_history.since(reached.at, now).max(0));
         let present_ms = match self.began {
             Some(began) => Some(present(began)).max(self.behind.map(present)),
             None => reached.into_iter().map(present).max(),
@@ -72,7 +73,7 @@ mod tests {
         tokio::time::advance(std::time::Duration::from_secs(600)).await;
         let now = Timestamp(1_600_000);
         clock_history.note(now);
-        let reached = |media_ms: MediaMs, ago_ms: i64| Reached { media_ms, at: Timestamp(now.0 - ago_ms) };
+        let reached = |media_ms: MediaMs, ago_ms: i64| MediaMoment { media_ms, at: Timestamp(now.0 - ago_ms) };
         for (offset, behind, reaches, said_ms, expected) in [
             // Nobody gave a time.
             (None, None, vec![], 0, 600_000),

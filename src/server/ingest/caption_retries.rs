@@ -30,7 +30,7 @@ const FEEDS_MAX: usize = 1024;
 /// A caption that says what its number said before, so that it was taken for a retry. If the next one begins a new run, it was
 /// none: it was the first words of that run, which are the same.
 #[derive(Debug, Clone)]
-pub(crate) struct Retry {
+pub(crate) struct CaptionRetry {
     pub(crate) source: Arc<str>,
     pub(crate) session: Arc<str>,
     pub(crate) number: u64,
@@ -51,7 +51,7 @@ pub(crate) struct RetryPlace<'a> {
     pub(crate) is_shared: bool,
 }
 
-impl Retry {
+impl CaptionRetry {
     fn is_of(&self, source: &str, session: &str) -> bool {
         (&*self.source, &*self.session) == (source, session)
     }
@@ -82,7 +82,7 @@ struct KnownRetries {
 #[derive(Debug, Default)]
 struct FeedRetries {
     /// The oldest first.
-    retries: VecDeque<(Retry, Instant)>,
+    retries: VecDeque<(CaptionRetry, Instant)>,
     /// When one was forgotten last, for there were too many.
     forgot_at: Option<Instant>,
 }
@@ -94,8 +94,8 @@ impl FeedRetries {
     }
 
     /// Adds one, once however often it comes. Of too many the source that has most loses its oldest.
-    fn push(&mut self, retry: Retry) {
-        let is_it = |other: &Retry| other.number == retry.number && other.is_of(&retry.source, &retry.session);
+    fn push(&mut self, retry: CaptionRetry) {
+        let is_it = |other: &CaptionRetry| other.number == retry.number && other.is_of(&retry.source, &retry.session);
         self.retries.retain(|(other, at)| is_soon_after(*at) && !is_it(other));
         self.retries.push_back((retry, Instant::now()));
         while self.retries.iter().map(|(retry, _)| retry.bytes()).sum::<usize>() > FEED_BYTES_MAX {
@@ -113,7 +113,7 @@ impl FeedRetries {
 
 impl RetryMemory {
     /// Remembers a caption that was taken for a retry. No feed takes another's place, short of too many feeds.
-    pub(crate) fn note(&self, log_id: &LogId, retry: Retry) {
+    pub(crate) fn note(&self, log_id: &LogId, retry: CaptionRetry) {
         let known = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if known.feeds.len() >= FEEDS_MAX && !known.feeds.contains_key(log_id) {
             known.feeds.retain(|_, feed| !feed.is_over());
@@ -130,17 +130,17 @@ impl RetryMemory {
     /// What was taken for retries of a session in the last seconds, under the numbers up to `number`, without a gap, in their
     /// order; and whether there may have been more, which are not known here. What was taken back stays so, unless all of the run
     /// is known from its first number on.
-    pub(crate) fn before(&self, place: &RetryPlace<'_>, number: u64) -> (Vec<Retry>, bool) {
+    pub(crate) fn before(&self, place: &RetryPlace<'_>, number: u64) -> (Vec<CaptionRetry>, bool) {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let feed = known.feeds.get(place.log_id);
         let of_session = feed.into_iter().flat_map(|feed| &feed.retries);
         let of_session =
             of_session.filter(|(retry, at)| retry.is_of(place.source, place.session) && is_soon_after(*at));
-        let mut retries: Vec<Retry> = of_session.map(|(retry, _)| retry.clone()).collect();
+        let mut retries: Vec<CaptionRetry> = of_session.map(|(retry, _)| retry.clone()).collect();
         // They may have overtaken each other.
         retries.sort_by_key(|retry| retry.number);
         // From the last one back.
-        let mut taken: VecDeque<Retry> = VecDeque::new();
+        let mut taken: VecDeque<CaptionRetry> = VecDeque::new();
         for retry in retries.into_iter().rev() {
             let next = taken.front().map_or(number, |retry| retry.number);
             if retry.number + 1 == next {
@@ -177,11 +177,11 @@ mod tests {
         LogId { feed: FeedId::new(feed).expect("a name"), life: 1 }
     }
 
-    fn retry(source: &str, session: &str, number: u64, text: &str) -> Retry {
-        Retry { source: source.into(), session: session.into(), number, text: text.into(), is_taken_back: false }
+    fn retry(source: &str, session: &str, number: u64, text: &str) -> CaptionRetry {
+        CaptionRetry { source: source.into(), session: session.into(), number, text: text.into(), is_taken_back: false }
     }
 
-    fn numbers((retries, is_short): (Vec<Retry>, bool)) -> (Vec<u64>, bool) {
+    fn numbers((retries, is_short): (Vec<CaptionRetry>, bool)) -> (Vec<u64>, bool) {
         (retries.iter().map(|retry| retry.number).collect(), is_short)
     }
 
@@ -197,7 +197,7 @@ mod tests {
         log_id: &LogId,
         (source, session): (&str, &str),
         number: u64,
-    ) -> (Vec<Retry>, bool) {
+    ) -> (Vec<CaptionRetry>, bool) {
         memory.before(&RetryPlace { log_id, source, session, first: 1, is_shared: false }, number)
     }
 
@@ -221,11 +221,11 @@ mod tests {
     fn what_was_taken_back_is_said_in_a_whole_run_only() {
         let (memory, feed) = (memory(), log_id("hearing"));
         let place = |first| RetryPlace { log_id: &feed, source: "main", session: "zoom", first, is_shared: false };
-        memory.note(&feed, Retry { is_taken_back: true, ..retry("main", "zoom", 1, "Welcome.") });
+        memory.note(&feed, CaptionRetry { is_taken_back: true, ..retry("main", "zoom", 1, "Welcome.") });
         memory.note(&feed, retry("main", "zoom", 2, "Item one."));
         assert_eq!(numbers(memory.before(&place(0), 3)), (vec![2], false));
         assert_eq!(numbers(memory.before(&place(1), 3)), (vec![1, 2], false));
-        memory.note(&feed, Retry { is_taken_back: true, ..retry("main", "zoom", 3, "Item two.") });
+        memory.note(&feed, CaptionRetry { is_taken_back: true, ..retry("main", "zoom", 3, "Item two.") });
         assert_eq!(numbers(memory.before(&place(0), 4)), (vec![], true), "2 is told of");
         memory.note(&feed, retry("main", "zoom", 0, "Good evening."));
         assert_eq!(numbers(memory.before(&place(0), 3)), (vec![0, 1, 2], false));

@@ -14,19 +14,19 @@ use crate::server::ingest::caption_retries::{LATE_MS_MAX, RetryMemory};
 pub(crate) const LATE_NUMBERS_MAX: u64 = 16;
 /// The streams that are being written.
 #[derive(Debug, Default)]
-pub(crate) struct Streams {
-    streams: Mutex<HashMap<StreamPlace, SharedStream>>,
+pub(crate) struct CaptionStreams {
+    streams: Mutex<HashMap<CaptionStreamKey, SharedCaptionStream>>,
     pub(crate) retries: RetryMemory,
     pub(crate) hasher: foldhash::fast::RandomState,
 }
 
 /// The feed, and the source that writes.
-pub(crate) type StreamPlace = (LogId, Arc<str>);
+pub(crate) type CaptionStreamKey = (LogId, Arc<str>);
 /// One request at a time is added to it.
-pub(crate) type SharedStream = Arc<tokio::sync::Mutex<Stream>>;
+pub(crate) type SharedCaptionStream = Arc<tokio::sync::Mutex<CaptionStream>>;
 
 /// What is known of a stream.
-pub(crate) struct Stream {
+pub(crate) struct CaptionStream {
     pub(crate) dialect: Box<dyn Dialect>,
     /// The session in the log, and the last number of it.
     pub(crate) session: Arc<str>,
@@ -42,7 +42,7 @@ pub(crate) struct Stream {
 
 /// What the number of a request says of its place in a stream.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum StreamNumber {
+pub(crate) enum CaptionNumber {
     /// It is there.
     Repeat,
     /// It follows, or has no number to go by.
@@ -53,9 +53,9 @@ pub(crate) enum StreamNumber {
     Late,
 }
 
-impl Stream {
+impl CaptionStream {
     /// Takes note of a request; `hash` is that of its body.
-    pub(crate) fn note(&mut self, seq: u64, hash: u64, now: Instant) -> StreamNumber {
+    pub(crate) fn note(&mut self, seq: u64, hash: u64, now: Instant) -> CaptionNumber {
         let latest = self.recent.back().map(|(seq, _, _)| *seq);
         let is_soon =
             |at: &Instant| now.saturating_duration_since(*at).as_millis() <= LATE_MS_MAX.unsigned_abs().into();
@@ -64,25 +64,25 @@ impl Stream {
             (*known, *body) == (seq, hash) && (latest == Some(seq) || is_soon(at))
         };
         if self.recent.iter().any(is_same) {
-            return StreamNumber::Repeat;
+            return CaptionNumber::Repeat;
         }
         let number = match self.last {
             Some(last) if seq <= last => {
                 let missing = self.missing.iter().position(|missing| *missing == seq);
-                missing.map(|at| self.missing.swap_remove(at)).map(|_| StreamNumber::Late)
+                missing.map(|at| self.missing.swap_remove(at)).map(|_| CaptionNumber::Late)
             }
             Some(last) if seq - last > 1 => {
                 self.missing.extend((last + 1).max(seq.saturating_sub(LATE_NUMBERS_MAX))..seq);
-                Some(StreamNumber::AfterGap)
+                Some(CaptionNumber::AfterGap)
             }
-            _ => Some(StreamNumber::Next),
+            _ => Some(CaptionNumber::Next),
         };
         // A number that falls back, and was not missing, is of software that was started anew.
         if number.is_none() {
             self.missing.clear();
             self.recent.clear();
         }
-        if number != Some(StreamNumber::Late) {
+        if number != Some(CaptionNumber::Late) {
             self.last = Some(seq);
             self.missing.retain(|missing| seq - missing <= LATE_NUMBERS_MAX);
         }
@@ -90,31 +90,31 @@ impl Stream {
             self.recent.pop_front();
         }
         self.recent.push_back((seq, hash, now));
-        number.unwrap_or(StreamNumber::Next)
+        number.unwrap_or(CaptionNumber::Next)
     }
 }
 
-impl std::fmt::Debug for Stream {
+impl std::fmt::Debug for CaptionStream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Stream").field("session", &self.session).finish_non_exhaustive()
     }
 }
 
-impl Streams {
+impl CaptionStreams {
     /// The stream of a source, begun if it was not there. For one more than there may be, the one that was written to longest
     /// ago is forgotten: of those of the feed, if these are as many as one feed may have, else of all.
     pub(crate) fn get(
         &self,
         limits: &LimitsConfig,
-        place: StreamPlace,
-        begin: impl FnOnce() -> Stream,
-    ) -> SharedStream {
+        place: CaptionStreamKey,
+        begin: impl FnOnce() -> CaptionStream,
+    ) -> SharedCaptionStream {
         let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
         if !streams.contains_key(&place) {
             let of_feed = streams.keys().filter(|(log_id, _)| *log_id == place.0).count();
             let is_feed_full = of_feed >= limits.streams_per_feed_max;
             if is_feed_full || streams.len() >= limits.streams_max {
-                let used = |stream: &SharedStream| stream.try_lock().map(|stream| stream.used).ok();
+                let used = |stream: &SharedCaptionStream| stream.try_lock().map(|stream| stream.used).ok();
                 let may_go = streams.iter().filter(|((log_id, _), _)| !is_feed_full || *log_id == place.0);
                 let oldest = may_go.filter_map(|(place, stream)| Some((used(stream)?, place.clone())));
                 if let Some((_, oldest)) = oldest.min_by_key(|(used, _)| *used) {
@@ -129,16 +129,16 @@ impl Streams {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dialect::{Format, Options};
+    use crate::dialect::{Options, VendorFormat};
     use crate::position::FeedId;
 
     #[test]
     fn numbers_of_a_stream_as_a_table() {
-        use StreamNumber::{AfterGap, Late, Next, Repeat};
+        use CaptionNumber::{AfterGap, Late, Next, Repeat};
         let begun = Instant::now();
         let numbers = |posts: &[(u64, u64, u64)]| {
-            let mut stream = Stream {
-                dialect: Format::StreamText.open(Options::new("t")),
+            let mut stream = CaptionStream {
+                dialect: VendorFormat::StreamText.open(Options::new("t")),
                 session: "s".into(),
                 seq: 0,
                 last: None,
@@ -171,15 +171,15 @@ mod tests {
     #[test]
     fn a_feed_forgets_its_own_streams() {
         let limits = LimitsConfig { streams_max: 3, streams_per_feed_max: 2, ..LimitsConfig::default() };
-        let streams = Streams::default();
+        let streams = CaptionStreams::default();
         let begun = Instant::now();
         let mut count = 0;
         let mut write = |feed: &str, source: &str| {
             let place = (LogId { feed: FeedId::new(feed).expect("a name"), life: 1 }, Arc::from(source));
             count += 1;
             let used = begun + std::time::Duration::from_secs(count);
-            let begin = || Stream {
-                dialect: Format::StreamText.open(Options::new("t")),
+            let begin = || CaptionStream {
+                dialect: VendorFormat::StreamText.open(Options::new("t")),
                 session: "s".into(),
                 seq: 0,
                 last: None,

@@ -4,19 +4,19 @@ use std::sync::Arc;
 
 use super::arrival_clock::ArrivalClock;
 use crate::dialect::{EarlierLine, EarlierSpeech};
-use crate::feed::View;
+use crate::feed::LiveView;
 use crate::server::core::context::ServerContext;
 use crate::transcript::MediaMs;
 
 /// The lines of one source, as far as its feed is folded.
 pub(crate) struct SourceSpeech {
     context: Arc<ServerContext>,
-    view: Arc<View>,
+    view: Arc<LiveView>,
     source: Arc<str>,
 }
 
 impl SourceSpeech {
-    pub(crate) fn new(context: Arc<ServerContext>, view: Arc<View>, source: Arc<str>) -> Self {
+    pub(crate) fn new(context: Arc<ServerContext>, view: Arc<LiveView>, source: Arc<str>) -> Self {
         Self { context, view, source }
     }
 }

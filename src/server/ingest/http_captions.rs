@@ -19,21 +19,21 @@ use http::HeaderMap;
 use tokio::time::Instant;
 
 use crate::client::wall_time;
-use crate::dialect::{Decoded, Format, Options, Said};
-use crate::feed::{Opened, View};
+use crate::dialect::{Decoded, DecodedEvent, Options, VendorFormat};
+use crate::feed::{LiveView, OpenResult};
 use crate::format::TextEncoding;
 use crate::position::{Epoch, FeedId};
 use crate::server::access::auth::Access;
 use crate::server::http::body::{charset, read};
 use crate::server::http::problem::{Problem, ProblemCode};
-use crate::server::ingest::caption_retries::{LATE_MS_MAX, Retry, RetryPlace};
-use crate::server::ingest::caption_streams::{LATE_NUMBERS_MAX, Stream, StreamNumber};
-use crate::server::ingest::raw_capture::{Full, Keeping, Reading};
-use crate::server::ingest::{
-    AppendMode, CommitError, IngestPipeline, IngestService, MessageArrival, Publisher, is_correcting,
-};
+use crate::server::ingest::caption_retries::{CaptionRetry, LATE_MS_MAX, RetryPlace};
+use crate::server::ingest::caption_streams::{CaptionNumber, CaptionStream, LATE_NUMBERS_MAX};
+use crate::server::ingest::identity::{PublisherIdentity, is_correcting};
+use crate::server::ingest::pipeline::{AppendMode, CommitError, IngestPipeline, MessageArrival};
+use crate::server::ingest::raw_capture::{FrameMeta, FrameRecorder, QuotaExceeded};
+use crate::server::ingest::service::IngestService;
 use crate::transcript::{Content, FoldView, MediaMs, Op, Timestamp, Version};
-use crate::wire::publish::{LANG_BYTES_MAX, NUMBER_MAX};
+use crate::wire::publisher::{LANG_BYTES_MAX, NUMBER_MAX};
 
 /// Said of a number that is more than one higher than the last.
 const GAP: &str = "numbers are missing before this one: what was posted under them did not come here";
@@ -56,10 +56,10 @@ const FORGOTTEN: &str = "this run may have begun before this caption: captions t
                          a moment ago, another node took them, or there were too many. See whether the run's first captions are there, \
                          and post those that are not under another session";
 
-type Asked = HashMap<String, String>;
+type CaptionQuery = HashMap<String, String>;
 
 /// Who posts, and where.
-struct Post {
+struct CaptionPost {
     service: Arc<IngestService>,
     pipeline: IngestPipeline,
     /// What its sessions are called.
@@ -71,19 +71,19 @@ struct Post {
     offset_ms: MediaMs,
 }
 
-impl Post {
+impl CaptionPost {
     /// Opens the feed, and waits for requests of the same session before this one.
     async fn open(
         service: Arc<IngestService>,
         name: &str,
-        asked: &Asked,
+        asked: &CaptionQuery,
         access: &Access,
         base: &str,
     ) -> Result<Self, Problem> {
         let name = FeedId::new(name)?;
         let session = asked.get("session").map_or(base, String::as_str);
         let source = access.source(asked.get("source").map(String::as_str))?;
-        let mut publisher = Publisher::new(&service.context, source, Some(session))?;
+        let mut publisher = PublisherIdentity::new(&service.context, source, Some(session))?;
         publisher.corrects = is_correcting(asked)?;
         let base = publisher.session.clone();
         if base.len() > 64 {
@@ -94,7 +94,7 @@ impl Post {
         });
         let offset_ms: Option<MediaMs> = offset_ms.transpose()?;
         let keep_raw = asked.get("keep_raw").map(String::as_str);
-        let is_kept = Keeping::is_wanted(&service.context, &name, keep_raw).map_err(Problem::bad)?;
+        let is_kept = FrameRecorder::is_wanted(&service.context, &name, keep_raw).map_err(Problem::bad)?;
         let feed = service.open_feed(access, &name).await??;
         let mut pipeline = IngestPipeline::begin_request(&service, feed, publisher).await?;
         if let Some(offset_ms) = offset_ms {
@@ -107,23 +107,23 @@ impl Post {
 
     /// Where `number` belongs: its session, and whether it is said already. In a session a number is the line that `said`
     /// makes of what is posted.
-    fn place(&self, number: Option<u64>, said: impl Fn(&str, u64) -> Option<Version>) -> Placed {
+    fn place(&self, number: Option<u64>, said: impl Fn(&str, u64) -> Option<Version>) -> PostOrder {
         let (session, last) = session(&self.pipeline.view, &self.pipeline.publisher.source, &self.base);
         let asked = match number {
-            None if last < NUMBER_MAX => return Placed::New(session, last + 1, false),
-            None => return Placed::NewRun { session: self.next_run(&session), before: session, number: 1 },
+            None if last < NUMBER_MAX => return PostOrder::New(session, last + 1, false),
+            None => return PostOrder::NewRun { session: self.next_run(&session), before: session, number: 1 },
             Some(number) => number,
         };
         // The log counts from 1, and software may from 0.
         let number = asked + 1;
         if number > last {
-            return Placed::New(session, number, last > 0 && number - last > 1);
+            return PostOrder::New(session, number, last > 0 && number - last > 1);
         }
         let said = |number: u64| said(&session, number);
         if let Some(placed) = self.late_place(&session, asked, last - number, said) {
             return placed;
         }
-        Placed::NewRun { session: self.next_run(&session), before: session, number }
+        PostOrder::NewRun { session: self.next_run(&session), before: session, number }
     }
 
     /// The session behind `session`, for numbers that begin anew.
@@ -140,7 +140,7 @@ impl Post {
         number: u64,
         behind: u64,
         said: impl Fn(u64) -> Option<Version>,
-    ) -> Option<Placed> {
+    ) -> Option<PostOrder> {
         let source = &self.pipeline.publisher.source;
         let transcript = self.pipeline.view.transcript();
         let Version { id, content, .. } = said(number)?;
@@ -150,7 +150,7 @@ impl Post {
         let timeless = content.without_times();
         let said_at = [&content, &timeless].into_iter().find_map(|content| transcript.when_said(source, &id, content));
         if said_at.is_some() && transcript.line_rev(source, &id).is_some_and(|(_, is_taken_back)| is_taken_back) {
-            return Some(Placed::TakenBack(session.clone()));
+            return Some(PostOrder::TakenBack(session.clone()));
         }
         if behind > LATE_NUMBERS_MAX {
             return None;
@@ -160,8 +160,8 @@ impl Post {
         if let Some(said_at) = said_at {
             // A repeat of what is not the last one is one soon after it: later it is the first of a new run.
             return match behind {
-                0 => Some(Placed::Repeat),
-                _ => self.is_recent(said_at).then(|| Placed::RepeatOfEarlier(session.clone())),
+                0 => Some(PostOrder::Repeat),
+                _ => self.is_recent(said_at).then(|| PostOrder::RepeatOfEarlier(session.clone())),
             };
         }
         if behind == 0 || transcript.knows(source, &id) {
@@ -170,7 +170,7 @@ impl Post {
         let next = (number + 1..=number + behind).find_map(|later| line(&said(later)?.id))?;
         let late: Arc<str> = format!("{session}.late").into();
         let seq = transcript.seq(source, &late) + 1;
-        self.is_recent(next.received_at).then(|| Placed::Late {
+        self.is_recent(next.received_at).then(|| PostOrder::Late {
             session: session.clone(),
             late,
             seq,
@@ -183,38 +183,40 @@ impl Post {
     async fn take(
         &mut self,
         number: Option<u64>,
-        (format, text, frame): (Format, &str, &[u8]),
+        (format, text, frame): (VendorFormat, &str, &[u8]),
         decode: impl Fn(&str, &str, u64) -> Decoded,
     ) -> Result<Vec<String>, Problem> {
         let said = |session: &str, number: u64| match decode(text, session, number).says.into_iter().next()? {
-            Said::Lines(lines) => first_line(format, lines),
+            DecodedEvent::Lines(lines) => first_line(format, lines),
             _ => None,
         };
         let placed = self.place(number, said);
         // Either may be the first of a new run: that is known once it says something else.
-        if let Placed::RepeatOfEarlier(session) | Placed::TakenBack(session) = &placed {
-            let is_taken_back = matches!(placed, Placed::TakenBack(_));
+        if let PostOrder::RepeatOfEarlier(session) | PostOrder::TakenBack(session) = &placed {
+            let is_taken_back = matches!(placed, PostOrder::TakenBack(_));
             self.note_retry(session, number.unwrap_or_default(), text, is_taken_back);
         }
         let (tag, asked, session, seq, note, at_ms) = match &placed {
-            Placed::Repeat | Placed::RepeatOfEarlier(_) | Placed::TakenBack(_) => {
+            PostOrder::Repeat | PostOrder::RepeatOfEarlier(_) | PostOrder::TakenBack(_) => {
                 self.pipeline.warn_if_off_air();
-                let note = matches!(placed, Placed::TakenBack(_)).then_some(TAKEN_BACK.to_owned());
+                let note = matches!(placed, PostOrder::TakenBack(_)).then_some(TAKEN_BACK.to_owned());
                 return Ok(self.warnings().chain(note).collect());
             }
-            Placed::New(session, seq, is_after_gap) => {
+            PostOrder::New(session, seq, is_after_gap) => {
                 (session, seq - 1, session, *seq, is_after_gap.then_some(GAP), None)
             }
-            Placed::NewRun { session, number, .. } => (session, number - 1, session, *number, None, None),
-            Placed::Late { session, late, seq, at_ms } => {
+            PostOrder::NewRun { session, number, .. } => (session, number - 1, session, *number, None, None),
+            PostOrder::Late { session, late, seq, at_ms } => {
                 (session, number.unwrap_or_default(), late, *seq, Some(LATE), Some(*at_ms))
             }
         };
         let (before, (retries, is_short)) = match &placed {
-            Placed::NewRun { before, .. } => {
+            PostOrder::NewRun { before, .. } => {
                 let zero = decode(text, before, 0).says.into_iter().next();
                 let zero =
-                    zero.and_then(|said| if let Said::Lines(lines) = said { first_line(format, lines) } else { None });
+                    zero.and_then(
+                        |said| if let DecodedEvent::Lines(lines) = said { first_line(format, lines) } else { None },
+                    );
                 let source = &self.pipeline.publisher.source;
                 let has_zero = zero.is_some_and(|line| self.pipeline.view.transcript().knows(source, &line.id));
                 (before, self.retries(before, u64::from(!has_zero), asked))
@@ -224,13 +226,13 @@ impl Post {
         let decoded = decode(text, tag, asked);
         check_taken(&decoded)?;
         let earlier = retries.iter().flat_map(|retry| merged(decode(&retry.text, tag, retry.number).says));
-        let mut says: Vec<Said> = earlier.collect();
+        let mut says: Vec<DecodedEvent> = earlier.collect();
         let (count, first) = (says.len(), seq - says.len() as u64);
         says.extend(merged(decoded.says));
         if let Some(at_ms) = at_ms {
             says = moved(says, at_ms);
         }
-        let notes = self.publish(session, first, Posted { format, frame, says }).await?;
+        let notes = self.publish(session, first, ParsedPost { format, frame, says }).await?;
         self.service.streams.retries.forget(self.pipeline.feed.log_id(), &self.pipeline.publisher.source, before);
         let faults = decoded.faults.iter().map(ToString::to_string);
         let begun = (count > 0).then(|| {
@@ -244,12 +246,12 @@ impl Post {
     fn note_retry(&self, session: &Arc<str>, number: u64, text: &str, is_taken_back: bool) {
         let IngestPipeline { feed, publisher, .. } = &self.pipeline;
         let (source, session) = (publisher.source.clone(), session.clone());
-        let retry = Retry { source, session, number, text: text.into(), is_taken_back };
+        let retry = CaptionRetry { source, session, number, text: text.into(), is_taken_back };
         self.service.streams.retries.note(feed.log_id(), retry);
     }
 
     /// What was taken for retries before the `number` with which a new run shows itself; the run before began with `first`.
-    fn retries(&self, session: &str, first: u64, number: u64) -> (Vec<Retry>, bool) {
+    fn retries(&self, session: &str, first: u64, number: u64) -> (Vec<CaptionRetry>, bool) {
         let IngestPipeline { feed, publisher, .. } = &self.pipeline;
         let place = RetryPlace {
             log_id: feed.log_id(),
@@ -284,13 +286,13 @@ impl Post {
 
     /// Publishes what a request says, its operations under the numbers from `seq` on, and keeps what it was read from, if
     /// that is wanted and there is room. Gives what the software should be told beside its answer.
-    async fn publish(&mut self, session: &Arc<str>, seq: u64, posted: Posted<'_>) -> Result<Vec<String>, Problem> {
+    async fn publish(&mut self, session: &Arc<str>, seq: u64, posted: ParsedPost<'_>) -> Result<Vec<String>, Problem> {
         let Self { service, pipeline, .. } = self;
         let came = MessageArrival::now(&service.context);
         let (mut refusal, mut full) = (None, None);
         if self.is_kept {
             let (source, lang) = (&pipeline.publisher.source, self.lang.as_deref());
-            let reading = Reading {
+            let reading = FrameMeta {
                 source,
                 connection: session,
                 format: posted.format,
@@ -298,12 +300,12 @@ impl Post {
                 has_names: true,
                 lang,
             };
-            match Keeping::new(&service.context, pipeline.view.clone(), &reading).keep(posted.frame) {
+            match FrameRecorder::new(&service.context, pipeline.view.clone(), &reading).keep(posted.frame) {
                 Ok(op) => op.into_iter().for_each(|op| pipeline.push_own(op, came.at)),
                 Err(error) => full = Some(error),
             }
         }
-        if posted.format == Format::YouTube {
+        if posted.format == VendorFormat::YouTube {
             pipeline.keep_order_of_arrival();
         }
         pipeline.enter_session(session.clone(), seq - 1);
@@ -331,20 +333,20 @@ impl Post {
         pipeline.warn_if_off_air();
         match refusal {
             Some(refusal) => Err(Problem::bad(refusal.message)),
-            None => Ok(full.iter().map(Full::to_string).chain(self.warnings()).collect()),
+            None => Ok(full.iter().map(QuotaExceeded::to_string).chain(self.warnings()).collect()),
         }
     }
 }
 
 /// What a request says, and what it was read from.
-struct Posted<'a> {
-    format: Format,
+struct ParsedPost<'a> {
+    format: VendorFormat,
     frame: &'a [u8],
-    says: Vec<Said>,
+    says: Vec<DecodedEvent>,
 }
 
 /// Where a numbered request belongs.
-enum Placed {
+enum PostOrder {
     /// In this session, under this number of the log; true if numbers before it are missing.
     New(Arc<str>, u64, bool),
     /// In a new session behind the one `before`, under this number of the log: the software was started anew.
@@ -362,16 +364,16 @@ enum Placed {
 
 /// The line by which a caption is known of those that it becomes: a long text of Zoom's is several, and YouTube's have a time
 /// each.
-fn first_line(format: Format, lines: Vec<Version>) -> Option<Version> {
+fn first_line(format: VendorFormat, lines: Vec<Version>) -> Option<Version> {
     let mut lines = lines.into_iter();
-    if format == Format::YouTube { lines.next_back() } else { lines.next() }
+    if format == VendorFormat::YouTube { lines.next_back() } else { lines.next() }
 }
 
 /// What was posted under a number that came late: lines that say no time stand at `at_ms`.
-fn moved(says: Vec<Said>, at_ms: MediaMs) -> Vec<Said> {
+fn moved(says: Vec<DecodedEvent>, at_ms: MediaMs) -> Vec<DecodedEvent> {
     let mut says = says;
     for said in &mut says {
-        if let Said::Lines(lines) = said {
+        if let DecodedEvent::Lines(lines) = said {
             lines
                 .iter_mut()
                 .filter(|line| line.content.start_ms.is_none())
@@ -383,16 +385,16 @@ fn moved(says: Vec<Said>, at_ms: MediaMs) -> Vec<Said> {
 
 /// What was posted, as lines: one without text is a line too, which is not shown, so that its number is not missing.
 fn or_blank(decoded: &mut Decoded, id: String) {
-    let says_line = decoded.says.iter().any(|said| matches!(said, Said::Lines(_)));
+    let says_line = decoded.says.iter().any(|said| matches!(said, DecodedEvent::Lines(_)));
     let is_refused = decoded.faults.iter().any(|fault| fault.kind.is_refusal());
     if !says_line && !is_refused {
         let blank = Version { id: id.into(), content: Content::default(), ..Version::default() };
-        decoded.says.push(Said::Lines(vec![blank]));
+        decoded.says.push(DecodedEvent::Lines(vec![blank]));
     }
 }
 
 /// The session that numbers count in now, and its last number.
-fn session(view: &View, source: &str, base: &Arc<str>) -> (Arc<str>, u64) {
+fn session(view: &LiveView, source: &str, base: &Arc<str>) -> (Arc<str>, u64) {
     let transcript = view.transcript();
     let mut run = 1;
     while transcript.seq(source, &run_name(base, run + 1)) > 0 {
@@ -408,7 +410,7 @@ fn run_name(base: &Arc<str>, run: u64) -> Arc<str> {
 }
 
 /// The number of a request.
-fn number(asked: &Asked) -> Result<Option<u64>, Problem> {
+fn number(asked: &CaptionQuery) -> Result<Option<u64>, Problem> {
     match asked.get("seq").map(|seq| seq.parse()) {
         None => Ok(None),
         Some(Ok(seq)) if seq < NUMBER_MAX => Ok(Some(seq)),
@@ -450,24 +452,24 @@ fn told(answer: impl std::fmt::Display, notes: impl IntoIterator<Item = String>)
 pub(crate) async fn zoom(
     State(service): State<Arc<IngestService>>,
     Path(name): Path<String>,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<CaptionQuery>,
     Extension(access): Extension<Access>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<String, Problem> {
     let seq = number(&asked)?.ok_or_else(|| Problem::bad("seq is missing: it is one higher with each request"))?;
     let text = text(&service, &headers, body).await?;
-    let mut post = Post::open(service, &name, &asked, &access, "zoom").await?;
+    let mut post = CaptionPost::open(service, &name, &asked, &access, "zoom").await?;
     let options = post.options("zoom");
     let frame = |text: &str, seq: u64| serde_json::json!({ "seq": seq, "text": text }).to_string();
     let decode = |text: &str, session: &str, number: u64| {
         let mut decoded = Decoded::default();
-        let mut dialect = Format::Zoom.open(Options { tag: session.into(), ..options.clone() });
+        let mut dialect = VendorFormat::Zoom.open(Options { tag: session.into(), ..options.clone() });
         dialect.decode(frame(text, number).as_bytes(), &mut decoded);
         or_blank(&mut decoded, format!("{session}-{number}"));
         decoded
     };
-    let notes = post.take(Some(seq), (Format::Zoom, &text, frame(&text, seq).as_bytes()), decode).await?;
+    let notes = post.take(Some(seq), (VendorFormat::Zoom, &text, frame(&text, seq).as_bytes()), decode).await?;
     Ok(told(seq, notes))
 }
 
@@ -475,17 +477,17 @@ pub(crate) async fn zoom(
 pub(crate) async fn zoom_seq(
     State(service): State<Arc<IngestService>>,
     Path(name): Path<String>,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<CaptionQuery>,
     Extension(access): Extension<Access>,
 ) -> Result<String, Problem> {
     let name = FeedId::new(&name)?;
     let base = asked.get("session").map_or("zoom", String::as_str);
     let source = access.source(asked.get("source").map(String::as_str))?;
-    let Publisher { source, session: base, .. } = Publisher::new(&service.context, source, Some(base))?;
+    let PublisherIdentity { source, session: base, .. } = PublisherIdentity::new(&service.context, source, Some(base))?;
     let feed = match service.catalog.feeds.open(&name).await? {
-        Opened::Here(feed) => feed,
-        Opened::Absent | Opened::Replaced(_) => return Ok(told(0, [])),
-        Opened::Deleted => return Err(Problem::feed_deleted(&name)),
+        OpenResult::Here(feed) => feed,
+        OpenResult::Absent | OpenResult::Replaced(_) => return Ok(told(0, [])),
+        OpenResult::Deleted => return Err(Problem::feed_deleted(&name)),
     };
     let view = feed.view(FoldView::Interim).await?;
     view.reach(feed.head().await?).await?;
@@ -498,7 +500,7 @@ pub(crate) async fn zoom_seq(
 pub(crate) async fn youtube(
     State(service): State<Arc<IngestService>>,
     Path(name): Path<String>,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<CaptionQuery>,
     Extension(access): Extension<Access>,
     headers: HeaderMap,
     body: Body,
@@ -509,33 +511,34 @@ pub(crate) async fn youtube(
         return Ok(told(now(&service), []));
     }
     let seq = number(&asked)?;
-    let mut post = Post::open(service, &name, &asked, &access, "youtube").await?;
+    let mut post = CaptionPost::open(service, &name, &asked, &access, "youtube").await?;
     let options = post.options("youtube");
     let decode = |text: &str, session: &str, number: u64| {
         let mut decoded = Decoded::default();
         let tag = format!("{session}-{number}");
-        let mut dialect = Format::YouTube.open(Options { tag: tag.as_str().into(), ..options.clone() });
+        let mut dialect = VendorFormat::YouTube.open(Options { tag: tag.as_str().into(), ..options.clone() });
         dialect.decode(text.as_bytes(), &mut decoded);
         dialect.end(&mut decoded);
         or_blank(&mut decoded, format!("{tag}-1"));
         decoded
     };
-    let notes = post.take(seq, (Format::YouTube, &text, text.as_bytes()), decode).await?;
+    let notes = post.take(seq, (VendorFormat::YouTube, &text, text.as_bytes()), decode).await?;
     Ok(told(now(&post.service), notes))
 }
 
 /// One operation, for what has one number.
-fn merged(says: Vec<Said>) -> Vec<Said> {
-    let lines = says.into_iter().filter_map(|said| if let Said::Lines(lines) = said { Some(lines) } else { None });
+fn merged(says: Vec<DecodedEvent>) -> Vec<DecodedEvent> {
+    let lines =
+        says.into_iter().filter_map(|said| if let DecodedEvent::Lines(lines) = said { Some(lines) } else { None });
     let lines: Vec<_> = lines.flatten().collect();
-    if lines.is_empty() { Vec::new() } else { vec![Said::Lines(lines)] }
+    if lines.is_empty() { Vec::new() } else { vec![DecodedEvent::Lines(lines)] }
 }
 
 /// `POST /v1/feeds/{feed}/streamtext`
 pub(crate) async fn streamtext(
     State(service): State<Arc<IngestService>>,
     Path(name): Path<String>,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<CaptionQuery>,
     Extension(access): Extension<Access>,
     headers: HeaderMap,
     body: Body,
@@ -543,11 +546,11 @@ pub(crate) async fn streamtext(
     let body =
         in_utf8(&headers, read(&service.context, &headers, body, service.context.config.limits.message_bytes).await?)?;
     let seq = number(&asked)?;
-    let mut post = Post::open(service, &name, &asked, &access, "streamtext").await?;
-    let begin = |post: &Post| {
+    let mut post = CaptionPost::open(service, &name, &asked, &access, "streamtext").await?;
+    let begin = |post: &CaptionPost| {
         let tag = Epoch::from_random(post.service.context.chance.next()).to_string();
-        Stream {
-            dialect: Format::StreamText.open(post.options(&tag)),
+        CaptionStream {
+            dialect: VendorFormat::StreamText.open(post.options(&tag)),
             session: format!("{}-{tag}", post.base).into(),
             seq: 0,
             last: None,
@@ -565,13 +568,13 @@ pub(crate) async fn streamtext(
     stream.used = Instant::now();
     let hash = post.service.streams.hasher.hash_one(&body);
     let note = match seq.map(|seq| stream.note(seq, hash, Instant::now())) {
-        Some(StreamNumber::Repeat) => {
+        Some(CaptionNumber::Repeat) => {
             post.pipeline.warn_if_off_air();
             return Ok(told(seq.unwrap_or_default(), post.warnings()));
         }
-        Some(StreamNumber::AfterGap) => Some(GAP),
-        Some(StreamNumber::Late) => Some(LATE_IN_STREAM),
-        Some(StreamNumber::Next) | None => None,
+        Some(CaptionNumber::AfterGap) => Some(GAP),
+        Some(CaptionNumber::Late) => Some(LATE_IN_STREAM),
+        Some(CaptionNumber::Next) | None => None,
     };
     let source = &post.pipeline.publisher.source;
     // Those of a stream that is not known any more. Others are those of programs that go on with them.
@@ -592,7 +595,7 @@ pub(crate) async fn streamtext(
     stream.dialect.decode(&body, &mut decoded);
     let (session, first) = (stream.session.clone(), stream.seq + 1);
     stream.seq += decoded.says.len() as u64;
-    let posted = Posted { format: Format::StreamText, frame: &body, says: decoded.says };
+    let posted = ParsedPost { format: VendorFormat::StreamText, frame: &body, says: decoded.says };
     let notes = match post.publish(&session, first, posted).await {
         Ok(notes) => notes,
         Err(problem) => {

@@ -18,30 +18,31 @@ use crate::server::access::auth::Access;
 use crate::server::http::body::{media_type, read};
 use crate::server::http::feed_path::open;
 use crate::server::http::problem::{Problem, ProblemCode};
-use crate::server::ingest::{
-    AppendMode, CommitError, IngestPipeline, IngestService, IngestWarning, MessageArrival, Numbered, Publisher, Resend,
-    is_correcting,
-};
+use crate::server::ingest::identity::{PublisherIdentity, is_correcting};
+use crate::server::ingest::pipeline::{AppendMode, CommitError, IngestPipeline, IngestWarning, MessageArrival};
+use crate::server::ingest::resends::Resend;
+use crate::server::ingest::sequence::NumberedMessage;
+use crate::server::ingest::service::IngestService;
 use crate::transcript::line::check_kept_line_id;
-use crate::transcript::{FoldView, MediaMs, Op, Published, Record, Status, Timestamp, Transcript};
-use crate::wire::publish::{FieldPlace, UnknownField};
+use crate::transcript::{FoldView, MediaMs, Op, PublishedBy, Record, Status, Timestamp, Transcript};
+use crate::wire::publisher::{FieldPlace, UnknownField};
 use crate::wire::{FromPublisher, Incoming, NackCode, Refusal, WarningCode};
 
 /// The parameters of a request.
 const PARAMETERS: [&str; 5] = ["source", "session", "offset_ms", "corrects", "token"];
 
 #[derive(Serialize)]
-struct Accepted {
+struct AcceptedLines {
     accepted: usize,
     repeats: usize,
-    refused: Vec<Refused>,
+    refused: Vec<RefusedLine>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    warnings: Vec<Warned>,
+    warnings: Vec<LineWarning>,
 }
 
 /// Something that was taken and that people should look at.
 #[derive(Serialize)]
-struct Warned {
+struct LineWarning {
     code: WarningCode,
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -50,7 +51,7 @@ struct Warned {
     rev: Option<u64>,
 }
 
-impl From<IngestWarning> for Warned {
+impl From<IngestWarning> for LineWarning {
     fn from(IngestWarning { code, message, line }: IngestWarning) -> Self {
         let (id, rev) = line.unzip();
         Self { code, message, id, rev: rev.flatten() }
@@ -58,7 +59,7 @@ impl From<IngestWarning> for Warned {
 }
 
 #[derive(Serialize)]
-struct Refused {
+struct RefusedLine {
     index: usize,
     code: NackCode,
     message: String,
@@ -78,7 +79,7 @@ pub(crate) async fn post(
     let name = FeedId::new(&name)?;
     let session = query.get("session").map(String::as_str);
     let mut publisher =
-        Publisher::new(&service.context, access.source(query.get("source").map(String::as_str))?, session)?;
+        PublisherIdentity::new(&service.context, access.source(query.get("source").map(String::as_str))?, session)?;
     publisher.corrects = is_correcting(&query)?;
     let is_ndjson = match media_type(&headers) {
         Some("application/json") => false,
@@ -121,8 +122,8 @@ pub(crate) async fn post(
         // Refused ones wait for nothing by themselves.
         tokio::task::consume_budget().await;
         match take(&mut pipeline, (index, line), &mut given).await? {
-            Ok(Taken::New) => {}
-            Ok(Taken::Repeat) => {
+            Ok(AcceptResult::New) => {}
+            Ok(AcceptResult::Repeat) => {
                 pipeline.count_repeats(1);
                 repeats += 1;
             }
@@ -162,19 +163,19 @@ pub(crate) async fn post(
         pipeline.note_answered();
     }
     let warnings = pipeline.warnings.drain(..).map(Into::into).collect();
-    Ok(Json(Accepted { accepted: committed.accepted, repeats, refused, warnings }).into_response())
+    Ok(Json(AcceptedLines { accepted: committed.accepted, repeats, refused, warnings }).into_response())
 }
 
 /// What became of a message of a request.
-enum Taken {
+enum AcceptResult {
     New,
     Repeat,
 }
 
-fn refuse(pipeline: &mut IngestPipeline, index: usize, refusal: Refusal) -> Refused {
+fn refuse(pipeline: &mut IngestPipeline, index: usize, refusal: Refusal) -> RefusedLine {
     pipeline.count_refusal(&refusal);
     let Refusal { code, message, field } = refusal;
-    Refused { index, code, message, field }
+    RefusedLine { index, code, message, field }
 }
 
 /// Takes one message of a request, unless it is a repeat.
@@ -182,7 +183,7 @@ async fn take(
     pipeline: &mut IngestPipeline,
     (index, text): (usize, &str),
     given: &mut HashMap<u64, usize>,
-) -> Result<Result<Taken, Refusal>, Problem> {
+) -> Result<Result<AcceptResult, Refusal>, Problem> {
     let (limits, max_media_ms) =
         (pipeline.service.context.limits(), pipeline.service.context.config.captions.max_media_ms);
     let mut message = FromPublisher::decode_in_request(text, &limits, max_media_ms);
@@ -198,14 +199,14 @@ async fn take(
         Err(refusal) => return Ok(Err(refusal)),
     };
     let seq = match numbered {
-        Numbered::New(seq) => seq,
-        Numbered::Used(seq) => {
+        NumberedMessage::New(seq) => seq,
+        NumberedMessage::Used(seq) => {
             let resend = match pipeline.find_in_batch(seq, &says) {
                 Some(resend) => resend,
                 None => pipeline.find_resend(seq, &says).await?,
             };
             return Ok(match resend {
-                Resend::Same => Ok(Taken::Repeat),
+                Resend::Same => Ok(AcceptResult::Repeat),
                 other => Err(pipeline.refuse_used(seq, other)),
             });
         }
@@ -229,7 +230,7 @@ async fn take(
     }
     Ok(match admitted.refusals.into_iter().next() {
         Some((_, refusal)) => Err(refusal),
-        None => Ok(Taken::New),
+        None => Ok(AcceptResult::New),
     })
 }
 
@@ -259,7 +260,7 @@ pub(crate) async fn delete(
     Extension(access): Extension<Access>,
 ) -> Result<StatusCode, Problem> {
     check_kept_line_id(&id)?;
-    let mut publisher = Publisher::new(&service.context, access.source(Some(&source))?, None)?;
+    let mut publisher = PublisherIdentity::new(&service.context, access.source(Some(&source))?, None)?;
     // It names a line, whoever sent it.
     publisher.corrects = true;
     let feed = open(&service.catalog, &name).await?;
@@ -285,14 +286,14 @@ pub(crate) async fn delete(
 }
 
 #[derive(Serialize)]
-struct History {
+struct LineHistory {
     source: String,
     id: String,
-    versions: Vec<HistoryVersion>,
+    versions: Vec<LineVersion>,
 }
 
 #[derive(Default, Serialize)]
-struct HistoryVersion {
+struct LineVersion {
     received_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     session: Option<Arc<str>>,
@@ -339,20 +340,20 @@ pub(crate) async fn history(
     if versions.is_empty() {
         return Err(Problem::new(ProblemCode::NoSuchLine, format!("there is no line {source}/{id}")));
     }
-    Ok(Json(History { source, id, versions }).into_response())
+    Ok(Json(LineHistory { source, id, versions }).into_response())
 }
 
-fn collect(record: Record, (source, id): (&str, &str), transcript: &Transcript, versions: &mut Vec<HistoryVersion>) {
+fn collect(record: Record, (source, id): (&str, &str), transcript: &Transcript, versions: &mut Vec<LineVersion>) {
     let published = record.published;
     let is_meant = |sent: &str| transcript.kept_id(source, published.as_ref(), sent).is_some_and(|kept| **kept == *id);
     let (session, seq) = match &published {
-        Some(Published { session, seq, .. }) => (Some(session.clone()), Some(*seq)),
+        Some(PublishedBy { session, seq, .. }) => (Some(session.clone()), Some(*seq)),
         None => (None, None),
     };
     let received_at = record.received_at;
     match record.op {
         Op::Line { source: of, lines } if *of == *source => {
-            versions.extend(lines.into_iter().filter(|version| is_meant(&version.id)).map(|version| HistoryVersion {
+            versions.extend(lines.into_iter().filter(|version| is_meant(&version.id)).map(|version| LineVersion {
                 received_at,
                 session: session.clone(),
                 seq,
@@ -366,14 +367,7 @@ fn collect(record: Record, (source, id): (&str, &str), transcript: &Transcript, 
             }));
         }
         Op::Retract { source: of, id: line, rev } if *of == *source && is_meant(&line) => {
-            versions.push(HistoryVersion {
-                received_at,
-                session,
-                seq,
-                rev,
-                retracted: true,
-                ..HistoryVersion::default()
-            });
+            versions.push(LineVersion { received_at, session, seq, rev, retracted: true, ..LineVersion::default() });
         }
         _ => {}
     }

@@ -6,19 +6,19 @@ use std::sync::Arc;
 use crate::position::{BadName, Epoch};
 use crate::server::core::context::ServerContext;
 use crate::server::http::problem::Problem;
-use crate::transcript::Published;
+use crate::transcript::PublishedBy;
 use crate::transcript::line::{check_line_id, check_source};
 
 /// The source that publishes, and the session that its numbers count in.
 #[derive(Debug, Clone)]
-pub(crate) struct Publisher {
+pub(crate) struct PublisherIdentity {
     pub(crate) source: Arc<str>,
     pub(crate) session: Arc<str>,
     /// True if its ids name the source's lines, whichever session sent them; false if they are the session's own.
     pub(crate) corrects: bool,
 }
 
-impl Publisher {
+impl PublisherIdentity {
     /// Reads the query's `source` and `session`; without a session it is a new one.
     pub(crate) fn new(context: &ServerContext, source: Option<&str>, session: Option<&str>) -> Result<Self, BadName> {
         let source = source.unwrap_or("main");
@@ -35,9 +35,9 @@ impl Publisher {
     }
 
     /// Who publishes the message `seq`, as a record says it.
-    pub(crate) fn published(&self, seq: u64) -> Published {
+    pub(crate) fn published(&self, seq: u64) -> PublishedBy {
         let Self { source, session, corrects } = self;
-        Published { source: source.clone(), session: session.clone(), seq, own_ids: !corrects }
+        PublishedBy { source: source.clone(), session: session.clone(), seq, own_ids: !corrects }
     }
 }
 

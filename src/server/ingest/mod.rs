@@ -31,11 +31,4 @@ mod speaker_names;
 mod validation;
 pub(super) mod websocket;
 
-pub(super) use self::earlier_speech::SourceSpeech;
-pub(super) use self::identity::{Publisher, is_correcting};
-pub(super) use self::pending_acks::{AckQueue, Reply};
-pub(super) use self::pipeline::{AppendMode, CommitError, IngestPipeline, IngestWarning, MessageArrival, SessionTally};
-pub(super) use self::rate_limit::ReadPace;
-pub(super) use self::resends::Resend;
-pub(super) use self::sequence::Numbered;
 pub(super) use self::service::IngestService;

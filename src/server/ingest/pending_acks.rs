@@ -6,7 +6,7 @@ use std::task::Poll;
 
 use tokio::time::Instant;
 
-use crate::log::{Appended, LogError};
+use crate::log::{AppendResult, LogError};
 use crate::position::Offset;
 use crate::server::core::metrics::Metrics;
 use crate::transcript::{Op, Record};
@@ -69,7 +69,7 @@ pub(crate) struct AckQueue {
 #[derive(Debug)]
 enum PendingAck {
     /// The messages up to `seq` are acknowledged once they are durable. Without a message nobody is told.
-    Durable { seq: u64, messages: usize, appended: Appended, since: Instant, _spans: Vec<tracing::Span> },
+    Durable { seq: u64, messages: usize, appended: AppendResult, since: Instant, _spans: Vec<tracing::Span> },
     /// Records of the server's own are durable.
     Own,
     /// The message is acknowledged: the log has it, or there was nothing to keep.
@@ -105,7 +105,7 @@ impl AckQueue {
     }
 
     /// The messages of `burst` are acknowledged when `appended` is ready.
-    pub(crate) fn durable(&mut self, burst: AppendBatch, appended: Appended) {
+    pub(crate) fn durable(&mut self, burst: AppendBatch, appended: AppendResult) {
         let AppendBatch { messages, seq, since, spans: _spans, .. } = burst;
         let since = since.unwrap_or_else(Instant::now);
         self.push(messages, PendingAck::Durable { seq, messages, appended, since, _spans });
@@ -215,7 +215,7 @@ mod tests {
     #[tokio::test]
     async fn messages_are_under_way_until_they_are_folded() {
         let metrics = Metrics::new(Timestamp(0), 1);
-        let (mut answers, [first, second]) = (AckQueue::default(), [Appended::pending(), Appended::pending()]);
+        let (mut answers, [first, second]) = (AckQueue::default(), [AppendResult::pending(), AppendResult::pending()]);
         answers.durable(burst(3, 3), first.1);
         answers.durable(burst(2, 5), second.1);
         answers.ack(6);
@@ -233,7 +233,7 @@ mod tests {
     #[tokio::test]
     async fn who_waits_for_all_keeps_their_answers() {
         let metrics = Metrics::new(Timestamp(0), 1);
-        let (mut answers, [first, second]) = (AckQueue::default(), [Appended::pending(), Appended::pending()]);
+        let (mut answers, [first, second]) = (AckQueue::default(), [AppendResult::pending(), AppendResult::pending()]);
         answers.durable(burst(3, 3), first.1);
         answers.durable(burst(2, 5), second.1);
         first.0.send(Ok(Offset(2))).expect("somebody waits");

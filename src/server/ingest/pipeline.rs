@@ -25,18 +25,18 @@ use super::service::IngestService;
 use super::session_lock::{RequestNotBegun, take_session};
 use super::speaker_names::SpeakerNames;
 use super::validation::FeedValidator;
-use crate::dialect::{Decoded, Said};
-use crate::feed::{Feed, View};
-use crate::log::{Appended, LogError};
+use crate::dialect::{Decoded, DecodedEvent};
+use crate::feed::{Feed, LiveView};
+use crate::log::{AppendResult, LogError};
 use crate::position::Offset;
 use crate::server::core::context::ServerContext;
-use crate::server::core::metrics::Lines;
-use crate::server::ingest::identity::Publisher;
-use crate::server::ingest::publisher_lock::Held;
+use crate::server::core::metrics::SourceMetrics;
+use crate::server::ingest::identity::PublisherIdentity;
+use crate::server::ingest::publisher_lock::LockGuard;
 use crate::transcript::{
     FeedState, FoldView, MediaMs, Op, Record, ReuseOutcome, ReusedId, RevisionConflict, Timestamp, Version,
 };
-use crate::wire::publish::{UnknownField, check_version, is_line_within};
+use crate::wire::publisher::{UnknownField, check_version, is_line_within};
 use crate::wire::{FromPublisher, Incoming, NackCode, Refusal, ToPublisher, WarningCode};
 
 /// Unknown fields that a publisher is warned of: whoever has more of them has seen enough.
@@ -54,14 +54,14 @@ const NUMBERED_MAX: usize = 8;
 pub(crate) struct IngestPipeline {
     pub(crate) service: Arc<IngestService>,
     pub(crate) feed: Arc<Feed>,
-    pub(crate) view: Arc<View>,
-    pub(crate) publisher: Publisher,
+    pub(crate) view: Arc<LiveView>,
+    pub(crate) publisher: PublisherIdentity,
     pub(crate) sequence: Sequence,
     /// Told to the publisher by the caller: each message once.
     pub(crate) warnings: Vec<IngestWarning>,
     /// Names its speakers, if its labels are anonymous.
     pub(crate) speaker_names: Option<SpeakerNames>,
-    pub(crate) counters: Lines,
+    pub(crate) counters: SourceMetrics,
     /// Lines of this session, for whoever looks at the log.
     pub(crate) tally: SessionTally,
     /// The greatest number under which something was taken.
@@ -81,7 +81,7 @@ pub(crate) struct IngestPipeline {
     /// The last number of the session when this began, and how far the feed was folded then.
     began_behind: (u64, Offset),
     /// Held by a request; a connection holds its own.
-    session_lock: Option<Held>,
+    session_lock: Option<LockGuard>,
     /// The feed's reports of reused ids that this has counted.
     reused_seen: u64,
     /// How many lines of others this session had replaced when it began, and how many of them were reported since.
@@ -150,7 +150,7 @@ impl MessageArrival {
 
 /// What the feed takes of a message.
 #[derive(Debug)]
-pub(crate) struct Admitted {
+pub(crate) struct AdmittedMessage {
     /// The operation for the log; `None` if nothing of the message is taken.
     pub(crate) op: Option<Op>,
     /// What is refused: the whole message, or the line with this index.
@@ -159,7 +159,7 @@ pub(crate) struct Admitted {
     pub(crate) is_foreign: bool,
 }
 
-impl Admitted {
+impl AdmittedMessage {
     fn all(op: Op, is_foreign: bool) -> Self {
         Self { op: Some(op), refusals: Vec::new(), is_foreign }
     }
@@ -180,7 +180,7 @@ pub(crate) enum AppendMode {
 
 /// What became of a batch.
 #[derive(Debug, Default)]
-pub(crate) struct Committed {
+pub(crate) struct CommitOutcome {
     /// Messages that are in the log under a number of their own.
     pub(crate) accepted: usize,
     /// Records under a number that was given and that another node used first.
@@ -201,7 +201,7 @@ impl IngestPipeline {
     pub(crate) async fn begin(
         service: &Arc<IngestService>,
         feed: Arc<Feed>,
-        publisher: Publisher,
+        publisher: PublisherIdentity,
     ) -> Result<Self, LogError> {
         // All that is durable now is folded then, so that the last number is the true one.
         let view = feed.view(FoldView::Interim).await?;
@@ -261,7 +261,7 @@ impl IngestPipeline {
     pub(crate) async fn begin_request(
         service: &Arc<IngestService>,
         feed: Arc<Feed>,
-        publisher: Publisher,
+        publisher: PublisherIdentity,
     ) -> Result<Self, RequestNotBegun> {
         let held = take_session(service, feed.log_id(), &publisher).await?;
         let mut pipeline = Self::begin(service, feed, publisher).await?;
@@ -272,7 +272,7 @@ impl IngestPipeline {
     /// Goes on in another session of the source, behind its number `seq`.
     pub(crate) fn enter_session(&mut self, session: Arc<str>, seq: u64) {
         self.publisher.session = session;
-        let Publisher { source, session, .. } = &self.publisher;
+        let PublisherIdentity { source, session, .. } = &self.publisher;
         self.replaced_before = self.view.reuse_news((source, session), u64::MAX).replaced;
         self.replaced_heard = 0;
         self.session_log = None;
@@ -337,7 +337,7 @@ impl IngestPipeline {
     /// them again.
     pub(crate) fn warn_if_gap(&mut self) {
         let Some((last, first)) = self.sequence.take_gap() else { return };
-        let Publisher { source, session, .. } = &self.publisher;
+        let PublisherIdentity { source, session, .. } = &self.publisher;
         let place = (self.feed.log_id().clone(), source.clone(), session.clone());
         if !self.service.seq_gaps.is_untold(place, last, first) {
             return;
@@ -353,7 +353,7 @@ impl IngestPipeline {
 
     /// Remembers the numbers that were answered in a session that its publisher named, for when it goes on.
     pub(crate) fn note_answered(&self) {
-        let Publisher { source, session, .. } = &self.publisher;
+        let PublisherIdentity { source, session, .. } = &self.publisher;
         let place = (self.feed.log_id().clone(), source.clone(), session.clone());
         self.service.seq_gaps.note_answered(place, self.last_taken, self.sequence.last());
     }
@@ -451,7 +451,7 @@ impl IngestPipeline {
 
     /// What a decoder made of a vendor's frame, as a message. A decoder makes lines as they should be; the log is not where to
     /// learn that one did not.
-    pub(crate) fn checked(&mut self, said: Said, at: Timestamp) -> Incoming {
+    pub(crate) fn checked(&mut self, said: DecodedEvent, at: Timestamp) -> Incoming {
         let (limits, max_media_ms) = (self.service.context.limits(), self.service.context.config.captions.max_media_ms);
         let (mut cut, mut untimed) = (0, None);
         let mut check = |mut line: Version| {
@@ -465,9 +465,9 @@ impl IngestPipeline {
             check_version(&line, &limits, max_media_ms).map(|()| line)
         };
         let message = match said {
-            Said::Lines(lines) => Incoming::Lines(lines.into_iter().map(&mut check).collect()),
-            Said::Retract { id } => Incoming::Retract { id, rev: None },
-            Said::Clock { media_ms } => Incoming::Clock { media_ms },
+            DecodedEvent::Lines(lines) => Incoming::Lines(lines.into_iter().map(&mut check).collect()),
+            DecodedEvent::Retract { id } => Incoming::Retract { id, rev: None },
+            DecodedEvent::Clock { media_ms } => Incoming::Clock { media_ms },
         };
         self.tell_left_out_times(untimed);
         if cut > 0 {
@@ -481,12 +481,12 @@ impl IngestPipeline {
     }
 
     /// Holds a message to what the feed takes now.
-    pub(crate) fn admit(&mut self, message: Incoming, at: Timestamp) -> Admitted {
+    pub(crate) fn admit(&mut self, message: Incoming, at: Timestamp) -> AdmittedMessage {
         let source = self.publisher.source.clone();
         match message {
             Incoming::Line(mut version) => match self.validator.line(&mut version, &self.publisher, at) {
-                Ok(is_foreign) => Admitted::all(Op::Line { source, lines: vec![version] }, is_foreign),
-                Err(refusal) => Admitted::none(refusal),
+                Ok(is_foreign) => AdmittedMessage::all(Op::Line { source, lines: vec![version] }, is_foreign),
+                Err(refusal) => AdmittedMessage::none(refusal),
             },
             Incoming::Lines(read) => {
                 let (mut lines, mut refusals) = (Vec::with_capacity(read.len()), Vec::new());
@@ -501,17 +501,17 @@ impl IngestPipeline {
                         Err(refusal) => refusals.push((Some(index), refusal)),
                     }
                 }
-                Admitted { op: (!lines.is_empty()).then_some(Op::Line { source, lines }), refusals, is_foreign }
+                AdmittedMessage { op: (!lines.is_empty()).then_some(Op::Line { source, lines }), refusals, is_foreign }
             }
             Incoming::Retract { id, rev } => match self.validator.retract(&self.publisher, &id, rev) {
-                Ok(is_foreign) => Admitted::all(Op::Retract { source, id, rev }, is_foreign),
-                Err(refusal) => Admitted::none(refusal),
+                Ok(is_foreign) => AdmittedMessage::all(Op::Retract { source, id, rev }, is_foreign),
+                Err(refusal) => AdmittedMessage::none(refusal),
             },
             Incoming::Clock { media_ms } => match self.validator.clock(media_ms, at) {
-                Ok(()) => Admitted::all(Op::Clock { source, media_ms }, false),
-                Err(refusal) => Admitted::none(refusal),
+                Ok(()) => AdmittedMessage::all(Op::Clock { source, media_ms }, false),
+                Err(refusal) => AdmittedMessage::none(refusal),
             },
-            Incoming::End => Admitted::all(Op::End, false),
+            Incoming::End => AdmittedMessage::all(Op::End, false),
         }
     }
 
@@ -557,7 +557,7 @@ impl IngestPipeline {
         if self.view.last_reused() == self.reused_seen {
             return;
         }
-        let Publisher { source, session, .. } = &self.publisher;
+        let PublisherIdentity { source, session, .. } = &self.publisher;
         let news = self.view.reuse_news((source, session), self.reused_seen);
         self.reused_seen = news.last;
         for reused in news.reports {
@@ -633,8 +633,10 @@ impl IngestPipeline {
     /// Puts lines of a vendor that came late, and say no time, where the line stands before which each belongs.
     pub(crate) fn put_late(&self, decoded: &mut Decoded) {
         let (transcript, source) = (self.view.transcript(), &self.publisher.source);
-        let lines =
-            decoded.says.iter_mut().filter_map(|said| if let Said::Lines(lines) = said { Some(lines) } else { None });
+        let lines = decoded
+            .says
+            .iter_mut()
+            .filter_map(|said| if let DecodedEvent::Lines(lines) = said { Some(lines) } else { None });
         for line in lines.flatten().filter(|line| line.content.start_ms.is_none()) {
             let next = decoded.late.iter().find(|(late, _)| *late == line.id);
             let next = next.and_then(|(_, next)| transcript.line(source, next));
@@ -721,7 +723,7 @@ impl IngestPipeline {
         if self.view.last_conflict() == self.conflicts_seen {
             return;
         }
-        let Publisher { source, session, .. } = &self.publisher;
+        let PublisherIdentity { source, session, .. } = &self.publisher;
         let (last, conflicts) = self.view.conflicts_of((source, session), self.conflicts_seen);
         self.conflicts_seen = last;
         for RevisionConflict { key, rev, .. } in conflicts {
@@ -741,7 +743,7 @@ impl IngestPipeline {
     }
 
     /// Puts the batch in the log's queue; `None` if there is nothing in it.
-    pub(crate) async fn append(&mut self) -> Result<Option<(AppendBatch, Appended)>, LogError> {
+    pub(crate) async fn append(&mut self) -> Result<Option<(AppendBatch, AppendResult)>, LogError> {
         if self.batch.records.is_empty() {
             return Ok(None);
         }
@@ -761,10 +763,10 @@ impl IngestPipeline {
         &mut self,
         is_given: impl Fn(u64) -> bool,
         mode: AppendMode,
-    ) -> Result<Committed, CommitError> {
+    ) -> Result<CommitOutcome, CommitError> {
         let since = Instant::now();
         let mut records = std::mem::take(&mut self.batch).records;
-        let mut committed = Committed::default();
+        let mut committed = CommitOutcome::default();
         let (mut last, mut from) = self.began_behind;
         for number in 0.. {
             if records.is_empty() {
@@ -795,7 +797,7 @@ impl IngestPipeline {
             records = renumbered;
             if !records.is_empty() {
                 self.view.reach(end).await?;
-                let Publisher { source, session, .. } = &self.publisher;
+                let PublisherIdentity { source, session, .. } = &self.publisher;
                 {
                     let transcript = self.view.transcript();
                     (last, from) = (transcript.seq(source, session), transcript.next_offset());

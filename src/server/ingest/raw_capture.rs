@@ -5,16 +5,16 @@
 
 use std::sync::Arc;
 
-use crate::dialect::Format;
-use crate::feed::View;
+use crate::dialect::VendorFormat;
+use crate::feed::LiveView;
 use crate::position::FeedId;
 use crate::server::core::context::ServerContext;
-use crate::transcript::{Frame, FrameBytes, MediaMs, Op};
+use crate::transcript::{FrameBytes, MediaMs, Op, RawFrame};
 
 /// Keeps the frames of one connection, up to what may be kept of its feed.
 #[derive(Debug)]
-pub(crate) struct Keeping {
-    view: Arc<View>,
+pub(crate) struct FrameRecorder {
+    view: Arc<LiveView>,
     bytes_max: u64,
     /// What the feed held when this began, and what was kept here since.
     held: u64,
@@ -29,10 +29,10 @@ pub(crate) struct Keeping {
 
 /// How a connection is read.
 #[derive(Debug)]
-pub(crate) struct Reading<'a> {
+pub(crate) struct FrameMeta<'a> {
     pub(crate) source: &'a Arc<str>,
     pub(crate) connection: &'a str,
-    pub(crate) format: Format,
+    pub(crate) format: VendorFormat,
     pub(crate) offset_ms: Option<MediaMs>,
     pub(crate) has_names: bool,
     pub(crate) lang: Option<&'a str>,
@@ -44,11 +44,11 @@ pub(crate) struct Reading<'a> {
     "frames of this feed take {bytes_max} bytes already, as many as dialects.raw_bytes_max allows: neither this one nor \
      those after it are kept; lines are"
 )]
-pub(crate) struct Full {
+pub(crate) struct QuotaExceeded {
     bytes_max: u64,
 }
 
-impl Keeping {
+impl FrameRecorder {
     /// Whether frames are to be kept: as the query says, else as the configuration does.
     ///
     /// # Errors
@@ -62,7 +62,7 @@ impl Keeping {
         }
     }
 
-    pub(crate) fn new(context: &ServerContext, view: Arc<View>, reading: &Reading<'_>) -> Self {
+    pub(crate) fn new(context: &ServerContext, view: Arc<LiveView>, reading: &FrameMeta<'_>) -> Self {
         let held = view.transcript().frame_bytes();
         Self {
             view,
@@ -79,7 +79,7 @@ impl Keeping {
     }
 
     /// The operation that keeps `frame`; none once the feed is full, which is an error the first time.
-    pub(crate) fn keep(&mut self, frame: &[u8]) -> Result<Option<Op>, Full> {
+    pub(crate) fn keep(&mut self, frame: &[u8]) -> Result<Option<Op>, QuotaExceeded> {
         if self.is_full {
             return Ok(None);
         }
@@ -90,9 +90,9 @@ impl Keeping {
             self.is_full = true;
             let Self { bytes_max, source, .. } = self;
             tracing::warn!(%source, bytes_max, "no more of a vendor's frames are kept: dialects.raw_bytes_max");
-            return Err(Full { bytes_max: *bytes_max });
+            return Err(QuotaExceeded { bytes_max: *bytes_max });
         }
-        Ok(Some(Op::Frame(Box::new(Frame {
+        Ok(Some(Op::Frame(Box::new(RawFrame {
             source: self.source.clone(),
             connection: self.connection.clone(),
             format: self.format.clone(),

@@ -10,11 +10,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 
-use crate::feed::{Feed, View};
-use crate::log::{Entry, LogError};
+use crate::feed::{Feed, LiveView};
+use crate::log::{LogEntry, LogError};
 use crate::position::Offset;
-use crate::server::ingest::identity::Publisher;
-use crate::transcript::{Op, Published, Record, Timestamp, Version};
+use crate::server::ingest::identity::PublisherIdentity;
+use crate::transcript::{Op, PublishedBy, Record, Timestamp, Version};
 use crate::wire::Incoming;
 
 /// Messages that a connection remembers, 32 KiB: twice as many as may be without an answer by default, so that a publisher that
@@ -59,23 +59,23 @@ impl RecentMessages {
 
 /// The messages of one session as the log has them, read forward for as long as they are asked for in their order.
 pub(super) struct SessionLog {
-    publisher: Publisher,
+    publisher: PublisherIdentity,
     /// Knows places of the session in the log. Of two records with one number the first counts, so it is read from none but
     /// these.
-    view: Arc<View>,
+    view: Arc<LiveView>,
     /// False if lines may have been taken without their times.
     are_times_kept: bool,
-    reading: Option<Reading>,
+    reading: Option<SessionLogScan>,
     /// Numbers, and places before which there is nothing of the session from that number on.
     marks: BTreeMap<u64, Offset>,
     /// Lines of the message that was found last which were not taken with it.
     untaken: Vec<usize>,
 }
 
-struct Reading {
+struct SessionLogScan {
     /// Never locked: a mutex makes what only its owner touches fit to be shared ([`Sync`]).
-    pages: Mutex<BoxStream<'static, Result<Vec<Entry>, LogError>>>,
-    page: VecDeque<Entry>,
+    pages: Mutex<BoxStream<'static, Result<Vec<LogEntry>, LogError>>>,
+    page: VecDeque<LogEntry>,
     /// The offset behind the last entry that was taken.
     next: Offset,
     /// Between this number and that of `found` there is none in the session.
@@ -83,19 +83,19 @@ struct Reading {
     found: Option<(u64, Op)>,
 }
 
-impl Reading {
+impl SessionLogScan {
     /// Reads from `offset` on, before which there is nothing of the session above `floor`.
     fn at(feed: &Feed, offset: Offset, floor: u64) -> Self {
         Self { pages: Mutex::new(feed.records_from(offset)), page: VecDeque::new(), next: offset, floor, found: None }
     }
 
     /// Goes to the next record of the session before `end`; gives its number and its place. Cancel-safe.
-    async fn advance(&mut self, publisher: &Publisher, end: Offset) -> Result<Option<(u64, Offset)>, LogError> {
+    async fn advance(&mut self, publisher: &PublisherIdentity, end: Offset) -> Result<Option<(u64, Offset)>, LogError> {
         loop {
             while let Some(entry) = self.page.pop_front() {
                 self.next = entry.offset.next();
                 let last = self.found.as_ref().map_or(self.floor, |(seq, _)| *seq);
-                let Record { published: Some(Published { source, session, seq, .. }), op, .. } =
+                let Record { published: Some(PublishedBy { source, session, seq, .. }), op, .. } =
                     Record::decode(&entry.record)
                 else {
                     continue;
@@ -119,7 +119,7 @@ impl Reading {
 }
 
 impl SessionLog {
-    pub(super) fn new(publisher: Publisher, view: Arc<View>, are_times_kept: bool) -> Self {
+    pub(super) fn new(publisher: PublisherIdentity, view: Arc<LiveView>, are_times_kept: bool) -> Self {
         Self { publisher, view, are_times_kept, reading: None, marks: BTreeMap::new(), untaken: Vec::new() }
     }
 
@@ -134,7 +134,7 @@ impl SessionLog {
         let is_behind = self.reading.as_ref().is_some_and(|reading| reading.floor < seq);
         if !is_behind {
             let (floor, from) = self.place_before(seq);
-            self.reading = Some(Reading::at(feed, from, floor));
+            self.reading = Some(SessionLogScan::at(feed, from, floor));
         }
         let Some(reading) = &mut self.reading else { return Ok(Resend::NotTaken) };
         loop {
@@ -168,7 +168,7 @@ impl SessionLog {
     /// A place of the log, and the number above which there is nothing of the session before it; that is below `seq`.
     fn place_before(&self, seq: u64) -> (u64, Offset) {
         let read = self.marks.range(..=seq).next_back().map(|(number, offset)| (number - 1, *offset));
-        let Publisher { source, session, .. } = &self.publisher;
+        let PublisherIdentity { source, session, .. } = &self.publisher;
         let folded = self.view.transcript().session_place(source, session, seq);
         read.max(folded).unwrap_or((0, Offset::START))
     }
@@ -249,7 +249,7 @@ mod tests {
     use crate::config::Config;
     use crate::log::MemoryLog;
     use crate::server::Server;
-    use crate::server::core::clock::{Chance, Clock};
+    use crate::server::core::clock::{Clock, Rng};
     use crate::transcript::{Content, FoldView, Word};
     use crate::wire::{NackCode, Refusal};
 
@@ -341,16 +341,16 @@ mod tests {
     #[tokio::test]
     async fn each_number_is_found_from_everywhere() {
         let log = std::sync::Arc::new(MemoryLog::new());
-        let server = Server::new(Config::default(), log, Clock::of_this_machine(), Chance::of_this_machine());
+        let server = Server::new(Config::default(), log, Clock::of_this_machine(), Rng::of_this_machine());
         let catalog = server.catalog();
         let name = crate::position::FeedId::new("geneva").expect("a name");
         let feed = catalog.open_to_publish(&name).await.expect("created");
-        let publisher = Publisher { source: "main".into(), session: "s".into(), corrects: false };
+        let publisher = PublisherIdentity { source: "main".into(), session: "s".into(), corrects: false };
         let mut records = Vec::new();
         for number in 1..=3000_u64 {
             let own = number % 3 != 0;
             let session = if own { publisher.session.clone() } else { "other".into() };
-            let published = Published { source: publisher.source.clone(), session, seq: number, own_ids: true };
+            let published = PublishedBy { source: publisher.source.clone(), session, seq: number, own_ids: true };
             records.push(Record { published: Some(published), ..catalog.context.record(op(vec![line(number, "a")])) });
         }
         feed.append_all(&records).await.expect("kept");

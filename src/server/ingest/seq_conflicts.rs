@@ -1,6 +1,6 @@
 //! Numbers that the server gives, where several nodes may give them at once.
 //!
-//! Within one node a session has one writer at a time ([`crate::server::slots`]). Two requests of one session that reach two nodes in
+//! Within one node a session has one writer at a time ([`crate::server::ingest::publisher_lock`]). Two requests of one session that reach two nodes in
 //! the same moment are given the same numbers, and the fold takes the later of two records with one number for a repeat. So it is
 //! looked at in the log, behind the append and before the answer, whose came first.
 
@@ -12,7 +12,7 @@ use crate::feed::Feed;
 use crate::log::LogError;
 use crate::position::Offset;
 use crate::server::core::catalog::Catalog;
-use crate::transcript::{Published, Record};
+use crate::transcript::{PublishedBy, Record};
 
 /// Returns the indices of those of `records` whose numbers another node used first: in the log they are repeats. They are of one
 /// session, the last number of which was `last` before the offset `from`; they stand before `end`. Costs nothing where there are
@@ -24,7 +24,7 @@ pub(crate) async fn find_seq_conflicts(
     (last, from, end): (u64, Offset, Offset),
 ) -> Result<Vec<usize>, LogError> {
     let session = records.iter().find_map(|record| record.published.clone());
-    let (true, Some(Published { source, session, .. })) = (catalog.cluster.is_some(), session) else {
+    let (true, Some(PublishedBy { source, session, .. })) = (catalog.cluster.is_some(), session) else {
         return Ok(Vec::new());
     };
     let encoded = |record: &Record| {

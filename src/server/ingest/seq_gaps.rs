@@ -16,10 +16,10 @@ type SessionPlace = (LogId, Arc<str>, Arc<str>);
 
 /// The numbers of sessions that their publishers have answers to.
 #[derive(Debug, Default)]
-pub(crate) struct SeqGaps(Mutex<Known>);
+pub(crate) struct SeqGaps(Mutex<KnownSessions>);
 
 #[derive(Debug, Default)]
-struct Known {
+struct KnownSessions {
     sessions: HashMap<SessionPlace, AnsweredNumbers>,
     /// Counts what is noted.
     now: u64,

@@ -1,6 +1,6 @@
 //! Sequence numbers of one session: given by the publisher on all messages, or counted by the server.
 
-use crate::wire::publish::NUMBER_MAX;
+use crate::wire::publisher::NUMBER_MAX;
 use crate::wire::{FromPublisher, NackCode, Refusal};
 
 /// The numbers of a connection's messages.
@@ -8,7 +8,7 @@ use crate::wire::{FromPublisher, NackCode, Refusal};
 pub(crate) struct Sequence {
     /// The greatest number that was taken or refused.
     seq: u64,
-    by: By,
+    by: SequenceSource,
     /// True if the next number that is given is the first of a session that its publisher named, and may go on with.
     is_watched: bool,
     /// The last number before the first that was given, and that one, if it is not the next.
@@ -17,7 +17,7 @@ pub(crate) struct Sequence {
 
 /// The number of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Numbered {
+pub(crate) enum NumberedMessage {
     /// It is the message's own.
     New(u64),
     /// It was used before: the message is sent again, or it is another one.
@@ -30,7 +30,7 @@ pub(super) fn bad_seq(message: impl Into<String>) -> Refusal {
 
 /// Who gives the numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum By {
+enum SequenceSource {
     /// Not known before the first message that can be read; so many could not be.
     Open {
         unreadable: u64,
@@ -42,7 +42,7 @@ enum By {
 impl Sequence {
     /// Goes on behind `seq`.
     pub(crate) fn new(seq: u64) -> Self {
-        Self { seq, by: By::Open { unreadable: 0 }, is_watched: false, gap: None }
+        Self { seq, by: SequenceSource::Open { unreadable: 0 }, is_watched: false, gap: None }
     }
 
     /// The greatest number that was taken or refused.
@@ -63,7 +63,7 @@ impl Sequence {
 
     /// The server counts, whatever comes.
     pub(crate) fn imply(&mut self) {
-        self.by = By::Implied;
+        self.by = SequenceSource::Implied;
     }
 
     /// The next number, of those that the server counts.
@@ -86,55 +86,55 @@ impl Sequence {
     }
 
     /// The number of a connection's message, or why it cannot have one, with the number to answer under.
-    pub(crate) fn number(&mut self, message: &FromPublisher) -> Result<Numbered, (u64, Refusal)> {
+    pub(crate) fn number(&mut self, message: &FromPublisher) -> Result<NumberedMessage, (u64, Refusal)> {
         if let (Err(refusal), None) = (&message.says, message.seq)
             && (refusal.code == NackCode::BadJson || refusal.field == Some("seq"))
         {
             return Err((self.unreadable(), refusal.clone()));
         }
-        if let By::Open { unreadable } = self.by {
+        if let SequenceSource::Open { unreadable } = self.by {
             self.by = match message.seq {
-                Some(_) => By::Given,
+                Some(_) => SequenceSource::Given,
                 None => {
                     for _ in 0..unreadable {
                         self.next().map_err(|refusal| (self.seq, refusal))?;
                     }
-                    By::Implied
+                    SequenceSource::Implied
                 }
             };
         }
         match (self.by, message.seq) {
-            (By::Given, Some(seq)) => self.take_given(seq).map_err(|refusal| (seq, refusal)),
-            (By::Given, None) => {
+            (SequenceSource::Given, Some(seq)) => self.take_given(seq).map_err(|refusal| (seq, refusal)),
+            (SequenceSource::Given, None) => {
                 Err((self.label(), bad_seq("seq is missing: a connection gives it on all its messages or on none")))
             }
             (_, Some(seq)) => {
                 self.next().map_err(|refusal| (seq, refusal))?;
                 Err((self.seq, bad_seq("seq is given: a connection gives it on all its messages or on none")))
             }
-            (_, None) => self.next().map(Numbered::New).map_err(|refusal| (self.seq, refusal)),
+            (_, None) => self.next().map(NumberedMessage::New).map_err(|refusal| (self.seq, refusal)),
         }
     }
 
     /// The number of one of several messages of a request, each of which may give its own or leave it to the server.
-    pub(crate) fn number_one(&mut self, given: Option<u64>) -> Result<Numbered, Refusal> {
+    pub(crate) fn number_one(&mut self, given: Option<u64>) -> Result<NumberedMessage, Refusal> {
         match given {
             Some(seq) => self.take_given(seq),
-            None => self.next().map(Numbered::New),
+            None => self.next().map(NumberedMessage::New),
         }
     }
 
-    fn take_given(&mut self, seq: u64) -> Result<Numbered, Refusal> {
+    fn take_given(&mut self, seq: u64) -> Result<NumberedMessage, Refusal> {
         if std::mem::take(&mut self.is_watched) && (1..=NUMBER_MAX).contains(&seq) && seq - 1 > self.seq {
             self.gap = Some((self.seq, seq));
         }
         match seq {
             0 => Err(bad_seq("seq counts from 1")),
             seq if seq > NUMBER_MAX => Err(bad_seq(format!("seq is {seq} and may be {NUMBER_MAX} at most"))),
-            seq if seq <= self.seq => Ok(Numbered::Used(seq)),
+            seq if seq <= self.seq => Ok(NumberedMessage::Used(seq)),
             seq => {
                 self.seq = seq;
-                Ok(Numbered::New(seq))
+                Ok(NumberedMessage::New(seq))
             }
         }
     }
@@ -143,12 +143,12 @@ impl Sequence {
     /// counts: a publisher that counts itself may give the number to its next message.
     pub(crate) fn unreadable(&mut self) -> u64 {
         match &mut self.by {
-            By::Open { unreadable } => {
+            SequenceSource::Open { unreadable } => {
                 *unreadable += 1;
                 self.seq.checked_add(*unreadable).unwrap_or(self.seq)
             }
-            By::Given => self.label(),
-            By::Implied => self.next().unwrap_or(self.seq),
+            SequenceSource::Given => self.label(),
+            SequenceSource::Implied => self.next().unwrap_or(self.seq),
         }
     }
 }
@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn no_number_is_above_the_greatest_and_none_wraps() {
         let given = |before: u64, seq: u64| Sequence::new(before).number(&message(Some(seq)));
-        assert_eq!(given(0, NUMBER_MAX), Ok(Numbered::New(NUMBER_MAX)));
+        assert_eq!(given(0, NUMBER_MAX), Ok(NumberedMessage::New(NUMBER_MAX)));
         for seq in [NUMBER_MAX + 1, u64::MAX] {
             let (named, refusal) = given(0, seq).expect_err("too great");
             assert_eq!((named, refusal.code), (seq, NackCode::BadSeq));
@@ -198,6 +198,6 @@ mod tests {
             assert!(sequence.next().is_err() && sequence.number_one(None).is_err());
             assert_eq!(sequence.unreadable(), before);
         }
-        assert_eq!(Sequence::new(NUMBER_MAX - 1).number(&message(None)), Ok(Numbered::New(NUMBER_MAX)));
+        assert_eq!(Sequence::new(NUMBER_MAX - 1).number(&message(None)), Ok(NumberedMessage::New(NUMBER_MAX)));
     }
 }

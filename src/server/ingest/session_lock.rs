@@ -8,12 +8,12 @@ use std::sync::Arc;
 use tokio::time::timeout;
 
 use super::service::IngestService;
-use crate::cluster::{Heard, Publisher as Publishing};
+use crate::cluster::{CommandReply, PresentPublisher as Publishing};
 use crate::config::TimesConfig;
 use crate::log::{LogError, LogId};
 use crate::server::http::problem::{Problem, ProblemCode};
-use crate::server::ingest::identity::Publisher;
-use crate::server::ingest::publisher_lock::{Held, Place};
+use crate::server::ingest::identity::PublisherIdentity;
+use crate::server::ingest::publisher_lock::{LockGuard, LockKey};
 use crate::transcript::Timestamp;
 
 /// Reason why a request does not write in its session.
@@ -67,28 +67,28 @@ impl From<RequestNotBegun> for Problem {
 pub(super) async fn take_session(
     service: &Arc<IngestService>,
     log_id: &LogId,
-    publisher: &Publisher,
-) -> Result<Held, RequestNotBegun> {
-    let Publisher { source, session, .. } = publisher;
+    publisher: &PublisherIdentity,
+) -> Result<LockGuard, RequestNotBegun> {
+    let PublisherIdentity { source, session, .. } = publisher;
     let patience = TimesConfig::ms(service.context.config.times.handshake_timeout_ms);
     let busy = |_| RequestNotBegun::Busy { session: session.clone() };
     let since = u64::try_from(service.context.clock.now().0).unwrap_or(0);
     let by = Publishing { source: source.clone(), session: session.clone(), since };
-    let locking = service.locks.wait_for(Place::Session(log_id.clone(), source.clone(), session.clone()));
+    let locking = service.locks.wait_for(LockKey::Session(log_id.clone(), source.clone(), session.clone()));
     tokio::pin!(locking);
-    let holder = Place::Source(log_id.clone(), source.clone());
+    let holder = LockKey::Source(log_id.clone(), source.clone());
     let held = tokio::select! {
         biased;
         held = &mut locking => held,
         heard = service.locks.leave_if_silent(&holder, &by) => {
-            if let Heard::Taken(by) = heard {
+            if let CommandReply::Taken(by) = heard {
                 return Err(by.into());
             }
             timeout(patience, locking).await.map_err(busy)?
         }
     };
     if service.catalog.is_session_elsewhere(log_id, source, session) {
-        if let Heard::Taken(by) = service.catalog.tell_leave_if_silent(log_id, &by).await {
+        if let CommandReply::Taken(by) = service.catalog.tell_leave_if_silent(log_id, &by).await {
             return Err(by.into());
         }
         timeout(patience, service.catalog.until_free_elsewhere(log_id, source, session)).await.map_err(busy)?;

@@ -4,24 +4,24 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::arrival_clock::ArrivalClock;
-use crate::feed::View;
+use crate::feed::LiveView;
 use crate::server::core::clock::ClockHistory;
 use crate::server::core::context::ServerContext;
-use crate::server::ingest::identity::Publisher;
-use crate::transcript::fold::{NamedLine, Reached};
+use crate::server::ingest::identity::PublisherIdentity;
+use crate::transcript::fold::{MediaMoment, NamedLine};
 use crate::transcript::{FeedState, MediaMs, Status, Timestamp, Version};
-use crate::wire::publish::NUMBER_MAX;
+use crate::wire::publisher::NUMBER_MAX;
 use crate::wire::{NackCode, Refusal};
 
 /// What one publisher's lines are held to.
 #[derive(Debug)]
 pub(crate) struct FeedValidator {
-    view: Arc<View>,
+    view: Arc<LiveView>,
     clock_history: Arc<ClockHistory>,
     arrival_clock: ArrivalClock,
     max_jump_ms: MediaMs,
     /// The greatest time that this publisher has sent; what was folded is asked of the view.
-    reach: Option<Reached>,
+    reach: Option<MediaMoment>,
     arrivals: ArrivalOrder,
     keeps_order_of_arrival: bool,
     high_revs: HighRevs,
@@ -106,7 +106,7 @@ impl ArrivalOrder {
 
 impl FeedValidator {
     /// For lines in the feed of `view`, which has folded its log.
-    pub(crate) fn new(context: &ServerContext, view: Arc<View>, source: &str) -> Self {
+    pub(crate) fn new(context: &ServerContext, view: Arc<LiveView>, source: &str) -> Self {
         let (opened_at, arrived_ms, given_ms) = {
             let transcript = view.transcript();
             let opened_at = transcript.opened_at().unwrap_or_default();
@@ -145,7 +145,7 @@ impl FeedValidator {
     pub(crate) fn line(
         &mut self,
         version: &mut Version,
-        publisher: &Publisher,
+        publisher: &PublisherIdentity,
         now: Timestamp,
     ) -> Result<bool, Refusal> {
         let (start_ms, end_ms) = (version.content.start_ms, version.content.end_ms);
@@ -207,7 +207,7 @@ impl FeedValidator {
     pub(crate) fn leave_out_times(
         &self,
         version: &mut Version,
-        publisher: &Publisher,
+        publisher: &PublisherIdentity,
         now: Timestamp,
     ) -> Option<String> {
         let (start_ms, end_ms) = (version.content.start_ms, version.content.end_ms);
@@ -231,7 +231,12 @@ impl FeedValidator {
     }
 
     /// Takes a retraction, or says why not; gives whether its id names a line that another session changed last.
-    pub(crate) fn retract(&mut self, publisher: &Publisher, id: &Arc<str>, rev: Option<u64>) -> Result<bool, Refusal> {
+    pub(crate) fn retract(
+        &mut self,
+        publisher: &PublisherIdentity,
+        id: &Arc<str>,
+        rev: Option<u64>,
+    ) -> Result<bool, Refusal> {
         let named = self.view.transcript().named_line(&publisher.source, &publisher.session, id);
         if rev.is_none() {
             check_next_rev(named)?;
@@ -243,7 +248,7 @@ impl FeedValidator {
     /// Holds a revision to what this publisher sent a moment ago.
     fn check_high_rev(
         &mut self,
-        publisher: &Publisher,
+        publisher: &PublisherIdentity,
         id: &Arc<str>,
         rev: Option<u64>,
         named: Option<NamedLine>,
@@ -272,18 +277,18 @@ impl FeedValidator {
         if let Some(media_ms) = media_ms
             && self.reach.is_none_or(|reach| reach.media_ms < media_ms)
         {
-            self.reach = Some(Reached { media_ms, at });
+            self.reach = Some(MediaMoment { media_ms, at });
         }
     }
 
     /// The first time of a feed may stand anywhere; from then on times go with the server's, whatever the time of day does.
     fn check_jump(&self, field: &'static str, media_ms: MediaMs, now: Timestamp) -> Result<(), Refusal> {
-        let is_near = |reach: Reached| media_ms <= reach.media_ms.saturating_add(self.max_jump_ms);
+        let is_near = |reach: MediaMoment| media_ms <= reach.media_ms.saturating_add(self.max_jump_ms);
         // As a rule, and then nobody has to know how long ago that was.
         if self.reach.is_some_and(is_near) {
             return Ok(());
         }
-        let furthest = |reach: Reached| {
+        let furthest = |reach: MediaMoment| {
             let since = self.clock_history.since(reach.at, now);
             reach.media_ms.saturating_add(since).saturating_add(self.max_jump_ms)
         };
@@ -302,7 +307,7 @@ impl FeedValidator {
 }
 
 /// True if the publisher's id names a line that another session changed last, and its ids are its own.
-fn is_foreign(named: Option<NamedLine>, publisher: &Publisher) -> bool {
+fn is_foreign(named: Option<NamedLine>, publisher: &PublisherIdentity) -> bool {
     !publisher.corrects && named.is_some_and(|line| line.is_foreign)
 }
 

@@ -16,12 +16,12 @@ pub(crate) enum Transport {
     /// TCP in the clear.
     Tcp(PatientStream<TcpStream>),
     /// TLS, or what a test puts in its place.
-    Other(Box<dyn Stream>),
+    Other(Box<dyn ByteStream>),
 }
 
 /// Bytes both ways.
-pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for S {}
 
 impl Transport {
     /// The way past tokio, where it is TCP in the clear. Whoever holds it has to hold `self` too, and to drop it no later.
@@ -33,7 +33,7 @@ impl Transport {
         }
     }
 
-    fn stream(self: Pin<&mut Self>) -> Pin<&mut dyn Stream> {
+    fn stream(self: Pin<&mut Self>) -> Pin<&mut dyn ByteStream> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream),
             Self::Other(stream) => Pin::new(stream),

@@ -23,7 +23,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
 use crate::config::TimesConfig;
-use crate::server::core::close::{End, Finish};
+use crate::server::core::close::{CloseReason, Finish};
 use crate::server::core::grant_lifetime::AccessEnd;
 use crate::server::transport::stream::{DirectTcp, Transport};
 use crate::wire::{self, CloseCode};
@@ -43,7 +43,7 @@ const PROTOCOL_ERROR: u16 = 1002;
 
 /// What a client sent.
 #[derive(Debug)]
-pub(crate) enum Frame {
+pub(crate) enum SocketFrame {
     /// A text message.
     Text(Utf8Bytes),
     /// A binary message; only publishers in vendors' formats may send one.
@@ -56,13 +56,13 @@ pub(crate) enum Frame {
 pub(crate) const PING: Bytes = Bytes::from_static(&[0x89, 0]);
 
 /// A WebSocket of a client. Boxed, because it changes hands.
-pub(crate) struct Socket {
+pub(crate) struct WebSocket {
     /// The way past the box, where there is one.
     direct: Option<DirectTcp>,
-    state: Box<State>,
+    state: Box<SocketState>,
 }
 
-struct State {
+struct SocketState {
     stream: WebSocketStream<Transport>,
     /// Frames that go out, less what has been written of the first.
     rest: VecDeque<Bytes>,
@@ -74,17 +74,17 @@ struct State {
     linger: Duration,
     /// Messages are not sent, only pings and the close.
     is_silent: bool,
-    /// What came while nobody listened but [`Socket::left`].
-    ahead: VecDeque<Result<Frame, End>>,
+    /// What came while nobody listened but [`WebSocket::left`].
+    ahead: VecDeque<Result<SocketFrame, CloseReason>>,
     ahead_bytes: usize,
     /// Resolves when what the client may do ends.
     ends: Option<AccessEnd>,
-    signs: Signs,
+    signs: Keepalive,
 }
 
 /// Time at which the two sides last showed that they live.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Signs {
+pub(crate) struct Keepalive {
     /// Time at which the server last sent something.
     pub(crate) spoke: Instant,
     /// Time at which the client did.
@@ -93,23 +93,23 @@ pub(crate) struct Signs {
     pinged: Option<Instant>,
 }
 
-impl Signs {
+impl Keepalive {
     /// The client is about to be asked for a sign of life.
     ///
     /// # Errors
-    /// [`End::Gone`] if it was asked `gone_after` ago and gave none.
-    pub(crate) fn ask(&mut self, now: Instant, gone_after: Duration) -> Result<(), End> {
+    /// [`CloseReason::Gone`] if it was asked `gone_after` ago and gave none.
+    pub(crate) fn ask(&mut self, now: Instant, gone_after: Duration) -> Result<(), CloseReason> {
         // A reader says nothing of its own accord: only what it was asked can be late.
         let unanswered = self.pinged.filter(|at| *at > self.heard);
         if unanswered.is_some_and(|at| now.saturating_duration_since(at) >= gone_after) {
-            return Err(End::Gone);
+            return Err(CloseReason::Gone);
         }
         self.pinged = unanswered.or(Some(now));
         Ok(())
     }
 }
 
-impl Socket {
+impl WebSocket {
     /// A socket that reads up to `read_buffer_bytes` at a time, and holds as much for as long as it lives. A message may have
     /// `message_bytes`.
     pub(crate) async fn new(
@@ -129,7 +129,7 @@ impl Socket {
         let stream =
             WebSocketStream::from_partially_read(stream, read_already.to_vec(), Role::Server, Some(config)).await;
         let now = Instant::now();
-        let state = State {
+        let state = SocketState {
             stream,
             rest: VecDeque::new(),
             is_held: false,
@@ -140,7 +140,7 @@ impl Socket {
             ahead: VecDeque::new(),
             ahead_bytes: 0,
             ends: None,
-            signs: Signs { spoke: now, heard: now, pinged: None },
+            signs: Keepalive { spoke: now, heard: now, pinged: None },
         };
         Self { direct, state: Box::new(state) }
     }
@@ -156,30 +156,30 @@ impl Socket {
     }
 
     /// Time at which the two sides last showed that they live.
-    pub(crate) fn signs(&mut self) -> &mut Signs {
+    pub(crate) fn signs(&mut self) -> &mut Keepalive {
         &mut self.state.signs
     }
 
     /// The next message. Pings are answered by the way. Cancel-safe.
-    pub(crate) async fn next(&mut self) -> Result<Frame, End> {
+    pub(crate) async fn next(&mut self) -> Result<SocketFrame, CloseReason> {
         std::future::poll_fn(|cx| self.poll_next(cx)).await
     }
 
     /// Waits until the client has left without having said anything. What it says meanwhile is kept for [`next`](Self::next), as
     /// far as there is room; then it is not read on. Cancel-safe.
-    pub(crate) async fn left(&mut self) -> End {
+    pub(crate) async fn left(&mut self) -> CloseReason {
         while self.state.ahead_bytes < AHEAD_BYTES_MAX {
             let frame = std::future::poll_fn(|cx| self.poll_read(cx)).await;
             let is_over = match frame {
                 Err(end) if self.state.ahead.is_empty() => return end,
                 Err(_) => true,
-                Ok(Frame::Sign) => continue,
+                Ok(SocketFrame::Sign) => continue,
                 Ok(_) => false,
             };
-            let size = |frame: &Frame| match frame {
-                Frame::Text(text) => text.len(),
-                Frame::Binary(bytes) => bytes.len(),
-                Frame::Sign => 0,
+            let size = |frame: &SocketFrame| match frame {
+                SocketFrame::Text(text) => text.len(),
+                SocketFrame::Binary(bytes) => bytes.len(),
+                SocketFrame::Sign => 0,
             };
             self.state.ahead_bytes += frame.as_ref().map_or(0, size) + FRAME_BYTES;
             self.state.ahead.push_back(frame);
@@ -191,14 +191,14 @@ impl Socket {
     }
 
     /// As [`next`](Self::next).
-    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Frame, End>> {
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<SocketFrame, CloseReason>> {
         match self.state.ahead.pop_front() {
             Some(frame) => Poll::Ready(frame),
             None => self.poll_read(cx),
         }
     }
 
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Frame, End>> {
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<SocketFrame, CloseReason>> {
         let state = &mut *self.state;
         // First what was said: who waits for an answer has asked. And an answer in the midst of a frame would break it.
         if !state.rest.is_empty() {
@@ -212,25 +212,29 @@ impl Socket {
         let message = ready!(state.stream.poll_next_unpin(cx));
         state.has_answers = true;
         state.signs.heard = Instant::now();
-        let Some(message) = message else { return Poll::Ready(Err(End::Gone)) };
+        let Some(message) = message else { return Poll::Ready(Err(CloseReason::Gone)) };
         Poll::Ready(match message {
-            Ok(Message::Text(text)) => Ok(Frame::Text(text)),
-            Ok(Message::Binary(bytes)) => Ok(Frame::Binary(bytes)),
-            Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => Ok(Frame::Sign),
+            Ok(Message::Text(text)) => Ok(SocketFrame::Text(text)),
+            Ok(Message::Binary(bytes)) => Ok(SocketFrame::Binary(bytes)),
+            Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => Ok(SocketFrame::Sign),
             // Its answer is under way; what remains is to see the connection close.
-            Ok(Message::Close(_)) => Err(End::close(CloseCode::Done, "")),
-            Err(Error::Capacity(error)) => Err(End::fault(CloseCode::MessageTooLarge.number(), error.to_string())),
-            Err(Error::Utf8(_)) => Err(End::fault(CloseCode::InvalidUtf8.number(), "a text message is not UTF-8")),
-            Err(Error::Protocol(error)) => Err(End::fault(PROTOCOL_ERROR, error.to_string())),
-            Err(_) => Err(End::Gone),
+            Ok(Message::Close(_)) => Err(CloseReason::close(CloseCode::Done, "")),
+            Err(Error::Capacity(error)) => {
+                Err(CloseReason::fault(CloseCode::MessageTooLarge.number(), error.to_string()))
+            }
+            Err(Error::Utf8(_)) => {
+                Err(CloseReason::fault(CloseCode::InvalidUtf8.number(), "a text message is not UTF-8"))
+            }
+            Err(Error::Protocol(error)) => Err(CloseReason::fault(PROTOCOL_ERROR, error.to_string())),
+            Err(_) => Err(CloseReason::Gone),
         })
     }
 
     /// Sends a message. Cancel-safe; what was begun then goes out before anything else.
     ///
     /// # Errors
-    /// [`End::Gone`] if the client does not take it in time: in the midst of a message no close code can be said.
-    pub(crate) async fn send(&mut self, message: &wire::Message) -> Result<(), End> {
+    /// [`CloseReason::Gone`] if the client does not take it in time: in the midst of a message no close code can be said.
+    pub(crate) async fn send(&mut self, message: &wire::Message) -> Result<(), CloseReason> {
         if self.state.is_silent {
             return Ok(());
         }
@@ -241,7 +245,7 @@ impl Socket {
     ///
     /// # Errors
     /// As [`send`](Self::send).
-    pub(crate) async fn send_though_silent(&mut self, message: &wire::Message) -> Result<(), End> {
+    pub(crate) async fn send_though_silent(&mut self, message: &wire::Message) -> Result<(), CloseReason> {
         self.send_frame(message.frame()).await
     }
 
@@ -249,7 +253,7 @@ impl Socket {
     ///
     /// # Errors
     /// As [`send`](Self::send).
-    pub(crate) async fn say(&mut self, message: &wire::Message) -> Result<(), End> {
+    pub(crate) async fn say(&mut self, message: &wire::Message) -> Result<(), CloseReason> {
         let (frame, rest) = (message.frame(), &mut self.state.rest);
         if frame.len() > SAID_BYTES_MAX || rest.len() >= FRAMES_AT_ONCE - 1 {
             return self.send_frame(frame).await;
@@ -259,11 +263,11 @@ impl Socket {
     }
 
     /// Asks the client for a sign of life.
-    pub(crate) async fn ping(&mut self) -> Result<(), End> {
+    pub(crate) async fn ping(&mut self) -> Result<(), CloseReason> {
         self.send_frame(&PING).await
     }
 
-    async fn send_frame(&mut self, frame: &Bytes) -> Result<(), End> {
+    async fn send_frame(&mut self, frame: &Bytes) -> Result<(), CloseReason> {
         // As a rule it fits into the socket's buffer, and needs no timer.
         let begun = std::future::poll_fn(|cx| Poll::Ready(self.poll_send(cx, frame, Instant::now()))).await;
         match begun {
@@ -276,10 +280,10 @@ impl Socket {
     ///
     /// # Errors
     /// As [`send`](Self::send).
-    pub(crate) async fn finish_sending(&mut self) -> Result<(), End> {
+    pub(crate) async fn finish_sending(&mut self) -> Result<(), CloseReason> {
         let patience = self.state.message_timeout;
         let finishing = std::future::poll_fn(|cx| self.state.poll_rest(cx));
-        tokio::time::timeout(patience, finishing).await.unwrap_or(Err(End::Gone))
+        tokio::time::timeout(patience, finishing).await.unwrap_or(Err(CloseReason::Gone))
     }
 
     /// Returns true if [`send_now`](Self::send_now) can be used: over TCP in the clear, with nothing under way.
@@ -288,13 +292,13 @@ impl Socket {
     }
 
     /// As [`poll_send`](Self::poll_send), without a look into the box, where [`is_direct`](Self::is_direct) said so.
-    pub(crate) fn send_now(&mut self, frame: &Bytes) -> Poll<Result<(), End>> {
-        let Some(direct) = &self.direct else { return Poll::Ready(Err(End::Gone)) };
+    pub(crate) fn send_now(&mut self, frame: &Bytes) -> Poll<Result<(), CloseReason>> {
+        let Some(direct) = &self.direct else { return Poll::Ready(Err(CloseReason::Gone)) };
         let written = match direct.send(frame) {
             Ok(written) if written == frame.len() => return Poll::Ready(Ok(())),
             Ok(written) => written,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
-            Err(_) => return Poll::Ready(Err(End::Gone)),
+            Err(_) => return Poll::Ready(Err(CloseReason::Gone)),
         };
         self.state.rest.push_back(frame.slice(written..));
         Poll::Pending
@@ -304,8 +308,13 @@ impl Socket {
     /// is not all, and then [`finish_sending`](Self::finish_sending) goes on.
     ///
     /// # Errors
-    /// [`End::Gone`] if the connection is broken.
-    pub(crate) fn poll_send(&mut self, cx: &mut Context<'_>, frame: &Bytes, now: Instant) -> Poll<Result<(), End>> {
+    /// [`CloseReason::Gone`] if the connection is broken.
+    pub(crate) fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        frame: &Bytes,
+        now: Instant,
+    ) -> Poll<Result<(), CloseReason>> {
         let state = &mut *self.state;
         state.signs.spoke = now;
         if !state.is_clear() {
@@ -315,7 +324,7 @@ impl Socket {
         // Nothing is before it, and as a rule nothing is left of it.
         let written = match Pin::new(state.stream.get_mut()).poll_write(cx, frame) {
             Poll::Ready(Ok(written @ 1..)) => written,
-            Poll::Ready(_) => return Poll::Ready(Err(End::Gone)),
+            Poll::Ready(_) => return Poll::Ready(Err(CloseReason::Gone)),
             Poll::Pending => 0,
         };
         state.is_held = written > 0;
@@ -326,7 +335,7 @@ impl Socket {
     }
 }
 
-impl State {
+impl SocketState {
     /// Nothing is under way.
     fn is_clear(&self) -> bool {
         self.rest.is_empty() && !self.is_held && !self.has_answers
@@ -334,9 +343,9 @@ impl State {
 
     /// Writes what is under way: what tungstenite has to answer, then the frames. The socket is not read while a frame is
     /// begun, so no answer comes up in the midst of one.
-    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
         if self.has_answers {
-            ready!(self.stream.poll_flush_unpin(cx)).map_err(|_| End::Gone)?;
+            ready!(self.stream.poll_flush_unpin(cx)).map_err(|_| CloseReason::Gone)?;
             self.has_answers = false;
         }
         while !self.rest.is_empty() {
@@ -344,7 +353,7 @@ impl State {
             let frames = self.rest.iter().zip(&mut slices).map(|(frame, slice)| *slice = io::IoSlice::new(frame));
             let count = frames.count();
             let written = ready!(Pin::new(self.stream.get_mut()).poll_write_vectored(cx, &slices[..count]));
-            let Ok(mut written @ 1..) = written else { return Poll::Ready(Err(End::Gone)) };
+            let Ok(mut written @ 1..) = written else { return Poll::Ready(Err(CloseReason::Gone)) };
             self.is_held = true;
             while let Some(first) = self.rest.front_mut() {
                 if written < first.len() {
@@ -359,20 +368,20 @@ impl State {
         self.rest = VecDeque::new();
         if self.is_held {
             // TLS may have taken what the client has not: without this it would wait for the next message.
-            ready!(Pin::new(self.stream.get_mut()).poll_flush(cx)).map_err(|_| End::Gone)?;
+            ready!(Pin::new(self.stream.get_mut()).poll_flush(cx)).map_err(|_| CloseReason::Gone)?;
             self.is_held = false;
         }
         Poll::Ready(Ok(()))
     }
 }
 
-impl Finish for Socket {
+impl Finish for WebSocket {
     /// Says why, waits a while for the client to hear it, and closes.
-    async fn finish(self, end: End) {
+    async fn finish(self, end: CloseReason) {
         let (code, reason, is_readable) = match end {
-            End::Gone => return,
-            End::Close { code, reason } => (code, reason, true),
-            End::Fault { code, reason } => (code, reason, false),
+            CloseReason::Gone => return,
+            CloseReason::Close { code, reason } => (code, reason, true),
+            CloseReason::Fault { code, reason } => (code, reason, false),
         };
         let frame = CloseFrame { code: RawCode::from(code), reason: (*shortened(&reason)).into() };
         let mut state = self.state;
@@ -463,7 +472,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_sent_is_not_held_back() {
         let (stream, config) = (Holding::default(), crate::config::Config::default());
-        let mut socket = Socket::new(
+        let mut socket = WebSocket::new(
             Transport::Other(Box::new(stream.clone())),
             &[],
             512,
@@ -481,13 +490,13 @@ mod tests {
 
     /// A socket whose client has not read for so long that it takes no more, in the midst of a frame, and the client;
     /// says how many frames were begun.
-    async fn full() -> (Socket, TcpStream, usize) {
+    async fn full() -> (WebSocket, TcpStream, usize) {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let client = TcpStream::connect(listener.local_addr().expect("an address")).await.expect("connected");
         let (stream, _) = listener.accept().await.expect("a connection");
         let config = crate::config::Config::default();
         let stream = Transport::Tcp(PatientStream::new(stream, Duration::from_secs(30)));
-        let mut socket = Socket::new(stream, &[], 512, config.limits.message_bytes, &config.times).await;
+        let mut socket = WebSocket::new(stream, &[], 512, config.limits.message_bytes, &config.times).await;
         let mut frame = vec![b'x'; FRAME_BYTES];
         frame[..4].copy_from_slice(&[0x81, 126, 0xea, 0x60]);
         let frame = Bytes::from(frame);
@@ -531,7 +540,7 @@ mod tests {
         // Masked with zeros, as a client's have to be.
         client.write_all(&[0x89, 0x80, 0, 0, 0, 0]).await.expect("sent");
         let answering = async {
-            assert!(matches!(socket.next().await, Ok(Frame::Sign)));
+            assert!(matches!(socket.next().await, Ok(SocketFrame::Sign)));
             // Whoever listens on answers.
             assert!(futures::poll!(std::pin::pin!(socket.next())).is_pending());
             socket.finish_sending().await.expect("taken");
@@ -547,7 +556,7 @@ mod tests {
     async fn what_is_said_goes_with_the_next_message() {
         let (stream, config) = (Holding::default(), crate::config::Config::default());
         let transport = Transport::Other(Box::new(stream.clone()));
-        let mut socket = Socket::new(transport, &[], 512, config.limits.message_bytes, &config.times).await;
+        let mut socket = WebSocket::new(transport, &[], 512, config.limits.message_bytes, &config.times).await;
         let message = |text: &str| {
             let code = wire::ErrorCode::NotText;
             wire::ToSubscriber::Error { feed: None, code, message: text.into(), retry: false }.encode()

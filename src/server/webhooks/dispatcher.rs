@@ -9,14 +9,14 @@ use tokio::time::Instant;
 
 use crate::client::Backoff;
 use crate::config::TimesConfig;
-use crate::outbox::Outbox;
+use crate::delivery_cursor::Outbox;
 use crate::position::FeedId;
 use crate::server::core::catalog::Catalog;
-use crate::server::webhooks::endpoint::Target;
-use crate::server::webhooks::worker::{self, Stop};
+use crate::server::webhooks::endpoint::Endpoint;
+use crate::server::webhooks::worker::{self, DeliveryStop};
 
 /// Delivers what is due, and what becomes due, until it answers that it is gone. Dropping it ends what is under way.
-pub(crate) async fn run(target: &Arc<Target>, catalog: &Arc<Catalog>, outbox: &Arc<dyn Outbox>) {
+pub(crate) async fn run(target: &Arc<Endpoint>, catalog: &Arc<Catalog>, outbox: &Arc<dyn Outbox>) {
     let at_once = catalog.context.config.deliveries.feeds_at_once;
     let mut lanes = JoinSet::new();
     loop {
@@ -29,7 +29,7 @@ pub(crate) async fn run(target: &Arc<Target>, catalog: &Arc<Catalog>, outbox: &A
                         (catalog.clone(), outbox.clone(), target.clone(), feed.clone());
                     // A panic is no reason to leave the feed for ever.
                     let delivering = AssertUnwindSafe(worker::run(catalog, outbox, target, feed, due)).catch_unwind();
-                    lanes.spawn(async { delivering.await.unwrap_or((name, false, Err(Stop::Later))) });
+                    lanes.spawn(async { delivering.await.unwrap_or((name, false, Err(DeliveryStop::Later))) });
                 }
                 Err(at) => {
                     next_at = at;
@@ -60,20 +60,26 @@ pub(crate) async fn run(target: &Arc<Target>, catalog: &Arc<Catalog>, outbox: &A
 }
 
 /// What comes next for a feed; true if nothing does, for none.
-fn note_ended(target: &Target, catalog: &Catalog, feed: FeedId, has_progressed: bool, ended: Result<(), Stop>) -> bool {
+fn note_ended(
+    target: &Endpoint,
+    catalog: &Catalog,
+    feed: FeedId,
+    has_progressed: bool,
+    ended: Result<(), DeliveryStop>,
+) -> bool {
     let config = &catalog.context.config.deliveries;
     let backoff = Backoff { first: TimesConfig::ms(config.retry_first_ms), max: TimesConfig::ms(config.retry_max_ms) };
     let wait = |failures| Instant::now() + backoff.wait(failures, catalog.context.chance.next());
     match ended {
         Ok(()) => target.queue().finish(feed, has_progressed, None::<fn(u32) -> Instant>),
-        Err(Stop::Later) => target.queue().finish(feed, has_progressed, Some(wait)),
-        Err(Stop::After(after)) => {
+        Err(DeliveryStop::Later) => target.queue().finish(feed, has_progressed, Some(wait)),
+        Err(DeliveryStop::After(after)) => {
             let until = Instant::now() + after.min(TimesConfig::ms(config.retry_after_max_ms));
             let mut queue = target.queue();
             queue.hold_until = queue.hold_until.max(Some(until));
             queue.finish(feed, has_progressed, Some(|failures| wait(failures).max(until)));
         }
-        Err(Stop::Gone) => {
+        Err(DeliveryStop::Gone) => {
             target.note_stopped();
             tracing::error!(
                 to = %target.name, url = %target.url,

@@ -13,12 +13,12 @@ use crate::client::{Authorities, PostUrl};
 use crate::config::{DeliverFrom, FeedPattern, PushConfig, PushFormat, TimesConfig, WebhookConfig};
 use crate::position::FeedId;
 use crate::server::core::catalog::Catalog;
-use crate::server::webhooks::signature::{Secrets, SecretsError};
+use crate::server::webhooks::signature::{SecretsError, WebhookSecrets};
 use crate::transcript::Timestamp;
 
 /// Reason why a feed is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Why {
+pub(crate) enum JobReason {
     /// It has changed.
     News,
     /// As far as is known it does not change soon: note how far its log is.
@@ -29,10 +29,10 @@ pub(crate) enum Why {
 
 /// What is posted, and how.
 #[derive(Debug)]
-pub(crate) enum Kind {
+pub(crate) enum EndpointKind {
     Webhook {
         /// Those that were read last.
-        secrets: RwLock<Secrets>,
+        secrets: RwLock<WebhookSecrets>,
         headers: Vec<(HeaderName, HeaderValue)>,
         config: Box<WebhookConfig>,
     },
@@ -41,31 +41,31 @@ pub(crate) enum Kind {
 
 /// An address outside.
 #[derive(Debug)]
-pub(crate) struct Target {
+pub(crate) struct Endpoint {
     pub(crate) name: Arc<str>,
-    pub(crate) kind: Kind,
+    pub(crate) kind: EndpointKind,
     pub(crate) url: PostUrl,
     pub(crate) from: DeliverFrom,
     feeds: Vec<FeedPattern>,
-    queue: Mutex<Queue>,
+    queue: Mutex<JobQueue>,
     pub(crate) wake: Notify,
-    told: Mutex<Told>,
+    told: Mutex<DeliveryStats>,
 }
 
 /// Feeds that are due, or worked on; no feed is both.
 #[derive(Debug, Default)]
-pub(crate) struct Queue {
-    due: BTreeMap<FeedId, Due>,
+pub(crate) struct JobQueue {
+    due: BTreeMap<FeedId, DeliveryJob>,
     order: BTreeSet<(Instant, FeedId)>,
     /// With what was rung for meanwhile.
-    running: HashMap<FeedId, (Due, Option<Due>)>,
+    running: HashMap<FeedId, (DeliveryJob, Option<DeliveryJob>)>,
     /// The address asked for a pause.
     pub(crate) hold_until: Option<Instant>,
 }
 
 /// A feed that is due.
 #[derive(Debug, Clone)]
-pub(crate) struct Due {
+pub(crate) struct DeliveryJob {
     at: Instant,
     /// Since when it has been.
     since: Instant,
@@ -75,45 +75,45 @@ pub(crate) struct Due {
     pub(crate) heartbeat: bool,
 }
 
-impl Due {
+impl DeliveryJob {
     fn new(at: Instant) -> Self {
         Self { at, since: at, failures: 0, settle: false, heartbeat: false }
     }
 
-    fn add(&mut self, why: Why) {
-        self.settle |= why == Why::Settle;
-        self.heartbeat |= why == Why::Heartbeat;
+    fn add(&mut self, why: JobReason) {
+        self.settle |= why == JobReason::Settle;
+        self.heartbeat |= why == JobReason::Heartbeat;
     }
 }
 
-impl Queue {
-    fn put(&mut self, feed: FeedId, due: Due) {
+impl JobQueue {
+    fn put(&mut self, feed: FeedId, due: DeliveryJob) {
         self.order.insert((due.at, feed.clone()));
         self.due.insert(feed, due);
     }
 
-    fn ring(&mut self, feed: &FeedId, why: Why, now: Instant) {
+    fn ring(&mut self, feed: &FeedId, why: JobReason, now: Instant) {
         if let Some((_, again)) = self.running.get_mut(feed) {
-            again.get_or_insert_with(|| Due::new(now)).add(why);
+            again.get_or_insert_with(|| DeliveryJob::new(now)).add(why);
         } else if let Some(due) = self.due.get_mut(feed) {
             // Its time stays: news do not make a failing address well.
             due.add(why);
         } else {
-            let mut due = Due::new(now);
+            let mut due = DeliveryJob::new(now);
             due.add(why);
             self.put(feed.clone(), due);
         }
     }
 
     /// The feed that has been due longest, or when the next one is.
-    pub(crate) fn next(&mut self, now: Instant) -> Result<(FeedId, Due), Option<Instant>> {
+    pub(crate) fn next(&mut self, now: Instant) -> Result<(FeedId, DeliveryJob), Option<Instant>> {
         let Some((at, feed)) = self.order.first().cloned() else { return Err(None) };
         let at = self.hold_until.map_or(at, |until| at.max(until));
         if at > now {
             return Err(Some(at));
         }
         self.order.pop_first();
-        let due = self.due.remove(&feed).unwrap_or_else(|| Due::new(now));
+        let due = self.due.remove(&feed).unwrap_or_else(|| DeliveryJob::new(now));
         self.running.insert(feed.clone(), (due.clone(), None));
         Ok((feed, due))
     }
@@ -129,7 +129,7 @@ impl Queue {
         };
         let failures = if has_progressed { 0 } else { was.failures };
         let rung = rung.unwrap_or_else(|| was.clone());
-        let due = Due {
+        let due = DeliveryJob {
             at: again(failures),
             since: if has_progressed { Instant::now() } else { was.since },
             failures: failures + 1,
@@ -143,7 +143,7 @@ impl Queue {
 
 /// What became of deliveries.
 #[derive(Debug, Default)]
-struct Told {
+struct DeliveryStats {
     last_sent_at: Option<Timestamp>,
     last_failure: Option<(Timestamp, String)>,
     is_failing: bool,
@@ -152,7 +152,7 @@ struct Told {
 
 /// How a target stands.
 #[derive(Debug, Serialize)]
-pub(crate) struct Standing {
+pub(crate) struct EndpointStatus {
     pub(crate) name: Arc<str>,
     kind: &'static str,
     pub(crate) state: &'static str,
@@ -165,28 +165,28 @@ pub(crate) struct Standing {
     last_failure: Option<String>,
 }
 
-impl Target {
+impl Endpoint {
     pub(crate) fn webhook(hook: &WebhookConfig, authorities: Option<Authorities>) -> Result<Self, SecretsError> {
         let headers = hook.headers.iter().filter_map(|(name, value)| {
             let mut value = HeaderValue::from_str(value.reveal()).ok()?;
             value.set_sensitive(true);
             Some((name.parse().ok()?, value))
         });
-        let (secrets, headers) = (RwLock::new(Secrets::read(hook)?), headers.collect());
-        let kind = Kind::Webhook { secrets, headers, config: Box::new(hook.clone()) };
+        let (secrets, headers) = (RwLock::new(WebhookSecrets::read(hook)?), headers.collect());
+        let kind = EndpointKind::Webhook { secrets, headers, config: Box::new(hook.clone()) };
         Ok(Self::new(&hook.name, (hook.url.reveal(), authorities), (hook.from, hook.feeds.clone()), kind))
     }
 
     pub(crate) fn push(push: &PushConfig, authorities: Option<Authorities>) -> Self {
         let feeds = vec![push.feed.clone()];
-        Self::new(&push.name, (push.url.reveal(), authorities), (push.from, feeds), Kind::Push(push.clone()))
+        Self::new(&push.name, (push.url.reveal(), authorities), (push.from, feeds), EndpointKind::Push(push.clone()))
     }
 
     fn new(
         name: &str,
         (url, authorities): (&str, Option<Authorities>),
         (from, feeds): (DeliverFrom, Vec<FeedPattern>),
-        kind: Kind,
+        kind: EndpointKind,
     ) -> Self {
         // The configuration was checked by the same rule.
         let url = PostUrl::parse(url).expect("a checked URL").with_authorities(authorities);
@@ -204,9 +204,9 @@ impl Target {
 
     /// Reads the file of its secrets again, if it has one. What cannot be used changes nothing.
     pub(crate) fn read_again(&self) -> Option<Result<(), SecretsError>> {
-        let Kind::Webhook { secrets, config, .. } = &self.kind else { return None };
+        let EndpointKind::Webhook { secrets, config, .. } = &self.kind else { return None };
         config.secret_file.as_ref()?;
-        let read = Secrets::read(config);
+        let read = WebhookSecrets::read(config);
         Some(read.map(|read| *secrets.write().unwrap_or_else(PoisonError::into_inner) = read))
     }
 
@@ -217,13 +217,13 @@ impl Target {
     /// How often it is told that captions are still to come, if it is.
     pub(crate) fn heartbeat(&self) -> Option<Duration> {
         match &self.kind {
-            Kind::Push(push) if push.format == PushFormat::YouTube => Some(TimesConfig::ms(push.heartbeat_ms)),
+            EndpointKind::Push(push) if push.format == PushFormat::YouTube => Some(TimesConfig::ms(push.heartbeat_ms)),
             _ => None,
         }
     }
 
     /// Says that something of `feed` is to be done.
-    pub(crate) fn ring(&self, feed: &FeedId, why: Why) {
+    pub(crate) fn ring(&self, feed: &FeedId, why: JobReason) {
         self.queue().ring(feed, why, Instant::now());
         self.wake.notify_one();
     }
@@ -253,7 +253,7 @@ impl Target {
         told.last_failure = Some((catalog.context.clock.now(), cause));
     }
 
-    pub(crate) fn standing(&self) -> Standing {
+    pub(crate) fn standing(&self) -> EndpointStatus {
         let now = Instant::now();
         let (waiting, since) = {
             let queue = self.queue();
@@ -261,11 +261,11 @@ impl Target {
             (queue.due.len() + queue.running.len(), all.map(|due| due.since).min())
         };
         let told = self.told();
-        Standing {
+        EndpointStatus {
             name: self.name.clone(),
             kind: match &self.kind {
-                Kind::Webhook { .. } => "webhook",
-                Kind::Push(_) => "push",
+                EndpointKind::Webhook { .. } => "webhook",
+                EndpointKind::Push(_) => "push",
             },
             state: match (told.is_stopped, told.is_failing) {
                 (true, _) => "gone",
@@ -281,11 +281,11 @@ impl Target {
         }
     }
 
-    pub(crate) fn queue(&self) -> MutexGuard<'_, Queue> {
+    pub(crate) fn queue(&self) -> MutexGuard<'_, JobQueue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn told(&self) -> MutexGuard<'_, Told> {
+    fn told(&self) -> MutexGuard<'_, DeliveryStats> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -7,7 +7,7 @@
 //! * In one feed a target is sent one message after another, and the next only once the one before was taken. Feeds do not
 //!   wait for each other, nor targets for targets.
 //! * A feed that is written to is followed by one task, which rings for the targets; a target works on a few feeds at a time
-//!   ([`target`]), each for as long as it has something new ([`lane`]). What waits is names of feeds, not messages.
+//!   ([`endpoint`]), each for as long as it has something new ([`worker`]). What waits is names of feeds, not messages.
 //! * At the start all feeds are looked up: of most a target has everything.
 //! * Of several nodes on one log each delivers the feeds that it looks after, and stops when another does; the cursors are where
 //!   all nodes find them, and what another took over from is under way no more than once.
@@ -30,15 +30,15 @@ use tokio_util::task::TaskTracker;
 
 use crate::client::Authorities;
 use crate::config::{Config, DeliverFrom, Storage};
-use crate::feed::{Feed, Following, View};
+use crate::delivery_cursor::{FileOutbox, Outbox, OutboxError};
+use crate::feed::{Feed, FollowHandle, LiveView};
 use crate::log::{Log, LogError, LogId};
-use crate::outbox::{FileOutbox, Outbox, OutboxError};
 use crate::position::FeedId;
 use crate::server::core::active_feeds;
 use crate::server::core::catalog::{Catalog, FeedFollower};
 use crate::server::core::secret_files::{KeyError, read, unusable};
-pub(super) use crate::server::webhooks::endpoint::Standing;
-use crate::server::webhooks::endpoint::{Target, Why};
+pub(super) use crate::server::webhooks::endpoint::EndpointStatus;
+use crate::server::webhooks::endpoint::{Endpoint, JobReason};
 use crate::server::webhooks::signature::SecretsError;
 use crate::transcript::{FeedState, FoldView};
 
@@ -71,7 +71,7 @@ pub enum DeliveriesError {
 /// All targets, and how far each is.
 pub(super) struct Deliveries {
     outbox: Arc<dyn Outbox>,
-    targets: Vec<Arc<Target>>,
+    targets: Vec<Arc<Endpoint>>,
     followed: Mutex<HashSet<LogId>>,
     /// What follows and delivers.
     pub(super) tasks: TaskTracker,
@@ -84,7 +84,7 @@ impl std::fmt::Debug for Deliveries {
 }
 
 /// The targets that `config` names.
-fn targets(config: &Config) -> Result<Vec<Arc<Target>>, DeliveriesError> {
+fn targets(config: &Config) -> Result<Vec<Arc<Endpoint>>, DeliveriesError> {
     let authorities = match &config.deliveries.ca_file {
         None => None,
         Some(path) => {
@@ -96,9 +96,9 @@ fn targets(config: &Config) -> Result<Vec<Arc<Target>>, DeliveriesError> {
     let mut all = Vec::new();
     for hook in &config.webhooks {
         let told = |source| DeliveriesError::Secrets { name: hook.name.clone(), source };
-        all.push(Arc::new(Target::webhook(hook, authorities.clone()).map_err(told)?));
+        all.push(Arc::new(Endpoint::webhook(hook, authorities.clone()).map_err(told)?));
     }
-    all.extend(config.push.iter().map(|push| Arc::new(Target::push(push, authorities.clone()))));
+    all.extend(config.push.iter().map(|push| Arc::new(Endpoint::push(push, authorities.clone()))));
     Ok(all)
 }
 
@@ -184,7 +184,7 @@ impl Deliveries {
     }
 
     /// How each target stands.
-    pub(super) fn standing(&self) -> Vec<Standing> {
+    pub(super) fn standing(&self) -> Vec<EndpointStatus> {
         self.targets.iter().map(|target| target.standing()).collect()
     }
 
@@ -205,7 +205,7 @@ impl Deliveries {
         }
     }
 
-    async fn look_up_for(&self, catalog: &Catalog, target: &Target) -> Result<(), DeliveriesError> {
+    async fn look_up_for(&self, catalog: &Catalog, target: &Endpoint) -> Result<(), DeliveriesError> {
         let log = catalog.feeds.log();
         let places = self.outbox.places(&target.name).await?.unwrap_or_default();
         let mut places: HashMap<_, _> = places.into_iter().map(|(feed, life, next)| (feed, (life, next))).collect();
@@ -214,17 +214,17 @@ impl Deliveries {
             let known = places.remove(&log_id.feed);
             match log.head(&log_id).await {
                 Ok(head) if known == Some((log_id.life, head)) => {}
-                Ok(_) | Err(LogError::Deleted(_)) => target.ring(&log_id.feed, Why::Settle),
+                Ok(_) | Err(LogError::Deleted(_)) => target.ring(&log_id.feed, JobReason::Settle),
                 Err(error) => return Err(error.into()),
             }
         }
         // Deleted, and not told before the end of the last server.
-        places.keys().filter(|feed| is_due(feed)).for_each(|feed| target.ring(feed, Why::Settle));
+        places.keys().filter(|feed| is_due(feed)).for_each(|feed| target.ring(feed, JobReason::Settle));
         Ok(())
     }
 
     /// What follows a feed for those who want it, if anybody does and nothing follows it yet.
-    fn follow(self: &Arc<Self>, catalog: &Arc<Catalog>, feed: Arc<Feed>) -> Option<active_feeds::Task> {
+    fn follow(self: &Arc<Self>, catalog: &Arc<Catalog>, feed: Arc<Feed>) -> Option<active_feeds::FollowTask> {
         let targets: Vec<_> = self.targets.iter().filter(|target| target.wants(feed.name())).cloned().collect();
         let begins = !targets.is_empty() && catalog.owns(feed.name()) && self.followed().insert(feed.log_id().clone());
         let (deliveries, catalog) = (self.clone(), catalog.clone());
@@ -254,7 +254,7 @@ impl FeedFollower for Deliveries {
 }
 
 /// Rings for `targets` with every change of a feed, until it is put away or deleted.
-async fn follow(deliveries: &Arc<Deliveries>, catalog: &Arc<Catalog>, feed: Arc<Feed>, targets: Vec<Arc<Target>>) {
+async fn follow(deliveries: &Arc<Deliveries>, catalog: &Arc<Catalog>, feed: Arc<Feed>, targets: Vec<Arc<Endpoint>>) {
     let log_id = feed.log_id().clone();
     loop {
         match feed.view(FoldView::FinalOnly).await {
@@ -274,16 +274,16 @@ async fn follow(deliveries: &Arc<Deliveries>, catalog: &Arc<Catalog>, feed: Arc<
     }
     deliveries.followed().remove(&log_id);
     // It may have been written to in its last moment; and opened and written to again, meanwhile.
-    targets.iter().for_each(|target| target.ring(&log_id.feed, Why::Settle));
+    targets.iter().for_each(|target| target.ring(&log_id.feed, JobReason::Settle));
     deliveries.follow_written(catalog);
 }
 
-async fn follow_view(view: &View, log_id: &LogId, targets: &[Arc<Target>]) {
+async fn follow_view(view: &LiveView, log_id: &LogId, targets: &[Arc<Endpoint>]) {
     let mut bell = view.bell();
     let heartbeat = targets.iter().filter_map(|target| target.heartbeat()).min();
     loop {
-        let is_over = matches!(bell.borrow_and_update().following, Following::No(_));
-        targets.iter().for_each(|target| target.ring(&log_id.feed, Why::News));
+        let is_over = matches!(bell.borrow_and_update().following, FollowHandle::No(_));
+        targets.iter().for_each(|target| target.ring(&log_id.feed, JobReason::News));
         if is_over {
             return;
         }
@@ -298,7 +298,7 @@ async fn follow_view(view: &View, log_id: &LogId, targets: &[Arc<Target>]) {
             changed = bell.changed() => if changed.is_err() { return },
             () = silent => if view.transcript().state() == FeedState::Live {
                 let those = targets.iter().filter(|target| target.heartbeat().is_some());
-                those.for_each(|target| target.ring(&log_id.feed, Why::Heartbeat));
+                those.for_each(|target| target.ring(&log_id.feed, JobReason::Heartbeat));
             },
         }
     }

@@ -38,9 +38,9 @@ pub enum SecretsError {
 }
 
 /// The secrets of one webhook.
-pub(crate) struct Secrets(Vec<Hmac<Sha256>>);
+pub(crate) struct WebhookSecrets(Vec<Hmac<Sha256>>);
 
-impl Secrets {
+impl WebhookSecrets {
     /// Those that the configuration holds or names.
     pub(crate) fn read(config: &WebhookConfig) -> Result<Self, SecretsError> {
         let mut all: Vec<String> = config.secrets.iter().map(|secret| secret.reveal().to_owned()).collect();
@@ -80,7 +80,7 @@ impl Secrets {
     }
 }
 
-impl std::fmt::Debug for Secrets {
+impl std::fmt::Debug for WebhookSecrets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Secrets")
     }
@@ -97,8 +97,8 @@ pub(crate) fn message_id(told_before: &str, body: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    fn secrets(all: &[&str]) -> Result<Secrets, SecretsError> {
-        Secrets::parse(&all.iter().map(|secret| (*secret).to_owned()).collect::<Vec<_>>())
+    fn secrets(all: &[&str]) -> Result<WebhookSecrets, SecretsError> {
+        WebhookSecrets::parse(&all.iter().map(|secret| (*secret).to_owned()).collect::<Vec<_>>())
     }
 
     #[test]

@@ -9,20 +9,20 @@ use http::{HeaderName, HeaderValue, Method, header};
 
 use crate::client::{CaptionFormat, CaptionUrl, PostUrl, Verdict, post};
 use crate::config::{PushConfig, PushFormat, TimesConfig};
-use crate::feed::{Feed, Following, Opened, View};
+use crate::delivery_cursor::{DeliveryCursor, Outbox, PendingPush};
+use crate::feed::{Feed, FollowHandle, LiveView, OpenResult};
 use crate::log::LogError;
-use crate::outbox::{Outbox, Place, Waiting};
 use crate::position::{FeedId, Offset, UnknownStart};
 use crate::server::core::catalog::Catalog;
 use crate::server::core::clock::ClockHistory;
-use crate::server::webhooks::endpoint::{Due, Kind, Target};
+use crate::server::webhooks::endpoint::{DeliveryJob, Endpoint, EndpointKind};
 use crate::server::webhooks::signature::message_id;
 use crate::transcript::{FoldView, Record, Timestamp, Transcript};
 use crate::wire::{ToSubscriber, Unit};
 
 /// Reason why a feed is left before the target has everything of it.
 #[derive(Debug)]
-pub(crate) enum Stop {
+pub(crate) enum DeliveryStop {
     /// Something failed: come again later.
     Later,
     /// The target asks everybody to come again after so long.
@@ -35,16 +35,16 @@ pub(crate) enum Stop {
 pub(crate) async fn run(
     catalog: Arc<Catalog>,
     outbox: Arc<dyn Outbox>,
-    target: Arc<Target>,
+    target: Arc<Endpoint>,
     feed: FeedId,
-    due: Due,
-) -> (FeedId, bool, Result<(), Stop>) {
+    due: DeliveryJob,
+) -> (FeedId, bool, Result<(), DeliveryStop>) {
     if !catalog.owns(&feed) {
         // Whoever does looks it up.
         return (feed, false, Ok(()));
     }
     let outbox = &*outbox;
-    let mut lane = Lane { catalog: &catalog, target: &target, outbox, feed: &feed, has_progressed: false };
+    let mut lane = DeliveryWorker { catalog: &catalog, target: &target, outbox, feed: &feed, has_progressed: false };
     let ended = tokio::select! {
         biased;
         () = catalog.loses(&feed) => Ok(()),
@@ -54,40 +54,40 @@ pub(crate) async fn run(
     (feed, has_progressed, ended)
 }
 
-struct Lane<'a> {
+struct DeliveryWorker<'a> {
     catalog: &'a Catalog,
-    target: &'a Target,
+    target: &'a Endpoint,
     outbox: &'a dyn Outbox,
     feed: &'a FeedId,
     has_progressed: bool,
 }
 
-impl Lane<'_> {
-    async fn deliver(&mut self, due: &Due) -> Result<(), Stop> {
+impl DeliveryWorker<'_> {
+    async fn deliver(&mut self, due: &DeliveryJob) -> Result<(), DeliveryStop> {
         let place = self.outbox.place(&self.target.name, self.feed).await.map_err(|error| self.trouble(&error))?;
         let feed = match self.catalog.feeds.open(self.feed).await.map_err(|error| self.trouble(&error))? {
-            Opened::Here(feed) => feed,
-            Opened::Absent | Opened::Deleted | Opened::Replaced(_) => return self.deleted(place).await,
+            OpenResult::Here(feed) => feed,
+            OpenResult::Absent | OpenResult::Deleted | OpenResult::Replaced(_) => return self.deleted(place).await,
         };
         let view = match feed.view(FoldView::FinalOnly).await {
             Ok(view) => view,
             // It goes, and is looked at again when it is gone.
-            Err(LogError::Deleted(_) | LogError::Closed) => return Err(Stop::Later),
+            Err(LogError::Deleted(_) | LogError::Closed) => return Err(DeliveryStop::Later),
             Err(error) => return Err(self.trouble(&error)),
         };
         let Some(mut place) = self.begin(&feed, &view, place).await? else { return Ok(()) };
         match &self.target.kind {
-            Kind::Webhook { .. } => self.post_turns(&view, &mut place, due).await,
-            Kind::Push(push) => self.push_lines(push, &view, &mut place, due).await,
+            EndpointKind::Webhook { .. } => self.post_turns(&view, &mut place, due).await,
+            EndpointKind::Push(push) => self.push_lines(push, &view, &mut place, due).await,
         }
     }
 
     /// What is done where the feed is no more.
-    async fn deleted(&mut self, place: Option<Place>) -> Result<(), Stop> {
+    async fn deleted(&mut self, place: Option<DeliveryCursor>) -> Result<(), DeliveryStop> {
         let Some(place) = place else { return Ok(()) };
-        if let Kind::Push(_) = &self.target.kind {
+        if let EndpointKind::Push(_) = &self.target.kind {
             // What was not pushed is not; the numbers go on in its next life.
-            let rest = Place { seq: place.seq, ..Place::start(0) };
+            let rest = DeliveryCursor { seq: place.seq, ..DeliveryCursor::start(0) };
             return if rest == place { Ok(()) } else { self.keep(&rest).await };
         }
         self.reset(&place, "deleted").await?;
@@ -95,7 +95,12 @@ impl Lane<'_> {
     }
 
     /// Where the target stands in the feed as it is now; none in a feed that has not begun.
-    async fn begin(&mut self, feed: &Feed, view: &View, place: Option<Place>) -> Result<Option<Place>, Stop> {
+    async fn begin(
+        &mut self,
+        feed: &Feed,
+        view: &LiveView,
+        place: Option<DeliveryCursor>,
+    ) -> Result<Option<DeliveryCursor>, DeliveryStop> {
         let (epoch, known, starts) = {
             let transcript = view.transcript();
             let known = place.as_ref().and_then(|place| Some((place.epoch.as_ref()?, place.change)));
@@ -104,20 +109,20 @@ impl Lane<'_> {
         };
         let Some(epoch) = epoch else { return Ok(None) };
         let life = feed.log_id().life;
-        let begun = |place: Place| Place { epoch: Some(epoch.clone()), ..place };
-        let Some(place) = place else { return Ok(Some(begun(Place::start(life)))) };
-        let is_push = matches!(self.target.kind, Kind::Push(_));
+        let begun = |place: DeliveryCursor| DeliveryCursor { epoch: Some(epoch.clone()), ..place };
+        let Some(place) = place else { return Ok(Some(begun(DeliveryCursor::start(life)))) };
+        let is_push = matches!(self.target.kind, EndpointKind::Push(_));
         let place = match &place.epoch {
             _ if place.life != life => {
                 self.reset(&place, "replaced").await?;
-                begun(Place { seq: place.seq, ..Place::start(life) })
+                begun(DeliveryCursor { seq: place.seq, ..DeliveryCursor::start(life) })
             }
             // From here on it counts by the start that goes on.
             Some(_) if known => return Ok(Some(begun(place))),
             // Other rules, or an archive that was put back to an earlier day: what was pushed cannot be taken back.
             Some(_) if !is_push => {
                 self.reset(&place, "epoch").await?;
-                begun(Place::start(life))
+                begun(DeliveryCursor::start(life))
             }
             _ => {
                 // What stands behind where the archive was cut is new, whatever offset it has.
@@ -125,7 +130,7 @@ impl Lane<'_> {
                 let end = end.unwrap_or_else(|UnknownStart| starts.last_head());
                 let next = end.map_or(place.next, |end| place.next.min(end));
                 let change = self.change_at(feed, next).await?;
-                begun(Place { change, next, ..place })
+                begun(DeliveryCursor { change, next, ..place })
             }
         };
         self.keep(&place).await?;
@@ -133,7 +138,7 @@ impl Lane<'_> {
     }
 
     /// How many changes there are before `offset`.
-    async fn change_at(&self, feed: &Feed, offset: Offset) -> Result<u64, Stop> {
+    async fn change_at(&self, feed: &Feed, offset: Offset) -> Result<u64, DeliveryStop> {
         let head = feed.head().await.map_err(|error| self.trouble(&error))?;
         let mut transcript = Transcript::new(FoldView::FinalOnly);
         let (mut records, mut next) = (feed.records(), Offset::START);
@@ -152,14 +157,19 @@ impl Lane<'_> {
     }
 
     /// Tells a webhook that all it holds of the feed is void, if it may hold any.
-    async fn reset(&mut self, place: &Place, reason: &str) -> Result<(), Stop> {
+    async fn reset(&mut self, place: &DeliveryCursor, reason: &str) -> Result<(), DeliveryStop> {
         let Some(epoch) = place.epoch.as_ref().filter(|_| place.change > 0) else { return Ok(()) };
         let message = ToSubscriber::Reset { feed: self.feed.clone(), reason: reason.into() }.encode();
         self.post_message(epoch.as_str(), message.shared_body()).await
     }
 
     /// Posts closed turns, and what else a subscriber of turns is told.
-    async fn post_turns(&mut self, view: &View, place: &mut Place, due: &Due) -> Result<(), Stop> {
+    async fn post_turns(
+        &mut self,
+        view: &LiveView,
+        place: &mut DeliveryCursor,
+        due: &DeliveryJob,
+    ) -> Result<(), DeliveryStop> {
         'pages: loop {
             let now = view.now();
             let Some(bodies) = view.bodies(Unit::Turns, place.change) else {
@@ -181,8 +191,8 @@ impl Lane<'_> {
         }
     }
 
-    async fn post_message(&mut self, told_before: &str, body: Bytes) -> Result<(), Stop> {
-        let Kind::Webhook { secrets, headers, .. } = &self.target.kind else { return Ok(()) };
+    async fn post_message(&mut self, told_before: &str, body: Bytes) -> Result<(), DeliveryStop> {
+        let EndpointKind::Webhook { secrets, headers, .. } = &self.target.kind else { return Ok(()) };
         let id = message_id(told_before, &body);
         let timestamp = self.catalog.context.clock.now().0.div_euclid(1000);
         let signature = secrets.read().unwrap_or_else(PoisonError::into_inner).sign(&id, timestamp, &body);
@@ -200,7 +210,13 @@ impl Lane<'_> {
     }
 
     /// Pushes final lines: what is kept to be pushed, then what is new.
-    async fn push_lines(&mut self, push: &PushConfig, view: &View, place: &mut Place, due: &Due) -> Result<(), Stop> {
+    async fn push_lines(
+        &mut self,
+        push: &PushConfig,
+        view: &LiveView,
+        place: &mut DeliveryCursor,
+        due: &DeliveryJob,
+    ) -> Result<(), DeliveryStop> {
         if place.done < place.waiting.len() || place.seq.is_none() {
             // The last one may have been taken without our knowing.
             self.agree_on_seq(push, place).await?;
@@ -216,7 +232,7 @@ impl Lane<'_> {
             let (lines, change) = view.transcript().new_lines_since(place.change, 0);
             place.change = change;
             if !lines.is_empty() {
-                let waiting = lines.iter().map(|l| Waiting { at_ms: l.received_at.0, text: l.text.to_string() });
+                let waiting = lines.iter().map(|l| PendingPush { at_ms: l.received_at.0, text: l.text.to_string() });
                 (place.waiting, place.done) = (waiting.collect(), 0);
                 // As it is kept now it is sent, and sent again, whatever is corrected meanwhile.
                 self.keep(place).await?;
@@ -230,7 +246,7 @@ impl Lane<'_> {
     }
 
     /// Asks the target for the last number that it has (Zoom: `GET …/seq`), and goes on from there.
-    async fn agree_on_seq(&self, push: &PushConfig, place: &mut Place) -> Result<(), Stop> {
+    async fn agree_on_seq(&self, push: &PushConfig, place: &mut DeliveryCursor) -> Result<(), DeliveryStop> {
         let last = self.caption_url(push).last_seq(self.timeout()).await;
         match (place.seq, last) {
             (None, last) => place.seq = Some(last.map_or(1, |last| last.saturating_add(1))),
@@ -252,7 +268,12 @@ impl Lane<'_> {
         CaptionUrl { url: &self.target.url, format, lang: push.lang.as_deref(), offset_ms: push.offset_ms }
     }
 
-    async fn push_line(&mut self, push: &PushConfig, place: &mut Place, waiting: &Waiting) -> Result<(), Stop> {
+    async fn push_line(
+        &mut self,
+        push: &PushConfig,
+        place: &mut DeliveryCursor,
+        waiting: &PendingPush,
+    ) -> Result<(), DeliveryStop> {
         let seq = place.seq.unwrap_or(1);
         let (url, body) = self.caption_url(push).caption(seq, Timestamp(waiting.at_ms), &waiting.text);
         place.done += 1;
@@ -284,7 +305,12 @@ impl Lane<'_> {
     }
 
     /// One try.
-    async fn attempt(&self, url: &PostUrl, headers: &[(HeaderName, HeaderValue)], body: Bytes) -> Result<(), Refused> {
+    async fn attempt(
+        &self,
+        url: &PostUrl,
+        headers: &[(HeaderName, HeaderValue)],
+        body: Bytes,
+    ) -> Result<(), FailedAttempt> {
         let (cause, verdict) = match post(url, Method::POST, headers, body, self.timeout()).await {
             Ok(answer) => (answer.cause(), answer.verdict(self.catalog.context.clock.now())),
             Err(error) => (error.to_string(), Verdict::Later(None)),
@@ -295,15 +321,15 @@ impl Lane<'_> {
         }
         self.target.failed(self.catalog, cause);
         let stop = match verdict {
-            Verdict::Gone => Stop::Gone,
-            Verdict::Later(Some(after)) => Stop::After(after),
-            _ => Stop::Later,
+            Verdict::Gone => DeliveryStop::Gone,
+            Verdict::Later(Some(after)) => DeliveryStop::After(after),
+            _ => DeliveryStop::Later,
         };
-        Err(Refused { stop, is_final: verdict == Verdict::Refused })
+        Err(FailedAttempt { stop, is_final: verdict == Verdict::Refused })
     }
 
     /// Notes how far the log is of which the target has everything. Without need it is not: the next server looks it up.
-    async fn settle(&self, place: &mut Place, next: Offset, due: &Due) -> Result<(), Stop> {
+    async fn settle(&self, place: &mut DeliveryCursor, next: Offset, due: &DeliveryJob) -> Result<(), DeliveryStop> {
         if (due.settle || self.has_progressed) && place.next != next {
             place.next = next;
             self.keep(place).await?;
@@ -311,7 +337,7 @@ impl Lane<'_> {
         Ok(())
     }
 
-    async fn keep(&self, place: &Place) -> Result<(), Stop> {
+    async fn keep(&self, place: &DeliveryCursor) -> Result<(), DeliveryStop> {
         self.outbox.keep(&self.target.name, self.feed, place).await.map_err(|error| self.trouble(&error))
     }
 
@@ -320,30 +346,30 @@ impl Lane<'_> {
     }
 
     /// The server's own trouble, and not the target's.
-    fn trouble(&self, error: &dyn std::error::Error) -> Stop {
+    fn trouble(&self, error: &dyn std::error::Error) -> DeliveryStop {
         self.target.failed(self.catalog, error.to_string());
-        Stop::Later
+        DeliveryStop::Later
     }
 }
 
 /// By time as it passes while this process runs, however the time of day jumps. A line from before the process counts as if it
 /// came when that began.
-fn is_too_late(push: &PushConfig, waiting: &Waiting, history: &ClockHistory, now: Timestamp) -> bool {
+fn is_too_late(push: &PushConfig, waiting: &PendingPush, history: &ClockHistory, now: Timestamp) -> bool {
     let age = u64::try_from(history.seen_for(Timestamp(waiting.at_ms), now)).unwrap_or(0);
     push.give_up_after_ms != 0 && age >= push.give_up_after_ms
 }
 
 /// Nothing is sent of a feed that was deleted, whatever is still in memory. One that was put away is opened again.
-fn stop_at_the_end_of(view: &View) -> Result<(), Stop> {
+fn stop_at_the_end_of(view: &LiveView) -> Result<(), DeliveryStop> {
     match view.now().following {
-        Following::Yes => Ok(()),
-        Following::No(_) => Err(Stop::Later),
+        FollowHandle::Yes => Ok(()),
+        FollowHandle::No(_) => Err(DeliveryStop::Later),
     }
 }
 
 /// A try that was not taken.
-struct Refused {
-    stop: Stop,
+struct FailedAttempt {
+    stop: DeliveryStop,
     /// The same is refused again, as far as the answer tells.
     is_final: bool,
 }
@@ -365,7 +391,7 @@ mod tests {
             tokio::time::advance(Duration::from_secs(10)).await;
             let said_at = Timestamp(began + 10_000);
             let is_late = |stamp: Timestamp, now: i64| {
-                let waiting = Waiting { at_ms: stamp.0, text: "so".into() };
+                let waiting = PendingPush { at_ms: stamp.0, text: "so".into() };
                 is_too_late(&push, &waiting, &history, Timestamp(now))
             };
             assert!(!is_late(said_at, said_at.0));

@@ -1,7 +1,7 @@
 //! Identity: which line a session means by an id, where several sessions of one source use it.
 //!
 //! A program that starts again may number its lines from 1 again. So an id is a session's own, unless its records say
-//! otherwise ([`Published::own_ids`]): a line is changed by its members, which are the sessions that the fold knows to mean
+//! otherwise ([`PublishedBy::own_ids`]): a line is changed by its members, which are the sessions that the fold knows to mean
 //! it. What any other session sends under its id is one of these:
 //!
 //! * **said before**: the content is one that this line, or another that is called so, has had. It changes nothing, not
@@ -27,11 +27,13 @@
 
 use std::sync::Arc;
 
-use super::memberships::{Destination, History, Membership, NamedLine, ReuseOutcome, ReusedId, Sender, SessionIndex};
-use super::{LineSlot, Transcript};
-use crate::transcript::assembly::Slot;
-use crate::transcript::line::{Content, LineKey, Said, Status, Version, beside, content_mark};
-use crate::transcript::record::Published;
+use crate::transcript::assembly::SlotIndex;
+use crate::transcript::fold::memberships::{
+    ContentHistory, Destination, Membership, NamedLine, ReuseOutcome, ReusedId, Sender, SessionIndex,
+};
+use crate::transcript::fold::{LineEntry, Transcript};
+use crate::transcript::line::{Content, LineKey, Status, Version, VersionState, beside, content_mark};
+use crate::transcript::record::PublishedBy;
 use crate::transcript::time::{MediaMs, Timestamp};
 
 /// How far from the feed's clock a line and another session's version of it may start and still be one sentence, in
@@ -44,15 +46,15 @@ const SAME_START_MS: u64 = 1_000;
 
 /// What a sender means by an id that a line has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Meaning {
+enum ReportedId {
     /// This line, as a member of it.
-    Line(Slot),
+    Line(SlotIndex),
     /// This line, which has said so before; and where in its history, if the sender has thereby shown that it knows it.
-    Repeat(Slot, Option<u32>),
+    Repeat(SlotIndex, Option<u32>),
     /// This line, of which it becomes a member.
-    Joins(Slot),
+    Joins(SlotIndex),
     /// This line, of which it becomes no member: a retraction says nothing of what the line says.
-    Stranger(Slot),
+    Stranger(SlotIndex),
     /// None of those that are called so.
     Another,
 }
@@ -61,27 +63,27 @@ impl Transcript {
     /// Where what `sender` says of the line `base` goes. `start_ms` is where it starts; none for a retraction.
     pub(super) fn destination(
         &mut self,
-        base: Slot,
+        base: SlotIndex,
         sender: Sender<'_>,
-        (rev, said): (Option<u64>, &Said),
+        (rev, said): (Option<u64>, &VersionState),
         start_ms: Option<MediaMs>,
         reused: &mut Vec<ReusedId>,
     ) -> Destination {
         match self.meaning(base, sender, (rev, said), start_ms) {
-            Meaning::Line(slot) => Destination::Line(slot),
-            Meaning::Joins(slot) => {
+            ReportedId::Line(slot) => Destination::Line(slot),
+            ReportedId::Joins(slot) => {
                 self.memberships.set((sender.session, base), slot, None);
                 Destination::Line(slot)
             }
-            Meaning::Stranger(slot) => Destination::Stranger(slot),
-            Meaning::Repeat(slot, None) => Destination::Repeat(slot),
-            Meaning::Repeat(slot, repeated) => {
+            ReportedId::Stranger(slot) => Destination::Stranger(slot),
+            ReportedId::Repeat(slot, None) => Destination::Repeat(slot),
+            ReportedId::Repeat(slot, repeated) => {
                 self.memberships.set((sender.session, base), slot, repeated);
                 // The head again, maybe under a higher revision.
                 let is_head = rev.is_some() && self.lines[slot as usize].head.said == *said;
                 if is_head { Destination::Stranger(slot) } else { Destination::Repeat(slot) }
             }
-            Meaning::Another => {
+            ReportedId::Another => {
                 let key = self.key(base);
                 let beside = (!said.is_retracted()).then(|| self.free_id(&key));
                 let session = sender.by.map(|by| by.session.clone()).unwrap_or_default();
@@ -93,10 +95,10 @@ impl Transcript {
     }
 
     /// What is reported if the sender makes `said` the head of the line `slot`; none if the line is its own to change.
-    pub(super) fn replacement(&self, slot: Slot, sender: Sender<'_>, said: &Said) -> Option<ReusedId> {
+    pub(super) fn replacement(&self, slot: SlotIndex, sender: Sender<'_>, said: &VersionState) -> Option<ReusedId> {
         let line = &self.lines[slot as usize];
         let by = sender.by.filter(|by| by.own_ids && line.session != sender.session)?;
-        let was_final = matches!(&line.head.said, Said::Content(head) if head.status == Status::Final);
+        let was_final = matches!(&line.head.said, VersionState::Content(head) if head.status == Status::Final);
         (was_final && line.head.said != *said).then(|| ReusedId {
             key: self.key(slot),
             outcome: ReuseOutcome::Replaced,
@@ -108,14 +110,16 @@ impl Transcript {
     /// that is another sentence far from where it was is one that counts its ids anew within its session.
     pub(super) fn overwriting(
         &self,
-        slot: Slot,
+        slot: SlotIndex,
         sender: Sender<'_>,
-        said: &Said,
+        said: &VersionState,
         start_ms: Option<MediaMs>,
     ) -> Option<ReusedId> {
         let line = &self.lines[slot as usize];
         let by = sender.by.filter(|by| by.own_ids && line.session == sender.session)?;
-        let (Said::Content(head), Said::Content(version)) = (&line.head.said, said) else { return None };
+        let (VersionState::Content(head), VersionState::Content(version)) = (&line.head.said, said) else {
+            return None;
+        };
         let is_timed = head.start_ms.is_some();
         if head.status != Status::Final || version.start_ms.is_some() != is_timed {
             return None;
@@ -133,7 +137,13 @@ impl Transcript {
 
     /// What is reported of a version of the line `slot`, or a retraction, that its head overtakes: none of what the line has said
     /// before, and none of a guess behind a final version, which is as it should be.
-    pub(super) fn overtaken(&self, slot: Slot, sender: Sender<'_>, rev: u64, said: &Said) -> Option<ReusedId> {
+    pub(super) fn overtaken(
+        &self,
+        slot: SlotIndex,
+        sender: Sender<'_>,
+        rev: u64,
+        said: &VersionState,
+    ) -> Option<ReusedId> {
         let (by, line) = (sender.by?, &self.lines[slot as usize]);
         let is_guess_behind = said.is_interim() && !line.head.said.is_interim();
         if is_guess_behind || line.said_since(said, content_mark(said), 0).is_some() {
@@ -145,21 +155,21 @@ impl Transcript {
 
     fn meaning(
         &self,
-        base: Slot,
+        base: SlotIndex,
         sender: Sender<'_>,
-        (rev, said): (Option<u64>, &Said),
+        (rev, said): (Option<u64>, &VersionState),
         start_ms: Option<MediaMs>,
-    ) -> Meaning {
+    ) -> ReportedId {
         let line = &self.lines[base as usize];
-        let Some(by) = sender.by else { return Meaning::Line(base) };
+        let Some(by) = sender.by else { return ReportedId::Line(base) };
         if line.session == sender.session {
-            return Meaning::Line(base);
+            return ReportedId::Line(base);
         }
         let known = self.memberships.by_session.get(&(sender.session, base)).copied();
         match known {
-            Some(Membership { slot, repeated: None }) => return Meaning::Line(slot),
-            Some(Membership { slot, .. }) if !by.own_ids => return Meaning::Line(slot),
-            None if !by.own_ids => return Meaning::Line(base),
+            Some(Membership { slot, repeated: None }) => return ReportedId::Line(slot),
+            Some(Membership { slot, .. }) if !by.own_ids => return ReportedId::Line(slot),
+            None if !by.own_ids => return ReportedId::Line(base),
             _ => {}
         }
         let counts_anew = self.memberships.counting_anew.contains(&sender.session);
@@ -167,11 +177,11 @@ impl Transcript {
         if let (Some(Membership { slot, .. }), Some(_)) = (known, rev) {
             // Of a session that knows the line a version with a revision takes its place by that: a repeat is below the head
             // or equal to it, and one content may come under several revisions.
-            return Meaning::Joins(slot);
+            return ReportedId::Joins(slot);
         }
         let is_now = |ms: MediaMs| sender.clock.is_some_and(|clock| clock.abs_diff(ms) <= MID_SENTENCE_MS);
         let is_version_now = start_ms.is_none_or(is_now);
-        let is_said_now = |line: &LineSlot| is_version_now && line.start_ms().is_some_and(is_now);
+        let is_said_now = |line: &LineEntry| is_version_now && line.start_ms().is_some_and(is_now);
         let called_so = self.called(line);
         // All retractions are alike: one of another line that is called so is none of this one.
         let compared = called_so.clone().filter(|slot| *slot == base || !said.is_retracted());
@@ -182,19 +192,19 @@ impl Transcript {
             let at = line.said_since(said, mark, known.and_then(|known| known.repeated).unwrap_or(0))?;
             let shows_that_it_knows = match said {
                 _ if counts_anew => false,
-                Said::Content(guess) if guess.status == Status::Interim => {
+                VersionState::Content(guess) if guess.status == Status::Interim => {
                     line.head.said == *said && (guess.start_ms.is_some() || is_said_now(line))
                 }
-                Said::Content(Content { start_ms: Some(_), .. }) => true,
-                Said::Content(_) | Said::Retracted => known.is_some(),
+                VersionState::Content(Content { start_ms: Some(_), .. }) => true,
+                VersionState::Content(_) | VersionState::Retracted => known.is_some(),
             };
-            Some(Meaning::Repeat(slot, shows_that_it_knows.then_some(at)))
+            Some(ReportedId::Repeat(slot, shows_that_it_knows.then_some(at)))
         });
         if let Some(repeat) = said_before {
             return repeat;
         }
         if let Some(known) = known {
-            return Meaning::Joins(known.slot);
+            return ReportedId::Joins(known.slot);
         }
         let mut in_mid_sentence = called_so.filter(|slot| {
             let line = &self.lines[*slot as usize];
@@ -202,14 +212,14 @@ impl Transcript {
             !counts_anew && is_said_now(line) && line.can_go_on_as(said) && becomes_head()
         });
         match in_mid_sentence.next() {
-            Some(slot) if said.is_retracted() => Meaning::Stranger(slot),
-            Some(slot) => Meaning::Joins(slot),
-            None => Meaning::Another,
+            Some(slot) if said.is_retracted() => ReportedId::Stranger(slot),
+            Some(slot) => ReportedId::Joins(slot),
+            None => ReportedId::Another,
         }
     }
 
     /// The lines that were sent under the id of `line`: the newest first, `line` last.
-    fn called(&self, line: &LineSlot) -> impl Iterator<Item = Slot> + Clone {
+    fn called(&self, line: &LineEntry) -> impl Iterator<Item = SlotIndex> + Clone {
         let source = &self.sources[line.source as usize];
         let beside = source.beside.get(&line.id).map_or(&[][..], Vec::as_slice);
         beside.iter().rev().chain(source.slots.get(&line.id)).copied()
@@ -226,7 +236,7 @@ impl Transcript {
     }
 
     /// Notes that `sender` has changed, or tried to change, the line `slot`, which it calls by the id of `base`.
-    pub(super) fn note_member(&mut self, sender: Sender<'_>, base: Slot, slot: Slot, is_head: bool) {
+    pub(super) fn note_member(&mut self, sender: Sender<'_>, base: SlotIndex, slot: SlotIndex, is_head: bool) {
         let line = &mut self.lines[slot as usize];
         if sender.session == 0 || line.session == sender.session {
             return;
@@ -243,7 +253,7 @@ impl Transcript {
     }
 
     /// Notes a new line that was sent under the id of `base`, and is kept beside it.
-    pub(super) fn note_beside(&mut self, sender: Sender<'_>, base: Slot, slot: Slot) {
+    pub(super) fn note_beside(&mut self, sender: Sender<'_>, base: SlotIndex, slot: SlotIndex) {
         self.memberships.set((sender.session, base), slot, None);
         self.memberships.counting_anew.insert(sender.session);
     }
@@ -252,7 +262,7 @@ impl Transcript {
     #[must_use]
     pub fn when_said(&self, source: &str, id: &str, content: &Content) -> Option<Timestamp> {
         let line = &self.lines[self.slot(source, id)? as usize];
-        let said = Said::Content(content.clone());
+        let said = VersionState::Content(content.clone());
         let has_said = line.said_since(&said, content_mark(&said), 0).is_some();
         has_said.then_some(line.head.received_at)
     }
@@ -260,29 +270,29 @@ impl Transcript {
     /// True if `version`, published now as `by` says, would begin a line: one of an id that is not known, or one beside the
     /// line that another session sent under it.
     #[must_use]
-    pub fn begins_line(&self, by: &Published, version: &Version, at: Timestamp) -> bool {
+    pub fn begins_line(&self, by: &PublishedBy, version: &Version, at: Timestamp) -> bool {
         let is_beside = || self.foresee_reuse(by, version, at).is_some_and(|reused| reused.is_beside());
         self.slot(&by.source, &version.id).is_none() || is_beside()
     }
 
     /// What would be reported if `version` were published now as `by` says. The log decides: another record may come first.
     #[must_use]
-    pub fn foresee_reuse(&self, by: &Published, version: &Version, at: Timestamp) -> Option<ReusedId> {
+    pub fn foresee_reuse(&self, by: &PublishedBy, version: &Version, at: Timestamp) -> Option<ReusedId> {
         if !self.names_foreign_line(by, &version.id) {
             return None;
         }
         let arrival = version.arrival_ms.unwrap_or_else(|| self.since_opening(at));
         let start_ms = version.content.start_ms.unwrap_or(arrival);
-        self.foresee(by, &version.id, (version.rev, &Said::Content(version.content.clone())), Some(start_ms))
+        self.foresee(by, &version.id, (version.rev, &VersionState::Content(version.content.clone())), Some(start_ms))
     }
 
     /// What would be reported if `by` took the line `id` back now. The log decides, as for a version.
     #[must_use]
-    pub fn foresee_retraction(&self, by: &Published, id: &str, rev: Option<u64>) -> Option<ReusedId> {
+    pub fn foresee_retraction(&self, by: &PublishedBy, id: &str, rev: Option<u64>) -> Option<ReusedId> {
         if !self.names_foreign_line(by, id) {
             return None;
         }
-        self.foresee(by, id, (rev, &Said::Retracted), None)
+        self.foresee(by, id, (rev, &VersionState::Retracted), None)
     }
 
     /// The line of a source that has this id, and whether another session than this one changed it last.
@@ -294,15 +304,15 @@ impl Transcript {
         Some(NamedLine { rev: line.head.rev, is_foreign })
     }
 
-    fn names_foreign_line(&self, by: &Published, id: &str) -> bool {
+    fn names_foreign_line(&self, by: &PublishedBy, id: &str) -> bool {
         by.own_ids && self.named_line(&by.source, &by.session, id).is_some_and(|line| line.is_foreign)
     }
 
     fn foresee(
         &self,
-        by: &Published,
+        by: &PublishedBy,
         id: &str,
-        (rev, said): (Option<u64>, &Said),
+        (rev, said): (Option<u64>, &VersionState),
         start_ms: Option<MediaMs>,
     ) -> Option<ReusedId> {
         let base = self.slot(&by.source, id)?;
@@ -310,12 +320,12 @@ impl Transcript {
         let session = sessions.get(&by.session).map_or(SessionIndex::MAX, |session| session.index);
         let sender = Sender { by: Some(by), session, clock: self.clock().map(|clock| clock.media_ms) };
         match self.meaning(base, sender, (rev, said), start_ms) {
-            Meaning::Line(slot) | Meaning::Joins(slot) | Meaning::Stranger(slot) => {
+            ReportedId::Line(slot) | ReportedId::Joins(slot) | ReportedId::Stranger(slot) => {
                 let is_head = self.lines[slot as usize].head.compare(rev, said).1.order.is_gt();
                 self.replacement(slot, sender, said).filter(|_| is_head)
             }
-            Meaning::Repeat(..) => None,
-            Meaning::Another => {
+            ReportedId::Repeat(..) => None,
+            ReportedId::Another => {
                 let key = self.key(base);
                 let beside = (!said.is_retracted()).then(|| self.free_id(&key));
                 let outcome = beside.map_or(ReuseOutcome::NotTakenBack, ReuseOutcome::Beside);
@@ -327,7 +337,7 @@ impl Transcript {
     /// The id of the line that a session of `source` means by `id`, as far as the log says; none if it has no part in any line
     /// that is called so. Of what no session published, and of sessions that correct, that is the first line of the id.
     #[must_use]
-    pub fn kept_id(&self, source: &str, by: Option<&Published>, id: &str) -> Option<&Arc<str>> {
+    pub fn kept_id(&self, source: &str, by: Option<&PublishedBy>, id: &str) -> Option<&Arc<str>> {
         let base = self.slot(source, id)?;
         let line = &self.lines[base as usize];
         let Some(by) = by else { return Some(&line.id) };
@@ -347,19 +357,19 @@ impl ReusedId {
     }
 }
 
-impl LineSlot {
+impl LineEntry {
     /// Keeps that the line says this next, or would if it were not overtaken. Before its head becomes another one.
-    pub(super) fn keep_in_history(&mut self, said: &Said) {
+    pub(super) fn keep_in_history(&mut self, said: &VersionState) {
         if self.head.said == *said {
             return;
         }
         let head = &self.head.said;
-        let history = self.history.get_or_insert_with(|| Box::new(History::beginning_with(content_mark(head))));
+        let history = self.history.get_or_insert_with(|| Box::new(ContentHistory::beginning_with(content_mark(head))));
         history.push(content_mark(said));
     }
 
     /// Where in its history, from `from` on, the line has said this.
-    fn said_since(&self, said: &Said, mark: u64, from: u32) -> Option<u32> {
+    fn said_since(&self, said: &VersionState, mark: u64, from: u32) -> Option<u32> {
         let Some(history) = &self.history else { return (self.head.said == *said).then_some(0) };
         history.position(mark, from)
     }
@@ -367,10 +377,10 @@ impl LineSlot {
     /// Returns true if what another session says can be the line's sentence, which is being said. A retraction has no sign of
     /// it. What only one of the two says, and where each arrived, is no sign either: programs that start anew leave out the
     /// same.
-    fn can_go_on_as(&self, said: &Said) -> bool {
-        let Said::Content(head) = &self.head.said else { return false };
+    fn can_go_on_as(&self, said: &VersionState) -> bool {
+        let VersionState::Content(head) = &self.head.said else { return false };
         let is_guess = head.status == Status::Interim;
-        let Said::Content(version) = said else { return is_guess };
+        let VersionState::Content(version) = said else { return is_guess };
         let has_speaker = head.speaker.as_ref().zip(version.speaker.as_ref()).map(|(head, version)| head == version);
         let starts = head.start_ms.zip(version.start_ms);
         let has_start = starts.map(|(head_ms, version_ms)| head_ms.abs_diff(version_ms) <= SAME_START_MS);
@@ -386,8 +396,8 @@ impl LineSlot {
     /// Where it starts; none if it is taken back.
     fn start_ms(&self) -> Option<MediaMs> {
         match &self.head.said {
-            Said::Content(content) => Some(self.times(content.start_ms, None).0),
-            Said::Retracted => None,
+            VersionState::Content(content) => Some(self.times(content.start_ms, None).0),
+            VersionState::Retracted => None,
         }
     }
 }
@@ -397,13 +407,13 @@ const TELLING_LETTERS: usize = 4;
 
 /// Two texts, cut alike to be compared: into words or, where one of them is a single word of a script that writes no blanks, into
 /// letters.
-struct Compared {
+struct ContentMatch {
     first: Vec<String>,
     second: Vec<String>,
     by_letters: bool,
 }
 
-impl Compared {
+impl ContentMatch {
     fn new(first: &str, second: &str) -> Self {
         let by_letters = is_without_blanks(first) || is_without_blanks(second);
         let cut = |text| if by_letters { letters(text) } else { words(text).collect() };
@@ -419,7 +429,7 @@ impl Compared {
 /// Returns true if two texts can be one sentence that went on or was heard better: more than half of the words of the shorter
 /// one are the first of the other one too, or one of them holds all of the other.
 fn begin_alike(a: &str, b: &str) -> bool {
-    let compared = Compared::new(a, b);
+    let compared = ContentMatch::new(a, b);
     let shorter = compared.first.len().min(compared.second.len());
     let is_telling = !compared.by_letters || shorter >= TELLING_LETTERS;
     let has_words = shorter > 0 && (begins_with(a, b) || begins_with(b, a));
@@ -429,7 +439,7 @@ fn begin_alike(a: &str, b: &str) -> bool {
 /// Returns true if a text says all that a guess of it said, and goes on from there. The last word of a guess may be cut short,
 /// but in a number, and unless it is the only one and has no parts.
 fn begins_with(text: &str, guess: &str) -> bool {
-    let compared = Compared::new(text, guess);
+    let compared = ContentMatch::new(text, guess);
     let (said, guessed) = (compared.common(), compared.second.len());
     if said == guessed {
         return said > 0 || guess.trim().is_empty();
@@ -444,7 +454,7 @@ fn begins_with(text: &str, guess: &str) -> bool {
 /// Returns true if a text says all words of a final one, and maybe more behind them. One word alone, or a few letters, may
 /// begin any sentence.
 fn holds_sentence(text: &str, said: &str) -> bool {
-    let compared = Compared::new(text, said);
+    let compared = ContentMatch::new(text, said);
     let count = compared.second.len();
     let is_sentence = count >= if compared.by_letters { TELLING_LETTERS } else { 2 };
     is_sentence && compared.common() == count
@@ -604,7 +614,7 @@ mod tests {
     /// With an index or without one, a mark is found where looking through all of them finds it.
     #[test]
     fn a_long_history_is_found_in_as_a_short_one() {
-        let mut history = History::default();
+        let mut history = ContentHistory::default();
         let mut all: Vec<u64> = Vec::new();
         for number in 0..3 * LONG_HISTORY as u64 {
             let mark = number * number % 97;

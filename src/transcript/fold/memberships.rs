@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use foldhash::{HashMap, HashSet};
 
-use crate::transcript::assembly::Slot;
+use crate::transcript::assembly::SlotIndex;
 use crate::transcript::line::LineKey;
-use crate::transcript::record::Published;
+use crate::transcript::record::PublishedBy;
 use crate::transcript::time::MediaMs;
 
 /// Stands for a session within one fold; 0 for none: the server itself, or a file.
@@ -15,7 +15,7 @@ pub(super) type SessionIndex = u32;
 /// Who sends the record at hand.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sender<'a> {
-    pub(super) by: Option<&'a Published>,
+    pub(super) by: Option<&'a PublishedBy>,
     pub(super) session: SessionIndex,
     /// The feed's clock before the record.
     pub(super) clock: Option<MediaMs>,
@@ -68,7 +68,7 @@ pub struct NamedLine {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Membership {
     /// The line that it means.
-    pub(super) slot: Slot,
+    pub(super) slot: SlotIndex,
     /// For one that has shown that it knows the line and has not changed it: where in the line's history that was. None for
     /// a member.
     pub(super) repeated: Option<u32>,
@@ -78,20 +78,20 @@ pub(super) struct Membership {
 #[derive(Debug, Default)]
 pub(super) struct Memberships {
     /// By the session and the line that has the id as it was sent.
-    pub(super) by_session: HashMap<(SessionIndex, Slot), Membership>,
+    pub(super) by_session: HashMap<(SessionIndex, SlotIndex), Membership>,
     /// Sessions of which a line is kept beside another session's.
     pub(super) counting_anew: HashSet<SessionIndex>,
 }
 
 impl Memberships {
-    pub(super) fn set(&mut self, key: (SessionIndex, Slot), slot: Slot, repeated: Option<u32>) {
+    pub(super) fn set(&mut self, key: (SessionIndex, SlotIndex), slot: SlotIndex, repeated: Option<u32>) {
         self.by_session.insert(key, Membership { slot, repeated });
     }
 }
 
 /// Stands for all contents that a line has had, in the log's order, once there were two.
 #[derive(Debug, Default)]
-pub(super) struct History {
+pub(super) struct ContentHistory {
     marks: Vec<u64>,
     /// Where each mark stands first, once there are so many that looking through them takes long.
     first: HashMap<u64, u32>,
@@ -100,7 +100,7 @@ pub(super) struct History {
 /// A line with more contents than this has an index of them. Few lines have: engines guess some ten times.
 pub(super) const LONG_HISTORY: usize = 64;
 
-impl History {
+impl ContentHistory {
     /// The history of a line whose first content has this mark.
     pub(super) fn beginning_with(mark: u64) -> Self {
         Self { marks: vec![mark], ..Self::default() }
@@ -132,11 +132,11 @@ impl History {
 /// Where a version goes.
 pub(super) enum Destination {
     /// To the line, of which the sender is a member.
-    Line(Slot),
+    Line(SlotIndex),
     /// To the line, of which the sender is no member.
-    Stranger(Slot),
+    Stranger(SlotIndex),
     /// Nowhere: the line has said it before.
-    Repeat(Slot),
+    Repeat(SlotIndex),
     /// To a new line of this id, whose sender is called by the first line's.
     Beside(Arc<str>),
     /// Nowhere: there is no line that the sender could take back.

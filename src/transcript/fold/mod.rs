@@ -10,10 +10,10 @@
 //! Every change of the view gets the next number; records that change nothing in it get none, so that a cursor shows
 //! nothing of the log behind the view.
 
-mod asked;
+mod changes;
 mod identity;
 mod memberships;
-mod told;
+mod queries;
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -21,60 +21,64 @@ use std::sync::Arc;
 
 use foldhash::{HashMap, HashMapExt};
 
-use self::memberships::{Destination, History, Memberships, Sender, SessionIndex};
-use super::assembly::{Assembly, Placed, Slot, Spot};
-use super::line::{Break, Comparison, Content, LineKey, Said, Status, TimeSource, Version, compare_versions, sent_id};
 use super::order::{SORT_MS_MAX, compare_ids, sort_key};
-use super::record::{Meta, Op, Published, Record};
 use super::speaker::{SpeakerIndex, Speakers};
 use super::time::{MediaMs, Timestamp};
 use super::turn::{Turn, TurnSettings, TurnState};
 use crate::position::{Epoch, Offset, StartChanges, Starts};
+use crate::transcript::assembly::{Assembly, AssemblyLine, AssemblyPosition, SlotIndex};
+use crate::transcript::fold::memberships::{ContentHistory, Destination, Memberships, Sender, SessionIndex};
+use crate::transcript::line::{
+    Break, Comparison, Content, LineKey, Status, TimeSource, Version, VersionState, compare_versions, sent_id,
+};
+use crate::transcript::record::{FeedMeta, Op, PublishedBy, Record};
 
-pub use self::asked::Astray;
 pub use self::memberships::{NamedLine, ReuseOutcome, ReusedId};
-pub use self::told::{Applied, Changes, FeedState, FoldView, RevisionConflict, TurnChange};
+pub use crate::transcript::fold::changes::{
+    ApplyOutcome, FeedState, FoldView, RevisionConflict, TurnChange, ViewChanges,
+};
+pub use crate::transcript::fold::queries::StrayRecord;
 
 /// The number of the fold's rules. Raised whenever a release folds one log differently, so that readers with a cursor
 /// from before start over instead of keeping what the new rules would not give them.
 pub const RULES: u32 = 1;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Item {
+enum FoldItem {
     Feed,
     Speaker(SpeakerIndex),
-    Line(Slot),
-    Turn(Slot),
+    Line(SlotIndex),
+    Turn(SlotIndex),
 }
 
 /// Time at which an item was first and last changed; 0 is never.
 #[derive(Debug, Clone, Copy, Default)]
-struct Told {
+struct ChangeStamp {
     first: u64,
     last: u64,
 }
 
 #[derive(Debug)]
-struct Head {
+struct FoldHead {
     rev: u64,
-    said: Said,
+    said: VersionState,
     received_at: Timestamp,
     /// The source went away; the interim text stands as final.
     abandoned: bool,
 }
 
 #[derive(Debug)]
-struct LineSlot {
+struct LineEntry {
     source: u32,
     /// The session that changed it last; 0 for none. What other sessions have to do with it is in `memberships`.
     session: SessionIndex,
     id: Arc<str>,
     /// Time and kind of the key's first record, for its versions without a time.
     arrival: (MediaMs, TimeSource),
-    head: Head,
+    head: FoldHead,
     /// What it has said, once it was more than its head.
-    history: Option<Box<History>>,
-    told: Told,
+    history: Option<Box<ContentHistory>>,
+    told: ChangeStamp,
     /// The turn that begins with it, if it ever began one.
     turn: Option<Box<TurnMemo>>,
 }
@@ -87,20 +91,20 @@ struct TurnMemo {
     /// As readers were told last; none while there is no such turn.
     shown: Option<Turn>,
     /// Its last line then.
-    last_line: Slot,
-    told: Told,
+    last_line: SlotIndex,
+    told: ChangeStamp,
 }
 
 #[derive(Debug)]
-struct Source {
+struct SourceState {
     name: Arc<str>,
-    slots: HashMap<Arc<str>, Slot>,
+    slots: HashMap<Arc<str>, SlotIndex>,
     /// By the id under which they were sent: lines that are kept beside the one of this id.
-    beside: HashMap<Arc<str>, Vec<Slot>>,
-    sessions: HashMap<Arc<str>, Session>,
+    beside: HashMap<Arc<str>, Vec<SlotIndex>>,
+    sessions: HashMap<Arc<str>, SessionState>,
     last_id: Option<Arc<str>>,
     /// The greatest media time of any of its lines and clocks.
-    reach: Option<Reached>,
+    reach: Option<MediaMoment>,
     /// The greatest time of arrival at which one of its lines stands.
     arrived_ms: Option<MediaMs>,
 }
@@ -109,7 +113,7 @@ struct Source {
 const SESSION_PLACE_EVERY: u64 = 1_024;
 
 #[derive(Debug, Clone, Copy)]
-struct Session {
+struct SessionState {
     index: SessionIndex,
     /// The greatest number of its messages.
     seq: u64,
@@ -117,7 +121,7 @@ struct Session {
     places: [(u64, Offset); 3],
 }
 
-impl Session {
+impl SessionState {
     fn new(index: SessionIndex, seq: u64, offset: Offset) -> Self {
         Self { index, seq, places: [(seq, offset); 3] }
     }
@@ -133,7 +137,7 @@ impl Session {
 
 /// A moment of media time and when the server learned of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reached {
+pub struct MediaMoment {
     /// The media time.
     pub media_ms: MediaMs,
     /// Time at which it was taken.
@@ -150,40 +154,40 @@ pub struct Transcript {
     opened: Option<(Epoch, Timestamp, bool)>,
     settings: TurnSettings,
     state: FeedState,
-    meta: Meta,
+    meta: FeedMeta,
     ended_at: Option<Timestamp>,
     last_line_at: Option<Timestamp>,
     /// What vendors' frames take in the log, in bytes.
     frame_bytes: u64,
-    sources: Vec<Source>,
+    sources: Vec<SourceState>,
     source_index: HashMap<Arc<str>, u32>,
     /// The source on air: that of the feed's first line.
     holder: Option<u32>,
-    lines: Vec<LineSlot>,
+    lines: Vec<LineEntry>,
     /// The sessions of all sources.
     session_count: SessionIndex,
     memberships: Memberships,
     /// Lines whose head is interim and not abandoned.
-    interim: BTreeSet<Slot>,
+    interim: BTreeSet<SlotIndex>,
     speakers: Speakers,
-    speakers_told: Vec<Told>,
+    speakers_told: Vec<ChangeStamp>,
     assembly: Assembly,
-    last_turn: Option<Slot>,
-    reach: Option<Reached>,
+    last_turn: Option<SlotIndex>,
+    reach: Option<MediaMoment>,
     /// The names of what a desk or the server ordered, and a mark of what that was.
     op_ids: HashMap<Arc<str>, u64>,
     changes: u64,
-    feed_told: Told,
+    feed_told: ChangeStamp,
     /// What changed with which number, in the order of numbers; of an item only its last change counts.
-    log: Vec<(u64, Item)>,
+    log: Vec<(u64, FoldItem)>,
     /// Entries of the log that count no more.
     stale: usize,
     /// What the record at hand has changed so far.
-    pending: Vec<Item>,
+    pending: Vec<FoldItem>,
     /// Lines that the record at hand gave another head, with the one that was replaced.
-    new_heads: Vec<(Slot, Option<Head>)>,
+    new_heads: Vec<(SlotIndex, Option<FoldHead>)>,
     /// Empty between records; kept for its memory.
-    touched: Vec<(Slot, bool)>,
+    touched: Vec<(SlotIndex, bool)>,
 }
 
 impl Transcript {
@@ -200,8 +204,8 @@ impl Transcript {
     }
 
     /// Takes the next record. Records come in the order of their offsets; one that was taken already is passed over.
-    pub fn apply(&mut self, offset: Offset, record: Record) -> Applied {
-        let mut applied = Applied::default();
+    pub fn apply(&mut self, offset: Offset, record: Record) -> ApplyOutcome {
+        let mut applied = ApplyOutcome::default();
         if offset < self.next {
             return applied;
         }
@@ -224,7 +228,7 @@ impl Transcript {
             }
             self.op_ids.insert(op_id.clone(), record.op.mark());
         }
-        let Some(Published { source, session, seq, .. }) = &record.published else { return Some(0) };
+        let Some(PublishedBy { source, session, seq, .. }) = &record.published else { return Some(0) };
         let source = self.source(source);
         let sessions = &mut self.sources[source as usize].sessions;
         match sessions.get_mut(session) {
@@ -235,13 +239,13 @@ impl Transcript {
             }
             None => {
                 self.session_count += 1;
-                sessions.insert(session.clone(), Session::new(self.session_count, *seq, offset));
+                sessions.insert(session.clone(), SessionState::new(self.session_count, *seq, offset));
                 Some(self.session_count)
             }
         }
     }
 
-    fn operate(&mut self, record: Record, session: SessionIndex, applied: &mut Applied) {
+    fn operate(&mut self, record: Record, session: SessionIndex, applied: &mut ApplyOutcome) {
         let Record { received_at: at, published, op, .. } = record;
         let clock = self.clock().map(|clock| clock.media_ms);
         let sender = Sender { by: published.as_ref(), session, clock };
@@ -255,7 +259,7 @@ impl Transcript {
             }
             Op::Retract { source, id, rev } => {
                 let source = self.source(&source);
-                self.take_said((source, &id), rev, Said::Retracted, None, (sender, at), applied);
+                self.take_said((source, &id), rev, VersionState::Retracted, None, (sender, at), applied);
             }
             Op::Clock { source, media_ms } => {
                 let source = self.source(&source);
@@ -266,21 +270,21 @@ impl Transcript {
             Op::Rename { speaker, name, kind } => {
                 let speaker = self.speaker(&speaker);
                 if self.speakers.rename(speaker, &name, kind.as_ref()) {
-                    self.pending.push(Item::Speaker(speaker));
+                    self.pending.push(FoldItem::Speaker(speaker));
                 }
             }
             Op::Merge { from, into } => {
                 let (from, into) = (self.speaker(&from), self.speaker(&into));
                 if self.speakers.merge(from, into) {
                     self.show_speaker(into);
-                    self.pending.push(Item::Speaker(from));
+                    self.pending.push(FoldItem::Speaker(from));
                     self.assembly.resettle((self.settings, &self.speakers));
                 }
             }
             Op::Unmerge { from } => {
                 let from = self.speaker(&from);
                 if self.speakers.unmerge(from) {
-                    self.pending.push(Item::Speaker(from));
+                    self.pending.push(FoldItem::Speaker(from));
                     self.assembly.resettle((self.settings, &self.speakers));
                 }
             }
@@ -288,7 +292,7 @@ impl Transcript {
                 if self.opened.is_none() {
                     self.opened = Some((epoch, at, imported));
                     self.settings = settings;
-                    self.pending.push(Item::Feed);
+                    self.pending.push(FoldItem::Feed);
                     // Only a damaged log holds lines before this.
                     self.assembly.resettle((self.settings, &self.speakers));
                 }
@@ -306,7 +310,7 @@ impl Transcript {
             Op::Reopen if self.state == FeedState::Ended => self.set_state(FeedState::Live, at),
             Op::Meta(meta) => {
                 if self.meta.update(&meta) {
-                    self.pending.push(Item::Feed);
+                    self.pending.push(FoldItem::Feed);
                 }
             }
             Op::Frame(frame) => self.frame_bytes += frame.bytes.stored_len(),
@@ -317,7 +321,7 @@ impl Transcript {
     fn set_state(&mut self, state: FeedState, at: Timestamp) {
         self.state = state;
         self.ended_at = (state == FeedState::Ended).then_some(at);
-        self.pending.push(Item::Feed);
+        self.pending.push(FoldItem::Feed);
     }
 
     fn source(&mut self, name: &Arc<str>) -> u32 {
@@ -325,7 +329,7 @@ impl Transcript {
             return *index;
         }
         let index = u32::try_from(self.sources.len()).expect("fewer than four billion sources fit in memory");
-        self.sources.push(Source {
+        self.sources.push(SourceState {
             name: name.clone(),
             slots: HashMap::new(),
             beside: HashMap::new(),
@@ -341,14 +345,14 @@ impl Transcript {
     fn speaker(&mut self, id: &str) -> SpeakerIndex {
         let index = self.speakers.intern(id);
         if self.speakers_told.len() <= index as usize {
-            self.speakers_told.push(Told::default());
+            self.speakers_told.push(ChangeStamp::default());
         }
         index
     }
 
     fn show_speaker(&mut self, speaker: SpeakerIndex) {
         if self.speakers_told[speaker as usize].first == 0 {
-            self.pending.push(Item::Speaker(speaker));
+            self.pending.push(FoldItem::Speaker(speaker));
         }
     }
 
@@ -357,13 +361,13 @@ impl Transcript {
         source: u32,
         version: Version,
         (sender, at): (Sender<'_>, Timestamp),
-        applied: &mut Applied,
+        applied: &mut ApplyOutcome,
     ) {
         let Version { id, rev, arrival_ms, time_source, content } = version;
         let (start_ms, end_ms) = (content.start_ms, content.end_ms);
         let arrival = arrival_ms.map(|ms| (ms, time_source.unwrap_or(TimeSource::Arrival)));
         let arrival = arrival.unwrap_or_else(|| (self.since_opening(at), TimeSource::Arrival));
-        let said = Said::Content(content);
+        let said = VersionState::Content(content);
         let taken = self.take_said((source, &id), rev, said, Some((arrival, start_ms)), (sender, at), applied);
         let Some((slot, is_head)) = taken else { return };
         if is_head {
@@ -385,11 +389,11 @@ impl Transcript {
         &mut self,
         (source, id): (u32, &Arc<str>),
         rev: Option<u64>,
-        said: Said,
+        said: VersionState,
         times: Option<((MediaMs, TimeSource), Option<MediaMs>)>,
         (sender, at): (Sender<'_>, Timestamp),
-        applied: &mut Applied,
-    ) -> Option<(Slot, bool)> {
+        applied: &mut ApplyOutcome,
+    ) -> Option<(SlotIndex, bool)> {
         let Some(&base) = self.sources[source as usize].slots.get(id) else {
             return Some((self.begin_line((source, id.clone()), rev, said, times, (sender, at)), true));
         };
@@ -419,7 +423,7 @@ impl Transcript {
             line.keep_in_history(&said);
         }
         if order.is_gt() {
-            let head = Head { rev, said, received_at: at, abandoned: false };
+            let head = FoldHead { rev, said, received_at: at, abandoned: false };
             let before = std::mem::replace(&mut line.head, head);
             self.new_heads.push((slot, Some(before)));
         }
@@ -437,12 +441,12 @@ impl Transcript {
         &mut self,
         (source, id): (u32, Arc<str>),
         rev: Option<u64>,
-        said: Said,
+        said: VersionState,
         times: Option<((MediaMs, TimeSource), Option<MediaMs>)>,
         (sender, at): (Sender<'_>, Timestamp),
-    ) -> Slot {
+    ) -> SlotIndex {
         let arrival = times.map_or_else(|| (self.since_opening(at), TimeSource::Arrival), |(arrival, _)| arrival);
-        let slot = Slot::try_from(self.lines.len()).expect("fewer than four billion lines fit in memory");
+        let slot = SlotIndex::try_from(self.lines.len()).expect("fewer than four billion lines fit in memory");
         let known = &mut self.sources[source as usize];
         if let Some(sent) = sent_id(&id) {
             known.beside.entry(sent.into()).or_default().push(slot);
@@ -450,9 +454,9 @@ impl Transcript {
             known.last_id = Some(id.clone());
         }
         known.slots.insert(id.clone(), slot);
-        let head = Head { rev: rev.unwrap_or(0), said, received_at: at, abandoned: false };
-        let (session, told) = (sender.session, Told::default());
-        self.lines.push(LineSlot { source, session, id, arrival, head, history: None, told, turn: None });
+        let head = FoldHead { rev: rev.unwrap_or(0), said, received_at: at, abandoned: false };
+        let (session, told) = (sender.session, ChangeStamp::default());
+        self.lines.push(LineEntry { source, session, id, arrival, head, history: None, told, turn: None });
         self.new_heads.push((slot, None));
         slot
     }
@@ -464,7 +468,7 @@ impl Transcript {
     fn abandon(&mut self, source: &Arc<str>, id: &str, rev: Option<u64>) {
         let Some(slot) = self.slot(source, id) else { return };
         let head = &mut self.lines[slot as usize].head;
-        let is_interim = matches!(&head.said, Said::Content(content) if content.status == Status::Interim);
+        let is_interim = matches!(&head.said, VersionState::Content(content) if content.status == Status::Interim);
         if is_interim && !head.abandoned && rev.is_none_or(|rev| rev == head.rev) {
             head.abandoned = true;
             self.new_heads.push((slot, None));
@@ -472,13 +476,13 @@ impl Transcript {
     }
 
     fn reach_time(&mut self, source: u32, media_ms: MediaMs, is_given: bool, at: Timestamp) {
-        let further = |known: Option<Reached>| known.is_none_or(|known| known.media_ms < media_ms);
+        let further = |known: Option<MediaMoment>| known.is_none_or(|known| known.media_ms < media_ms);
         let clock = &mut self.sources[source as usize].reach;
         if further(*clock) {
-            *clock = Some(Reached { media_ms, at });
+            *clock = Some(MediaMoment { media_ms, at });
         }
         if is_given && further(self.reach) {
-            self.reach = Some(Reached { media_ms, at });
+            self.reach = Some(MediaMoment { media_ms, at });
         }
     }
 
@@ -501,7 +505,7 @@ impl Transcript {
     }
 
     /// Shows, moves or hides a line whose head is another one.
-    fn head_changed(&mut self, slot: Slot) {
+    fn head_changed(&mut self, slot: SlotIndex) {
         let line = &self.lines[slot as usize];
         let is_interim = line.is_interim();
         if is_interim {
@@ -513,14 +517,14 @@ impl Transcript {
         let on_air = self.holder == Some(line.source);
         let in_view = self.view == FoldView::Interim || !is_interim;
         let speaks = match &line.head.said {
-            Said::Content(content) if on_air && in_view && !content.text.trim().is_empty() => {
+            VersionState::Content(content) if on_air && in_view && !content.text.trim().is_empty() => {
                 let (start_ms, end_ms) = line.times(content.start_ms, content.end_ms);
                 Some((start_ms, end_ms, content.speaker.clone(), content.break_before == Some(Break::Turn)))
             }
             _ => None,
         };
         if was_shown || speaks.is_some() {
-            self.pending.push(Item::Line(slot));
+            self.pending.push(FoldItem::Line(slot));
         }
         let Some((start_ms, end_ms, label, breaks)) = speaks else {
             self.assembly.take(slot, (self.settings, &self.speakers));
@@ -531,7 +535,7 @@ impl Transcript {
         if let Some(speaker) = speaker {
             self.show_speaker(speaker);
         }
-        let placed = Placed { spot: Spot { start_ms, sort }, end_ms, speaker, breaks };
+        let placed = AssemblyLine { spot: AssemblyPosition { start_ms, sort }, end_ms, speaker, breaks };
         self.assembly.put(slot, placed, (self.settings, &self.speakers));
     }
 
@@ -555,12 +559,12 @@ impl Transcript {
 
     /// `changed` says that one of its lines came, went or says something else. Otherwise it has the lines that it had, if
     /// the first and the last one are still the same.
-    fn settle_turn(&mut self, slot: Slot, changed: bool) {
+    fn settle_turn(&mut self, slot: SlotIndex, changed: bool) {
         let Some(span) = self.assembly.turn(slot) else {
             if let Some(memo) = &mut self.lines[slot as usize].turn
                 && memo.shown.take().is_some()
             {
-                self.pending.push(Item::Turn(slot));
+                self.pending.push(FoldItem::Turn(slot));
             }
             return;
         };
@@ -595,7 +599,7 @@ impl Transcript {
         };
         if memo.shown.as_ref() != Some(&turn) {
             memo.shown = Some(turn);
-            self.pending.push(Item::Turn(slot));
+            self.pending.push(FoldItem::Turn(slot));
         }
     }
 
@@ -612,10 +616,10 @@ impl Transcript {
         pending.dedup();
         for &item in &pending {
             let told = match item {
-                Item::Feed => &mut self.feed_told,
-                Item::Speaker(index) => &mut self.speakers_told[index as usize],
-                Item::Line(slot) => &mut self.lines[slot as usize].told,
-                Item::Turn(slot) => &mut self.lines[slot as usize].turn.get_or_insert_default().told,
+                FoldItem::Feed => &mut self.feed_told,
+                FoldItem::Speaker(index) => &mut self.speakers_told[index as usize],
+                FoldItem::Line(slot) => &mut self.lines[slot as usize].told,
+                FoldItem::Turn(slot) => &mut self.lines[slot as usize].turn.get_or_insert_default().told,
             };
             if told.first == 0 {
                 told.first = number;
@@ -636,22 +640,22 @@ impl Transcript {
     }
 
     /// Returns true if this is the item's last change.
-    fn counts_still(&self, (number, item): (u64, Item)) -> bool {
+    fn counts_still(&self, (number, item): (u64, FoldItem)) -> bool {
         let told = match item {
-            Item::Feed => Some(self.feed_told),
-            Item::Speaker(index) => Some(self.speakers_told[index as usize]),
-            Item::Line(slot) => Some(self.lines[slot as usize].told),
-            Item::Turn(slot) => self.lines[slot as usize].turn.as_ref().map(|memo| memo.told),
+            FoldItem::Feed => Some(self.feed_told),
+            FoldItem::Speaker(index) => Some(self.speakers_told[index as usize]),
+            FoldItem::Line(slot) => Some(self.lines[slot as usize].told),
+            FoldItem::Turn(slot) => self.lines[slot as usize].turn.as_ref().map(|memo| memo.told),
         };
         told.is_some_and(|told| told.last == number)
     }
 
-    fn slot(&self, source: &str, id: &str) -> Option<Slot> {
+    fn slot(&self, source: &str, id: &str) -> Option<SlotIndex> {
         let source = self.source_index.get(source)?;
         self.sources[*source as usize].slots.get(id).copied()
     }
 
-    fn key(&self, slot: Slot) -> LineKey {
+    fn key(&self, slot: SlotIndex) -> LineKey {
         let line = &self.lines[slot as usize];
         LineKey { source: self.sources[line.source as usize].name.clone(), id: line.id.clone() }
     }
@@ -661,16 +665,16 @@ impl Transcript {
     }
 }
 
-impl Head {
+impl FoldHead {
     /// The revision of what is said of the line next, and how it stands to the head. Without a revision it is numbered by what
     /// the head says.
-    fn compare(&self, rev: Option<u64>, said: &Said) -> (u64, Comparison) {
+    fn compare(&self, rev: Option<u64>, said: &VersionState) -> (u64, Comparison) {
         let rev = rev.unwrap_or_else(|| if *said == self.said { self.rev } else { self.rev.saturating_add(1) });
         (rev, compare_versions((rev, said), (self.rev, &self.said)))
     }
 }
 
-impl LineSlot {
+impl LineEntry {
     /// Where a version of the line starts and ends, made fit for use: a start on the media axis, an end if it is known and
     /// no earlier than the start.
     fn times(&self, start_ms: Option<MediaMs>, end_ms: Option<MediaMs>) -> (MediaMs, Option<MediaMs>) {
@@ -679,9 +683,11 @@ impl LineSlot {
     }
 
     /// True if a reader cannot tell the line's head from `before`: they differ at most in times that are not fit for use.
-    fn shows_the_same(&self, before: &Head) -> bool {
+    fn shows_the_same(&self, before: &FoldHead) -> bool {
         let head = &self.head;
-        let (Said::Content(now), Said::Content(then)) = (&head.said, &before.said) else { return false };
+        let (VersionState::Content(now), VersionState::Content(then)) = (&head.said, &before.said) else {
+            return false;
+        };
         let times = |said: &Content| (self.times(said.start_ms, said.end_ms), said.start_ms.is_some());
         (head.rev, head.received_at, head.abandoned) == (before.rev, before.received_at, before.abandoned)
             && times(now) == times(then)
@@ -689,7 +695,7 @@ impl LineSlot {
     }
 
     fn is_interim(&self) -> bool {
-        let interim = matches!(&self.head.said, Said::Content(content) if content.status == Status::Interim);
+        let interim = matches!(&self.head.said, VersionState::Content(content) if content.status == Status::Interim);
         interim && !self.head.abandoned
     }
 }

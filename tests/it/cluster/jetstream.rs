@@ -9,8 +9,8 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use bytes::Bytes;
-use captionwire::log::{Credentials, Entry, Found, JetStreamLog, JetStreamOptions, Log, LogError, LogId};
-use captionwire::position::{FeedId, Offset};
+use captionwire::log::{Credentials, JetStreamLog, JetStreamOptions, Log, LogEntry, LogError, LogId, NameLookup};
+use captionwire::position::{FeedId, Offset, Starts};
 use futures::StreamExt;
 use futures::future::join_all;
 use support::{Screen, Server, Socket, hearing, line, soon};
@@ -44,7 +44,7 @@ async fn read(log: &JetStreamLog, id: &LogId, from: u64) -> Vec<String> {
     let mut tail = log.tail(id, Offset(from));
     let mut records = Vec::new();
     while from + (records.len() as u64) < head {
-        for Entry { offset, record } in soon(tail.next()).await.expect("goes on").expect("no error") {
+        for LogEntry { offset, record } in soon(tail.next()).await.expect("goes on").expect("no error") {
             assert_eq!(offset, Offset(from + records.len() as u64));
             records.push(String::from_utf8(record.to_vec()).expect("text"));
         }
@@ -122,7 +122,7 @@ async fn two_that_write_have_one_order() {
     }
     soon(logs[0].delete(&id)).await.expect("deleted");
     assert!(append(&logs[1], &id, "late").await.is_err_and(|error| matches!(error, LogError::Deleted(_))));
-    assert_eq!(logs[1].find(&id.feed).await.expect("found"), Found::Deleted);
+    assert_eq!(logs[1].find(&id.feed).await.expect("found"), NameLookup::Deleted);
     let mut tail = logs[1].tail(&id, Offset(0));
     assert!(matches!(soon(tail.next()).await, Some(Err(LogError::Deleted(_)))));
 }
@@ -234,7 +234,7 @@ async fn nothing_is_stored_behind_the_end_of_a_life() {
         };
         assert!(matches!(soon(end).await, Some(Err(LogError::Deleted(_)))), "whoever reads is told");
         for log in [&deleter, &*writer] {
-            assert_eq!(log.find(&id.feed).await.expect("found"), Found::Deleted);
+            assert_eq!(log.find(&id.feed).await.expect("found"), NameLookup::Deleted);
             assert!(append(log, &id, "late").await.is_err_and(|error| matches!(error, LogError::Deleted(_))));
         }
         assert_eq!(messages_of(&servers, &id).await, 1, "nothing but the end is left");
@@ -409,7 +409,7 @@ async fn a_log_opens_on_a_stream_without_room_for_a_row() {
     let mut tail = log.tail(&id, Offset(0));
     soon(tail.next()).await.expect("goes on").expect("read");
     soon(log.delete(&large)).await.expect("what is deleted makes room");
-    assert_eq!(log.find(&large.feed).await.expect("found"), Found::Deleted);
+    assert_eq!(log.find(&large.feed).await.expect("found"), NameLookup::Deleted);
     for log in [&log, &beside] {
         servers.wait_until("it is ready", |_| log.trouble().is_none());
     }
@@ -723,6 +723,20 @@ async fn readers_of_what_a_stream_has_lost_begin_anew() {
     }
 }
 
+/// Waits until both know of the same starts; gives them.
+async fn same_starts(first: &JetStreamLog, second: &JetStreamLog, id: &LogId) -> Starts {
+    soon(async {
+        loop {
+            let (one, two) = (first.starts(id).await.expect("told"), second.starts(id).await.expect("told"));
+            if one == two {
+                return one;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await
+}
+
 /// Of two that run through it both say the same of it, whatever each of them knew; nothing is stored at a place that was given
 /// already before that is known.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -766,21 +780,14 @@ async fn processes_that_run_through_it_agree_on_what_a_stream_has_lost() {
         servers.wait_until("it is heard of", |_| log.trouble().is_none());
         assert_eq!(log.head(&id).await.expect("a head"), Offset(2));
     }
+    // Until each has heard of the other's row, it may hear of a start once more, and refuse what it is writing.
+    same_starts(&first, &second, &id).await;
     for text in ["new 2", "new 3", "new 4", "new 5"] {
         append(&second, &id, text).await.expect("appended");
     }
     append(&first, &other, "2").await.expect("appended");
     assert_eq!(read(&first, &id, 0).await, ["0", "1", "new 2", "new 3", "new 4", "new 5"]);
-    let same = async {
-        loop {
-            let (one, two) = (first.starts(&id).await.expect("told"), second.starts(&id).await.expect("told"));
-            if one == two {
-                return one;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    let starts = soon(same).await;
+    let starts = same_starts(&first, &second, &id).await;
     assert_eq!(starts.end_of(Some(&start)), Ok(Some(Offset(2))));
     assert_eq!(starts.end_of(None), Ok(Some(Offset(0))), "before the first there was nothing");
     assert_eq!(first.starts(&other).await.expect("told").end_of(Some(&start)), Ok(Some(Offset(2))));

@@ -5,7 +5,7 @@ use crate::support;
 use serde_json::json;
 use support::{Answer, Server, Socket, soon};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 /// The tests come from 127.0.0.1.
@@ -99,9 +99,12 @@ async fn one_connection_carries_many_clients() {
 #[tokio::test]
 async fn an_answer_counts_until_it_is_taken() {
     let server = Server::start_with(&format!("{TRUSTED}{ONE_EACH}"));
-    let text = format!("A: (00:01)\n{}\n\n", "What was said at length. ".repeat(400)).repeat(2_000);
+    let text = format!("A: (00:01)\n{}\n\n", "What was said at length. ".repeat(400)).repeat(600);
     server.import("long", &text).await;
-    let mut slow = TcpStream::connect(server.addr()).await.expect("connected");
+    // It takes no more than it has room for: what is sent fills the buffers on both sides.
+    let slow = TcpSocket::new_v4().expect("a socket");
+    slow.set_recv_buffer_size(4096).expect("set");
+    let mut slow = slow.connect(server.addr().parse().expect("an address")).await.expect("connected");
     let request = format!("GET /v1/feeds/long/transcript.txt HTTP/1.1\r\nHost: localhost\r\n{FOR}: {A}\r\n\r\n");
     slow.write_all(request.as_bytes()).await.expect("sent");
     slow.read_u8().await.expect("it begins");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use captionwire::config::Config;
 use captionwire::log::MemoryLog;
-use captionwire::server::{Chance, Clock, Door, Server};
+use captionwire::server::{Clock, ConnectionAcceptor, Rng, Server};
 use captionwire::transcript::Timestamp;
 use futures::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ const MINUTE_MS: i64 = 60_000;
 
 /// A server with its log and its clock in our hands; stopped when dropped.
 struct Rig {
-    door: Door,
+    door: ConnectionAcceptor,
     log: Arc<MemoryLog>,
     now: Arc<AtomicI64>,
     _stop: DropGuard,
@@ -39,7 +39,7 @@ impl Rig {
             move || Timestamp(now.load(Ordering::SeqCst))
         });
         let next = AtomicU64::new(1);
-        let chance = Chance::new(move || next.fetch_add(1, Ordering::SeqCst));
+        let chance = Rng::new(move || next.fetch_add(1, Ordering::SeqCst));
         let mut config = Config::default();
         config.times.idle_clock_after_ms = idle_clock_after_ms;
         config.times.ended_linger_ms = 1_000;

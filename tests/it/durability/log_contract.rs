@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use captionwire::log::{
-    EmbeddedLog, EmbeddedOptions, Entry, Found, JetStreamLog, JetStreamOptions, Log, LogError, LogId, MemoryLog,
+    EmbeddedLog, EmbeddedOptions, JetStreamLog, JetStreamOptions, Log, LogEntry, LogError, LogId, MemoryLog, NameLookup,
 };
 use captionwire::position::{FeedId, Offset};
 use futures::StreamExt;
@@ -24,7 +24,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
-type Tail = BoxStream<'static, Result<Vec<Entry>, LogError>>;
+type Tail = BoxStream<'static, Result<Vec<LogEntry>, LogError>>;
 
 /// An engine with an empty archive, and a way to break it.
 trait Engine {
@@ -253,7 +253,7 @@ async fn what_was_acknowledged_is_there_after_reopening<E: Engine>() {
     let id = create(engine.log(), "geneva").await;
     append_all(engine.log(), &id, numbered(0..40)).await;
     engine.reopen().await;
-    assert_eq!(engine.log().find(&id.feed).await.expect("found"), Found::Here(id.clone()));
+    assert_eq!(engine.log().find(&id.feed).await.expect("found"), NameLookup::Here(id.clone()));
     assert_eq!(take(&mut engine.log().tail(&id, Offset(0)), 0, 40).await, numbered(0..40));
 }
 
@@ -467,7 +467,7 @@ async fn a_deleted_log_is_gone_and_its_name_is_taken<E: Engine>() {
         assert_ends(&mut engine.log().tail(&id, Offset(0)), is_deleted).await;
         let again = engine.log().create(&id.feed, false).await;
         assert!(again.is_err_and(|error| is_deleted(&error)));
-        assert_eq!(engine.log().find(&id.feed).await.expect("found"), Found::Deleted);
+        assert_eq!(engine.log().find(&id.feed).await.expect("found"), NameLookup::Deleted);
         assert_eq!(engine.log().logs().await.expect("listed"), std::slice::from_ref(&other));
         engine.reopen().await;
     }
@@ -490,10 +490,10 @@ async fn a_name_created_anew_has_another_life<E: Engine>() {
         assert_eq!(soon(engine.log().replaced_life(log)).await.expect("known"), replaced);
     }
     assert!(append(engine.log(), &old, "late").await.is_err_and(|error| is_deleted(&error)));
-    assert_eq!(engine.log().find(&old.feed).await.expect("found"), Found::Here(new.clone()));
+    assert_eq!(engine.log().find(&old.feed).await.expect("found"), NameLookup::Here(new.clone()));
     assert_eq!(take(&mut engine.log().tail(&new, Offset(0)), 0, 1).await, ["first"]);
     soon(engine.log().delete(&old)).await.expect("deleting the old life again is well");
-    assert_eq!(engine.log().find(&old.feed).await.expect("found"), Found::Here(new));
+    assert_eq!(engine.log().find(&old.feed).await.expect("found"), NameLookup::Here(new));
 }
 
 async fn erasing_leaves_an_empty_record<E: Engine>() {
@@ -529,7 +529,7 @@ async fn erasing_leaves_an_empty_record<E: Engine>() {
 async fn all_who_create_at_once_get_the_same_life<E: Engine>() {
     let engine = E::new().await;
     let name = feed("geneva");
-    assert_eq!(engine.log().find(&name).await.expect("found"), Found::Absent);
+    assert_eq!(engine.log().find(&name).await.expect("found"), NameLookup::Absent);
     let ids = soon(join_all((0..10).map(|_| engine.log().create(&name, false)))).await;
     let ids: Vec<_> = ids.into_iter().map(|id| id.expect("a log")).collect();
     assert!(ids.iter().all(|id| *id == ids[0]));
@@ -620,15 +620,15 @@ async fn a_life_that_was_begun_aside_is_seen_by_nobody<E: Engine>() {
     let staged = staged.expect("staged");
     append_all(log, &staged, numbered(0..20)).await;
     assert_eq!(log.head(&staged).await.expect("a head"), Offset(20));
-    assert_eq!(log.find(&staged.feed).await.expect("found"), Found::Absent);
+    assert_eq!(log.find(&staged.feed).await.expect("found"), NameLookup::Absent);
     assert_eq!((log.logs().await.expect("listed"), log.heads().await.expect("listed")), (vec![], vec![]));
     let other = create(log, "geneva").await;
     assert_ne!(other.life, staged.life);
-    assert_eq!(log.find(&staged.feed).await.expect("found"), Found::Here(other.clone()));
+    assert_eq!(log.find(&staged.feed).await.expect("found"), NameLookup::Here(other.clone()));
     assert_eq!(log.logs().await.expect("listed"), std::slice::from_ref(&other));
     assert_eq!(log.heads().await.expect("listed"), [(other.clone(), Offset::START)]);
     soon(log.delete(&other)).await.expect("deleted");
-    assert_eq!(log.find(&staged.feed).await.expect("found"), Found::Deleted);
+    assert_eq!(log.find(&staged.feed).await.expect("found"), NameLookup::Deleted);
     append(log, &staged, "still there").await.expect("appended");
 }
 
@@ -652,7 +652,7 @@ async fn a_switch_ends_one_life_and_shows_the_next<E: Engine>() {
         assert_eq!(soon(engine.log().replaced_life(&staged)).await.expect("known"), Some(old.life));
         assert!(append(engine.log(), &old, "late").await.is_err_and(|error| is_deleted(&error)));
         assert!(engine.log().head(&old).await.is_err_and(|error| is_deleted(&error)));
-        assert_eq!(engine.log().find(&old.feed).await.expect("found"), Found::Here(staged.clone()));
+        assert_eq!(engine.log().find(&old.feed).await.expect("found"), NameLookup::Here(staged.clone()));
         assert_eq!(engine.log().logs().await.expect("listed"), std::slice::from_ref(&staged));
         assert_eq!(take(&mut engine.log().tail(&staged, Offset(0)), 0, 30).await, numbered(10..40));
         engine.reopen().await;
@@ -662,12 +662,12 @@ async fn a_switch_ends_one_life_and_shows_the_next<E: Engine>() {
     assert!(matches!(again, Ok(false) | Err(LogError::Deleted(_))), "{again:?}");
     // It is a life like any other.
     soon(engine.log().discard(&staged)).await.expect("nothing to give up");
-    assert_eq!(engine.log().find(&old.feed).await.expect("found"), Found::Here(staged.clone()));
+    assert_eq!(engine.log().find(&old.feed).await.expect("found"), NameLookup::Here(staged.clone()));
     let third = soon(engine.log().stage(&old.feed)).await.expect("staged");
     append(engine.log(), &third, "third").await.expect("appended");
     assert!(soon(engine.log().switch(&third, Some(&staged))).await.expect("switched"));
     soon(engine.log().delete(&third)).await.expect("deleted");
-    assert_eq!(engine.log().find(&old.feed).await.expect("found"), Found::Deleted);
+    assert_eq!(engine.log().find(&old.feed).await.expect("found"), NameLookup::Deleted);
     let fourth = soon(engine.log().stage(&old.feed)).await.expect("staged");
     append(engine.log(), &fourth, "fourth").await.expect("appended");
     assert!(soon(engine.log().switch(&fourth, None)).await.expect("switched"), "a deleted name has no life");
@@ -692,7 +692,7 @@ async fn a_switch_from_another_life_changes_nothing<E: Engine>() {
     refused(&after, None).await;
     refused(&after, Some(&other)).await;
     refused(&before, Some(&first)).await;
-    assert_eq!(log.find(&name).await.expect("found"), Found::Here(first.clone()));
+    assert_eq!(log.find(&name).await.expect("found"), NameLookup::Here(first.clone()));
     assert_eq!(append(log, &first, "more").await.expect("appended"), Offset(5));
     soon(log.delete(&first)).await.expect("deleted");
     refused(&after, Some(&first)).await;
@@ -700,7 +700,7 @@ async fn a_switch_from_another_life_changes_nothing<E: Engine>() {
     let second = soon(log.create(&name, true)).await.expect("anew");
     refused(&after, Some(&first)).await;
     refused(&after, Some(&second)).await;
-    assert_eq!(log.find(&name).await.expect("found"), Found::Here(second.clone()));
+    assert_eq!(log.find(&name).await.expect("found"), NameLookup::Here(second.clone()));
     for staged in [&before, &after] {
         append(log, staged, "still staged").await.expect("appended");
         soon(log.discard(staged)).await.expect("discarded");
@@ -719,7 +719,7 @@ async fn what_was_begun_aside_and_left_is_gone<E: Engine>() {
         assert!(append(log, staged, "late").await.is_err_and(|error| is_deleted(&error)));
         assert!(log.head(staged).await.is_err_and(|error| is_deleted(&error)));
         assert!(soon(log.switch(staged, None)).await.is_err_and(|error| is_deleted(&error)));
-        assert_eq!(log.find(&name).await.expect("found"), Found::Absent);
+        assert_eq!(log.find(&name).await.expect("found"), NameLookup::Absent);
         assert_eq!(log.logs().await.expect("listed"), []);
     };
     is_gone(engine.log(), &discarded).await;
@@ -738,7 +738,7 @@ async fn what_was_begun_aside_and_left_is_gone<E: Engine>() {
 }
 
 /// Everything from `from` to the head.
-async fn read(log: &dyn Log, id: &LogId, from: u64) -> Vec<Entry> {
+async fn read(log: &dyn Log, id: &LogId, from: u64) -> Vec<LogEntry> {
     let head = log.head(id).await.expect("a head").0;
     let mut tail = log.tail(id, Offset(from));
     let mut entries = Vec::new();
@@ -1276,7 +1276,7 @@ async fn an_archive_is_read_beside_its_server() {
     let id = create(&engine.log, "geneva").await;
     append_all(&engine.log, &id, numbered(0..5)).await;
     let beside = EmbeddedLog::open_read_only(engine.dir.path(), EmbeddedOptions::default()).expect("opens");
-    assert_eq!(beside.find(&id.feed).await.expect("found"), Found::Here(id.clone()));
+    assert_eq!(beside.find(&id.feed).await.expect("found"), NameLookup::Here(id.clone()));
     let mut tail = beside.tail(&id, Offset(0));
     assert_eq!(take(&mut tail, 0, 5).await, numbered(0..5));
     append_all(&engine.log, &id, numbered(5..8)).await;
@@ -1289,7 +1289,7 @@ async fn an_archive_is_read_beside_its_server() {
     // Also when the server is gone, and with it the WAL.
     engine.log.close().await;
     let after = EmbeddedLog::open_read_only(engine.dir.path(), EmbeddedOptions::default()).expect("opens");
-    assert_eq!(after.find(&id.feed).await.expect("found"), Found::Deleted);
+    assert_eq!(after.find(&id.feed).await.expect("found"), NameLookup::Deleted);
     let none = tempfile::tempdir().expect("a directory");
     assert!(EmbeddedLog::open_read_only(none.path(), EmbeddedOptions::default()).is_err());
     assert_eq!(std::fs::read_dir(none.path()).expect("a directory").count(), 0, "a reader makes no files");

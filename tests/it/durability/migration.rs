@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use captionwire::log::{EmbeddedLog, EmbeddedOptions, Entry, Found, Log, LogId};
+use captionwire::log::{EmbeddedLog, EmbeddedOptions, Log, LogEntry, LogId, NameLookup};
 use captionwire::position::{FeedId, Offset};
 use futures::StreamExt;
 use rusqlite::Connection;
@@ -162,11 +162,11 @@ fn refusals(dir: &Path) -> [String; 2] {
 async fn records(log: &EmbeddedLog, id: &LogId) -> Vec<String> {
     let head = log.head(id).await.expect("a head");
     let mut tail = log.tail(id, Offset(0));
-    let mut entries: Vec<Entry> = Vec::new();
+    let mut entries: Vec<LogEntry> = Vec::new();
     while (entries.len() as u64) < head.0 {
         entries.extend(tail.next().await.expect("goes on").expect("no error"));
     }
-    let text = |entry: Entry| String::from_utf8(entry.record.to_vec()).expect("text");
+    let text = |entry: LogEntry| String::from_utf8(entry.record.to_vec()).expect("text");
     entries.into_iter().map(text).collect()
 }
 
@@ -182,10 +182,10 @@ async fn is_read_and_written(version: &str) {
     let log = open(dir.path());
     let feed = |name| FeedId::new(name).expect("a name");
     let geneva = LogId { feed: feed("geneva"), life: 1 };
-    assert_eq!(log.find(&geneva.feed).await.expect("found"), Found::Here(geneva.clone()));
-    assert_eq!(log.find(&feed("chur")).await.expect("found"), Found::Deleted);
+    assert_eq!(log.find(&geneva.feed).await.expect("found"), NameLookup::Here(geneva.clone()));
+    assert_eq!(log.find(&feed("chur")).await.expect("found"), NameLookup::Deleted);
     let basel = LogId { feed: feed("basel"), life: 3 };
-    assert_eq!(log.find(&basel.feed).await.expect("found"), Found::Here(basel));
+    assert_eq!(log.find(&basel.feed).await.expect("found"), NameLookup::Here(basel));
     assert_eq!(records(&log, &geneva).await, ["first", "", r#"{"a":"1:2"}"#]);
     let next = log.append(&geneva, "next".into()).await.expect("queued").await.expect("durable");
     assert_eq!(next, Offset(3));

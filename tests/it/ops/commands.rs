@@ -172,7 +172,10 @@ async fn several_feeds_are_watched_on_one_connection() {
     let some = run(&server, &["watch", "nowhere", "bern", "--until", "head"]).await;
     assert_eq!(some.status.code(), Some(1), "{}", stderr(&some));
     assert!(stdout(&some).contains("This is bern.") && stderr(&some).contains("nowhere"), "{}", stderr(&some));
-    assert_eq!(run(&server, &["watch", "bern", "chur", "--pace", "2"]).await.status.code(), Some(2));
+    let misused = run(&server, &["watch", "bern", "chur", "--pace", "2"]).await;
+    let said = String::from_utf8(misused.stderr).expect("text");
+    assert_eq!(misused.status.code(), Some(2));
+    assert!(said.contains("--pace") && said.contains("Usage: captionwire watch"), "{said}");
 }
 
 #[tokio::test]

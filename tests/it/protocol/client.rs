@@ -7,16 +7,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use captionwire::client::{
-    Backoff, Begin, ConnectionEnd, HttpClient, HttpError, LostMessages, Nack, Progress, PublishError, Publisher,
-    PublisherEvent, PublisherOptions, Replay, Screen, ServerUrl, SocketUrl, SubscribeError, Subscriber,
-    SubscriberOptions, Times, Update,
+    Backoff, ClientTimes, ConnectionEnd, HttpClient, HttpError, LostMessages, Nack, PublishError, PublishProgress,
+    Publisher, PublisherEvent, PublisherOptions, ReplayOptions, Screen, ServerUrl, SocketUrl, StartPoint,
+    SubscribeError, Subscriber, SubscriberOptions, Update,
 };
 use captionwire::position::{Cursor, Epoch, FeedId, Offset};
 use captionwire::transcript::{
-    Content, FeedState, FoldView, Line, Meta, Op, Published, Record, Status, Timestamp, Transcript, Turn, TurnSettings,
-    Version,
+    Content, FeedMeta, FeedState, FoldView, Line, Op, PublishedBy, Record, Status, Timestamp, Transcript, Turn,
+    TurnSettings, Version,
 };
-use captionwire::wire::subscribe::Pace;
+use captionwire::wire::subscriber::Pace;
 use captionwire::wire::{FromPublisher, Incoming, Limits, Outgoing, Seek, ToSubscriber, encode_changes};
 use futures::{FutureExt, SinkExt, StreamExt};
 use proptest::prelude::*;
@@ -166,7 +166,7 @@ fn record(message: &Value) -> Record {
         Incoming::Clock { media_ms } => Op::Clock { source: source.clone(), media_ms },
         Incoming::End => Op::End,
     };
-    let published = Published { source, session: "s".into(), seq: read.seq.expect("a seq"), own_ids: true };
+    let published = PublishedBy { source, session: "s".into(), seq: read.seq.expect("a seq"), own_ids: true };
     Record { received_at: Timestamp(0), published: Some(published), op_id: None, op }
 }
 
@@ -236,7 +236,7 @@ async fn what_is_not_acknowledged_is_sent_again_in_order_wherever_the_cut() {
                 }
                 second.ack(count).await;
                 publisher.flush().await.expect("all is acknowledged");
-                assert_eq!(publisher.progress(), Progress { sent: count, settled: count, refused: 0 });
+                assert_eq!(publisher.progress(), PublishProgress { sent: count, settled: count, refused: 0 });
 
                 // Had the server logged all of the first connection, nobody would see a difference.
                 let (mut uncut, mut cut) = (Transcript::new(FoldView::Interim), Transcript::new(FoldView::Interim));
@@ -324,7 +324,7 @@ async fn the_bound_holds_for_many_senders() {
             senders.spawn(async move {
                 for id in 1..=EACH {
                     publisher.send(&line(id, "text")).await.expect("taken");
-                    let Progress { sent, settled, .. } = publisher.progress();
+                    let PublishProgress { sent, settled, .. } = publisher.progress();
                     assert!(sent - settled <= 1, "{sent} sent, {settled} settled");
                 }
             });
@@ -380,7 +380,7 @@ async fn refusals_and_warnings_surface() {
         let warning =
             PublisherEvent::Warning { code: "conflict".into(), message: "two contents".into(), id: Some("1".into()) };
         assert_eq!(next_told(&publisher).await, Some(warning));
-        assert_eq!(publisher.progress(), Progress { sent: 4, settled: 0, refused: 2 });
+        assert_eq!(publisher.progress(), PublishProgress { sent: 4, settled: 0, refused: 2 });
 
         // What was refused is not sent again: it may have been mended since.
         peer.cut();
@@ -397,7 +397,7 @@ async fn refusals_and_warnings_surface() {
         // The last one is refused, and so no acknowledgement follows.
         peer.say(json!({"type": "nack", "seq": 4, "code": "bad_id", "message": "no", "retry": false})).await;
         publisher.flush().await.expect("everything is answered");
-        assert_eq!(publisher.progress(), Progress { sent: 4, settled: 4, refused: 3 });
+        assert_eq!(publisher.progress(), PublishProgress { sent: 4, settled: 4, refused: 3 });
         let big = line(5, &"x".repeat(2000));
         assert!(matches!(publisher.send(&big).await, Err(PublishError::TooLarge { bytes_max: 2000, .. })));
         assert_eq!(publisher.send(&line(5, "small")).await, Ok(5), "no number was lost");
@@ -459,7 +459,7 @@ async fn what_a_server_has_lost_is_sent_again() {
         peer.say(json!({"type": "warning", "code": "conflict", "message": "two contents"})).await;
         let next = next_told(&publisher).await;
         assert!(matches!(next, Some(PublisherEvent::Warning { .. })), "told once: {next:?}");
-        assert_eq!(publisher.progress(), Progress { sent: 6, settled: 6, refused: 2 });
+        assert_eq!(publisher.progress(), PublishProgress { sent: 6, settled: 6, refused: 2 });
     })
     .await;
 }
@@ -576,7 +576,7 @@ async fn a_refusal_that_was_lost_with_the_connection_is_learned_of() {
         peer.say(json!({"type": "nack", "seq": 2, "code": "bad_seq", "message": "no", "retry": false})).await;
         peer.ack(3).await;
         publisher.flush().await.expect("all is answered");
-        assert_eq!(publisher.progress(), Progress { sent: 3, settled: 3, refused: 1 });
+        assert_eq!(publisher.progress(), PublishProgress { sent: 3, settled: 3, refused: 1 });
         // Who wants to have heard everything asks with a message that says nothing.
         let asking = async {
             assert_eq!(peer.hear().await, json!({"type": "lines", "lines": [], "seq": 4}));
@@ -636,7 +636,7 @@ async fn who_is_closed_on_for_its_refusals_goes_on_behind_them() {
         peer.say(refuse(2)).await;
         peer.ack(3).await;
         publisher.flush().await.expect("all is answered");
-        assert_eq!(publisher.progress(), Progress { sent: 3, settled: 3, refused: 2 });
+        assert_eq!(publisher.progress(), PublishProgress { sent: 3, settled: 3, refused: 2 });
         // Where nothing was refused it is for another reason, which stays.
         peer.cut();
         let mut peer = script.accept().await;
@@ -704,7 +704,11 @@ async fn a_session_of_somebody_else_is_the_end() {
 #[tokio::test]
 async fn a_server_that_falls_silent_is_left() {
     in_time(async {
-        let times = Times { silence: Duration::from_millis(40), ping: Duration::from_millis(5), ..Times::default() };
+        let times = ClientTimes {
+            silence: Duration::from_millis(40),
+            ping: Duration::from_millis(5),
+            ..ClientTimes::default()
+        };
         let script = Script::new().await;
         let options = PublisherOptions { times, backoff: eager(), ..PublisherOptions::default() };
         let publisher = Publisher::start(script.url("publish"), options);
@@ -833,7 +837,7 @@ async fn parts_are_taken_together_or_not_at_all() {
 async fn a_reset_forgets_the_cursor_that_was_asked_for() {
     in_time(async {
         let script = Script::new().await;
-        let from = Begin::Cursor("old:7".parse().expect("a cursor"));
+        let from = StartPoint::Cursor("old:7".parse().expect("a cursor"));
         let mut subscriber =
             subscriber(&script, SubscriberOptions { from, interim: false, ..SubscriberOptions::default() });
         let serve = async {
@@ -931,7 +935,7 @@ async fn repeats_merged_and_older_messages_do_no_harm() {
 async fn a_replay_is_steered_and_goes_on_as_it_was() {
     in_time(async {
         let script = Script::new().await;
-        let replay = Some(Replay { pace: Pace::Times(4.0), max_gap_ms: Some(500) });
+        let replay = Some(ReplayOptions { pace: Pace::Times(4.0), max_gap_ms: Some(500) });
         let mut subscriber = subscriber(&script, SubscriberOptions { replay, ..SubscriberOptions::default() });
         assert_eq!(subscriber.pause().await, Err(SubscribeError::NotConnected));
         let serve = async {
@@ -1040,7 +1044,7 @@ fn any_op() -> impl Strategy<Value = Op> {
         1 => speaker().prop_map(|from| Op::Unmerge { from }),
         1 => (0..20i64).prop_map(move |s| Op::Clock { source: source(), media_ms: s * 1000 }),
         1 => prop::sample::select(vec![Op::Pause, Op::Resume, Op::End, Op::Reopen]),
-        1 => "[p-q]".prop_map(|title| Op::Meta(Meta { title: Some(title.into()), ..Meta::default() })),
+        1 => "[p-q]".prop_map(|title| Op::Meta(FeedMeta { title: Some(title.into()), ..FeedMeta::default() })),
     ]
 }
 

@@ -7,7 +7,7 @@ use crate::support;
 use std::collections::{BTreeMap, BTreeSet};
 
 use captionwire::client::{
-    FeedNews, News, ServerUrl, SubscriptionOptions, Subscriptions, SubscriptionsOptions, Update,
+    FeedNews, ServerUrl, SubscriptionEvent, SubscriptionOptions, Subscriptions, SubscriptionsOptions, Update,
 };
 use captionwire::position::FeedId;
 use captionwire::transcript::{FeedState, Status};
@@ -486,7 +486,7 @@ fn client(server: &Server) -> Subscriptions {
     Subscriptions::new(url.subscribe_many(), SubscriptionsOptions::default())
 }
 
-async fn news(client: &mut Subscriptions) -> Option<News> {
+async fn news(client: &mut Subscriptions) -> Option<SubscriptionEvent> {
     soon(client.next()).await.expect("it makes sense to come again")
 }
 
@@ -494,7 +494,7 @@ async fn news(client: &mut Subscriptions) -> Option<News> {
 async fn until_all_ended(client: &mut Subscriptions) -> BTreeMap<FeedId, Vec<String>> {
     let mut texts = BTreeMap::new();
     while let Some(happened) = news(client).await {
-        let News::Feed { feed, update: Update::Changed(changed) } = happened else { continue };
+        let SubscriptionEvent::Feed { feed, update: Update::Changed(changed) } = happened else { continue };
         if changed.whole && client.screen(&feed).is_some_and(|screen| screen.state() == FeedState::Ended) {
             let (screen, cursor) = client.unsubscribe(&feed).expect("it is followed");
             assert!(cursor.is_some() && screen.lines().all(|line| line.status == Status::Final));
@@ -517,8 +517,10 @@ async fn the_client_comes_back_to_every_feed_where_it_was() {
     let mut waits = BTreeSet::new();
     while waits.len() < 4 {
         match news(&mut desk).await.expect("more") {
-            News::Feed { feed, update: Update::Hello { state: FeedState::None } } => drop(waits.insert(feed)),
-            News::Refused { feed: Some(feed), code: ErrorCode::NoSuchFeed, retry_in: None, .. } => {
+            SubscriptionEvent::Feed { feed, update: Update::Hello { state: FeedState::None } } => {
+                waits.insert(feed);
+            }
+            SubscriptionEvent::Refused { feed: Some(feed), code: ErrorCode::NoSuchFeed, retry_in: None, .. } => {
                 assert_eq!(feed.as_str(), "nowhere");
                 waits.insert(feed);
             }
@@ -531,7 +533,8 @@ async fn the_client_comes_back_to_every_feed_where_it_was() {
     }
     let mut live = 0;
     while live < 3 {
-        live += usize::from(matches!(news(&mut desk).await, Some(News::Feed { update: Update::Live, .. })));
+        live +=
+            usize::from(matches!(news(&mut desk).await, Some(SubscriptionEvent::Feed { update: Update::Live, .. })));
     }
     // One is left, and taken up again: what is still under way of it is not taken for the new one.
     desk.unsubscribe(&feed("chur")).expect("it was followed");
@@ -540,14 +543,14 @@ async fn the_client_comes_back_to_every_feed_where_it_was() {
     desk.subscribe(feed("chur"), SubscriptionOptions { interim: false, ..wait });
     loop {
         match news(&mut desk).await.expect("more") {
-            News::Feed { feed, update: Update::Live } if feed.as_str() == "chur" => break,
-            News::Feed { update, .. } => assert!(!matches!(update, Update::Reset { .. }), "{update:?}"),
+            SubscriptionEvent::Feed { feed, update: Update::Live } if feed.as_str() == "chur" => break,
+            SubscriptionEvent::Feed { update, .. } => assert!(!matches!(update, Update::Reset { .. }), "{update:?}"),
             other => panic!("{other:?}"),
         }
     }
     server.kill();
     loop {
-        if let Some(News::Disconnected { .. }) = news(&mut desk).await {
+        if let Some(SubscriptionEvent::Disconnected { .. }) = news(&mut desk).await {
             break;
         }
     }
@@ -572,7 +575,7 @@ async fn the_client_asks_again_for_what_is_refused_for_a_while() {
     desk.subscribe(feed("chur"), wait);
     let mut refused = None;
     while refused.is_none() {
-        if let Some(News::Refused { feed: Some(feed), retry_in, .. }) = news(&mut desk).await {
+        if let Some(SubscriptionEvent::Refused { feed: Some(feed), retry_in, .. }) = news(&mut desk).await {
             assert!(retry_in.is_some());
             refused = Some(feed);
         }
@@ -599,6 +602,6 @@ async fn every_message_is_given_as_it_came() {
         last = news.or(last);
     }
     assert_eq!(kinds, ["hello", "changes", "live", "unsubscribed"]);
-    let Some(News::Done { screen, .. }) = last else { panic!("{last:?}") };
+    let Some(SubscriptionEvent::Done { screen, .. }) = last else { panic!("{last:?}") };
     assert_eq!(screen.lines().count(), 1);
 }

@@ -11,8 +11,8 @@ use captionwire::transcript::{
     WholeTurn, Word,
 };
 use captionwire::wire::close::is_temporary;
-use captionwire::wire::subscribe::TurnMessage;
-use captionwire::wire::subscribe::{Begin, ChangesMessage, Pace, Until};
+use captionwire::wire::subscriber::TurnMessage;
+use captionwire::wire::subscriber::{ChangesMessage, Pace, StartPoint, SubscribeUntil};
 use captionwire::wire::{
     CloseCode, ErrorCode, FromPublisher, FromSubscriber, Incoming, Limits, NackCode, Outgoing, Seek, Subscribe,
     ToPublisher, ToSubscriber, Unit, WarningCode,
@@ -436,10 +436,10 @@ fn every_field_that_the_code_writes_is_in_the_document() {
         FromSubscriber::Seek(Seek::Cursor(cursor.clone())),
         FromSubscriber::Subscribe(Box::new(Subscribe {
             feed: feed.clone(),
-            from: Begin::Cursor(cursor),
+            from: StartPoint::Cursor(cursor),
             interim: Some(false),
             unit: Unit::Turns,
-            until: Until::Head,
+            until: SubscribeUntil::Head,
             wait: true,
         })),
         FromSubscriber::Unsubscribe { feed },
@@ -458,10 +458,10 @@ fn every_field_that_the_code_writes_is_in_the_document() {
 
 #[test]
 fn the_formats_of_publishers_are_in_the_documents() {
-    use captionwire::dialect::Format;
+    use captionwire::dialect::VendorFormat;
     let document = Document::read();
     let query = &document.0["channels"]["publish"]["bindings"]["ws"]["query"]["properties"];
-    let known = std::iter::once("captionwire").chain(Format::ALL.map(Format::as_str));
+    let known = std::iter::once("captionwire").chain(VendorFormat::ALL.map(VendorFormat::as_str));
     assert_eq!(query["format"]["enum"], Value::from(known.collect::<Vec<_>>()));
     // A row for each, where people read what becomes of it.
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/dialects.md");
@@ -471,7 +471,7 @@ fn the_formats_of_publishers_are_in_the_documents() {
     let described: Vec<&str> =
         table.lines().filter_map(|row| row.strip_prefix("| `")?.split_once("` | ").map(|(name, _)| name)).collect();
     let parameters = ["format", "offset_ms", "labels", "lang", "ack", "keep_raw"];
-    let formats = Format::ALL.map(Format::as_str);
+    let formats = VendorFormat::ALL.map(VendorFormat::as_str);
     let expected: Vec<&str> = parameters.into_iter().chain(formats).collect();
     assert_eq!(described[..expected.len()], expected);
     // And behind them which say nothing by what, where they do.

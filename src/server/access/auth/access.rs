@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use crate::config::{FeedPattern, Role};
 use crate::position::FeedId;
 use crate::server::access::auth::rate_limit::Owner;
-use crate::server::core::close::End;
+use crate::server::core::close::CloseReason;
 use crate::server::core::grant_lifetime::{AccessEnd, Validity};
 use crate::server::http::problem::{Problem, ProblemCode};
 use crate::transcript::Timestamp;
@@ -36,7 +36,7 @@ impl From<Denial> for Problem {
     }
 }
 
-impl From<Denial> for End {
+impl From<Denial> for CloseReason {
     fn from(denial: Denial) -> Self {
         match denial {
             Denial::Unauthorised(reason) => Self::close(CloseCode::Unauthorised, reason),
@@ -54,7 +54,7 @@ const TOO_MANY_ATTEMPTS: &str =
     "the token is wrong, and too many wrong tokens came from this address: wait a minute, then send a valid one";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Who {
+pub(crate) enum Identity {
     /// There is no authentication.
     Everybody,
     /// Nobody said who they are.
@@ -66,14 +66,14 @@ pub(crate) enum Who {
 /// What somebody may do, and from which address they ask.
 #[derive(Debug, Clone)]
 pub(crate) struct Access {
-    pub(crate) granted: Arc<Granted>,
+    pub(crate) granted: Arc<GrantClaims>,
     /// None before it is known, and where it does not matter.
     pub(crate) address: Option<IpAddr>,
 }
 
 #[derive(Debug)]
-pub(crate) struct Granted {
-    pub(crate) who: Who,
+pub(crate) struct GrantClaims {
+    pub(crate) who: Identity,
     /// The SHA-256 of the token; zeros without one.
     pub(crate) token: [u8; 32],
     pub(crate) roles: Vec<Role>,
@@ -85,8 +85,8 @@ pub(crate) struct Granted {
     pub(crate) validity: Validity,
 }
 
-impl Granted {
-    pub(crate) fn nothing(who: Who) -> Self {
+impl GrantClaims {
+    pub(crate) fn nothing(who: Identity) -> Self {
         Self {
             who,
             token: [0; 32],
@@ -109,30 +109,30 @@ impl Granted {
 impl Access {
     /// All, for a server without authentication.
     pub(crate) fn everything() -> Self {
-        static EVERYTHING: LazyLock<Access> = LazyLock::new(|| Access::new(Granted::nothing(Who::Everybody)));
+        static EVERYTHING: LazyLock<Access> = LazyLock::new(|| Access::new(GrantClaims::nothing(Identity::Everybody)));
         EVERYTHING.clone()
     }
 
-    pub(crate) fn new(granted: Granted) -> Self {
+    pub(crate) fn new(granted: GrantClaims) -> Self {
         Self { granted: Arc::new(granted), address: None }
     }
 
     /// Returns true if it includes `role` in `feed`.
     pub(crate) fn may(&self, role: Role, feed: &FeedId) -> bool {
-        self.granted.who == Who::Everybody
+        self.granted.who == Identity::Everybody
             || self.granted.roles.contains(&role)
                 && self.granted.feeds.iter().any(|pattern| pattern.matches(feed.as_str()))
     }
 
     /// Returns true if a token gave it: what is answered is for its owner alone then.
     pub(crate) fn is_by_token(&self) -> bool {
-        self.granted.who == Who::Known
+        self.granted.who == Identity::Known
     }
 
     /// Resolves when it ends: the token expires, or is taken back. `None` where it never does: there is no authentication.
     pub(crate) fn end(&self, now: Timestamp) -> Option<AccessEnd> {
         let granted = &self.granted;
-        (granted.who != Who::Everybody).then(|| granted.validity.end(granted.expires_at, now))
+        (granted.who != Identity::Everybody).then(|| granted.validity.end(granted.expires_at, now))
     }
 
     pub(crate) fn require(&self, role: Role, feed: &FeedId) -> Result<(), Denial> {
@@ -141,7 +141,7 @@ impl Access {
 
     pub(crate) fn denial(&self, role: Role, place: &str) -> Denial {
         match self.granted.who {
-            Who::Anonymous => Denial::Unauthorised(NO_TOKEN),
+            Identity::Anonymous => Denial::Unauthorised(NO_TOKEN),
             _ => Denial::Forbidden(format!("this needs the role {} for {place}", role.as_str())),
         }
     }
@@ -160,7 +160,7 @@ impl Access {
     /// Under whose name creations are counted: a token's, or without one an address's.
     pub(crate) fn owner(&self) -> Owner {
         match (self.granted.who, self.address) {
-            (Who::Anonymous, Some(address)) => Owner::of_address(address),
+            (Identity::Anonymous, Some(address)) => Owner::of_address(address),
             _ => Owner::Token(self.granted.token),
         }
     }

@@ -9,9 +9,9 @@ use subtle::ConstantTimeEq;
 
 use crate::config::{AuthConfig, LimitsConfig};
 use crate::position::FeedId;
-use crate::server::access::auth::access::{Access, BAD_TOKEN, Denial, Granted, Who};
+use crate::server::access::auth::access::{Access, BAD_TOKEN, Denial, GrantClaims, Identity};
 use crate::server::access::auth::creations::{CreationUnderWay, CreationsUnderWay};
-use crate::server::access::auth::jwt::Jwt;
+use crate::server::access::auth::jwt::JwtVerifier;
 use crate::server::access::auth::rate_limit::{Owner, RateLimit};
 use crate::server::core::grant_lifetime::{EXPIRED, Revocation, Validity};
 use crate::server::core::secret_files::KeyError;
@@ -38,7 +38,7 @@ pub(crate) struct Auth {
 /// What one reading of `[auth]` grants.
 struct Grants {
     tokens: Vec<([u8; 32], Access)>,
-    jwt: Option<Jwt>,
+    jwt: Option<JwtVerifier>,
     anonymous: Access,
 }
 
@@ -53,7 +53,7 @@ impl Grants {
     fn read(config: &AuthConfig) -> Result<Self, KeyError> {
         let tokens = config.tokens.iter().filter_map(|token| {
             let hash = token.hash()?;
-            let granted = Granted {
+            let granted = GrantClaims {
                 token: hash,
                 roles: token.roles.clone(),
                 feeds: token.feeds.clone(),
@@ -61,18 +61,18 @@ impl Grants {
                 feeds_max: token.feeds_max,
                 // A configuration that was not checked gives no more than one that was.
                 expires_at: token.expires_ms().ok()?.map(Timestamp),
-                ..Granted::nothing(Who::Known)
+                ..GrantClaims::nothing(Identity::Known)
             };
             Some((hash, Access::new(granted)))
         });
-        let nobody = Granted::nothing(Who::Anonymous);
+        let nobody = GrantClaims::nothing(Identity::Anonymous);
         let anonymous = match &config.anonymous {
-            Some(grant) => Granted { roles: grant.roles.clone(), feeds: grant.feeds.clone(), ..nobody },
+            Some(grant) => GrantClaims { roles: grant.roles.clone(), feeds: grant.feeds.clone(), ..nobody },
             None => nobody,
         };
         Ok(Self {
             tokens: tokens.collect(),
-            jwt: config.jwt.as_ref().map(Jwt::new).transpose()?,
+            jwt: config.jwt.as_ref().map(JwtVerifier::new).transpose()?,
             anonymous: Access::new(anonymous),
         })
     }
@@ -113,7 +113,7 @@ impl Auth {
 
     /// Grants nothing to anybody.
     pub(crate) fn closed() -> Self {
-        let anonymous = Access::new(Granted::nothing(Who::Anonymous));
+        let anonymous = Access::new(GrantClaims::nothing(Identity::Anonymous));
         Self::with(Grants { tokens: Vec::new(), jwt: None, anonymous }, &LimitsConfig::default())
     }
 

@@ -11,18 +11,18 @@ use serde::{Deserialize, Deserializer};
 use sha2::{Digest, Sha256};
 
 use crate::config::{FeedPattern, HS256_SECRET_BYTES_MIN, JwtConfig, Role};
-use crate::server::access::auth::access::{Access, BAD_TOKEN, Denial, Granted, Who};
+use crate::server::access::auth::access::{Access, BAD_TOKEN, Denial, GrantClaims, Identity};
 use crate::server::core::grant_lifetime::{Revocation, Validity};
 use crate::server::core::secret_files::{KeyError, read, read_secret, unusable};
 use crate::transcript::Timestamp;
 
 /// Checks signed tokens by the keys of one reading of `[auth.jwt]`.
-pub(crate) struct Jwt {
+pub(crate) struct JwtVerifier {
     config: JwtConfig,
-    keys: Vec<Key>,
+    keys: Vec<JwtKey>,
 }
 
-struct Key {
+struct JwtKey {
     /// A key is for one algorithm, whatever a token says: a public key must never be taken for a shared secret.
     algorithm: Algorithm,
     id: Option<String>,
@@ -33,7 +33,7 @@ struct Key {
     validity: Validity,
 }
 
-impl Key {
+impl JwtKey {
     fn new(algorithm: Algorithm, id: Option<String>, key: DecodingKey, read_from: &[u8]) -> Self {
         Self { algorithm, id, key, fingerprint: Sha256::digest(read_from).into(), validity: Validity::default() }
     }
@@ -72,7 +72,7 @@ fn string<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Erro
     String::deserialize(value).map(Some)
 }
 
-impl Jwt {
+impl JwtVerifier {
     /// Reads the keys that `config` names.
     ///
     /// # Errors
@@ -89,8 +89,9 @@ impl Jwt {
         }
         let mut gone = Vec::new();
         for old in &before.keys {
-            let is_same =
-                |new: &&mut Key| (new.algorithm, &new.id, new.fingerprint) == (old.algorithm, &old.id, old.fingerprint);
+            let is_same = |new: &&mut JwtKey| {
+                (new.algorithm, &new.id, new.fingerprint) == (old.algorithm, &old.id, old.fingerprint)
+            };
             match self.keys.iter_mut().find(is_same) {
                 Some(new) => new.validity = old.validity.clone(),
                 None => gone.push((old.validity.clone(), Revocation::Removed)),
@@ -118,14 +119,14 @@ impl Jwt {
         // Roles of a later release allow nothing here.
         let roles = claims.roles.iter().filter_map(|role| Role::of(role)).collect();
         let source = claims.source.map(Into::into);
-        Ok(Access::new(Granted {
+        Ok(Access::new(GrantClaims {
             token: hash,
             roles,
             feeds: claims.feeds,
             source,
             expires_at: Some(expires_at),
             validity,
-            ..Granted::nothing(Who::Known)
+            ..GrantClaims::nothing(Identity::Known)
         }))
     }
 
@@ -135,7 +136,7 @@ impl Jwt {
             return None;
         }
         let header = jsonwebtoken::decode_header(token).ok()?;
-        let fits = |key: &&Key| {
+        let fits = |key: &&JwtKey| {
             let same_id = match (&header.kid, &key.id) {
                 (Some(asked), Some(id)) => asked == id,
                 _ => true,
@@ -177,7 +178,7 @@ fn milliseconds(seconds: f64) -> Option<Timestamp> {
 }
 
 /// The keys of the one file that is named.
-fn keys(config: &JwtConfig) -> Result<Vec<Key>, KeyError> {
+fn keys(config: &JwtConfig) -> Result<Vec<JwtKey>, KeyError> {
     match (&config.hs256_secret_file, &config.eddsa_public_key_file, &config.jwks_file) {
         (Some(path), _, _) => {
             let secret = read_secret(path)?;
@@ -185,13 +186,13 @@ fn keys(config: &JwtConfig) -> Result<Vec<Key>, KeyError> {
             if secret.len() < HS256_SECRET_BYTES_MIN {
                 return Err(unusable(path, "a secret has at least 32 bytes"));
             }
-            Ok(vec![Key::new(Algorithm::HS256, None, DecodingKey::from_secret(secret), secret)])
+            Ok(vec![JwtKey::new(Algorithm::HS256, None, DecodingKey::from_secret(secret), secret)])
         }
         (_, Some(path), _) => {
             let pem = read(path)?;
             let key = DecodingKey::from_ed_pem(&pem);
             let key = key.map_err(|_| unusable(path, "it holds an Ed25519 public key in PEM"))?;
-            Ok(vec![Key::new(Algorithm::EdDSA, None, key, &pem)])
+            Ok(vec![JwtKey::new(Algorithm::EdDSA, None, key, &pem)])
         }
         (_, _, Some(path)) => key_set(path),
         (None, None, None) => Ok(Vec::new()),
@@ -199,7 +200,7 @@ fn keys(config: &JwtConfig) -> Result<Vec<Key>, KeyError> {
 }
 
 /// The keys of a JSON Web Key Set that are for signatures.
-fn key_set(path: &Path) -> Result<Vec<Key>, KeyError> {
+fn key_set(path: &Path) -> Result<Vec<JwtKey>, KeyError> {
     let rule = "it holds a JSON Web Key Set with public keys: Ed25519, P-256, P-384 or RSA";
     let set: JwkSet = serde_json::from_slice(&read(path)?).map_err(|_| unusable(path, rule))?;
     let mut keys = Vec::new();
@@ -222,7 +223,7 @@ fn key_set(path: &Path) -> Result<Vec<Key>, KeyError> {
         };
         let key = DecodingKey::from_jwk(jwk).map_err(|_| unusable(path, rule))?;
         let read_from = serde_json::to_vec(jwk).map_err(|_| unusable(path, rule))?;
-        keys.push(Key::new(algorithm, jwk.common.key_id.clone(), key, &read_from));
+        keys.push(JwtKey::new(algorithm, jwk.common.key_id.clone(), key, &read_from));
     }
     if keys.is_empty() { Err(unusable(path, rule)) } else { Ok(keys) }
 }

@@ -1,6 +1,6 @@
 //! Who somebody is, and what they may do: tokens of the configuration, signed tokens, and what anybody may.
 //!
-//! * What a route asks for stands in one table, [`route_roles::Need::of`]; a route that is not in it asks for `admin`.
+//! * What a route asks for stands in one table, [`route_roles::RequiredRole::of`]; a route that is not in it asks for `admin`.
 //! * A token that says something this server does not know how to keep to (`views`) is refused, never taken as more.
 //! * Tokens are compared by their hash and in constant time, and no text that is shown or logged holds one.
 //! * What a token allows can be taken back while the server runs: every connection that it opened then ends.

@@ -4,11 +4,11 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::config::Role;
-use crate::feed::{Feed, Opened};
+use crate::feed::{Feed, OpenResult};
 use crate::position::FeedId;
-use crate::server::access::auth::access::{Access, Denial, Who};
+use crate::server::access::auth::access::{Access, Denial, Identity};
 use crate::server::access::auth::grants::Auth;
-use crate::server::core::catalog::{Catalog, NotCreated};
+use crate::server::core::catalog::{Catalog, CreateRefused};
 
 /// The feed `name`, created live if it is not there. Holds a publisher to feeds that exist, where it may not create any, and
 /// otherwise to as many new ones as it may create; at each node. Only feeds that came to be count.
@@ -17,15 +17,15 @@ pub(crate) async fn open_to_publish(
     auth: Option<&Auth>,
     catalog: &Catalog,
     name: &FeedId,
-) -> Result<Result<Arc<Feed>, Denial>, NotCreated> {
+) -> Result<Result<Arc<Feed>, Denial>, CreateRefused> {
     // Without authentication there is nobody to tell apart: `limits.feeds_max` is the bound.
-    let auth = auth.filter(|_| access.granted.who != Who::Everybody);
+    let auth = auth.filter(|_| access.granted.who != Identity::Everybody);
     let Some(auth) = auth else { return catalog.open_to_publish(name).await.map(Ok) };
     match catalog.feeds.open(name).await? {
-        Opened::Here(feed) => return Ok(Ok(feed)),
+        OpenResult::Here(feed) => return Ok(Ok(feed)),
         // It is not created by publishing, and that is said.
-        Opened::Deleted | Opened::Replaced(_) => return catalog.open_to_publish(name).await.map(Ok),
-        Opened::Absent => {}
+        OpenResult::Deleted | OpenResult::Replaced(_) => return catalog.open_to_publish(name).await.map(Ok),
+        OpenResult::Absent => {}
     }
     if !access.may(Role::Create, name) {
         return Ok(Err(access.denial(Role::Create, &format!("the feed {name}, which does not exist yet"))));

@@ -33,11 +33,11 @@ pub(crate) struct RateLimit {
     max: u32,
     span: Duration,
     owners_max: usize,
-    owners: Mutex<HashMap<Owner, Span>>,
+    owners: Mutex<HashMap<Owner, RateWindow>>,
 }
 
 #[derive(Debug)]
-struct Span {
+struct RateWindow {
     since: Instant,
     count: u32,
 }
@@ -65,9 +65,9 @@ impl RateLimit {
                 oldest.map(|oldest| owners.remove(&oldest));
             }
         }
-        let of = owners.entry(owner).or_insert(Span { since: now, count: 0 });
+        let of = owners.entry(owner).or_insert(RateWindow { since: now, count: 0 });
         if now.saturating_duration_since(of.since) >= self.span {
-            *of = Span { since: now, count: 0 };
+            *of = RateWindow { since: now, count: 0 };
         }
         of.count = of.count.saturating_add(1);
         if of.count <= self.max { Ok(()) } else { Err(of.count == self.max + 1) }

@@ -14,7 +14,7 @@ use crate::server::http::query::url_token;
 
 /// What a route asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Need {
+enum RequiredRole {
     /// Nothing.
     Nothing,
     /// The role in some feed; the answer shows those only.
@@ -23,7 +23,7 @@ enum Need {
     InFeed(Role),
 }
 
-impl Need {
+impl RequiredRole {
     /// What the route asks for: `path` is written as [`ROUTES`](crate::server::ROUTES) are.
     fn of(method: &Method, path: &str) -> Self {
         let method = if method == Method::HEAD { "GET" } else { method.as_str() };
@@ -106,8 +106,8 @@ pub(crate) async fn admit(
     let anonymous = || Access { address, ..auth.anonymous() };
     // What no route knows is answered with 404 to anybody.
     let Some(path) = request.extensions().get::<MatchedPath>().cloned() else { return Ok(anonymous()) };
-    let need = Need::of(request.method(), path.as_str());
-    if need == Need::Nothing {
+    let need = RequiredRole::of(request.method(), path.as_str());
+    if need == RequiredRole::Nothing {
         return Ok(anonymous());
     }
     let token = match bearer(request.headers())? {
@@ -120,10 +120,10 @@ pub(crate) async fn admit(
         None => anonymous(),
     };
     match need {
-        Need::Nothing => {}
-        Need::Somewhere(role) if access.granted.roles.contains(&role) => {}
-        Need::Somewhere(role) => return Err(access.denial(role, "any feed")),
-        Need::InFeed(role) => {
+        RequiredRole::Nothing => {}
+        RequiredRole::Somewhere(role) if access.granted.roles.contains(&role) => {}
+        RequiredRole::Somewhere(role) => return Err(access.denial(role, "any feed")),
+        RequiredRole::InFeed(role) => {
             let params = request.extract_parts::<RawPathParams>().await.ok();
             let name = params.as_ref().and_then(|params| params.iter().find(|(name, _)| *name == "feed"));
             match name.map(|(_, name)| FeedId::new(name)) {
@@ -154,7 +154,9 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Denial> {
 /// Returns true if the route is for publishers: `connections_for_publishers` keeps places for these.
 pub(crate) fn is_for_publisher(request: &Request) -> bool {
     let path = request.extensions().get::<MatchedPath>();
-    path.is_some_and(|path| matches!(Need::of(request.method(), path.as_str()), Need::InFeed(Role::Publish)))
+    path.is_some_and(|path| {
+        matches!(RequiredRole::of(request.method(), path.as_str()), RequiredRole::InFeed(Role::Publish))
+    })
 }
 
 #[cfg(test)]
@@ -164,29 +166,34 @@ mod tests {
     #[test]
     fn every_route_asks_for_what_it_should() {
         let need = |method: &str, path: &str| {
-            Need::of(&method.to_uppercase().parse().expect("a method"), &path.replace("transcript.{format}", "{file}"))
+            RequiredRole::of(
+                &method.to_uppercase().parse().expect("a method"),
+                &path.replace("transcript.{format}", "{file}"),
+            )
         };
         let expected = |method: &str, path: &str| match (method, path) {
-            ("get", "/metrics" | "/v1/deliveries") => Need::Somewhere(Role::Metrics),
-            (_, path) if !path.starts_with("/v1") => Need::Nothing,
-            ("get", "/v1/feeds" | "/v1/search" | "/v1/subscribe") => Need::Somewhere(Role::Subscribe),
-            (_, path) if path.ends_with("/publish") || path.ends_with("/lines") => Need::InFeed(Role::Publish),
-            ("delete", path) if path.contains("/lines/") => Need::InFeed(Role::Publish),
+            ("get", "/metrics" | "/v1/deliveries") => RequiredRole::Somewhere(Role::Metrics),
+            (_, path) if !path.starts_with("/v1") => RequiredRole::Nothing,
+            ("get", "/v1/feeds" | "/v1/search" | "/v1/subscribe") => RequiredRole::Somewhere(Role::Subscribe),
+            (_, path) if path.ends_with("/publish") || path.ends_with("/lines") => RequiredRole::InFeed(Role::Publish),
+            ("delete", path) if path.contains("/lines/") => RequiredRole::InFeed(Role::Publish),
             (_, path) if ["/zoom", "/zoom/seq", "/youtube", "/streamtext"].iter().any(|end| path.ends_with(end)) => {
-                Need::InFeed(Role::Publish)
+                RequiredRole::InFeed(Role::Publish)
             }
             (_, path) if ["/state", "/desk", "/history"].iter().any(|end| path.ends_with(end)) => {
-                Need::InFeed(Role::Desk)
+                RequiredRole::InFeed(Role::Desk)
             }
             // What was retracted is among the records, and in vendors' frames.
-            ("get", path) if path.ends_with("/transcript") || path.ends_with("/raw") => Need::InFeed(Role::Admin),
-            ("get", _) => Need::InFeed(Role::Subscribe),
-            _ => Need::InFeed(Role::Admin),
+            ("get", path) if path.ends_with("/transcript") || path.ends_with("/raw") => {
+                RequiredRole::InFeed(Role::Admin)
+            }
+            ("get", _) => RequiredRole::InFeed(Role::Subscribe),
+            _ => RequiredRole::InFeed(Role::Admin),
         };
         for (method, path) in crate::server::routes::ROUTES {
             assert_eq!(need(method, path), expected(method, path), "{method} {path}");
         }
-        assert_eq!(need("head", "/v1/feeds/{feed}"), Need::InFeed(Role::Subscribe));
-        assert_eq!(need("get", "/v1/what/comes/later"), Need::InFeed(Role::Admin));
+        assert_eq!(need("head", "/v1/feeds/{feed}"), RequiredRole::InFeed(Role::Subscribe));
+        assert_eq!(need("get", "/v1/what/comes/later"), RequiredRole::InFeed(Role::Admin));
     }
 }

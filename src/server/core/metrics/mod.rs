@@ -33,37 +33,37 @@ const LAGS: [(i64, &str); 2] = [(1_000, "under_1s"), (10_000, "under_10s")];
 /// The label for the lines of sources beyond the limit.
 const OTHER_SOURCES: &str = "other";
 
-type Labelled<const N: usize> = Family<[(&'static str, String); N], Counter>;
+type LabelledMetric<const N: usize> = Family<[(&'static str, String); N], Counter>;
 type Targets = Family<[(&'static str, String); 1], Gauge>;
-type Standing = Family<[(&'static str, &'static str); 1], Gauge>;
+type LabelledGauge = Family<[(&'static str, &'static str); 1], Gauge>;
 
 /// What has been counted since the start.
 pub(crate) struct Metrics {
     registry: Registry,
-    lines: Labelled<2>,
-    sources: Mutex<HashMap<Arc<str>, Lines>>,
+    lines: LabelledMetric<2>,
+    sources: Mutex<HashMap<Arc<str>, SourceMetrics>>,
     sources_max: usize,
-    refused: Labelled<1>,
-    reused_ids: Labelled<1>,
+    refused: LabelledMetric<1>,
+    reused_ids: LabelledMetric<1>,
     ack: Histogram,
     delivery: SharedHistogram,
     commit: Histogram,
     commit_records: Histogram,
     sent_messages: Counter,
     sent_bytes: Counter,
-    closes: Labelled<1>,
-    upkeep: Labelled<1>,
-    lags: Lags,
+    closes: LabelledMetric<1>,
+    upkeep: LabelledMetric<1>,
+    lags: ReaderLags,
     connections: Gauge,
     publishers: Gauge,
-    readers: Standing,
+    readers: LabelledGauge,
     feeds: Gauge,
     replays: Gauge,
     is_writable: Gauge,
     missing: Gauge,
     nodes: Gauge,
     shards: Gauge,
-    deliveries: Labelled<2>,
+    deliveries: LabelledMetric<2>,
     waiting: Targets,
     target_lag: Targets,
     gone: Targets,
@@ -99,7 +99,7 @@ pub(crate) struct TargetGauges {
 
 /// The lines of one source.
 #[derive(Debug, Clone)]
-pub(crate) struct Lines {
+pub(crate) struct SourceMetrics {
     pub(crate) accepted: Counter,
     pub(crate) repeats: Counter,
     pub(crate) refused: Counter,
@@ -113,30 +113,30 @@ impl Metrics {
         let seconds = || Histogram::new(exponential_buckets(SECONDS.0, SECONDS.1, SECONDS.2));
         let metrics = Self {
             registry: Registry::default(),
-            lines: Labelled::default(),
+            lines: LabelledMetric::default(),
             sources: Mutex::default(),
             sources_max,
-            refused: Labelled::default(),
-            reused_ids: Labelled::default(),
+            refused: LabelledMetric::default(),
+            reused_ids: LabelledMetric::default(),
             ack: seconds(),
             delivery: SharedHistogram::new(exponential_buckets(SECONDS.0, SECONDS.1, SECONDS.2)),
             commit: seconds(),
             commit_records: Histogram::new(exponential_buckets(RECORDS.0, RECORDS.1, RECORDS.2)),
             sent_messages: Counter::default(),
             sent_bytes: Counter::default(),
-            closes: Labelled::default(),
-            upkeep: Labelled::default(),
-            lags: Lags::default(),
+            closes: LabelledMetric::default(),
+            upkeep: LabelledMetric::default(),
+            lags: ReaderLags::default(),
             connections: Gauge::default(),
             publishers: Gauge::default(),
-            readers: Standing::default(),
+            readers: LabelledGauge::default(),
             feeds: Gauge::default(),
             replays: Gauge::default(),
             is_writable: Gauge::default(),
             missing: Gauge::default(),
             nodes: Gauge::default(),
             shards: Gauge::default(),
-            deliveries: Labelled::default(),
+            deliveries: LabelledMetric::default(),
             waiting: Targets::default(),
             target_lag: Targets::default(),
             gone: Targets::default(),
@@ -196,7 +196,7 @@ impl Metrics {
     }
 
     /// The lines of `source`; beyond the limit those of all others together.
-    pub(crate) fn lines_of(&self, source: &Arc<str>) -> Lines {
+    pub(crate) fn lines_of(&self, source: &Arc<str>) -> SourceMetrics {
         let mut sources = lock(&self.sources);
         if let Some(lines) = sources.get(source) {
             return lines.clone();
@@ -206,7 +206,8 @@ impl Metrics {
             self.lines.get_or_create(&[("source", name.to_owned()), ("outcome", outcome.to_owned())]).clone()
         };
         let reused_ids = self.reused_ids.get_or_create(&[("source", name.to_owned())]).clone();
-        let lines = Lines { accepted: of("accepted"), repeats: of("repeat"), refused: of("refused"), reused_ids };
+        let lines =
+            SourceMetrics { accepted: of("accepted"), repeats: of("repeat"), refused: of("refused"), reused_ids };
         if sources.len() < self.sources_max {
             sources.insert(source.clone(), lines.clone());
         }
@@ -305,16 +306,16 @@ impl fmt::Debug for Metrics {
 
 /// How many readers there are, and since when some of them have not had all there is.
 #[derive(Default)]
-struct Lags(Mutex<Lagging>);
+struct ReaderLags(Mutex<LaggingReaders>);
 
 #[derive(Default)]
-struct Lagging {
+struct LaggingReaders {
     readers: usize,
     last: u64,
     since: BTreeMap<u64, Timestamp>,
 }
 
-impl Lags {
+impl ReaderLags {
     /// How many readers lag how much, by label.
     fn count(&self, now: Timestamp) -> BTreeMap<&'static str, usize> {
         let lagging = lock(&self.0);
@@ -330,13 +331,13 @@ impl Lags {
 }
 
 /// One reader among those that are counted.
-pub(crate) struct Lag {
+pub(crate) struct ReaderLag {
     metrics: Arc<Metrics>,
     /// Its number among those that lag, if it does.
     number: Option<u64>,
 }
 
-impl Lag {
+impl ReaderLag {
     /// A reader that has all there is.
     pub(crate) fn new(metrics: &Arc<Metrics>) -> Self {
         lock(&metrics.lags.0).readers += 1;
@@ -363,7 +364,7 @@ impl Lag {
     }
 }
 
-impl Drop for Lag {
+impl Drop for ReaderLag {
     fn drop(&mut self) {
         self.ends();
         lock(&self.metrics.lags.0).readers -= 1;

@@ -13,10 +13,10 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Counts observations by their size. Clones are one and the same.
 #[derive(Debug, Clone)]
-pub(crate) struct SharedHistogram(Arc<Mutex<Counted>>);
+pub(crate) struct SharedHistogram(Arc<Mutex<CountedValue>>);
 
 #[derive(Debug, Default)]
-struct Counted {
+struct CountedValue {
     sum: f64,
     count: u64,
     /// The observations up to each bound that are above the bound before it.
@@ -27,7 +27,7 @@ impl SharedHistogram {
     /// One with these upper bounds, which rise, and one for what is beyond.
     pub(crate) fn new(bounds: impl IntoIterator<Item = f64>) -> Self {
         let buckets = bounds.into_iter().chain([f64::INFINITY]).map(|bound| (bound, 0)).collect();
-        Self(Arc::new(Mutex::new(Counted { buckets, ..Counted::default() })))
+        Self(Arc::new(Mutex::new(CountedValue { buckets, ..CountedValue::default() })))
     }
 
     /// So many had `value`.

@@ -9,8 +9,8 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use crate::cluster::Publisher;
-use crate::server::core::close::End;
+use crate::cluster::PresentPublisher;
+use crate::server::core::close::CloseReason;
 use crate::transcript::Timestamp;
 use crate::wire::CloseCode;
 
@@ -20,11 +20,11 @@ const SESSION_BYTES_MAX: usize = 48;
 /// What a connection says of itself to those who want its source, and they to it.
 #[derive(Debug)]
 pub(crate) struct Claim {
-    pub(crate) publisher: Publisher,
+    pub(crate) publisher: PresentPublisher,
     /// The connection publishes. One that has only come has nothing to lose yet.
     is_welcomed: AtomicBool,
     /// Who has come instead, and whether that is final.
-    replaced_by: OnceLock<(Publisher, bool)>,
+    replaced_by: OnceLock<(PresentPublisher, bool)>,
     /// Somebody waits for a sign of life.
     is_asked: AtomicBool,
     /// The client is to be pinged for it.
@@ -41,7 +41,7 @@ pub(crate) struct Claim {
 
 /// What a connection is called for.
 #[derive(Debug)]
-pub(crate) enum Call {
+pub(crate) enum ClaimSignal {
     /// To ping its client.
     Ping,
     /// To go: another connection has the source.
@@ -50,7 +50,7 @@ pub(crate) enum Call {
 
 /// Whether a connection lives.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Life {
+pub(crate) enum HolderState {
     /// It does, or it cannot be said, because the server does not read its socket.
     Alive,
     /// Nothing came from it in time.
@@ -60,7 +60,7 @@ pub(crate) enum Life {
 }
 
 impl Claim {
-    pub(crate) fn new(publisher: Publisher) -> Self {
+    pub(crate) fn new(publisher: PresentPublisher) -> Self {
         Self {
             publisher,
             is_welcomed: AtomicBool::new(false),
@@ -75,12 +75,12 @@ impl Claim {
     }
 
     /// Who it is.
-    pub(crate) fn publisher(&self) -> &Publisher {
+    pub(crate) fn publisher(&self) -> &PresentPublisher {
         &self.publisher
     }
 
     /// Tells the connection to go. The first who does is named to its client.
-    pub(crate) fn replace(&self, by: &Publisher) {
+    pub(crate) fn replace(&self, by: &PresentPublisher) {
         // One that never had the source may come again, unless its own session has moved on.
         let is_final = self.is_welcomed() || by.session == self.publisher.session;
         let _ = self.replaced_by.set((by.clone(), is_final));
@@ -97,16 +97,16 @@ impl Claim {
     }
 
     /// Waits for a sign of life, `within` from now at most. One since `asked_at` is as good as a new one. Cancel-safe.
-    pub(crate) async fn life(&self, asked_at: Instant, within: Duration) -> Life {
+    pub(crate) async fn life(&self, asked_at: Instant, within: Duration) -> HolderState {
         // A connection that has only come, and waits, is watched by its own task.
         if !self.is_welcomed() {
-            return if self.gone.is_cancelled() { Life::Gone } else { Life::Alive };
+            return if self.gone.is_cancelled() { HolderState::Gone } else { HolderState::Alive };
         }
         let until = Instant::now() + within;
         let mut heard = self.heard.subscribe();
         let is_sign = |heard: &Option<Instant>| heard.is_some_and(|at| at >= asked_at);
         if is_sign(&heard.borrow()) {
-            return Life::Alive;
+            return HolderState::Alive;
         }
         self.is_asked.store(true, Ordering::SeqCst);
         self.wants_ping.store(true, Ordering::SeqCst);
@@ -114,30 +114,30 @@ impl Claim {
         let is_heard = heard.wait_for(is_sign);
         tokio::select! {
             biased;
-            () = self.gone.cancelled() => Life::Gone,
+            () = self.gone.cancelled() => HolderState::Gone,
             heard = timeout_at(until, is_heard) => match heard {
-                Ok(_) => Life::Alive,
-                Err(_) if self.is_held_back.load(Ordering::SeqCst) => Life::Alive,
-                Err(_) => Life::Silent,
+                Ok(_) => HolderState::Alive,
+                Err(_) if self.is_held_back.load(Ordering::SeqCst) => HolderState::Alive,
+                Err(_) => HolderState::Silent,
             },
         }
     }
 
     /// Waits until the connection is asked for something. For its own task alone. Cancel-safe.
-    pub(crate) async fn called(&self) -> Call {
+    pub(crate) async fn called(&self) -> ClaimSignal {
         loop {
             if self.replaced_by.get().is_some() {
-                return Call::Leave;
+                return ClaimSignal::Leave;
             }
             if self.wants_ping.swap(false, Ordering::SeqCst) {
-                return Call::Ping;
+                return ClaimSignal::Ping;
             }
             self.bell.notified().await;
         }
     }
 
     /// Waits until another connection has the source. For its own task alone. Cancel-safe.
-    pub(crate) async fn replaced(&self) -> End {
+    pub(crate) async fn replaced(&self) -> CloseReason {
         loop {
             if let Some(end) = self.end() {
                 return end;
@@ -161,21 +161,21 @@ impl Claim {
     }
 
     /// What the connection is closed with, if another one has come.
-    pub(crate) fn end(&self) -> Option<End> {
+    pub(crate) fn end(&self) -> Option<CloseReason> {
         let (by, is_final) = self.replaced_by.get()?;
         Some(if *is_final { replaced(by) } else { taken(by) })
     }
 }
 
 /// What is said to a connection that another one has replaced.
-pub(crate) fn replaced(by: &Publisher) -> End {
-    End::close(CloseCode::Replaced, format!("replaced by the session {}", named(&by.session)))
+pub(crate) fn replaced(by: &PresentPublisher) -> CloseReason {
+    CloseReason::close(CloseCode::Replaced, format!("replaced by the session {}", named(&by.session)))
 }
 
 /// What is said to a connection whose source another session publishes.
-pub(crate) fn taken(by: &Publisher) -> End {
+pub(crate) fn taken(by: &PresentPublisher) -> CloseReason {
     let since = Timestamp(i64::try_from(by.since).unwrap_or(i64::MAX));
-    End::close(
+    CloseReason::close(
         CloseCode::SourceTaken,
         format!("source_taken: the session {} publishes since {since}", named(&by.session)),
     )
@@ -196,14 +196,14 @@ mod tests {
     const WITHIN: Duration = Duration::from_secs(3);
 
     fn claim(session: &str) -> Claim {
-        let publisher = Publisher { source: "main".into(), session: session.into(), since: 7 };
+        let publisher = PresentPublisher { source: "main".into(), session: session.into(), since: 7 };
         let claim = Claim::new(publisher);
         claim.welcome();
         claim
     }
 
     /// What becomes of a connection that does this while it is asked.
-    async fn life(claim: &Claim, does: impl Future<Output = ()>) -> (Life, Duration) {
+    async fn life(claim: &Claim, does: impl Future<Output = ()>) -> (HolderState, Duration) {
         let asked_at = Instant::now();
         let (life, ()) = tokio::join!(claim.life(asked_at, WITHIN), does);
         (life, asked_at.elapsed())
@@ -211,11 +211,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_lives_as_a_table() {
-        let alive = |after| (Life::Alive, Duration::from_secs(after));
+        let alive = |after| (HolderState::Alive, Duration::from_secs(after));
         let after = |seconds| tokio::time::sleep(Duration::from_secs(seconds));
 
         let silent = claim("silent");
-        assert_eq!(life(&silent, async {}).await, (Life::Silent, WITHIN));
+        assert_eq!(life(&silent, async {}).await, (HolderState::Silent, WITHIN));
         // It may still come back, as long as nobody has taken its place.
         assert_eq!(life(&silent, async { silent.heard() }).await, alive(0));
 
@@ -227,29 +227,29 @@ mod tests {
         };
         assert_eq!(life(&busy, sends).await, alive(2));
         let pinged = async {
-            assert!(matches!(busy.called().await, Call::Ping));
+            assert!(matches!(busy.called().await, ClaimSignal::Ping));
             busy.heard();
         };
         assert_eq!(life(&busy, pinged).await, alive(0));
         // A sign of before it was asked says nothing of now.
         busy.heard();
         after(1).await;
-        assert_eq!(life(&busy, async {}).await, (Life::Silent, WITHIN));
+        assert_eq!(life(&busy, async {}).await, (HolderState::Silent, WITHIN));
 
         let held_back = claim("held-back");
         held_back.hold_back(true);
         assert_eq!(life(&held_back, async {}).await, alive(3));
         held_back.hold_back(false);
-        assert_eq!(life(&held_back, async {}).await, (Life::Silent, WITHIN));
+        assert_eq!(life(&held_back, async {}).await, (HolderState::Silent, WITHIN));
 
         let leaving = claim("leaving");
         let leaves = async {
             after(1).await;
             leaving.gone.cancel();
         };
-        assert_eq!(life(&leaving, leaves).await, (Life::Gone, Duration::from_secs(1)));
+        assert_eq!(life(&leaving, leaves).await, (HolderState::Gone, Duration::from_secs(1)));
 
-        let publisher = Publisher { source: "main".into(), session: "new".into(), since: 8 };
+        let publisher = PresentPublisher { source: "main".into(), session: "new".into(), since: 8 };
         let only_come = Claim::new(publisher);
         assert_eq!(life(&only_come, async {}).await, alive(0));
     }
@@ -260,23 +260,23 @@ mod tests {
         let holder = claim("holder");
         let asked_at = Instant::now();
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert_eq!(life(&holder, async { holder.heard() }).await.0, Life::Alive);
-        assert_eq!(holder.life(asked_at, WITHIN).await, Life::Alive);
-        assert!(matches!(futures::poll!(std::pin::pin!(holder.called())), std::task::Poll::Ready(Call::Ping)));
+        assert_eq!(life(&holder, async { holder.heard() }).await.0, HolderState::Alive);
+        assert_eq!(holder.life(asked_at, WITHIN).await, HolderState::Alive);
+        assert!(matches!(futures::poll!(std::pin::pin!(holder.called())), std::task::Poll::Ready(ClaimSignal::Ping)));
         assert!(futures::poll!(std::pin::pin!(holder.called())).is_pending(), "it is not asked anew");
     }
 
     #[test]
     fn who_is_replaced_learns_by_whom_and_whether_to_come_again() {
         let told = |claim: &Claim, by: &str| {
-            claim.replace(&Publisher { source: "main".into(), session: by.into(), since: 1_764_450_000_000 });
+            claim.replace(&PresentPublisher { source: "main".into(), session: by.into(), since: 1_764_450_000_000 });
             match claim.end() {
-                Some(End::Close { code, reason }) => (code, reason.into_owned()),
+                Some(CloseReason::Close { code, reason }) => (code, reason.into_owned()),
                 other => panic!("{other:?}"),
             }
         };
         assert_eq!(told(&claim("old"), "new"), (4507, "replaced by the session new".to_owned()));
-        let publisher = Publisher { source: "main".into(), session: "old".into(), since: 8 };
+        let publisher = PresentPublisher { source: "main".into(), session: "old".into(), since: 8 };
         let only_come = || Claim::new(publisher.clone());
         let taken = "source_taken: the session new publishes since 2025-11-29T21:00:00.000Z".to_owned();
         assert_eq!(told(&only_come(), "new"), (4005, taken));

@@ -15,17 +15,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::{Instant, timeout_at};
 
-use crate::cluster::{Heard, Publisher};
+use crate::cluster::{CommandReply, PresentPublisher};
 use crate::config::TimesConfig;
 use crate::log::LogId;
 use crate::server::core::catalog::Catalog;
-use crate::server::core::close::End;
-use crate::server::ingest::publisher_lock::claim::Life;
-pub(crate) use crate::server::ingest::publisher_lock::claim::{Call, Claim, replaced, taken};
+use crate::server::core::close::CloseReason;
+use crate::server::ingest::publisher_lock::claim::HolderState;
+pub(crate) use crate::server::ingest::publisher_lock::claim::{Claim, ClaimSignal, replaced, taken};
 
 /// What only one may hold.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Place {
+pub(crate) enum LockKey {
     /// The connection of a source.
     Source(LogId, Arc<str>),
     /// The writer of a source's session.
@@ -33,37 +33,37 @@ pub(crate) enum Place {
 }
 
 /// When a connection came, in milliseconds since 1970, and at which node: of two the greater is the newer.
-pub(crate) type Since = (u64, Arc<str>);
+pub(crate) type ArrivalStamp = (u64, Arc<str>);
 
 /// The places that are held or waited for.
 #[derive(Debug)]
-pub(crate) struct Slots {
+pub(crate) struct PublisherLocks {
     catalog: Arc<Catalog>,
-    places: Mutex<HashMap<Place, Slot>>,
+    places: Mutex<HashMap<LockKey, LockSlot>>,
 }
 
 #[derive(Debug, Default)]
-struct Slot {
+struct LockSlot {
     lock: Arc<tokio::sync::Mutex<()>>,
     /// Before it those wait who want the place and may not take it at once.
     door: Arc<tokio::sync::Mutex<()>>,
     /// That of the connection which holds the place, or is about to; none for a place that nobody is told to leave.
     claim: Option<Arc<Claim>>,
     /// Time at which the newest of them came.
-    since: Option<Since>,
+    since: Option<ArrivalStamp>,
     /// Those who hold it or wait.
     here: usize,
 }
 
 /// Who wants a source.
 #[derive(Debug)]
-pub(crate) struct Newcomer {
+pub(crate) struct WaitingPublisher {
     pub(crate) session: Arc<str>,
     /// It replaces whoever is there.
     pub(crate) takes_over: bool,
 }
 
-impl Slots {
+impl PublisherLocks {
     pub(crate) fn new(catalog: Arc<Catalog>) -> Self {
         Self { catalog, places: Mutex::default() }
     }
@@ -72,11 +72,15 @@ impl Slots {
     ///
     /// # Errors
     /// What the newcomer is closed with, if the source is another session's.
-    pub(crate) async fn take(self: &Arc<Self>, place: Place, newcomer: &Newcomer) -> Result<HeldSource, End> {
-        let visit = Visit::new(self, place);
+    pub(crate) async fn take(
+        self: &Arc<Self>,
+        place: LockKey,
+        newcomer: &WaitingPublisher,
+    ) -> Result<SourceGuard, CloseReason> {
+        let visit = LockWaiter::new(self, place);
         let claim = visit.claim(newcomer).await?;
         let lock = visit.slot(|slot| slot.lock.clone());
-        let mut held = HeldSource { claim, visit, _lock: None };
+        let mut held = SourceGuard { claim, visit, _lock: None };
         tokio::select! {
             biased;
             end = held.claim.replaced() => return Err(end),
@@ -87,7 +91,7 @@ impl Slots {
 
     /// Asks the connection that has `place` here whether it lives, for `publisher`, which has come to another node; says what that
     /// is answered, or none if the connection is to go. Cancel-safe.
-    async fn ask(&self, place: &Place, publisher: &Publisher) -> Option<Heard> {
+    async fn ask(&self, place: &LockKey, publisher: &PresentPublisher) -> Option<CommandReply> {
         let (asked_at, within) = (Instant::now(), TimesConfig::ms(self.catalog.context.config.times.holder_answer_ms));
         let until = asked_at + 2 * within;
         loop {
@@ -100,82 +104,88 @@ impl Slots {
                 return None;
             }
             match claim.life(asked_at, within).await {
-                Life::Silent => return None,
+                HolderState::Silent => return None,
                 // Its claim goes with it.
-                Life::Gone if Instant::now() < until => {}
-                Life::Alive | Life::Gone => return Some(Heard::Taken(claim.publisher.clone())),
+                HolderState::Gone if Instant::now() < until => {}
+                HolderState::Alive | HolderState::Gone => return Some(CommandReply::Taken(claim.publisher.clone())),
             }
         }
     }
 
     /// Tells the connection of `place` to go if it came before `by`, which is at another node, and waits until it has. If `asks`
     /// it stays if it lives and is another session's. Cancel-safe: who was told goes in any case.
-    pub(crate) async fn leave(&self, place: &Place, by: &Publisher, node: &Arc<str>, asks: bool) -> Heard {
+    pub(crate) async fn leave(
+        &self,
+        place: &LockKey,
+        by: &PresentPublisher,
+        node: &Arc<str>,
+        asks: bool,
+    ) -> CommandReply {
         if asks && let Some(heard) = self.ask(place, by).await {
             return heard;
         }
-        let Some(told) = self.tell(place, by, node) else { return Heard::Done };
+        let Some(told) = self.tell(place, by, node) else { return CommandReply::Done };
         match told {
-            Told::IsNewer => Heard::Newer,
-            Told::Goes(lock) => {
+            LeaveOutcome::IsNewer => CommandReply::Newer,
+            LeaveOutcome::Goes(lock) => {
                 drop(lock.lock().await);
-                Heard::Done
+                CommandReply::Done
             }
         }
     }
 
     /// Asks the connection that publishes in the session of `by` here, if there is one, for a sign of life. It is said who that is
-    /// if it lives ([`Heard::Taken`]); else it is closed, and gone when this is ready. Cancel-safe: who was told goes in any
+    /// if it lives ([`CommandReply::Taken`]); else it is closed, and gone when this is ready. Cancel-safe: who was told goes in any
     /// case.
-    pub(crate) async fn leave_if_silent(&self, place: &Place, by: &Publisher) -> Heard {
+    pub(crate) async fn leave_if_silent(&self, place: &LockKey, by: &PresentPublisher) -> CommandReply {
         let within = TimesConfig::ms(self.catalog.context.config.times.holder_answer_ms);
         let asked_at = Instant::now();
         let claim = self.claim(place).filter(|claim| claim.publisher.session == by.session);
-        let Some(claim) = claim else { return Heard::Done };
+        let Some(claim) = claim else { return CommandReply::Done };
         match claim.life(asked_at, within).await {
-            Life::Alive => return Heard::Taken(claim.publisher.clone()),
-            Life::Silent => claim.replace(by),
-            Life::Gone => {}
+            HolderState::Alive => return CommandReply::Taken(claim.publisher.clone()),
+            HolderState::Silent => claim.replace(by),
+            HolderState::Gone => {}
         }
         claim.gone.cancelled().await;
-        Heard::Done
+        CommandReply::Done
     }
 
-    /// As [`Slots::leave`], without waiting.
-    pub(crate) fn let_go(&self, place: &Place, by: &Publisher, node: &Arc<str>) {
+    /// As [`PublisherLocks::leave`], without waiting.
+    pub(crate) fn let_go(&self, place: &LockKey, by: &PresentPublisher, node: &Arc<str>) {
         drop(self.tell(place, by, node));
     }
 
-    fn tell(&self, place: &Place, by: &Publisher, node: &Arc<str>) -> Option<Told> {
+    fn tell(&self, place: &LockKey, by: &PresentPublisher, node: &Arc<str>) -> Option<LeaveOutcome> {
         let slots = self.lock();
         let slot = slots.get(place)?;
         if slot.since.as_ref().is_some_and(|own| *own > (by.since, node.clone())) {
-            return Some(Told::IsNewer);
+            return Some(LeaveOutcome::IsNewer);
         }
         if let Some(claim) = &slot.claim {
             claim.replace(by);
         }
-        Some(Told::Goes(slot.lock.clone()))
+        Some(LeaveOutcome::Goes(slot.lock.clone()))
     }
 
     /// Waits for `place` without telling anybody to leave it. Cancel-safe.
-    pub(crate) async fn wait_for(self: &Arc<Self>, place: Place) -> Held {
-        let visit = Visit::new(self, place);
+    pub(crate) async fn wait_for(self: &Arc<Self>, place: LockKey) -> LockGuard {
+        let visit = LockWaiter::new(self, place);
         let lock = visit.slot(|slot| slot.lock.clone());
-        Held { _lock: lock.lock_owned().await, _visit: visit }
+        LockGuard { _lock: lock.lock_owned().await, _visit: visit }
     }
 
-    fn claim(&self, place: &Place) -> Option<Arc<Claim>> {
+    fn claim(&self, place: &LockKey) -> Option<Arc<Claim>> {
         self.lock().get(place)?.claim.clone()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Place, Slot>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<LockKey, LockSlot>> {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// What becomes of the holder of a place.
-enum Told {
+enum LeaveOutcome {
     /// It goes; the lock is free once it has.
     Goes(Arc<tokio::sync::Mutex<()>>),
     /// It came later than who wants it to go.
@@ -183,23 +193,23 @@ enum Told {
 }
 
 /// Somebody who holds a place or waits for it: as long as there is one, the place is remembered.
-struct Visit {
-    slots: Arc<Slots>,
-    place: Place,
+struct LockWaiter {
+    slots: Arc<PublisherLocks>,
+    place: LockKey,
 }
 
-impl Visit {
-    fn new(slots: &Arc<Slots>, place: Place) -> Self {
+impl LockWaiter {
+    fn new(slots: &Arc<PublisherLocks>, place: LockKey) -> Self {
         slots.lock().entry(place.clone()).or_default().here += 1;
         Self { slots: slots.clone(), place }
     }
 
-    fn slot<T>(&self, look: impl FnOnce(&mut Slot) -> T) -> T {
+    fn slot<T>(&self, look: impl FnOnce(&mut LockSlot) -> T) -> T {
         look(self.slots.lock().entry(self.place.clone()).or_default())
     }
 
     /// Claims the place for `newcomer`, if it may have it.
-    async fn claim(&self, newcomer: &Newcomer) -> Result<Arc<Claim>, End> {
+    async fn claim(&self, newcomer: &WaitingPublisher) -> Result<Arc<Claim>, CloseReason> {
         let came = Instant::now();
         let within = TimesConfig::ms(self.slots.catalog.context.config.times.holder_answer_ms);
         // The newcomer before may have had all of its time, and left.
@@ -219,11 +229,11 @@ impl Visit {
                 }
                 continue;
             };
-            let dead = match if Instant::now() < until { known.life(came, within).await } else { Life::Alive } {
-                Life::Alive => return Err(taken(&known.publisher)),
-                Life::Silent => Some(&known),
+            let dead = match if Instant::now() < until { known.life(came, within).await } else { HolderState::Alive } {
+                HolderState::Alive => return Err(taken(&known.publisher)),
+                HolderState::Silent => Some(&known),
                 // Its claim goes with it.
-                Life::Gone => None,
+                HolderState::Gone => None,
             };
             if let Some(claim) = self.try_claim(newcomer, dead) {
                 return Ok(claim);
@@ -232,11 +242,11 @@ impl Visit {
     }
 
     /// Claims the place, unless another session has it that is not known to be `dead`.
-    fn try_claim(&self, newcomer: &Newcomer, dead: Option<&Arc<Claim>>) -> Option<Arc<Claim>> {
+    fn try_claim(&self, newcomer: &WaitingPublisher, dead: Option<&Arc<Claim>>) -> Option<Arc<Claim>> {
         let catalog = &self.slots.catalog;
         let elsewhere = match &self.place {
-            Place::Source(log_id, source) => catalog.newest_elsewhere(log_id, source),
-            Place::Session(..) => None,
+            LockKey::Source(log_id, source) => catalog.newest_elsewhere(log_id, source),
+            LockKey::Session(..) => None,
         };
         let now = u64::try_from(catalog.context.clock.now().0).unwrap_or(0);
         self.slot(|slot| {
@@ -249,8 +259,8 @@ impl Visit {
             // Later than all that are known, also where a clock was put back or another node's is ahead.
             let known = elsewhere.max(slot.since.as_ref().map(|(since, _)| *since));
             let since = known.map_or(now, |known| now.max(known + 1));
-            let (Place::Source(_, source) | Place::Session(_, source, _)) = &self.place;
-            let publisher = Publisher { source: source.clone(), session: newcomer.session.clone(), since };
+            let (LockKey::Source(_, source) | LockKey::Session(_, source, _)) = &self.place;
+            let publisher = PresentPublisher { source: source.clone(), session: newcomer.session.clone(), since };
             if let Some(known) = &slot.claim {
                 known.replace(&publisher);
             }
@@ -262,7 +272,7 @@ impl Visit {
     }
 }
 
-impl Drop for Visit {
+impl Drop for LockWaiter {
     fn drop(&mut self) {
         let mut slots = self.slots.lock();
         let Some(slot) = slots.get_mut(&self.place) else { return };
@@ -274,26 +284,26 @@ impl Drop for Visit {
 }
 
 /// A place that is held until this is dropped.
-pub(crate) struct Held {
+pub(crate) struct LockGuard {
     _lock: OwnedMutexGuard<()>,
-    _visit: Visit,
+    _visit: LockWaiter,
 }
 
 /// A source that is held until this is dropped.
-pub(crate) struct HeldSource {
+pub(crate) struct SourceGuard {
     pub(crate) claim: Arc<Claim>,
-    visit: Visit,
+    visit: LockWaiter,
     _lock: Option<OwnedMutexGuard<()>>,
 }
 
-impl HeldSource {
+impl SourceGuard {
     /// Who holds it.
-    pub(crate) fn publisher(&self) -> &Publisher {
+    pub(crate) fn publisher(&self) -> &PresentPublisher {
         self.claim.publisher()
     }
 }
 
-impl Drop for HeldSource {
+impl Drop for SourceGuard {
     fn drop(&mut self) {
         self.visit.slot(|slot| {
             if slot.claim.as_ref().is_some_and(|claim| Arc::ptr_eq(claim, &self.claim)) {

@@ -4,12 +4,17 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::feed::Bell;
-use crate::server::core::close::{End, end_of};
+use crate::feed::FeedProgress;
+use crate::server::core::close::{CloseReason, end_of};
+use crate::server::ingest::identity::PublisherIdentity;
+use crate::server::ingest::pending_acks::AckQueue;
+use crate::server::ingest::pipeline::{IngestPipeline, MessageArrival};
 use crate::server::ingest::publisher_lock::Claim;
-use crate::server::ingest::websocket::entry::Entry;
+use crate::server::ingest::rate_limit::ReadPace;
+use crate::server::ingest::resends::Resend;
+use crate::server::ingest::service::IngestService;
+use crate::server::ingest::websocket::entry::PublisherEntry;
 use crate::server::ingest::websocket::vendor_decoder::VendorDecoder;
-use crate::server::ingest::{AckQueue, IngestPipeline, IngestService, MessageArrival, Publisher, ReadPace, Resend};
 use crate::transcript::{Op, Transcript};
 use crate::wire::{CloseCode, Incoming, Limits, NackCode, Refusal, ToPublisher};
 
@@ -18,11 +23,11 @@ use crate::wire::{CloseCode, Incoming, Limits, NackCode, Refusal, ToPublisher};
 const MISSING_LOOKS_MAX: u32 = 16;
 
 /// The connection of a publisher.
-pub(crate) struct Connection<'a> {
+pub(crate) struct PublisherConnection<'a> {
     pub(crate) service: &'a Arc<IngestService>,
     pub(crate) pipeline: IngestPipeline,
-    pub(crate) entry: Entry,
-    pub(crate) bell: watch::Receiver<Bell>,
+    pub(crate) entry: PublisherEntry,
+    pub(crate) bell: watch::Receiver<FeedProgress>,
     pub(crate) limits: Limits,
     pub(crate) acks: AckQueue,
     pub(crate) acked: u64,
@@ -38,8 +43,8 @@ pub(crate) struct Connection<'a> {
     pub(crate) missing_looks: u32,
 }
 
-pub(crate) fn going_away() -> End {
-    End::close(CloseCode::GoingAway, "the server is going away")
+pub(crate) fn going_away() -> CloseReason {
+    CloseReason::close(CloseCode::GoingAway, "the server is going away")
 }
 
 /// The refusal of a line that was not taken when the rest of its message was.
@@ -62,8 +67,8 @@ pub(crate) fn is_on_air(transcript: &Transcript, source: &str) -> bool {
     transcript.holder().is_none_or(|holder| **holder == *source)
 }
 
-impl<'a> Connection<'a> {
-    pub(crate) fn new(service: &'a Arc<IngestService>, entry: Entry, pipeline: IngestPipeline) -> Self {
+impl<'a> PublisherConnection<'a> {
+    pub(crate) fn new(service: &'a Arc<IngestService>, entry: PublisherEntry, pipeline: IngestPipeline) -> Self {
         let mut bell = pipeline.view.bell();
         // The view may have come to its end since it was asked for, and would not ring again.
         bell.mark_changed();
@@ -86,28 +91,31 @@ impl<'a> Connection<'a> {
     }
 
     /// The end of a feed that was deleted to make room for another transcript says so.
-    pub(crate) fn tell_replacement(&self, end: End) -> End {
+    pub(crate) fn tell_replacement(&self, end: CloseReason) -> CloseReason {
         let feed = &self.pipeline.feed;
         if end.code() != CloseCode::FeedDeleted.number() || !feed.is_replaced() {
             return end;
         }
         let reason =
             format!("the feed was replaced by another transcript: connect anew to publish to that ({})", feed.name());
-        End::close(CloseCode::FeedDeleted, reason)
+        CloseReason::close(CloseCode::FeedDeleted, reason)
     }
 
     pub(crate) fn claim(&self) -> &Arc<Claim> {
         &self.entry.source.claim
     }
 
-    pub(crate) fn welcome(&self, replaced_life: Option<u64>) -> Result<ToPublisher, End> {
+    pub(crate) fn welcome(&self, replaced_life: Option<u64>) -> Result<ToPublisher, CloseReason> {
         let feed = &self.pipeline.feed;
         let transcript = self.pipeline.view.transcript();
         // The view has folded the log, and a log's first record opens it.
         let Some(epoch) = transcript.epoch().cloned() else {
-            return Err(End::close(CloseCode::StorageUnavailable, "the feed's log does not begin as it should"));
+            return Err(CloseReason::close(
+                CloseCode::StorageUnavailable,
+                "the feed's log does not begin as it should",
+            ));
         };
-        let Publisher { source, session, .. } = &self.pipeline.publisher;
+        let PublisherIdentity { source, session, .. } = &self.pipeline.publisher;
         let holder = transcript.holder().cloned();
         Ok(ToPublisher::Welcome {
             feed: feed.name().clone(),
@@ -132,7 +140,7 @@ impl<'a> Connection<'a> {
         seq: u64,
         text: &str,
         says: Result<Incoming, Refusal>,
-    ) -> Result<(), End> {
+    ) -> Result<(), CloseReason> {
         let says = match says {
             Ok(says) => says,
             Err(refusal) => return self.refuse(seq, None, refusal).await,
@@ -168,21 +176,21 @@ impl<'a> Connection<'a> {
     }
 
     /// Waits until all that was sent before is folded.
-    pub(crate) async fn see_all(&mut self) -> Result<(), End> {
+    pub(crate) async fn see_all(&mut self) -> Result<(), CloseReason> {
         self.acks.all_durable(&self.service.context.metrics).await.map_err(|error| end_of(&error))?;
         let head = self.pipeline.feed.head().await.map_err(|error| end_of(&error))?;
         self.pipeline.view.reach(head).await.map_err(|error| end_of(&error))
     }
 
     /// Waits until all that this publisher sent before is folded.
-    pub(crate) async fn see_own(&mut self) -> Result<(), End> {
+    pub(crate) async fn see_own(&mut self) -> Result<(), CloseReason> {
         self.acks.all_durable(&self.service.context.metrics).await.map_err(|error| end_of(&error))?;
         let Some(last) = self.acks.last_unfolded() else { return Ok(()) };
         self.pipeline.view.reach(last.next()).await.map_err(|error| end_of(&error))
     }
 
     /// Says whether anything of it is taken.
-    pub(crate) async fn say(&mut self, seq: u64, says: Incoming, came: MessageArrival) -> Result<bool, End> {
+    pub(crate) async fn say(&mut self, seq: u64, says: Incoming, came: MessageArrival) -> Result<bool, CloseReason> {
         if let Incoming::Retract { id, rev: None } = &says
             && self.vendor.is_none()
         {
@@ -236,7 +244,7 @@ impl<'a> Connection<'a> {
     }
 
     /// Warns of lines that are taken back and that are not there. They may have come a moment ago.
-    pub(crate) async fn warn_of_missing(&mut self, ids: &[Arc<str>]) -> Result<(), End> {
+    pub(crate) async fn warn_of_missing(&mut self, ids: &[Arc<str>]) -> Result<(), CloseReason> {
         let missing = |pipeline: &IngestPipeline| -> Vec<Arc<str>> {
             ids.iter().filter(|id| !pipeline.has_line(id)).cloned().collect()
         };
@@ -258,7 +266,11 @@ impl<'a> Connection<'a> {
 
     /// Tells what becomes of ids that name other sessions' lines, before the message is acknowledged; gives why a retraction is
     /// refused.
-    pub(crate) async fn tell_reuse(&mut self, op: &Op, came: MessageArrival) -> Result<Result<(), Refusal>, End> {
+    pub(crate) async fn tell_reuse(
+        &mut self,
+        op: &Op,
+        came: MessageArrival,
+    ) -> Result<Result<(), Refusal>, CloseReason> {
         if self.pipeline.foresee_reuse(op, came.at).is_empty() {
             return Ok(Ok(()));
         }
@@ -270,7 +282,7 @@ impl<'a> Connection<'a> {
     }
 
     /// Puts what was taken in the log's queue. Before every other answer, which has to stand behind those to what was.
-    pub(crate) async fn append_batch(&mut self) -> Result<(), End> {
+    pub(crate) async fn append_batch(&mut self) -> Result<(), CloseReason> {
         let appended = self.pipeline.append().await.map_err(|error| end_of(&error))?;
         if let Some((batch, appended)) = appended {
             self.acks.durable(batch, appended);
@@ -279,7 +291,7 @@ impl<'a> Connection<'a> {
     }
 
     /// Tells what the pipeline warns of, in its turn, as a nack is.
-    pub(crate) async fn queue_warnings(&mut self) -> Result<(), End> {
+    pub(crate) async fn queue_warnings(&mut self) -> Result<(), CloseReason> {
         if self.pipeline.warnings.is_empty() {
             return Ok(());
         }
@@ -304,24 +316,24 @@ impl<'a> Connection<'a> {
     }
 
     /// Refuses a message.
-    pub(crate) async fn refuse(&mut self, seq: u64, index: Option<usize>, refusal: Refusal) -> Result<(), End> {
+    pub(crate) async fn refuse(&mut self, seq: u64, index: Option<usize>, refusal: Refusal) -> Result<(), CloseReason> {
         self.nack(seq, index, refusal).await?;
         self.count_refusal()
     }
 
-    pub(crate) async fn nack(&mut self, seq: u64, index: Option<usize>, refusal: Refusal) -> Result<(), End> {
+    pub(crate) async fn nack(&mut self, seq: u64, index: Option<usize>, refusal: Refusal) -> Result<(), CloseReason> {
         self.append_batch().await?;
         self.pipeline.count_refusal(&refusal);
         self.acks.nack(ToPublisher::nack(seq, index, refusal));
         Ok(())
     }
 
-    pub(crate) fn count_refusal(&mut self) -> Result<(), End> {
+    pub(crate) fn count_refusal(&mut self) -> Result<(), CloseReason> {
         self.refused_in_a_row += 1;
         let max = self.service.context.config.limits.refusals_in_a_row_max;
         if self.refused_in_a_row > max {
             let reason = format!("more than {max} messages in a row were refused: see the nacks");
-            return Err(End::close(CloseCode::BadRequest, reason));
+            return Err(CloseReason::close(CloseCode::BadRequest, reason));
         }
         Ok(())
     }
@@ -343,7 +355,7 @@ impl<'a> Connection<'a> {
     }
 
     /// Tells what the feed has to report of this publisher's lines, in its turn.
-    pub(crate) async fn queue_reports(&mut self) -> Result<(), End> {
+    pub(crate) async fn queue_reports(&mut self) -> Result<(), CloseReason> {
         self.pipeline.note_reused_ids();
         self.pipeline.note_conflicts();
         self.queue_warnings().await

@@ -20,16 +20,19 @@ use tokio::time::Instant;
 use crate::config::TimesConfig;
 use crate::position::FeedId;
 use crate::server::access::peer::Peer;
-use crate::server::access::upgrade::{Asked, SocketEnd};
-use crate::server::core::close::End;
+use crate::server::access::upgrade::{RequestContext, SocketEnd};
+use crate::server::core::close::CloseReason;
 use crate::server::core::close::end_of;
-use crate::server::ingest::publisher_lock::{Call, Claim};
-use crate::server::ingest::websocket::connection::{Connection, going_away};
-use crate::server::ingest::websocket::entry::Entry;
-use crate::server::ingest::websocket::vendor_decoder::{VendorAsked, are_labels_anonymous, offset_ms};
-use crate::server::ingest::{IngestService, MessageArrival, Numbered, Publisher, SessionTally};
-use crate::server::transport::websocket::{Frame, Socket};
-use crate::wire::publish::{FieldPlace, UnknownField};
+use crate::server::ingest::identity::PublisherIdentity;
+use crate::server::ingest::pipeline::{MessageArrival, SessionTally};
+use crate::server::ingest::publisher_lock::{Claim, ClaimSignal};
+use crate::server::ingest::sequence::NumberedMessage;
+use crate::server::ingest::service::IngestService;
+use crate::server::ingest::websocket::connection::{PublisherConnection, going_away};
+use crate::server::ingest::websocket::entry::PublisherEntry;
+use crate::server::ingest::websocket::vendor_decoder::{VendorQuery, are_labels_anonymous, offset_ms};
+use crate::server::transport::websocket::{SocketFrame, WebSocket};
+use crate::wire::publisher::{FieldPlace, UnknownField};
 use crate::wire::{CloseCode, FromPublisher, NackCode, Refusal};
 
 /// A publisher says much, and a read has room for a good many lines.
@@ -71,9 +74,9 @@ const FAREWELL: Duration = Duration::from_secs(1);
 pub(crate) async fn serve(
     service: Arc<IngestService>,
     name: FeedId,
-    mut socket: Socket,
-    asked: Box<Asked>,
-) -> (Socket, End) {
+    mut socket: WebSocket,
+    asked: Box<RequestContext>,
+) -> (WebSocket, CloseReason) {
     let Err(end) = publish(&service, &name, &mut socket, &asked).await;
     (socket, end)
 }
@@ -81,21 +84,21 @@ pub(crate) async fn serve(
 async fn publish(
     service: &Arc<IngestService>,
     name: &FeedId,
-    socket: &mut Socket,
-    asked: &Asked,
-) -> Result<Infallible, End> {
-    let vendor = VendorAsked::read(service, name, asked)?;
+    socket: &mut WebSocket,
+    asked: &RequestContext,
+) -> Result<Infallible, CloseReason> {
+    let vendor = VendorQuery::read(service, name, asked)?;
     let offset_ms = offset_ms(asked)?;
     let is_anonymous = are_labels_anonymous(asked, vendor.is_some())?;
     let mut publisher =
-        Publisher::new(&service.context, asked.access.source(asked.get("source"))?, asked.get("session"))
-            .map_err(|bad| End::close(CloseCode::BadRequest, bad.to_string()))?;
+        PublisherIdentity::new(&service.context, asked.access.source(asked.get("source"))?, asked.get("session"))
+            .map_err(|bad| CloseReason::close(CloseCode::BadRequest, bad.to_string()))?;
     // A dialect's ids are new for each connection, or the vendor's own that it uses for one piece of speech only.
     publisher.corrects = asked.flag("corrects", vendor.is_some())?;
     let takes_over = asked.flag("takeover", false)?;
     let keeps_text = asked.flag("keeps_text", false)?;
     let feed = service.open_feed(&asked.access, name).await.map_err(|error| error.end())??;
-    let entering = Entry::take(service, feed, publisher, takes_over);
+    let entering = PublisherEntry::take(service, feed, publisher, takes_over);
     let (entry, mut pipeline) = tokio::select! {
         biased;
         () = service.context.stop.cancelled() => return Err(going_away()),
@@ -120,7 +123,7 @@ async fn publish(
     for name in asked.names().filter(|name| !PARAMETERS.contains(name)) {
         pipeline.warn_of_unknown(UnknownField::new(FieldPlace::Query, name), &PARAMETERS);
     }
-    let mut connection = Connection::new(service, entry, pipeline);
+    let mut connection = PublisherConnection::new(service, entry, pipeline);
     connection.claim().welcome();
     let replaced_life = connection.pipeline.feed.replaced_life().await.map_err(|error| end_of(&error))?;
     let welcome = connection.welcome(replaced_life)?;
@@ -129,7 +132,7 @@ async fn publish(
         connection.speak(vendor);
     }
     socket.send(&welcome.encode()).await?;
-    let Publisher { source, session, .. } = connection.pipeline.publisher.clone();
+    let PublisherIdentity { source, session, .. } = connection.pipeline.publisher.clone();
     tracing::info!(feed = %name, %source, %session, seq = connection.acked, "publisher connected");
     connection.queue_warnings().await?;
     connection.abandon_earlier_guesses().await?;
@@ -148,7 +151,7 @@ async fn publish(
 }
 
 /// Sends something, unless the connection is replaced before the client has taken it.
-async fn in_time(claim: &Claim, sending: impl Future<Output = Result<(), End>>) -> Result<(), End> {
+async fn in_time(claim: &Claim, sending: impl Future<Output = Result<(), CloseReason>>) -> Result<(), CloseReason> {
     // A client that takes nothing is not held back by the server.
     claim.hold_back(false);
     tokio::select! {
@@ -158,8 +161,8 @@ async fn in_time(claim: &Claim, sending: impl Future<Output = Result<(), End>>) 
     }
 }
 
-impl<'a> Connection<'a> {
-    async fn run(&mut self, socket: &mut Socket) -> Result<Infallible, End> {
+impl<'a> PublisherConnection<'a> {
+    async fn run(&mut self, socket: &mut WebSocket) -> Result<Infallible, CloseReason> {
         let times = &self.service.context.config.times;
         let (ping_after, gone_after) = (TimesConfig::ms(times.heartbeat_ms), TimesConfig::ms(times.silence_timeout_ms));
         let mut heard = Instant::now();
@@ -171,8 +174,8 @@ impl<'a> Connection<'a> {
             let step = tokio::select! {
                 biased;
                 call = claim.called() => match call {
-                    Call::Leave => Err(claim.replaced().await),
-                    Call::Ping => {
+                    ClaimSignal::Leave => Err(claim.replaced().await),
+                    ClaimSignal::Ping => {
                         in_time(&claim, socket.ping()).await?;
                         continue;
                     }
@@ -197,7 +200,7 @@ impl<'a> Connection<'a> {
                 () = tokio::time::sleep_until(ping_at) => {
                     // Who is not read cannot be heard either.
                     if may_read && heard.elapsed() >= gone_after {
-                        return Err(End::Gone);
+                        return Err(CloseReason::Gone);
                     }
                     in_time(&claim, socket.ping()).await?;
                     ping_at = Instant::now() + ping_after;
@@ -224,31 +227,39 @@ impl<'a> Connection<'a> {
     }
 
     /// Takes what was read, and what came with it: one turn, and one append, for many messages.
-    async fn hear(&mut self, read: Result<Frame, End>, socket: &mut Socket) -> Result<(), End> {
+    async fn hear(
+        &mut self,
+        read: Result<SocketFrame, CloseReason>,
+        socket: &mut WebSocket,
+    ) -> Result<(), CloseReason> {
         let taken = self.take_all(read, socket).await;
         // What came before an end counts as well.
         let appended = self.append_batch().await;
         taken.and(appended)
     }
 
-    async fn take_all(&mut self, read: Result<Frame, End>, socket: &mut Socket) -> Result<(), End> {
+    async fn take_all(
+        &mut self,
+        read: Result<SocketFrame, CloseReason>,
+        socket: &mut WebSocket,
+    ) -> Result<(), CloseReason> {
         let mut read = read;
         let (mut came, mut size) = (MessageArrival::now(&self.service.context), 0);
         for number in 1.. {
             match read? {
-                Frame::Sign => {}
-                Frame::Text(text) => {
+                SocketFrame::Sign => {}
+                SocketFrame::Text(text) => {
                     self.pace.pay();
                     size += text.len();
                     self.take(&text, came).await?;
                 }
                 // A vendor's program may send its text as bytes.
-                Frame::Binary(bytes) if self.vendor.is_some() => {
+                SocketFrame::Binary(bytes) if self.vendor.is_some() => {
                     self.pace.pay();
                     size += bytes.len();
                     self.take_vendors(&bytes, came).await?;
                 }
-                Frame::Binary(_) => {
+                SocketFrame::Binary(_) => {
                     let message = "a binary message: captions are JSON in text messages".into();
                     let seq = self.pipeline.sequence.unreadable();
                     let refusal = Refusal { code: NackCode::NotText, message, field: None };
@@ -271,7 +282,7 @@ impl<'a> Connection<'a> {
     }
 
     /// Takes one message.
-    async fn take(&mut self, text: &str, came: MessageArrival) -> Result<(), End> {
+    async fn take(&mut self, text: &str, came: MessageArrival) -> Result<(), CloseReason> {
         if self.vendor.is_some() {
             return self.take_vendors(text.as_bytes(), came).await;
         }
@@ -279,8 +290,8 @@ impl<'a> Connection<'a> {
         self.pipeline.read(&mut message);
         self.queue_warnings().await?;
         let seq = match self.pipeline.sequence.number(&message) {
-            Ok(Numbered::New(seq)) => seq,
-            Ok(Numbered::Used(seq)) => return self.take_again(seq, text, message.says).await,
+            Ok(NumberedMessage::New(seq)) => seq,
+            Ok(NumberedMessage::Used(seq)) => return self.take_again(seq, text, message.says).await,
             Err((seq, refusal)) => return self.refuse(seq, None, refusal).await,
         };
         self.pipeline.warn_if_gap();

@@ -1,15 +1,15 @@
 //! What a publisher is told: its answers in their order, who is on air, and what people should look at.
 
-use crate::feed::Following;
-use crate::server::core::close::End;
+use crate::feed::FollowHandle;
+use crate::server::core::close::CloseReason;
 use crate::server::core::close::end_of;
-use crate::server::ingest::Reply;
-use crate::server::ingest::websocket::connection::{Connection, is_on_air};
-use crate::server::transport::websocket::Socket;
+use crate::server::ingest::pending_acks::Reply;
+use crate::server::ingest::websocket::connection::{PublisherConnection, is_on_air};
+use crate::server::transport::websocket::WebSocket;
 use crate::wire::{ToPublisher, WarningCode};
 
-impl Connection<'_> {
-    pub(crate) async fn send_answers(&mut self, socket: &mut Socket, ready: Vec<Reply>) -> Result<(), End> {
+impl PublisherConnection<'_> {
+    pub(crate) async fn send_answers(&mut self, socket: &mut WebSocket, ready: Vec<Reply>) -> Result<(), CloseReason> {
         let mut ack = None;
         for ready in ready {
             match ready {
@@ -36,14 +36,14 @@ impl Connection<'_> {
         self.send_ack(socket, ack).await
     }
 
-    async fn send_ack(&mut self, socket: &mut Socket, ack: Option<u64>) -> Result<(), End> {
+    async fn send_ack(&mut self, socket: &mut WebSocket, ack: Option<u64>) -> Result<(), CloseReason> {
         let Some(seq) = ack else { return Ok(()) };
         self.acked = self.acked.max(seq);
         socket.send(&ToPublisher::Ack { seq: self.acked }.encode()).await
     }
 
     /// Sends the answers that are still under way: what was appended is acknowledged before the connection closes.
-    pub(crate) async fn finish_answers(&mut self, socket: &mut Socket) -> Result<(), End> {
+    pub(crate) async fn finish_answers(&mut self, socket: &mut WebSocket) -> Result<(), CloseReason> {
         while !self.acks.is_empty() {
             let ready = self.acks.ready(&self.service.context.metrics).await;
             self.send_answers(socket, ready).await?;
@@ -51,9 +51,9 @@ impl Connection<'_> {
         Ok(())
     }
 
-    pub(crate) async fn look_at_the_feed(&mut self, socket: &mut Socket) -> Result<(), End> {
+    pub(crate) async fn look_at_the_feed(&mut self, socket: &mut WebSocket) -> Result<(), CloseReason> {
         let following = self.bell.borrow_and_update().following.clone();
-        if let Following::No(why) = following {
+        if let FollowHandle::No(why) = following {
             self.finish_answers(socket).await?;
             return Err(end_of(&why));
         }

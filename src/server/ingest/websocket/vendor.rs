@@ -9,21 +9,22 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::dialect::{Decoded, Fault, FaultKind, Format, Framing, Options, Said};
+use crate::dialect::{DecodeFault, DecodeFaultKind, Decoded, DecodedEvent, Framing, Options, VendorFormat};
 use crate::log::LogError;
 use crate::position::Epoch;
-use crate::server::core::close::{End, end_of};
-use crate::server::ingest::raw_capture::{Keeping, Reading};
-use crate::server::ingest::websocket::connection::Connection;
-use crate::server::ingest::websocket::vendor_decoder::{VendorAsked, VendorDecoder};
-use crate::server::ingest::{MessageArrival, SourceSpeech};
+use crate::server::core::close::{CloseReason, end_of};
+use crate::server::ingest::earlier_speech::SourceSpeech;
+use crate::server::ingest::pipeline::MessageArrival;
+use crate::server::ingest::raw_capture::{FrameMeta, FrameRecorder};
+use crate::server::ingest::websocket::connection::PublisherConnection;
+use crate::server::ingest::websocket::vendor_decoder::{VendorDecoder, VendorQuery};
 use crate::transcript::Op;
 use crate::wire::{NackCode, Refusal, WarningCode};
 
-impl Connection<'_> {
+impl PublisherConnection<'_> {
     /// From now on its frames are a vendor's.
-    pub(crate) fn speak(&mut self, asked: VendorAsked) {
-        let VendorAsked { format, offset_ms, lang, is_kept, .. } = asked;
+    pub(crate) fn speak(&mut self, asked: VendorQuery) {
+        let VendorQuery { format, offset_ms, lang, is_kept, .. } = asked;
         if let Some(offset_ms) = offset_ms {
             self.pipeline.begin_at(offset_ms);
         }
@@ -42,10 +43,10 @@ impl Connection<'_> {
             ..Options::new(&tag)
         };
         let reading =
-            Reading { source: &source, connection: &tag, format, offset_ms, has_names, lang: lang.as_deref() };
-        let keeping = is_kept.then(|| Keeping::new(&self.service.context, self.pipeline.view.clone(), &reading));
+            FrameMeta { source: &source, connection: &tag, format, offset_ms, has_names, lang: lang.as_deref() };
+        let keeping = is_kept.then(|| FrameRecorder::new(&self.service.context, self.pipeline.view.clone(), &reading));
         self.pipeline.sequence.imply();
-        if format == Format::YouTube {
+        if format == VendorFormat::YouTube {
             self.pipeline.keep_order_of_arrival();
         }
         let mut dialect = format.open(options);
@@ -58,7 +59,7 @@ impl Connection<'_> {
     }
 
     /// Takes a vendor's frame.
-    pub(crate) async fn take_vendors(&mut self, frame: &[u8], came: MessageArrival) -> Result<(), End> {
+    pub(crate) async fn take_vendors(&mut self, frame: &[u8], came: MessageArrival) -> Result<(), CloseReason> {
         let Some(vendor) = &mut self.vendor else { return Ok(()) };
         let mut decoded = Decoded::default();
         vendor.dialect.elapsed(vendor.elapsed_ms(came.since));
@@ -86,7 +87,7 @@ impl Connection<'_> {
     }
 
     /// Nothing came for so long that what the vendor settled is final.
-    pub(crate) async fn rest_vendors(&mut self) -> Result<(), End> {
+    pub(crate) async fn rest_vendors(&mut self) -> Result<(), CloseReason> {
         let Some(vendor) = &mut self.vendor else { return Ok(()) };
         let came = MessageArrival::now(&self.service.context);
         let mut decoded = Decoded::default();
@@ -114,7 +115,7 @@ impl Connection<'_> {
 
     /// Guesses that the source left before this connection, which a crash kept from their end, stand as they are: their ids
     /// are a dead connection's, in this session too.
-    pub(crate) async fn abandon_earlier_guesses(&mut self) -> Result<(), End> {
+    pub(crate) async fn abandon_earlier_guesses(&mut self) -> Result<(), CloseReason> {
         if self.vendor.is_none()
             || self.pipeline.view.transcript().interim_lines(&self.pipeline.publisher.source).is_empty()
         {
@@ -141,20 +142,22 @@ impl Connection<'_> {
 
     /// With each line that is taken back the further lines of it, if it was long (`7.2`, `7.3`): what an earlier connection said
     /// of it the decoder of this one does not know.
-    fn with_parts(&self, mut says: Vec<Said>) -> Vec<Said> {
-        let taken_back: Vec<&Arc<str>> =
-            says.iter().filter_map(|said| if let Said::Retract { id } = said { Some(id) } else { None }).collect();
+    fn with_parts(&self, mut says: Vec<DecodedEvent>) -> Vec<DecodedEvent> {
+        let taken_back: Vec<&Arc<str>> = says
+            .iter()
+            .filter_map(|said| if let DecodedEvent::Retract { id } = said { Some(id) } else { None })
+            .collect();
         let mut parts = Vec::new();
         for id in &taken_back {
             let all = (2..).map(|number| format!("{id}.{number}")).take_while(|part| self.pipeline.has_line(part));
             let others = all.filter(|part| taken_back.iter().all(|id| ***id != **part));
-            parts.extend(others.map(|part| Said::Retract { id: part.into() }));
+            parts.extend(others.map(|part| DecodedEvent::Retract { id: part.into() }));
         }
         says.append(&mut parts);
         says
     }
 
-    async fn say_decoded(&mut self, mut decoded: Decoded, came: MessageArrival) -> Result<(), End> {
+    async fn say_decoded(&mut self, mut decoded: Decoded, came: MessageArrival) -> Result<(), CloseReason> {
         if !decoded.late.is_empty() {
             // The line before which it belongs may have come a moment ago.
             self.append_batch().await?;
@@ -177,20 +180,20 @@ impl Connection<'_> {
         Ok(())
     }
 
-    async fn warn(&mut self, code: WarningCode, message: String) -> Result<(), End> {
+    async fn warn(&mut self, code: WarningCode, message: String) -> Result<(), CloseReason> {
         self.pipeline.warn(code, message);
         self.queue_warnings().await
     }
 
-    async fn tell_fault(&mut self, fault: Fault) -> Result<(), End> {
+    async fn tell_fault(&mut self, fault: DecodeFault) -> Result<(), CloseReason> {
         let message = fault.to_string();
         let code = match fault.kind {
-            FaultKind::Unreadable => NackCode::BadJson,
-            FaultKind::UnknownType => NackCode::UnknownType,
-            FaultKind::BadField => NackCode::BadField,
-            FaultKind::BadTime | FaultKind::Odd => return self.warn(WarningCode::Format, message).await,
-            FaultKind::Engine => return self.warn(WarningCode::Engine, message).await,
-            FaultKind::ClockRestarted => return self.warn(WarningCode::ClockRestarted, message).await,
+            DecodeFaultKind::Unreadable => NackCode::BadJson,
+            DecodeFaultKind::UnknownType => NackCode::UnknownType,
+            DecodeFaultKind::BadField => NackCode::BadField,
+            DecodeFaultKind::BadTime | DecodeFaultKind::Odd => return self.warn(WarningCode::Format, message).await,
+            DecodeFaultKind::Engine => return self.warn(WarningCode::Engine, message).await,
+            DecodeFaultKind::ClockRestarted => return self.warn(WarningCode::ClockRestarted, message).await,
         };
         match self.pipeline.sequence.next() {
             Ok(seq) => self.refuse(seq, None, Refusal { code, message, field: None }).await,

@@ -4,23 +4,23 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::dialect::{Dialect, Format, Framing, UnknownFormat};
+use crate::dialect::{Dialect, Framing, UnknownFormat, VendorFormat};
 use crate::position::FeedId;
-use crate::server::access::upgrade::Asked;
-use crate::server::core::close::End;
-use crate::server::ingest::IngestService;
-use crate::server::ingest::raw_capture::Keeping;
+use crate::server::access::upgrade::RequestContext;
+use crate::server::core::close::CloseReason;
+use crate::server::ingest::raw_capture::FrameRecorder;
+use crate::server::ingest::service::IngestService;
 use crate::transcript::MediaMs;
 use crate::wire::CloseCode;
-use crate::wire::publish::LANG_BYTES_MAX;
+use crate::wire::publisher::LANG_BYTES_MAX;
 
 /// What of the query is for vendors' formats only.
 const ONLY_HERE: [&str; 3] = ["lang", "ack", "keep_raw"];
 
 /// What was asked of a vendor's connection.
 #[derive(Debug)]
-pub(crate) struct VendorAsked {
-    pub(crate) format: Format,
+pub(crate) struct VendorQuery {
+    pub(crate) format: VendorFormat,
     pub(crate) offset_ms: Option<MediaMs>,
     pub(crate) lang: Option<Box<str>>,
     pub(crate) is_kept: bool,
@@ -28,10 +28,14 @@ pub(crate) struct VendorAsked {
     pub(crate) is_answered: bool,
 }
 
-impl VendorAsked {
+impl VendorQuery {
     /// Reads the query; none for our own format.
-    pub(crate) fn read(service: &IngestService, feed: &FeedId, asked: &Asked) -> Result<Option<Self>, End> {
-        let bad = |why: String| End::close(CloseCode::BadRequest, why);
+    pub(crate) fn read(
+        service: &IngestService,
+        feed: &FeedId,
+        asked: &RequestContext,
+    ) -> Result<Option<Self>, CloseReason> {
+        let bad = |why: String| CloseReason::close(CloseCode::BadRequest, why);
         let format = asked.get("format").unwrap_or("captionwire");
         if format == "captionwire" {
             return match ONLY_HERE.iter().find(|name| asked.get(name).is_some()) {
@@ -39,8 +43,9 @@ impl VendorAsked {
                 None => Ok(None),
             };
         }
-        let format =
-            format.parse().map_err(|unknown: UnknownFormat| End::close(CloseCode::Unsupported, unknown.to_string()))?;
+        let format = format
+            .parse()
+            .map_err(|unknown: UnknownFormat| CloseReason::close(CloseCode::Unsupported, unknown.to_string()))?;
         let offset_ms = offset_ms(asked)?;
         let lang = asked.get("lang");
         if lang.is_some_and(|lang| lang.len() > LANG_BYTES_MAX || lang.chars().any(char::is_control)) {
@@ -48,27 +53,27 @@ impl VendorAsked {
         }
         let is_answered = asked.flag("ack", true)?;
         let is_kept =
-            Keeping::is_wanted(&service.context, feed, asked.get("keep_raw")).map_err(|why| bad(why.into()))?;
+            FrameRecorder::is_wanted(&service.context, feed, asked.get("keep_raw")).map_err(|why| bad(why.into()))?;
         Ok(Some(Self { format, offset_ms, lang: lang.map(Into::into), is_kept, is_answered }))
     }
 }
 
 /// What is added to all times, if anything is said of it.
-pub(crate) fn offset_ms(asked: &Asked) -> Result<Option<MediaMs>, End> {
+pub(crate) fn offset_ms(asked: &RequestContext) -> Result<Option<MediaMs>, CloseReason> {
     match asked.get("offset_ms").map(str::parse) {
         None => Ok(None),
         Some(Ok(offset_ms)) => Ok(Some(offset_ms)),
-        Some(Err(_)) => Err(End::close(CloseCode::BadRequest, "offset_ms is a whole number of milliseconds")),
+        Some(Err(_)) => Err(CloseReason::close(CloseCode::BadRequest, "offset_ms is a whole number of milliseconds")),
     }
 }
 
 /// Whether labels stand for nobody in particular: they do in vendors' formats, unless the query says otherwise.
-pub(crate) fn are_labels_anonymous(asked: &Asked, is_vendors: bool) -> Result<bool, End> {
+pub(crate) fn are_labels_anonymous(asked: &RequestContext, is_vendors: bool) -> Result<bool, CloseReason> {
     match asked.get("labels") {
         None => Ok(is_vendors),
         Some("anonymous") => Ok(true),
         Some("names") => Ok(false),
-        Some(_) => Err(End::close(CloseCode::BadRequest, "labels is anonymous or names")),
+        Some(_) => Err(CloseReason::close(CloseCode::BadRequest, "labels is anonymous or names")),
     }
 }
 
@@ -81,7 +86,7 @@ pub(crate) struct VendorDecoder {
     pub(crate) due: Option<Instant>,
     pub(crate) framing: Framing,
     /// Where its frames are kept.
-    pub(crate) keeping: Option<Keeping>,
+    pub(crate) keeping: Option<FrameRecorder>,
 }
 
 impl VendorDecoder {

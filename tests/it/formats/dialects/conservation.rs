@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use captionwire::dialect::{Dialect, Format};
+use captionwire::dialect::{Dialect, VendorFormat};
 use captionwire::transcript::Status;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ fn strings<'a>(value: &'a Value, field: &'a str) -> impl Iterator<Item = &'a Val
 }
 
 /// What the frames of a vendor call final.
-pub(crate) fn finals(format: Format, frames: &[Value]) -> String {
+pub(crate) fn finals(format: VendorFormat, frames: &[Value]) -> String {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let first = |value: &Value, field: &str| text(&value["alternatives"][0][field]);
     // Of what comes twice under one key, the last.
@@ -36,26 +36,26 @@ pub(crate) fn finals(format: Format, frames: &[Value]) -> String {
     let mut all = String::new();
     for frame in frames {
         match format {
-            Format::Deepgram if frame["is_final"] == true => all += &first(&frame["channel"], "transcript"),
-            Format::Speechmatics if frame["message"] == "AddTranscript" => {
+            VendorFormat::Deepgram if frame["is_final"] == true => all += &first(&frame["channel"], "transcript"),
+            VendorFormat::Speechmatics if frame["message"] == "AddTranscript" => {
                 strings(frame, "results").for_each(|result| all += &first(result, "content"));
             }
-            Format::Rev if frame["type"] == "final" => {
+            VendorFormat::Rev if frame["type"] == "final" => {
                 strings(frame, "elements").for_each(|element| all += &text(&element["value"]));
             }
-            Format::AssemblyAi if frame["end_of_turn"] == true => {
+            VendorFormat::AssemblyAi if frame["end_of_turn"] == true => {
                 keyed.insert(frame["turn_order"].to_string(), text(&frame["transcript"]));
             }
-            Format::Flux if frame["event"] == "EndOfTurn" => all += &text(&frame["transcript"]),
-            Format::Azure if frame["Reason"] == "RecognizedSpeech" => all += &text(&frame["Text"]),
-            Format::Google => {
+            VendorFormat::Flux if frame["event"] == "EndOfTurn" => all += &text(&frame["transcript"]),
+            VendorFormat::Azure if frame["Reason"] == "RecognizedSpeech" => all += &text(&frame["Text"]),
+            VendorFormat::Google => {
                 for result in strings(frame, "results") {
                     if result["isFinal"] == true || result["is_final"] == true {
                         all += &first(result, "transcript");
                     }
                 }
             }
-            Format::Aws => {
+            VendorFormat::Aws => {
                 let event = if frame["TranscriptEvent"].is_object() { &frame["TranscriptEvent"] } else { frame };
                 for result in strings(&event["Transcript"], "Results").filter(|result| result["IsPartial"] == false) {
                     all += &text(&result["Alternatives"][0]["Transcript"]);
@@ -64,14 +64,14 @@ pub(crate) fn finals(format: Format, frames: &[Value]) -> String {
                     all += &first(result, "transcript");
                 }
             }
-            Format::WhisperLive => {
+            VendorFormat::WhisperLive => {
                 for segment in strings(frame, "segments").filter(|segment| segment["completed"] == true) {
                     let key = format!("{:>12}", text(&segment["start"]));
                     keyed.insert(key, text(&segment["text"]));
                 }
             }
-            Format::Vosk if frame["text"].is_string() => all += &text(&frame["text"]),
-            Format::Vosk => all += &first(frame, "text"),
+            VendorFormat::Vosk if frame["text"].is_string() => all += &text(&frame["text"]),
+            VendorFormat::Vosk => all += &first(frame, "text"),
             _ => {}
         }
     }
@@ -82,19 +82,19 @@ pub(crate) fn finals(format: Format, frames: &[Value]) -> String {
 #[test]
 fn what_is_final_is_there_once_and_in_order() {
     for format in [
-        Format::Deepgram,
-        Format::Speechmatics,
-        Format::Rev,
-        Format::AssemblyAi,
-        Format::Flux,
-        Format::Azure,
-        Format::Google,
-        Format::Aws,
-        Format::WhisperLive,
-        Format::Vosk,
+        VendorFormat::Deepgram,
+        VendorFormat::Speechmatics,
+        VendorFormat::Rev,
+        VendorFormat::AssemblyAi,
+        VendorFormat::Flux,
+        VendorFormat::Azure,
+        VendorFormat::Google,
+        VendorFormat::Aws,
+        VendorFormat::WhisperLive,
+        VendorFormat::Vosk,
     ] {
         let mut frames = sample(format);
-        if format == Format::WhisperLive {
+        if format == VendorFormat::WhisperLive {
             // The last but one is of a server that does not say what is complete.
             frames.remove(frames.len() - 2);
         }
@@ -164,7 +164,7 @@ proptest! {
     fn words_stay_where_they_are(words in words(), cuts in prop::collection::vec((1..9usize, 0..6usize, any::<bool>()), 1..6)) {
         let frames = deepgram(&words, &cuts);
         let all: Vec<&str> = words.iter().map(|word| &*word.0).collect();
-        let mut dialect = Format::Deepgram.open(options());
+        let mut dialect = VendorFormat::Deepgram.open(options());
         let screen = show(&mut *dialect, &frames, |screen| {
             // A guess shows words that come; none is shown twice, and none is passed over.
             let shown = screen.text();
@@ -182,7 +182,7 @@ proptest! {
             words.extend((0..*count).map(|n| (format!("s{speaker}n{n}"), *speaker)));
         }
         let frames = deepgram(&words, &[(words.len(), 0, true)]);
-        let screen = show(&mut *Format::Deepgram.open(options()), &frames, |_| {});
+        let screen = show(&mut *VendorFormat::Deepgram.open(options()), &frames, |_| {});
         for (_, lines) in screen.transcript.assembled() {
             for line in lines {
                 let speaker = line.speaker.as_deref().expect("a speaker");
@@ -199,7 +199,7 @@ fn an_utterance_without_end_is_cut() {
     for mark in ["", "."] {
         let words: Vec<Said> = (0..3_000).map(|n| (format!("word{n}{mark}"), 0)).collect();
         let frames = deepgram(&words, &[(7, 3, false)]);
-        let screen = show(&mut *Format::Deepgram.open(options()), &frames, |_| {});
+        let screen = show(&mut *VendorFormat::Deepgram.open(options()), &frames, |_| {});
         let all: Vec<&str> = words.iter().map(|word| &*word.0).collect();
         assert_eq!(screen.text(), all.join(" "));
         let lines = screen.transcript.assembled().flat_map(|(_, lines)| lines);

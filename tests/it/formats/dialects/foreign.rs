@@ -1,28 +1,36 @@
 //! Frames of one vendor that are read as another's: none is swallowed, and whoever named the wrong format is told the right
 //! one.
 
-use captionwire::dialect::{Decoded, FaultKind, Format, Framing};
+use captionwire::dialect::{DecodeFaultKind, Decoded, Framing, VendorFormat};
 use serde_json::Value;
 
 use super::{options, sample};
 
 /// Why a frame need not be refused with the name of its format.
-fn exception(reader: Format, speaker: Format, frame: &[u8], out: &Decoded) -> Option<&'static str> {
-    let is_told = |kind: FaultKind| out.faults.iter().any(|fault| fault.kind == kind);
-    let is_error = |fault: &captionwire::dialect::Fault| fault.message.contains("an error of a speech engine");
-    if is_told(FaultKind::Engine) || out.faults.iter().any(is_error) {
+fn exception(reader: VendorFormat, speaker: VendorFormat, frame: &[u8], out: &Decoded) -> Option<&'static str> {
+    let is_told = |kind: DecodeFaultKind| out.faults.iter().any(|fault| fault.kind == kind);
+    let is_error = |fault: &captionwire::dialect::DecodeFault| fault.message.contains("an error of a speech engine");
+    if is_told(DecodeFaultKind::Engine) || out.faults.iter().any(is_error) {
         return Some("errors have one shape everywhere, and are told whoever reports them");
     }
     let only_text = serde_json::from_slice::<Value>(frame)
         .is_ok_and(|value| value.as_object().is_some_and(|fields| fields.len() == 1 && fields.contains_key("text")));
     match (reader, speaker) {
-        (Format::Zoom, Format::Vosk) | (Format::Vosk, Format::Zoom) if only_text => {
+        (VendorFormat::Zoom, VendorFormat::Vosk) | (VendorFormat::Vosk, VendorFormat::Zoom) if only_text => {
             Some("a text alone is a message of both: the same text, of nobody, without a time")
         }
-        (Format::Text, Format::Chevrons) => Some("a chevron is text too; it names nobody, and so does plain text"),
-        (Format::Chevrons | Format::StreamText, Format::Text) => Some("text without chevrons and deletes"),
-        (Format::StreamText, Format::Chevrons) => Some("a stenographer's text has chevrons, which are read there too"),
-        (Format::YouTube | Format::WhisperStreaming, Format::Text | Format::Chevrons) if is_told(FaultKind::Odd) => {
+        (VendorFormat::Text, VendorFormat::Chevrons) => {
+            Some("a chevron is text too; it names nobody, and so does plain text")
+        }
+        (VendorFormat::Chevrons | VendorFormat::StreamText, VendorFormat::Text) => {
+            Some("text without chevrons and deletes")
+        }
+        (VendorFormat::StreamText, VendorFormat::Chevrons) => {
+            Some("a stenographer's text has chevrons, which are read there too")
+        }
+        (VendorFormat::YouTube | VendorFormat::WhisperStreaming, VendorFormat::Text | VendorFormat::Chevrons)
+            if is_told(DecodeFaultKind::Odd) =>
+        {
             Some("plain text has no mark of its own; that it has no time is told for each line")
         }
         _ => None,
@@ -30,7 +38,7 @@ fn exception(reader: Format, speaker: Format, frame: &[u8], out: &Decoded) -> Op
 }
 
 /// All that a format says in its sample: JSON frame by frame, text as one stream.
-fn kinds(format: Format) -> Vec<Vec<u8>> {
+fn kinds(format: VendorFormat) -> Vec<Vec<u8>> {
     let frames = sample(format);
     if format.framing() == Framing::Json { frames } else { vec![[frames.concat(), b"\n".to_vec()].concat()] }
 }
@@ -38,8 +46,8 @@ fn kinds(format: Format) -> Vec<Vec<u8>> {
 #[test]
 fn frames_of_every_format_are_told_from_those_of_every_other() {
     let mut wrong = String::new();
-    for reader in Format::ALL {
-        for speaker in Format::ALL.into_iter().filter(|speaker| *speaker != reader) {
+    for reader in VendorFormat::ALL {
+        for speaker in VendorFormat::ALL.into_iter().filter(|speaker| *speaker != reader) {
             for frame in kinds(speaker) {
                 let mut dialect = reader.open(options());
                 let mut out = Decoded::default();
@@ -63,7 +71,7 @@ fn frames_of_every_format_are_told_from_those_of_every_other() {
 /// Nothing of a format's own sample is taken for another's.
 #[test]
 fn frames_of_a_format_are_its_own() {
-    for format in Format::ALL {
+    for format in VendorFormat::ALL {
         let mut dialect = format.open(options());
         let mut out = Decoded::default();
         sample(format).iter().for_each(|frame| dialect.decode(frame, &mut out));
@@ -76,7 +84,7 @@ fn frames_of_a_format_are_its_own() {
 fn what_zoom_does_not_post_is_none_of_its_captions() {
     let read = |json: &str| {
         let mut out = Decoded::default();
-        Format::Zoom.open(options()).decode(json.as_bytes(), &mut out);
+        VendorFormat::Zoom.open(options()).decode(json.as_bytes(), &mut out);
         (out.says.len(), out.faults.iter().map(|fault| fault.message.clone()).collect::<String>())
     };
     for json in [r#"{"text":"a"}"#, r#"{"seq":1,"text":"a"}"#, r#"{"seq":1,"lang":"en","text":"a","received":"12:00"}"#]
@@ -98,9 +106,9 @@ fn what_zoom_does_not_post_is_none_of_its_captions() {
 /// A message of JSON is put together where frames cut it, and several of a frame are told apart.
 #[test]
 fn json_in_a_stream_of_text_is_refused_wherever_frames_end() {
-    let message = String::from_utf8(sample(Format::Deepgram).remove(3)).expect("UTF-8");
+    let message = String::from_utf8(sample(VendorFormat::Deepgram).remove(3)).expect("UTF-8");
     let pretty = serde_json::to_string_pretty(&serde_json::from_str::<Value>(&message).expect("JSON")).expect("JSON");
-    let texts = Format::ALL.into_iter().filter(|format| format.framing() != Framing::Json);
+    let texts = VendorFormat::ALL.into_iter().filter(|format| format.framing() != Framing::Json);
     for format in texts {
         for stream in
             [format!("{message}\n"), format!("{message}{message}\n"), format!("{pretty}\n"), format!("\n{message}")]

@@ -16,12 +16,12 @@ mod silence;
 mod vendor_ids;
 mod vendors;
 
-use captionwire::dialect::{Format, Framing, Options};
+use captionwire::dialect::{Framing, Options, VendorFormat};
 
 use screen::Screen;
 
 /// The sample frames of a format.
-fn sample(format: Format) -> Vec<Vec<u8>> {
+fn sample(format: VendorFormat) -> Vec<Vec<u8>> {
     let path = format!("{}/tests/golden/dialect/{format}/frames.ndjson", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
     let frame = |line: &str| match format.framing() {
@@ -38,7 +38,7 @@ fn options() -> Options {
     Options { label_source: Some("main".into()), ..Options::new("t") }
 }
 
-fn check_golden(format: Format, name: &str, found: &str) {
+fn check_golden(format: VendorFormat, name: &str, found: &str) {
     let path = format!("{}/tests/golden/dialect/{format}/{name}", env!("CARGO_MANIFEST_DIR"));
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, found).expect("the golden can be written");
@@ -49,7 +49,7 @@ fn check_golden(format: Format, name: &str, found: &str) {
 
 #[test]
 fn every_sample_is_shown_as_it_was() {
-    for format in Format::ALL {
+    for format in VendorFormat::ALL {
         let mut dialect = format.open(options());
         let mut screen = Screen::new();
         let mut steps = String::new();
@@ -66,10 +66,10 @@ fn every_sample_is_shown_as_it_was() {
 
 #[test]
 fn formats_are_known_by_name() {
-    for format in Format::ALL {
+    for format in VendorFormat::ALL {
         assert_eq!(format.to_string().parse(), Ok(format));
         assert_eq!(format.as_str().to_uppercase().parse(), Ok(format));
     }
-    let error = "web\ncaptioner".parse::<Format>().expect_err("no such format").to_string();
+    let error = "web\ncaptioner".parse::<VendorFormat>().expect_err("no such format").to_string();
     assert!(error.contains("webcaptioner") && error.contains("deepgram"), "{error}");
 }

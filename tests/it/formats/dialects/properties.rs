@@ -1,12 +1,12 @@
 //! What holds of every dialect, whatever it is fed.
 
-use captionwire::dialect::{Decoded, Format, Framing};
+use captionwire::dialect::{Decoded, Framing, VendorFormat};
 use proptest::prelude::*;
 
 use super::screen::{Screen, check};
 use super::{options, sample};
 
-fn feed(format: Format, frames: &[Vec<u8>]) -> Screen {
+fn feed(format: VendorFormat, frames: &[Vec<u8>]) -> Screen {
     let mut dialect = format.open(options());
     let mut screen = Screen::new();
     for frame in frames {
@@ -17,7 +17,7 @@ fn feed(format: Format, frames: &[Vec<u8>]) -> Screen {
 }
 
 /// Frames of a sample, with some of their bytes replaced, left out or doubled, in some other order.
-fn mutated(format: Format) -> impl Strategy<Value = Vec<Vec<u8>>> {
+fn mutated(format: VendorFormat) -> impl Strategy<Value = Vec<Vec<u8>>> {
     let frames = sample(format);
     let change = (any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0..4u8, any::<u8>(), 1..20usize);
     prop::collection::vec(change, 0..12).prop_map(move |changes| {
@@ -44,11 +44,11 @@ fn mutated(format: Format) -> impl Strategy<Value = Vec<Vec<u8>>> {
     })
 }
 
-fn any_format() -> impl Strategy<Value = Format> {
-    prop::sample::select(&Format::ALL[..])
+fn any_format() -> impl Strategy<Value = VendorFormat> {
+    prop::sample::select(&VendorFormat::ALL[..])
 }
 
-fn streams() -> impl Strategy<Value = Format> {
+fn streams() -> impl Strategy<Value = VendorFormat> {
     any_format().prop_filter("a stream", |format| format.framing() != Framing::Json)
 }
 
@@ -98,7 +98,7 @@ proptest! {
 /// Read twice, the same is said.
 #[test]
 fn decoding_has_no_whims() {
-    for format in Format::ALL {
+    for format in VendorFormat::ALL {
         let frames = sample(format);
         assert_eq!(feed(format, &frames).turns(), feed(format, &frames).turns());
     }

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use captionwire::dialect::Format;
+use captionwire::dialect::VendorFormat;
 use captionwire::transcript::Status;
 use serde_json::{Value, json};
 
@@ -29,7 +29,7 @@ fn values(path: &Path) -> Vec<Value> {
 }
 
 /// Shows frames; gives the screen and all that was said to be wrong.
-fn shown(format: Format, frames: &[Value], mut each: impl FnMut(&Screen)) -> (Screen, String) {
+fn shown(format: VendorFormat, frames: &[Value], mut each: impl FnMut(&Screen)) -> (Screen, String) {
     let mut dialect = format.open(options());
     let mut screen = Screen::new();
     let mut told = String::new();
@@ -51,12 +51,12 @@ fn speechmatics_sessions() {
         let rows = values(&path);
         let frames: Vec<Value> = rows.iter().map(|row| row["payload"].clone()).collect();
         let mut most = 0;
-        let (screen, told) = shown(Format::Speechmatics, &rows, |screen| {
+        let (screen, told) = shown(VendorFormat::Speechmatics, &rows, |screen| {
             // A word that is guessed and settled is never there twice: text grows by what comes, not by what came.
             most = most.max(letters(&screen.text()).len());
         });
         assert_eq!(told, "", "{name}");
-        let expected = finals(Format::Speechmatics, &frames);
+        let expected = finals(VendorFormat::Speechmatics, &frames);
         assert_eq!(final_letters(&screen), expected, "{name}");
         assert!(most <= expected.len() + 40, "{name}: {most} letters were shown of {}", expected.len());
         assert_eq!(screen.transcript.speakers().len(), speakers, "{name}");
@@ -89,9 +89,9 @@ fn speechmatics_transcripts_of_a_batch() {
     let Some(folder) = folder("speechmatics_batch") else { return };
     for name in ["empty", "entity", "punctuation", "simple_case", "two_speakers"] {
         let frames = values(&folder.join(format!("speechmatics_batch/convert_to_txt/{name}.json")));
-        let (screen, told) = shown(Format::Speechmatics, &frames, |_| {});
+        let (screen, told) = shown(VendorFormat::Speechmatics, &frames, |_| {});
         assert_eq!(told, "", "{name}");
-        assert_eq!(final_letters(&screen), finals(Format::Speechmatics, &frames), "{name}");
+        assert_eq!(final_letters(&screen), finals(VendorFormat::Speechmatics, &frames), "{name}");
     }
 }
 
@@ -108,7 +108,7 @@ fn vexa_sockets() {
     for path in files {
         let rows = values(&path);
         let frames: Vec<Value> = rows.iter().map(|row| row["message"].clone()).collect();
-        let (screen, told) = shown(Format::Vexa, &rows, |_| {});
+        let (screen, told) = shown(VendorFormat::Vexa, &rows, |_| {});
         assert_eq!(told, "", "{}", path.display());
         // One bundle each: its drafts are guesses, what is confirmed is final.
         let (mut expected, mut count) = (String::new(), 0);
@@ -141,7 +141,7 @@ fn vexa_contracts() {
         (transcript.join("SessionStart.basic.json"), ""),
         (transcript.join("SessionEnd.basic.json"), ""),
     ] {
-        let (screen, told) = shown(Format::Vexa, &values(&path), |_| {});
+        let (screen, told) = shown(VendorFormat::Vexa, &values(&path), |_| {});
         assert_eq!((&*screen.text(), &*told), (text, ""), "{}", path.display());
     }
 }
@@ -156,7 +156,7 @@ fn rev_elements() {
         .iter()
         .map(|said| json!({"type": "final", "speaker_id": said["speaker"], "elements": said["elements"]}))
         .collect();
-    let (screen, told) = shown(Format::Rev, &frames, |_| {});
+    let (screen, told) = shown(VendorFormat::Rev, &frames, |_| {});
     assert_eq!(told, "");
-    assert_eq!(final_letters(&screen), finals(Format::Rev, &frames));
+    assert_eq!(final_letters(&screen), finals(VendorFormat::Rev, &frames));
 }

@@ -1,7 +1,7 @@
 //! An engine that is started again, in one socket or in a new one, or that is reconnected to and says the last again: nothing
 //! of the first run is lost or changed, all of the second is there behind it, and where times started over that is told.
 
-use captionwire::dialect::{Dialect, EarlierLine, EarlierSpeech, Format, Options};
+use captionwire::dialect::{Dialect, EarlierLine, EarlierSpeech, Options, VendorFormat};
 use serde_json::{Value, json};
 
 use super::screen::Screen;
@@ -31,7 +31,7 @@ impl EarlierSpeech for Shown {
 }
 
 /// A connection to the feed of `screen`.
-fn connect(format: Format, tag: &str, screen: &Screen) -> Box<dyn Dialect> {
+fn connect(format: VendorFormat, tag: &str, screen: &Screen) -> Box<dyn Dialect> {
     let mut dialect = format.open(Options { label_source: Some("main".into()), ..Options::new(tag) });
     dialect.stand_behind(Box::new(shown(screen)));
     dialect
@@ -57,46 +57,50 @@ fn name(run: usize) -> String {
 }
 
 /// What the engine says first in a run.
-fn opening(format: Format, run: usize) -> Option<Value> {
+fn opening(format: VendorFormat, run: usize) -> Option<Value> {
     match format {
-        Format::Flux => Some(json!({"type": "Connected", "request_id": name(run)})),
-        Format::Speechmatics => Some(json!({"message": "RecognitionStarted", "id": name(run)})),
-        Format::AssemblyAi => Some(json!({"type": "Begin", "id": name(run)})),
-        Format::Rev => Some(json!({"type": "connected", "id": name(run)})),
+        VendorFormat::Flux => Some(json!({"type": "Connected", "request_id": name(run)})),
+        VendorFormat::Speechmatics => Some(json!({"message": "RecognitionStarted", "id": name(run)})),
+        VendorFormat::AssemblyAi => Some(json!({"type": "Begin", "id": name(run)})),
+        VendorFormat::Rev => Some(json!({"type": "connected", "id": name(run)})),
         _ => None,
     }
 }
 
 /// The frames of one piece of speech: a guess of it, if the format has guesses and `is_final` does not stand alone, and the final.
-fn piece(format: Format, run: usize, number: usize, spoken: &Spoken, is_final: bool) -> Vec<u8> {
+fn piece(format: VendorFormat, run: usize, number: usize, spoken: &Spoken, is_final: bool) -> Vec<u8> {
     let Spoken { start, end, text } = spoken;
     let id = format!("{run}f1e8d1c-0000-4000-8000-{number:012}");
     let message = match format {
         _ if TIMED.contains(&format) && is_final => return frame(format, number, spoken),
-        Format::WhisperStreaming => return Vec::new(),
+        VendorFormat::WhisperStreaming => return Vec::new(),
         _ if TIMED.contains(&format) => timed(format, number, *start, text, false),
-        Format::Aws => json!({"Transcript": {"Results": [{"ResultId": id, "IsPartial": !is_final, "StartTime": start,
-            "EndTime": end, "Alternatives": [{"Transcript": text, "Items": []}]}]}}),
-        Format::LiveKit => {
+        VendorFormat::Aws => {
+            json!({"Transcript": {"Results": [{"ResultId": id, "IsPartial": !is_final, "StartTime": start,
+            "EndTime": end, "Alternatives": [{"Transcript": text, "Items": []}]}]}})
+        }
+        VendorFormat::LiveKit => {
             json!({"participant_identity": "ada", "segments": [{"id": id, "text": text, "final": is_final,
             "start_time": (start * 1e3) as i64, "end_time": (end * 1e3) as i64}]})
         }
-        Format::Vexa => {
+        VendorFormat::Vexa => {
             let segment = json!({"speaker": "Ada", "text": text, "start": start, "end": end, "completed": is_final,
                 "segment_id": format!("{}:{number}", name(run))});
             let (confirmed, pending) = if is_final { (vec![segment], vec![]) } else { (vec![], vec![segment]) };
             json!({"type": "transcript", "speaker": "Ada", "confirmed": confirmed, "pending": pending})
         }
-        Format::Jitsi => {
+        VendorFormat::Jitsi => {
             json!({"event": "SPEECH", "participant": {"name": "Ada", "id": "a1"}, "transcript": [{"text": text}],
             "message_id": id, "is_interim": !is_final})
         }
-        Format::Zoom if is_final => json!({"seq": number + 1, "text": text}),
-        Format::YouTube if is_final => {
+        VendorFormat::Zoom if is_final => json!({"seq": number + 1, "text": text}),
+        VendorFormat::YouTube if is_final => {
             let at = (run * 1_800 - 1_800) as f64 + start;
             return format!("2026-05-01T10:{:02}:{:06.3}\n{text}\n", at as u64 / 60, at % 60.0).into_bytes();
         }
-        Format::Text | Format::Chevrons | Format::StreamText if is_final => return format!("{text}\n").into_bytes(),
+        VendorFormat::Text | VendorFormat::Chevrons | VendorFormat::StreamText if is_final => {
+            return format!("{text}\n").into_bytes();
+        }
         _ => return Vec::new(),
     };
     message.to_string().into_bytes()
@@ -112,7 +116,7 @@ fn sentences(run: usize, starts: &[f64]) -> Vec<Spoken> {
 }
 
 /// A run: a guess and a final of each sentence, and a guess of one that is not settled.
-fn run(format: Format, run: usize, said: &[Spoken]) -> Vec<Vec<u8>> {
+fn run(format: VendorFormat, run: usize, said: &[Spoken]) -> Vec<Vec<u8>> {
     let mut frames: Vec<Vec<u8>> =
         opening(format, run).map(|opening| opening.to_string().into_bytes()).into_iter().collect();
     for (number, spoken) in said.iter().enumerate() {
@@ -139,8 +143,14 @@ fn places(screen: &Screen, said: &[Spoken]) -> Vec<Option<usize>> {
 }
 
 /// Formats that say no time, or the time of day: nothing of them starts over.
-const UNTIMED: [Format; 6] =
-    [Format::Jitsi, Format::Text, Format::Chevrons, Format::StreamText, Format::Zoom, Format::YouTube];
+const UNTIMED: [VendorFormat; 6] = [
+    VendorFormat::Jitsi,
+    VendorFormat::Text,
+    VendorFormat::Chevrons,
+    VendorFormat::StreamText,
+    VendorFormat::Zoom,
+    VendorFormat::YouTube,
+];
 
 #[test]
 fn an_engine_that_is_started_again_stands_behind_what_it_said() {
@@ -156,7 +166,7 @@ fn an_engine_that_is_started_again_stands_behind_what_it_said() {
         (&[600.5, 640.0], &[300.0, 304.0]),
     ] {
         for (format, way) in
-            Format::ALL.into_iter().flat_map(|format| [Way::OneSocket, Way::NewSocket].map(|way| (format, way)))
+            VendorFormat::ALL.into_iter().flat_map(|format| [Way::OneSocket, Way::NewSocket].map(|way| (format, way)))
         {
             let place = format!("{format} {way:?} {first_starts:?} {second_starts:?}");
             let (first, second) = (sentences(1, first_starts), sentences(2, second_starts));
@@ -175,7 +185,7 @@ fn an_engine_that_is_started_again_stands_behind_what_it_said() {
             // Some restarts look as if somebody spoke over others: nothing is lost then, and all of it is there once.
             let is_behind = is_small_restart(format, &first, &second) || places.is_sorted();
             // Where nobody knows when the feed was opened a first time of day is its start.
-            let is_untimed = UNTIMED.contains(&format) && (format, way) != (Format::YouTube, Way::NewSocket);
+            let is_untimed = UNTIMED.contains(&format) && (format, way) != (VendorFormat::YouTube, Way::NewSocket);
             let is_told = told.contains("ClockRestarted") || is_small_restart(format, &first, &second);
             if !places.iter().all(Option::is_some) || !is_behind || is_told == is_untimed {
                 wrong.push(format!("{place}: {places:?}{told}\n{}", screen.turns()));
@@ -190,17 +200,18 @@ fn an_engine_that_is_started_again_stands_behind_what_it_said() {
 #[test]
 fn a_session_that_goes_on_over_a_break_stays_where_it_is() {
     let last_ids = [
-        Format::Flux,
-        Format::Speechmatics,
-        Format::AssemblyAi,
-        Format::Rev,
-        Format::Aws,
-        Format::LiveKit,
-        Format::Vexa,
-        Format::Jitsi,
+        VendorFormat::Flux,
+        VendorFormat::Speechmatics,
+        VendorFormat::AssemblyAi,
+        VendorFormat::Rev,
+        VendorFormat::Aws,
+        VendorFormat::LiveKit,
+        VendorFormat::Vexa,
+        VendorFormat::Jitsi,
     ];
     let mut wrong = Vec::new();
-    for (format, again_from) in Format::ALL.into_iter().flat_map(|format| [0, 2, 3, 4].map(|from| (format, from))) {
+    for (format, again_from) in VendorFormat::ALL.into_iter().flat_map(|format| [0, 2, 3, 4].map(|from| (format, from)))
+    {
         let said = sentences(1, &[0.5, 2.5, 40.0, 62.0, 66.0, 69.0]);
         let mut screen = Screen::new();
         let mut dialect = connect(format, "t1", &screen);
@@ -232,7 +243,7 @@ fn a_session_that_goes_on_over_a_break_stays_where_it_is() {
         // The times of those who say none, or the time of day, are another's.
         let is_timed = !UNTIMED.contains(&format);
         // Where nobody knows when the feed was opened a first time of day is its start.
-        let is_moved = told.contains("counts anew") && format != Format::YouTube;
+        let is_moved = told.contains("counts anew") && format != VendorFormat::YouTube;
         if !is_there || is_timed && !said.iter().all(is_in_place) || is_moved {
             wrong.push(format!("{format} from {again_from}: {counts:?}{told}\n{}", screen.turns()));
         }
@@ -241,10 +252,10 @@ fn a_session_that_goes_on_over_a_break_stays_where_it_is() {
 }
 
 /// Restarts in the first seconds that no frame tells from people who speak over each other, or are heard late.
-fn is_small_restart(format: Format, first: &[Spoken], second: &[Spoken]) -> bool {
+fn is_small_restart(format: VendorFormat, first: &[Spoken], second: &[Spoken]) -> bool {
     let fall = first.last().expect("some").start - second[0].start;
-    let is_late = fall < 10.0 || format != Format::Azure && second[0].start * 3.0 > first[0].start;
-    matches!(format, Format::Azure | Format::Aws | Format::LiveKit | Format::Vexa) && is_late
+    let is_late = fall < 10.0 || format != VendorFormat::Azure && second[0].start * 3.0 > first[0].start;
+    matches!(format, VendorFormat::Azure | VendorFormat::Aws | VendorFormat::LiveKit | VendorFormat::Vexa) && is_late
 }
 
 /// The day on which the meetings of these tests begin, in seconds of the epoch.
@@ -260,7 +271,7 @@ fn segment(id: &str, speaker: &str, at: f64, text: &str) -> Vec<u8> {
 /// A connection to a feed that was opened at [`DAY_S`].
 fn connect_to_meeting(tag: &str, screen: &Screen) -> Box<dyn Dialect> {
     let wall_start = Some(captionwire::transcript::Timestamp((DAY_S * 1e3) as i64));
-    let mut dialect = Format::Vexa.open(Options { wall_start, ..Options::new(tag) });
+    let mut dialect = VendorFormat::Vexa.open(Options { wall_start, ..Options::new(tag) });
     dialect.stand_behind(Box::new(shown(screen)));
     dialect
 }
@@ -345,7 +356,7 @@ fn ids_of_segments_that_count_anew_are_told() {
 fn what_begins_as_the_run_before_is_told_apart_by_its_finals() {
     let spoken = |start: f64, text: &str| Spoken { start, end: start + 1.4, text: text.into() };
     let first = [spoken(0.5, "Good morning everybody."), spoken(40.0, "That is all for today.")];
-    for format in TIMED.into_iter().filter(|format| *format != Format::WhisperStreaming) {
+    for format in TIMED.into_iter().filter(|format| *format != VendorFormat::WhisperStreaming) {
         let mut screen = Screen::new();
         let mut dialect = connect(format, "t1", &screen);
         let open = |screen: &mut Screen, dialect: &mut dyn Dialect, run: usize| {
@@ -391,12 +402,12 @@ fn what_begins_as_the_run_before_is_told_apart_by_its_finals() {
 fn an_engine_that_goes_on_with_other_words_stays_where_it_is() {
     let channel = |channel: u64, start: f64, end: f64, text: &str| {
         let spoken = Spoken { start, end, text: text.into() };
-        let mut message: Value = serde_json::from_slice(&frame(Format::Deepgram, 0, &spoken)).expect("JSON");
+        let mut message: Value = serde_json::from_slice(&frame(VendorFormat::Deepgram, 0, &spoken)).expect("JSON");
         message["channel_index"] = json!([channel, 2]);
         message.to_string().into_bytes()
     };
     let mut runs = vec![(
-        Format::Deepgram,
+        VendorFormat::Deepgram,
         vec![
             channel(0, 500.0, 506.0, "The budget is carried."),
             channel(1, 490.0, 498.0, "I object to that."),
@@ -405,7 +416,7 @@ fn an_engine_that_goes_on_with_other_words_stays_where_it_is() {
         vec![channel(1, 509.0, 516.0, "Nobody asked us."), channel(0, 518.0, 520.0, "Thank you very much.")],
         vec![(509_000, "Nobody asked us."), (518_000, "Thank you very much.")],
     )];
-    for format in TIMED.into_iter().filter(|format| *format != Format::WhisperStreaming) {
+    for format in TIMED.into_iter().filter(|format| *format != VendorFormat::WhisperStreaming) {
         let say = |number: usize, start: f64, text: &str, is_final: bool| {
             timed(format, number, start, text, is_final).to_string().into_bytes()
         };
@@ -438,20 +449,20 @@ fn an_engine_that_goes_on_with_other_words_stays_where_it_is() {
 fn words_tell_where_an_engine_stands_and_no_silence() {
     for empty_settled in [&[][..], &[false], &[true], &[false, true, false]] {
         let mut screen = Screen::new();
-        let mut dialect = connect(Format::Deepgram, "t1", &screen);
+        let mut dialect = connect(VendorFormat::Deepgram, "t1", &screen);
         for (start, text) in [(0.0, "Good morning everybody."), (100.0, "And so we come to it.")] {
-            let message = timed(Format::Deepgram, 0, start, text, true);
+            let message = timed(VendorFormat::Deepgram, 0, start, text, true);
             screen.decode(&mut *dialect, message.to_string().as_bytes());
         }
         screen.end(&mut *dialect);
-        let mut dialect = connect(Format::Deepgram, "t2", &screen);
+        let mut dialect = connect(VendorFormat::Deepgram, "t2", &screen);
         let mut told = String::new();
         for is_final in empty_settled {
-            told +=
-                &screen.decode(&mut *dialect, timed(Format::Deepgram, 0, 0.0, "", *is_final).to_string().as_bytes());
+            told += &screen
+                .decode(&mut *dialect, timed(VendorFormat::Deepgram, 0, 0.0, "", *is_final).to_string().as_bytes());
         }
         assert!(!told.contains("ClockRestarted"), "{empty_settled:?}: {told}");
-        let message = timed(Format::Deepgram, 0, 5.0, "Hello once more.", true);
+        let message = timed(VendorFormat::Deepgram, 0, 5.0, "Hello once more.", true);
         told += &screen.decode(&mut *dialect, message.to_string().as_bytes());
         screen.end(&mut *dialect);
         assert!(told.contains("counts anew"), "{empty_settled:?}: {told}");
@@ -468,7 +479,7 @@ fn where_no_media_time_is_left_an_engine_stands_behind_what_was_said() {
     for (now_ms, expected) in
         [(6 * DAY_MS, 6 * DAY_MS - 1_000), (7 * DAY_MS - 3_000, 3_602_001), (9 * DAY_MS, 3_602_001)]
     {
-        for format in [Format::Deepgram, Format::LiveKit] {
+        for format in [VendorFormat::Deepgram, VendorFormat::LiveKit] {
             let mut screen = Screen::new();
             let mut dialect = connect(format, "t1", &screen);
             let spoken = |start: f64, text: &str| Spoken { start, end: start + 1.0, text: text.into() };
@@ -495,9 +506,9 @@ fn participants_that_say_it_again_stay_where_they_were() {
         (1, "ben", 64.0, "I object to it."),
         (3, "ann", 70.0, "Then we go on."),
     ];
-    let frame = |format: Format, (id, who, start, text): (usize, &str, f64, &str)| {
+    let frame = |format: VendorFormat, (id, who, start, text): (usize, &str, f64, &str)| {
         let end = start + 2.0;
-        let message = if format == Format::LiveKit {
+        let message = if format == VendorFormat::LiveKit {
             json!({"participant_identity": who, "segments": [{"id": id.to_string(), "text": text, "final": true,
                 "start_time": start * 1e3, "end_time": end * 1e3}]})
         } else {
@@ -507,7 +518,7 @@ fn participants_that_say_it_again_stay_where_they_were() {
         };
         message.to_string().into_bytes()
     };
-    for format in [Format::LiveKit, Format::Vexa] {
+    for format in [VendorFormat::LiveKit, VendorFormat::Vexa] {
         let mut screen = Screen::new();
         let mut dialect = connect(format, "t1", &screen);
         said[..3].iter().for_each(|said| drop(screen.decode(&mut *dialect, &frame(format, *said))));

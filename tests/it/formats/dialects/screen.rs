@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use captionwire::dialect::{Decoded, Dialect, Said};
+use captionwire::dialect::{Decoded, DecodedEvent, Dialect};
 use captionwire::position::Epoch;
 use captionwire::transcript::line::check_line_id;
 use captionwire::transcript::{FoldView, Line, Op, Record, Status, Timestamp, Transcript};
@@ -48,13 +48,13 @@ impl Screen {
             check(&said);
             let source = "main".into();
             match said {
-                Said::Lines(mut lines) => {
+                DecodedEvent::Lines(mut lines) => {
                     let timeless = lines.iter_mut().filter(|line| line.content.start_ms.is_none());
                     timeless.for_each(|line| line.arrival_ms = Some(self.now));
                     self.apply(Op::Line { source, lines });
                 }
-                Said::Retract { id } => self.apply(Op::Retract { source, id, rev: None }),
-                Said::Clock { media_ms } => {
+                DecodedEvent::Retract { id } => self.apply(Op::Retract { source, id, rev: None }),
+                DecodedEvent::Clock { media_ms } => {
                     write!(told, ", clock {media_ms}").expect("a string takes it");
                     self.apply(Op::Clock { source, media_ms });
                 }
@@ -110,14 +110,14 @@ impl Screen {
     }
 }
 
-/// What the server asks of every line (`src/wire/publish.rs`), whatever the frame was.
-pub(crate) fn check(said: &Said) {
+/// What the server asks of every line (`src/wire/publisher/mod.rs`), whatever the frame was.
+pub(crate) fn check(said: &DecodedEvent) {
     let in_range = |time: i64| (0..=604_800_000).contains(&time);
     let is_text = |text: &str| !text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t'));
     match said {
-        Said::Clock { media_ms } => assert!(in_range(*media_ms)),
-        Said::Retract { id } => assert!(check_line_id(id).is_ok(), "{id}"),
-        Said::Lines(lines) => {
+        DecodedEvent::Clock { media_ms } => assert!(in_range(*media_ms)),
+        DecodedEvent::Retract { id } => assert!(check_line_id(id).is_ok(), "{id}"),
+        DecodedEvent::Lines(lines) => {
             assert!(!lines.is_empty());
             for line in lines {
                 let content = &line.content;

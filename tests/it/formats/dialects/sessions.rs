@@ -1,6 +1,6 @@
 //! Two sessions of an engine on one pipe: nothing of the first is overwritten, and nothing of the second stands before it.
 
-use captionwire::dialect::{Decoded, FaultKind, Format, Framing, Options, Said};
+use captionwire::dialect::{DecodeFaultKind, Decoded, DecodedEvent, Framing, Options, VendorFormat};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ struct Heard {
     new_sessions: usize,
 }
 
-fn heard(format: Format, frames: &[Vec<u8>]) -> Heard {
+fn heard(format: VendorFormat, frames: &[Vec<u8>]) -> Heard {
     let mut dialect = format.open(options());
     let mut screen = Screen::new();
     let mut told = String::new();
@@ -45,14 +45,14 @@ fn with_other_ids(frame: &[u8]) -> Vec<u8> {
 /// Every sample is followed by itself: the words of both are there, those of the first before those of the second.
 #[test]
 fn every_sample_may_be_followed_by_itself() {
-    for format in Format::ALL {
+    for format in VendorFormat::ALL {
         let mut frames = sample(format);
         match format {
             // An empty guess takes the last one back; the sample ends with a guess that has no successor.
-            Format::Vosk => drop(frames.pop()),
+            VendorFormat::Vosk => drop(frames.pop()),
             // What has no time stands where it arrives: by another clock than the times of the others.
-            Format::Google => drop(frames.remove(6)),
-            Format::WhisperStreaming => {
+            VendorFormat::Google => drop(frames.remove(6)),
+            VendorFormat::WhisperStreaming => {
                 let text = String::from_utf8(frames.concat()).expect("UTF-8");
                 let timed = text.lines().filter(|line| line.starts_with(|c: char| c == '-' || c.is_ascii_digit()));
                 frames = timed.map(|line| format!("{line}\n").into_bytes()).collect();
@@ -65,7 +65,7 @@ fn every_sample_may_be_followed_by_itself() {
         let first = heard(format, &frames).screen;
         let once = letters(&first.text());
         let twice = heard(format, &[frames, again].concat());
-        if matches!(format, Format::LiveKit | Format::Vexa) {
+        if matches!(format, VendorFormat::LiveKit | VendorFormat::Vexa) {
             // Each participant has a clock of their own, and some say no time or the time of day.
             let sorted = |text: &str| text.chars().collect::<std::collections::BinaryHeap<_>>().into_sorted_vec();
             assert_eq!(sorted(&letters(&twice.screen.text())), sorted(&[&*once, &once].concat()));
@@ -101,21 +101,21 @@ fn spoken(prefix: &'static str, count: std::ops::Range<usize>) -> impl Strategy<
 }
 
 /// Formats whose times start over with a session, and say so by nothing else here.
-pub(super) const TIMED: [Format; 10] = [
-    Format::Deepgram,
-    Format::Speechmatics,
-    Format::Rev,
-    Format::Azure,
-    Format::Google,
-    Format::Vosk,
-    Format::WhisperLive,
-    Format::WhisperStreaming,
-    Format::AssemblyAi,
-    Format::Flux,
+pub(super) const TIMED: [VendorFormat; 10] = [
+    VendorFormat::Deepgram,
+    VendorFormat::Speechmatics,
+    VendorFormat::Rev,
+    VendorFormat::Azure,
+    VendorFormat::Google,
+    VendorFormat::Vosk,
+    VendorFormat::WhisperLive,
+    VendorFormat::WhisperStreaming,
+    VendorFormat::AssemblyAi,
+    VendorFormat::Flux,
 ];
 
 /// The message of a final; `number` counts within its session.
-pub(super) fn frame(format: Format, number: usize, spoken: &Spoken) -> Vec<u8> {
+pub(super) fn frame(format: VendorFormat, number: usize, spoken: &Spoken) -> Vec<u8> {
     let Spoken { start, end, text } = spoken;
     let words: Vec<&str> = text.split(' ').collect();
     let step = (end - start) / words.len() as f64;
@@ -126,15 +126,17 @@ pub(super) fn frame(format: Format, number: usize, spoken: &Spoken) -> Vec<u8> {
         words.iter().enumerate().map(word).collect()
     };
     let message = match format {
-        Format::Deepgram => json!({"type": "Results", "channel_index": [0, 1], "start": start, "duration": end - start,
+        VendorFormat::Deepgram => {
+            json!({"type": "Results", "channel_index": [0, 1], "start": start, "duration": end - start,
             "is_final": true, "speech_final": true,
-            "channel": {"alternatives": [{"transcript": text, "words": listed("word", "start", "end", 1.0)}]}}),
-        Format::Speechmatics => {
+            "channel": {"alternatives": [{"transcript": text, "words": listed("word", "start", "end", 1.0)}]}})
+        }
+        VendorFormat::Speechmatics => {
             let word = |(n, word): (usize, &&str)| json!({"type": "word", "start_time": at(n), "end_time": at(n + 1), "alternatives": [{"content": word}]});
             let results: Vec<_> = words.iter().enumerate().map(word).collect();
             json!({"message": "AddTranscript", "metadata": {"start_time": start, "end_time": end}, "results": results})
         }
-        Format::Rev => {
+        VendorFormat::Rev => {
             let word = |(n, word): (usize, &&str)| {
                 [
                     json!({"type": "text", "value": word, "ts": at(n), "end_ts": at(n + 1)}),
@@ -144,26 +146,30 @@ pub(super) fn frame(format: Format, number: usize, spoken: &Spoken) -> Vec<u8> {
             let elements: Vec<_> = words.iter().enumerate().flat_map(word).collect();
             json!({"type": "final", "ts": start, "end_ts": end, "elements": elements})
         }
-        Format::Azure => {
+        VendorFormat::Azure => {
             json!({"Reason": "RecognizedSpeech", "Text": text, "Offset": ticks(*start), "Duration": ticks(end - start)})
         }
-        Format::Google => {
+        VendorFormat::Google => {
             let seconds = |seconds: f64| format!("{seconds:.3}s");
             let word = |(n, word): (usize, &&str)| json!({"word": word, "startTime": seconds(at(n)), "endTime": seconds(at(n + 1))});
             let listed: Vec<_> = words.iter().enumerate().map(word).collect();
             json!({"results": [{"isFinal": true, "resultEndTime": seconds(*end),
                 "alternatives": [{"transcript": text, "words": listed}]}]})
         }
-        Format::Vosk => json!({"text": text, "result": listed("word", "start", "end", 1.0)}),
-        Format::WhisperLive => {
+        VendorFormat::Vosk => json!({"text": text, "result": listed("word", "start", "end", 1.0)}),
+        VendorFormat::WhisperLive => {
             json!({"uid": "c", "segments": [{"start": format!("{start:.3}"), "end": format!("{end:.3}"),
             "text": text, "completed": true}]})
         }
-        Format::AssemblyAi => json!({"type": "Turn", "turn_order": number, "end_of_turn": true, "transcript": text,
-            "words": listed("text", "start", "end", 1000.0)}),
-        Format::Flux => json!({"type": "TurnInfo", "event": "EndOfTurn", "turn_index": number, "transcript": text,
-            "audio_window_start": start, "audio_window_end": end, "words": []}),
-        Format::WhisperStreaming => {
+        VendorFormat::AssemblyAi => {
+            json!({"type": "Turn", "turn_order": number, "end_of_turn": true, "transcript": text,
+            "words": listed("text", "start", "end", 1000.0)})
+        }
+        VendorFormat::Flux => {
+            json!({"type": "TurnInfo", "event": "EndOfTurn", "turn_index": number, "transcript": text,
+            "audio_window_start": start, "audio_window_end": end, "words": []})
+        }
+        VendorFormat::WhisperStreaming => {
             return format!("{:.0} {:.0} {text}\n", start * 1000.0, end * 1000.0).into_bytes();
         }
         other => panic!("{other} is not among those of the test"),
@@ -171,7 +177,7 @@ pub(super) fn frame(format: Format, number: usize, spoken: &Spoken) -> Vec<u8> {
     message.to_string().into_bytes()
 }
 
-fn frames(format: Format, spoken: &[Spoken]) -> Vec<Vec<u8>> {
+fn frames(format: VendorFormat, spoken: &[Spoken]) -> Vec<Vec<u8>> {
     spoken.iter().enumerate().map(|(number, spoken)| frame(format, number, spoken)).collect()
 }
 
@@ -237,10 +243,10 @@ proptest! {
         let mut messages: Vec<Vec<u8>> = Vec::new();
         for spoken in [&first, &second] {
             for (number, spoken) in spoken.iter().enumerate() {
-                if has_guesses && format != Format::WhisperStreaming {
+                if has_guesses && format != VendorFormat::WhisperStreaming {
                     let guess = spoken.text.rsplit_once(' ').expect("words").0;
                     let mut guess = timed(format, number, spoken.start, guess, false);
-                    if format == Format::Flux {
+                    if format == VendorFormat::Flux {
                         guess["audio_window_end"] = json!(spoken.end);
                     }
                     messages.push(guess.to_string().into_bytes());
@@ -262,7 +268,7 @@ proptest! {
 }
 
 /// Messages of `format` that are read in turn, with what they say of lines and of faults.
-fn told(format: Format, messages: &[serde_json::Value]) -> (String, Vec<(FaultKind, String)>) {
+fn told(format: VendorFormat, messages: &[serde_json::Value]) -> (String, Vec<(DecodeFaultKind, String)>) {
     let mut dialect = format.open(options());
     let mut screen = Screen::new();
     let mut faults = Vec::new();
@@ -289,12 +295,12 @@ fn the_open_guess_of_the_session_before_stands() {
         azure(0.4, "Guest-1", "the line was", "RecognizingSpeech"),
         azure(0.4, "Guest-1", "The line was cut.", "RecognizedSpeech"),
     ];
-    let (turns, faults) = told(Format::Azure, &messages);
+    let (turns, faults) = told(VendorFormat::Azure, &messages);
     let expected = "main.t:Guest-1\n  t-1 (310000-311000, 0 timed words)\n    We come to the vote.\n  \
                     t-2 (312000-313000, 0 timed words)\n    those in fav\n\
                     main.t.2:Guest-1\n  t.2-1 (313401-314401, 0 timed words)\n    The line was cut.\n";
     assert_eq!(turns, expected);
-    let [(FaultKind::ClockRestarted, fault)] = &faults[..] else { panic!("{faults:?}") };
+    let [(DecodeFaultKind::ClockRestarted, fault)] = &faults[..] else { panic!("{faults:?}") };
     assert!(fault.starts_with("a new session") && fault.contains("313.001 s"), "{fault}");
 }
 
@@ -310,11 +316,11 @@ fn a_guess_without_a_time_goes_with_its_final() {
         json!({"partial": "three"}),
         final_at(0.3, "three"),
     ];
-    let (turns, _) = told(Format::Vosk, &messages);
+    let (turns, _) = told(VendorFormat::Vosk, &messages);
     assert_eq!(turns.matches("three").count(), 1, "{turns}");
     // Another one is kept.
     let messages = [final_at(0.3, "one"), final_at(90.0, "two"), json!({"partial": "lost"}), final_at(0.3, "three")];
-    let (turns, _) = told(Format::Vosk, &messages);
+    let (turns, _) = told(VendorFormat::Vosk, &messages);
     assert!(turns.contains("lost") && turns.contains("three"), "{turns}");
 }
 
@@ -322,14 +328,14 @@ fn a_guess_without_a_time_goes_with_its_final() {
 #[test]
 fn times_go_on_by_the_clock_where_there_is_one() {
     let start_of_second = |elapsed_ms: [i64; 2]| {
-        let mut dialect = Format::Vosk.open(Options { offset_ms: 1_000, ..options() });
+        let mut dialect = VendorFormat::Vosk.open(Options { offset_ms: 1_000, ..options() });
         let mut out = Decoded::default();
         for (elapsed_ms, start) in elapsed_ms.into_iter().zip([20.0, 0.5]) {
             dialect.elapsed(elapsed_ms);
             let message = json!({"text": "word", "result": [{"word": "word", "start": start, "end": start + 1.0}]});
             dialect.decode(message.to_string().as_bytes(), &mut out);
         }
-        let Some(Said::Lines(lines)) = out.says.pop() else { panic!("no lines") };
+        let Some(DecodedEvent::Lines(lines)) = out.says.pop() else { panic!("no lines") };
         lines[0].content.start_ms.expect("a time")
     };
     // A minute of real time lies between what was said at 21 s and what was said at 1.5 s of the next session.
@@ -352,7 +358,7 @@ fn sessions_that_take_turns_are_begun_once() {
         result("r2", 1.0, "four"),
         result("r1", 2.0, "five"),
     ];
-    let (turns, faults) = told(Format::Deepgram, &messages);
+    let (turns, faults) = told(VendorFormat::Deepgram, &messages);
     assert_eq!(faults.len(), 1, "{faults:?}");
     for text in ["one", "two", "three", "four", "five"] {
         assert_eq!(turns.matches(text).count(), 1, "{turns}");
@@ -368,7 +374,7 @@ fn announced_sessions_as_a_table() {
     };
     let begin = |id: &str| json!({"type": "Begin", "id": id});
     let ids = |messages: &[serde_json::Value]| {
-        let (turns, faults) = told(Format::AssemblyAi, messages);
+        let (turns, faults) = told(VendorFormat::AssemblyAi, messages);
         let ids =
             turns.lines().filter_map(|line| line.strip_prefix("  ")?.split_once(" (")).map(|(id, _)| id.to_owned());
         (ids.collect::<Vec<_>>(), faults.len())
@@ -397,7 +403,7 @@ fn ids_that_last_stay() {
     };
     let ids = ["SG_4hT9xQ2mLw8a", "SG_4hT9xQ2mLw8b", "SG_4hT9xQ2mLw8c"];
     let (turns, _) = told(
-        Format::LiveKit,
+        VendorFormat::LiveKit,
         &[segment(ids[0], 500, "one"), segment(ids[1], 90_000, "two"), segment(ids[2], 400, "three")],
     );
     let places: Vec<usize> = ids.iter().map(|id| turns.find(&format!("  {id}")).expect("its line")).collect();
@@ -408,9 +414,9 @@ fn ids_that_last_stay() {
                "confirmed": [{"segment_id": "s:1", "speaker": "Ada", "text": text, "start": 1.0, "end": 2.0}]})
     };
     let session = |id: &str| json!({"type": "session_start", "session_uid": id});
-    let (turns, faults) = told(Format::Vexa, &[session("u1"), bundle("one"), session("u2"), bundle("two")]);
+    let (turns, faults) = told(VendorFormat::Vexa, &[session("u1"), bundle("one"), session("u2"), bundle("two")]);
     assert!(turns.contains("one") && turns.contains("two") && faults.len() == 1, "{turns}{faults:?}");
-    let (turns, _) = told(Format::Vexa, &[session("u1"), bundle("one"), bundle("one, corrected")]);
+    let (turns, _) = told(VendorFormat::Vexa, &[session("u1"), bundle("one"), bundle("one, corrected")]);
     assert!(!turns.contains("one\n") && turns.contains("one, corrected"), "{turns}");
 }
 
@@ -440,13 +446,13 @@ fn each_participant_has_a_clock_of_their_own() {
         ("ada", "a4", 4, "six"),
         ("bob", "b3", 306, "seven"),
     ];
-    for format in [Format::LiveKit, Format::Vexa] {
+    for format in [VendorFormat::LiveKit, VendorFormat::Vexa] {
         let line = |(who, id, start, text): &(&str, &str, u64, &str)| match format {
-            Format::LiveKit => livekit(who, id, *start, text),
+            VendorFormat::LiveKit => livekit(who, id, *start, text),
             _ => vexa(who, id, *start, text),
         };
         let mut ways = vec![said.iter().map(line).collect::<Vec<_>>()];
-        if format == Format::Vexa {
+        if format == VendorFormat::Vexa {
             ways.push(vec![many(&said[..3]), many(&said[3..5]), many(&said[5..])]);
         }
         for messages in ways {
@@ -460,7 +466,7 @@ fn each_participant_has_a_clock_of_their_own() {
             assert_eq!(["two", "five", "seven"].map(start_of), [300_000, 303_000, 306_000], "{format} {turns}");
             let [third, fourth, sixth] = ["three", "four", "six"].map(start_of);
             assert!(fourth > third && fourth < third + 4_000 && sixth - fourth == 3_000, "{format} {turns}");
-            let [(FaultKind::ClockRestarted, fault)] = &faults[..] else { panic!("{format}: {faults:?}") };
+            let [(DecodeFaultKind::ClockRestarted, fault)] = &faults[..] else { panic!("{format}: {faults:?}") };
             assert!(fault.contains("a participant"), "{fault}");
         }
     }
@@ -481,14 +487,14 @@ fn participants_that_begin_anew_together_keep_their_order() {
         line("ada", "5", 6, "five"),
         line("bob", "6", 8, "six"),
     ];
-    let (turns, _) = told(Format::LiveKit, &messages);
+    let (turns, _) = told(VendorFormat::LiveKit, &messages);
     let places: Vec<usize> =
         ["one", "two", "three", "four", "five", "six"].iter().map(|text| turns.find(text).expect("its line")).collect();
     assert!(places.is_sorted(), "{turns}");
 }
 
 /// The same with other words: as an engine that was started again says them.
-fn with_other_words(format: Format, frame: &[u8]) -> Vec<u8> {
+fn with_other_words(format: VendorFormat, frame: &[u8]) -> Vec<u8> {
     let text = String::from_utf8(frame.to_vec()).expect("UTF-8");
     let other = |text: &str| -> String {
         text.chars()
@@ -558,7 +564,7 @@ fn with_counters(frame: &[u8]) -> Vec<u8> {
 /// lines is there, and each of the first.
 #[test]
 fn what_counts_from_one_again_on_another_connection_overwrites_nothing() {
-    for format in Format::ALL {
+    for format in VendorFormat::ALL {
         let frames: Vec<Vec<u8>> = sample(format).iter().map(|frame| with_counters(frame)).collect();
         let others: Vec<Vec<u8>> = frames.iter().map(|frame| with_other_words(format, frame)).collect();
         let play = |screen: &mut Screen, tag: &str, frames: &[Vec<u8>]| {
@@ -586,21 +592,23 @@ fn what_counts_from_one_again_on_another_connection_overwrites_nothing() {
 /// The same within a connection, where nothing announces it: on time, and after more lines than are remembered.
 #[test]
 fn what_counts_from_one_again_on_a_connection_overwrites_nothing() {
-    let message = |format: Format, number: usize, at_s: usize, text: &str| match format {
-        Format::Aws => json!({"Transcript": {"Results": [{"ResultId": number.to_string(), "IsPartial": false,
+    let message = |format: VendorFormat, number: usize, at_s: usize, text: &str| match format {
+        VendorFormat::Aws => json!({"Transcript": {"Results": [{"ResultId": number.to_string(), "IsPartial": false,
             "StartTime": at_s, "EndTime": at_s + 1, "Alternatives": [{"Transcript": text}]}]}}),
-        Format::Jitsi => {
+        VendorFormat::Jitsi => {
             json!({"event": "SPEECH", "participant": {"id": "a", "name": "Ada"}, "transcript": [{"text": text}],
             "message_id": number.to_string(), "is_interim": false})
         }
-        Format::LiveKit => json!({"participant_identity": "ada", "segments": [{"id": number.to_string(), "text": text,
-            "start_time": at_s * 1_000, "end_time": at_s * 1_000 + 500, "final": true}]}),
+        VendorFormat::LiveKit => {
+            json!({"participant_identity": "ada", "segments": [{"id": number.to_string(), "text": text,
+            "start_time": at_s * 1_000, "end_time": at_s * 1_000 + 500, "final": true}]})
+        }
         _ => {
             json!({"type": "transcript", "speaker": "Ada", "pending": [], "confirmed": [{"segment_id": number.to_string(),
             "speaker": "Ada", "text": text, "start": at_s, "end": at_s + 1}]})
         }
     };
-    for format in [Format::Aws, Format::Jitsi, Format::LiveKit, Format::Vexa] {
+    for format in [VendorFormat::Aws, VendorFormat::Jitsi, VendorFormat::LiveKit, VendorFormat::Vexa] {
         for (count, falls) in [(8, false), (8, true), (200, false), (200, true)] {
             let first = (1..=count).map(|n| message(format, n, n * 5, &format!("the first {n} is said")));
             let again_at = if falls { 0 } else { count * 5 };
@@ -625,7 +633,7 @@ struct Relayed {
 }
 
 impl Relayed {
-    fn new(format: Format) -> Self {
+    fn new(format: VendorFormat) -> Self {
         Self { dialect: format.open(options()), screen: Screen::new(), faults: Vec::new() }
     }
 
@@ -663,7 +671,7 @@ fn a_draft_of_before_a_break_is_confirmed_behind_it() {
     let id = "6f1e8d1c-0000-4000-8000-000000000001:1";
     let said =
         json!([{"segment_id": id, "speaker": "Ada", "text": "The light is too warm.", "start": 3.0, "end": 4.5}]);
-    let mut relayed = Relayed::new(Format::Vexa);
+    let mut relayed = Relayed::new(VendorFormat::Vexa);
     relayed.hear(4_000, &bundle(json!([]), draft("the light is too", 3.1)));
     relayed.reconnect(6_000);
     assert_eq!(relayed.lines().len(), 1);
@@ -688,7 +696,7 @@ fn a_connection_to_amazon_after_a_break_is_a_session_of_its_own() {
             "EndTime": start + 1.0, "Speaker": "0"}]}]}]}})
     };
     let id = |n: u64| format!("a2bd0b2b-5b3a-4b1c-9f0d-00000000000{n}");
-    let mut relayed = Relayed::new(Format::Aws);
+    let mut relayed = Relayed::new(VendorFormat::Aws);
     for (at_ms, message) in [(3_000, result(&id(1), 1.0, "one")), (26_000, result(&id(2), 24.0, "two"))] {
         relayed.hear(at_ms, &message);
     }
@@ -713,7 +721,7 @@ fn a_retraction_reaches_the_session_before() {
     for ids in [["1", "2"], ["6f1e8d1c-0000-4000-8000-000000000001", "6f1e8d1c-0000-4000-8000-000000000002"]] {
         let messages =
             [session("u1"), bundle(ids[0], "one", 1.0), session("u2"), bundle(ids[1], "two", 1.0), retract(ids[0])];
-        let (turns, _) = told(Format::Vexa, &messages);
+        let (turns, _) = told(VendorFormat::Vexa, &messages);
         assert!(!turns.contains("one") && turns.contains("two"), "{turns}");
     }
 }
@@ -731,7 +739,7 @@ fn a_turn_that_is_formatted_late_is_the_same_turn() {
         turn(0, true, 4_000, "911."),
         turn(1, true, 6_000, "Send help."),
     ];
-    let (turns, faults) = told(Format::AssemblyAi, &messages);
+    let (turns, faults) = told(VendorFormat::AssemblyAi, &messages);
     assert!(faults.is_empty() && turns.contains("911.") && !turns.contains("nine"), "{turns}{faults:?}");
     assert!(turns.contains("(6000-"), "{turns}");
 }
@@ -745,7 +753,7 @@ fn a_guess_that_shares_a_word_is_kept() {
         [("the motion fails", "the next item", true), ("the next it", "the next item", false), ("um", "um no", false)]
     {
         let messages = [final_at(0.3, "one"), final_at(90.0, "two"), json!({"partial": guess}), final_at(0.3, next)];
-        let (turns, faults) = told(Format::Vosk, &messages);
+        let (turns, faults) = told(VendorFormat::Vosk, &messages);
         assert_eq!(turns.contains(&format!("    {guess}\n")), is_kept, "{turns}");
         let is_told = faults.iter().any(|(_, fault)| fault.contains("a guess without a time"));
         assert!(is_told != is_kept && turns.contains(next), "{faults:?}");
@@ -759,7 +767,7 @@ fn guesses_without_end_are_bounded() {
         json!({"participant_identity": "ada", "segments": [{"id": format!("SG_4hT9xQ2mL{number:05}"), "text": format!("guess {number}"),
                "start_time": number * 1_000, "end_time": number * 1_000 + 500, "final": false}]})
     };
-    let mut dialect = Format::LiveKit.open(options());
+    let mut dialect = VendorFormat::LiveKit.open(options());
     let mut screen = Screen::new();
     let mut said = Vec::new();
     for number in 1..=600 {
@@ -772,13 +780,13 @@ fn guesses_without_end_are_bounded() {
     dialect.close_session(&mut out);
     said.extend(out.says.clone());
     screen.take(out);
-    assert!(said.iter().all(|said| !matches!(said, Said::Lines(lines) if lines.len() > 16)));
+    assert!(said.iter().all(|said| !matches!(said, DecodedEvent::Lines(lines) if lines.len() > 16)));
     let lines: Vec<_> = screen.transcript.assembled().flat_map(|(_, lines)| lines).collect();
     assert!(lines.len() == 600 && lines.iter().all(|line| line.status == captionwire::transcript::Status::Final));
 }
 
 /// A final or a guess of `format` from `start` on, which lasts a second, in words that have times.
-pub(super) fn timed(format: Format, number: usize, start: f64, text: &str, is_final: bool) -> Value {
+pub(super) fn timed(format: VendorFormat, number: usize, start: f64, text: &str, is_final: bool) -> Value {
     let spoken = Spoken { start, end: start + 1.0, text: text.into() };
     if !is_final {
         return guess_of(format, number, &spoken);
@@ -787,19 +795,19 @@ pub(super) fn timed(format: Format, number: usize, start: f64, text: &str, is_fi
 }
 
 /// A guess of `format`.
-fn guess_of(format: Format, number: usize, spoken: &Spoken) -> Value {
+fn guess_of(format: VendorFormat, number: usize, spoken: &Spoken) -> Value {
     let text = &*spoken.text;
     let mut message: Value = serde_json::from_slice(&frame(format, number, spoken)).expect("JSON");
     match format {
-        Format::Deepgram => (message["is_final"], message["speech_final"]) = (json!(false), json!(false)),
-        Format::Speechmatics => message["message"] = json!("AddPartialTranscript"),
-        Format::Rev => message["type"] = json!("partial"),
-        Format::Azure => message["Reason"] = json!("RecognizingSpeech"),
-        Format::Google => message["results"][0]["isFinal"] = json!(false),
-        Format::Vosk => message = json!({"partial": text, "partial_result": message["result"]}),
-        Format::WhisperLive => message["segments"][0]["completed"] = json!(false),
-        Format::AssemblyAi => message["end_of_turn"] = json!(false),
-        Format::Flux => message["event"] = json!("Update"),
+        VendorFormat::Deepgram => (message["is_final"], message["speech_final"]) = (json!(false), json!(false)),
+        VendorFormat::Speechmatics => message["message"] = json!("AddPartialTranscript"),
+        VendorFormat::Rev => message["type"] = json!("partial"),
+        VendorFormat::Azure => message["Reason"] = json!("RecognizingSpeech"),
+        VendorFormat::Google => message["results"][0]["isFinal"] = json!(false),
+        VendorFormat::Vosk => message = json!({"partial": text, "partial_result": message["result"]}),
+        VendorFormat::WhisperLive => message["segments"][0]["completed"] = json!(false),
+        VendorFormat::AssemblyAi => message["end_of_turn"] = json!(false),
+        VendorFormat::Flux => message["event"] = json!("Update"),
         other => panic!("{other} has no guesses"),
     }
     message
@@ -809,7 +817,13 @@ fn guess_of(format: Format, number: usize, spoken: &Spoken) -> Value {
 #[test]
 fn a_guess_that_is_open_at_a_restart_within_the_first_sentence_is_kept() {
     let guess = "good evening and welcome to the";
-    for format in [Format::Deepgram, Format::Speechmatics, Format::Rev, Format::AssemblyAi, Format::Flux] {
+    for format in [
+        VendorFormat::Deepgram,
+        VendorFormat::Speechmatics,
+        VendorFormat::Rev,
+        VendorFormat::AssemblyAi,
+        VendorFormat::Flux,
+    ] {
         for is_guessed in [true, false] {
             let mut messages =
                 vec![timed(format, 0, 1.0, "good evening and", false), timed(format, 0, 1.6, guess, false)];
@@ -829,7 +843,7 @@ fn a_guess_that_is_open_at_a_restart_within_the_first_sentence_is_kept() {
 /// A guess becomes another one while it is said: nothing of it stays.
 #[test]
 fn a_guess_that_is_heard_better_is_replaced() {
-    for format in TIMED.into_iter().filter(|format| *format != Format::WhisperStreaming) {
+    for format in TIMED.into_iter().filter(|format| *format != VendorFormat::WhisperStreaming) {
         for (guess, heard) in [
             ("wreck a nice beach", "Recognise speech."),
             ("good evening and the", "Good evening."),
@@ -840,7 +854,8 @@ fn a_guess_that_is_heard_better_is_replaced() {
             ("i scream you scream", "Ice cream."),
             ("thanks for watching", "Okay."),
         ] {
-            if format == Format::AssemblyAi && matches!(heard, "Recognise speech." | "Boats." | "Ice cream." | "Okay.")
+            if format == VendorFormat::AssemblyAi
+                && matches!(heard, "Recognise speech." | "Boats." | "Ice cream." | "Okay.")
             {
                 // Its words do not change.
                 continue;
@@ -853,7 +868,7 @@ fn a_guess_that_is_heard_better_is_replaced() {
             );
             // As a guess, which ends earlier than the one before it or later.
             for start in [0.7, 1.0, 1.4] {
-                if start != 1.0 && matches!(format, Format::Flux | Format::AssemblyAi) {
+                if start != 1.0 && matches!(format, VendorFormat::Flux | VendorFormat::AssemblyAi) {
                     // A turn begins where it began.
                     continue;
                 }
@@ -869,9 +884,9 @@ fn a_guess_that_is_heard_better_is_replaced() {
 /// An engine that crashed some seconds into the event, with a guess that is open or without one, and comes up again.
 #[test]
 fn an_engine_that_restarts_within_its_first_seconds_is_another_session() {
-    for format in TIMED.into_iter().filter(|format| *format != Format::WhisperStreaming) {
+    for format in TIMED.into_iter().filter(|format| *format != VendorFormat::WhisperStreaming) {
         for (again_at, has_guess) in [(0.4, false), (0.4, true), (1.6, true), (5.5, false), (5.5, true)] {
-            if format == Format::Azure && again_at > 2.0 {
+            if format == VendorFormat::Azure && again_at > 2.0 {
                 // There it may be another person, who began before and ended behind.
                 continue;
             }
@@ -917,10 +932,10 @@ fn who_talks_over_another_begins_no_session() {
             for name in [None, Some("5d4c1e2f-0b7e-4a66-9d0f-3c0f6c1c7d11")] {
                 let mut frames = frames(format, &said);
                 let opening = match format {
-                    Format::Flux => json!({"type": "Connected", "request_id": name}),
-                    Format::Speechmatics => json!({"message": "RecognitionStarted", "id": name}),
-                    Format::AssemblyAi => json!({"type": "Begin", "id": name}),
-                    Format::Rev => json!({"type": "connected", "id": name}),
+                    VendorFormat::Flux => json!({"type": "Connected", "request_id": name}),
+                    VendorFormat::Speechmatics => json!({"message": "RecognitionStarted", "id": name}),
+                    VendorFormat::AssemblyAi => json!({"type": "Begin", "id": name}),
+                    VendorFormat::Rev => json!({"type": "connected", "id": name}),
                     _ => Value::Null,
                 };
                 if name.is_some() && !opening.is_null() {
@@ -945,16 +960,16 @@ fn who_talks_over_another_begins_no_session() {
 /// A time that cannot be is refused, and tells nothing of the engine's clock.
 #[test]
 fn a_time_that_cannot_be_moves_nothing() {
-    let mut absurd = timed(Format::Deepgram, 0, 1.0, "Good morning.", true);
+    let mut absurd = timed(VendorFormat::Deepgram, 0, 1.0, "Good morning.", true);
     absurd["start"] = json!(1e300);
     let messages = [
         (3_000, absurd),
-        (6_000, timed(Format::Deepgram, 0, 4.0, "We come to order.", true)),
-        (9_000, timed(Format::Deepgram, 0, 7.0, "Who is here?", true)),
+        (6_000, timed(VendorFormat::Deepgram, 0, 4.0, "We come to order.", true)),
+        (9_000, timed(VendorFormat::Deepgram, 0, 7.0, "Who is here?", true)),
         (12_000, json!({"type": "Metadata"})),
-        (63_000, timed(Format::Deepgram, 0, 1.0, "Once more.", true)),
+        (63_000, timed(VendorFormat::Deepgram, 0, 1.0, "Once more.", true)),
     ];
-    let (starts, faults) = starts_at(Format::Deepgram, &messages);
+    let (starts, faults) = starts_at(VendorFormat::Deepgram, &messages);
     // By the clock of who reads, 57 s passed since 5 s of media time.
     // The words of the first have times of their own.
     assert_eq!(starts, [1_000, 4_000, 7_000, 61_000], "{faults:?}");
@@ -964,7 +979,7 @@ fn a_time_that_cannot_be_moves_nothing() {
 /// A final that is said late, where nothing was said before, stands where it says, and the open guess stays.
 #[test]
 fn a_late_final_takes_no_guess_with_it() {
-    for format in TIMED.into_iter().filter(|format| *format != Format::WhisperStreaming) {
+    for format in TIMED.into_iter().filter(|format| *format != VendorFormat::WhisperStreaming) {
         let messages = [
             timed(format, 0, 2.0, "We come to order.", true),
             timed(format, 1, 6.0, "Who is here?", true),
@@ -978,7 +993,7 @@ fn a_late_final_takes_no_guess_with_it() {
             for text in ["We come to order.", "Who is here?", guess, "All are here."] {
                 assert_eq!(turns.matches(text).count(), 1, "{format} {count}: {text}: {turns}");
             }
-            let [(FaultKind::ClockRestarted, _)] = &faults[..] else { panic!("{format}: {faults:?}") };
+            let [(DecodeFaultKind::ClockRestarted, _)] = &faults[..] else { panic!("{format}: {faults:?}") };
         }
     }
 }
@@ -986,7 +1001,7 @@ fn a_late_final_takes_no_guess_with_it() {
 /// Engines that number their lines, or name nothing, and begin with the same number at about the same time.
 #[test]
 fn a_numbered_line_that_says_something_else_is_another_line() {
-    for format in [Format::AssemblyAi, Format::Flux] {
+    for format in [VendorFormat::AssemblyAi, VendorFormat::Flux] {
         for (start, is_final) in [(0.4, true), (0.7, true), (0.7, false), (3.0, true), (3.0, false)] {
             let messages = [
                 timed(format, 0, 0.4, "The committee will come to order.", true),
@@ -1005,7 +1020,7 @@ fn a_numbered_line_that_says_something_else_is_another_line() {
             .chain([timed(format, 0, 50.0, "We go on.", true)])
             .collect();
         let (_, faults) = told(format, &messages);
-        assert!(matches!(&faults[..], [(FaultKind::ClockRestarted, _)]), "{format}: {faults:?}");
+        assert!(matches!(&faults[..], [(DecodeFaultKind::ClockRestarted, _)]), "{format}: {faults:?}");
         // A guess of some words that is gone with its engine.
         let messages = [timed(format, 0, 3.0, "the first item is", false), timed(format, 0, 0.4, "are there", false)];
         let (turns, _) = told(format, &messages);
@@ -1022,7 +1037,7 @@ fn a_small_step_back_of_amazons_is_told() {
     };
     for (again_at, is_new) in [(0.5, true), (3.5, false), (11.0, false)] {
         let (turns, faults) =
-            told(Format::Aws, &[result(1, 2.0), result(2, 6.0), result(3, 12.0), result(4, again_at)]);
+            told(VendorFormat::Aws, &[result(1, 2.0), result(2, 6.0), result(3, 12.0), result(4, again_at)]);
         assert_eq!(turns.matches(" item").count(), 4, "{turns}");
         let kinds: Vec<_> = faults.iter().map(|(kind, _)| *kind).collect();
         assert_eq!(kinds.is_empty(), again_at == 11.0, "{again_at}: {faults:?}");
@@ -1108,7 +1123,7 @@ fn two_who_overlap_in_the_first_seconds_begin_no_session() {
                 messages.sort_by(|left, right| left.0.total_cmp(&right.0));
                 let mut messages: Vec<Value> = messages.into_iter().map(|(_, message)| message).collect();
                 messages.push(azure_said("RecognizedSpeech", "Guest-1", "We go on.", 30.0, 31.0));
-                let (turns, faults) = told(Format::Azure, &messages);
+                let (turns, faults) = told(VendorFormat::Azure, &messages);
                 let case = format!("{ada_at}+{ada_for} {bob_at}+{bob_for} {has_guesses} {drift} {late:?} {names:?}");
                 for (text, start) in [(ada[2], ada_at), (bob[2], bob_at), ("We go on.", 30.0)] {
                     let place = format!(" ({:.0}-", start * 1e3);
@@ -1161,7 +1176,7 @@ fn azures_engine_that_is_started_again_is_one_session_more() {
                 // Its first words end where the first session had not come to, or begin behind its last: that may be somebody else.
                 let is_known = names[0] != "Unknown";
                 let is_doubtful = ran_s < 4.0 && (begins_at > 0.9 || !has_guesses && (!is_known || begins_at > 0.5));
-                let (turns, faults) = told(Format::Azure, &messages);
+                let (turns, faults) = told(VendorFormat::Azure, &messages);
                 let case = format!("{ran_s} {begins_at} {is_open} {has_guesses} {names:?}: {turns}{faults:?}");
                 let sessions = faults.iter().filter(|(_, fault)| fault.starts_with("a new session")).count();
                 assert!(sessions == 1 || is_doubtful && sessions == 0, "{sessions} {case}");
@@ -1176,7 +1191,7 @@ fn azures_engine_that_is_started_again_is_one_session_more() {
 }
 
 /// The first start of each text, where the message at `at_ms` by the clock of who reads says it.
-fn starts_at(format: Format, messages: &[(i64, Value)]) -> (Vec<i64>, Vec<String>) {
+fn starts_at(format: VendorFormat, messages: &[(i64, Value)]) -> (Vec<i64>, Vec<String>) {
     let mut dialect = format.open(options());
     let (mut starts, mut faults) = (Vec::new(), Vec::new());
     for (at_ms, message) in messages {
@@ -1185,7 +1200,7 @@ fn starts_at(format: Format, messages: &[(i64, Value)]) -> (Vec<i64>, Vec<String
         dialect.decode(message.to_string().as_bytes(), &mut out);
         faults.extend(out.faults.iter().map(|fault| fault.message.clone()));
         for said in out.says {
-            let Said::Lines(lines) = said else { continue };
+            let DecodedEvent::Lines(lines) = said else { continue };
             starts.extend(
                 lines.iter().filter(|line| line.content.end_ms.is_some()).filter_map(|line| line.content.start_ms),
             );
@@ -1201,7 +1216,7 @@ fn a_session_whose_clock_began_before_it_stands_where_it_arrives() {
     let begin = json!({"message": "RecognitionStarted", "id": "807670e9-14af-4fa2-9e8f-5d525c22156e",
                        "language_pack_info": {"word_delimiter": ""}});
     let deepgram = |start: f64, name: &str| {
-        let mut message = timed(Format::Deepgram, 0, start, "so it goes on", true);
+        let mut message = timed(VendorFormat::Deepgram, 0, start, "so it goes on", true);
         message["metadata"] = json!({"request_id": name});
         message
     };
@@ -1210,7 +1225,7 @@ fn a_session_whose_clock_began_before_it_stands_where_it_arrives() {
         message["SessionId"] = json!(name);
         message
     };
-    let speechmatics = |start: f64| timed(Format::Speechmatics, 0, start, "so it goes on.", true);
+    let speechmatics = |start: f64| timed(VendorFormat::Speechmatics, 0, start, "so it goes on.", true);
     for (second_at, expected_live, expected_file) in [
         // Its clock began with it.
         (0.5, 90_000, 61_501),
@@ -1223,10 +1238,10 @@ fn a_session_whose_clock_began_before_it_stands_where_it_arrives() {
         (75.0, 90_000, 75_000),
     ] {
         let second_at_ms = (second_at * 1e3) as i64;
-        for format in [Format::Deepgram, Format::Azure, Format::Speechmatics] {
+        for format in [VendorFormat::Deepgram, VendorFormat::Azure, VendorFormat::Speechmatics] {
             let messages = match format {
-                Format::Deepgram => vec![deepgram(1.0, "a"), deepgram(60.0, "a"), deepgram(second_at, "b")],
-                Format::Azure => vec![azure(1.0, "a"), azure(60.0, "a"), azure(second_at, "b")],
+                VendorFormat::Deepgram => vec![deepgram(1.0, "a"), deepgram(60.0, "a"), deepgram(second_at, "b")],
+                VendorFormat::Azure => vec![azure(1.0, "a"), azure(60.0, "a"), azure(second_at, "b")],
                 _ => vec![begin.clone(), speechmatics(1.0), speechmatics(60.0), begin.clone(), speechmatics(second_at)],
             };
             let count = messages.len();

@@ -1,6 +1,6 @@
 //! What a vendor settled is final for everybody after a silence, whether or not the vendor says anything in it.
 
-use captionwire::dialect::{Decoded, Format, Framing, Options};
+use captionwire::dialect::{Decoded, Framing, Options, VendorFormat};
 use serde_json::{Value, json};
 
 use super::conservation::{final_letters, finals};
@@ -29,7 +29,7 @@ fn speechmatics(kind: &str, start: f64, text: &str) -> Value {
 /// What is due when, as frames come at the moments `at_ms`.
 #[test]
 fn silence_is_counted_by_the_clock_where_nothing_comes() {
-    let mut dialect = Format::Deepgram.open(Options { turn_gap_ms: 4_000, ..options() });
+    let mut dialect = VendorFormat::Deepgram.open(Options { turn_gap_ms: 4_000, ..options() });
     let mut hear = |at_ms: i64, message: &Value| {
         dialect.elapsed(at_ms);
         dialect.decode(message.to_string().as_bytes(), &mut Decoded::default());
@@ -56,9 +56,9 @@ fn silence_is_counted_by_the_clock_where_nothing_comes() {
 #[test]
 fn what_is_settled_is_final_though_a_guess_stands_behind_it() {
     for (format, messages) in [
-        (Format::Deepgram, [deepgram(0.0, "It is carried.", true, 0), deepgram(2.0, "um", false, 0)]),
+        (VendorFormat::Deepgram, [deepgram(0.0, "It is carried.", true, 0), deepgram(2.0, "um", false, 0)]),
         (
-            Format::Speechmatics,
+            VendorFormat::Speechmatics,
             [speechmatics("AddTranscript", 0.0, "It is carried."), speechmatics("AddPartialTranscript", 2.0, "um")],
         ),
     ] {
@@ -80,7 +80,7 @@ fn what_is_settled_is_final_though_a_guess_stands_behind_it() {
         );
         // The guess goes on in a line of its own, and nothing comes twice.
         let last = match format {
-            Format::Deepgram => deepgram(2.0, "um, yes.", true, 0),
+            VendorFormat::Deepgram => deepgram(2.0, "um, yes.", true, 0),
             _ => speechmatics("AddTranscript", 2.0, "um, yes."),
         };
         screen.decode(&mut *dialect, last.to_string().as_bytes());
@@ -97,7 +97,7 @@ fn a_guess_that_stays_does_not_hold_what_is_settled_back() {
         message["metadata"]["end_time"] = json!(end);
         message
     };
-    let mut dialect = Format::Speechmatics.open(options());
+    let mut dialect = VendorFormat::Speechmatics.open(options());
     for (at_ms, message) in
         [(0, speechmatics("AddTranscript", 0.0, "Carried.")), (1_000, partial(2.4)), (4_000, partial(6.0))]
     {
@@ -111,11 +111,11 @@ fn a_guess_that_stays_does_not_hold_what_is_settled_back() {
 /// Wherever a silence falls, each word that the vendor called final is there once, and nothing goes on waiting.
 #[test]
 fn a_silence_after_every_frame_loses_and_doubles_nothing() {
-    for format in Format::ALL {
+    for format in VendorFormat::ALL {
         let mut dialect = format.open(options());
         let mut screen = Screen::new();
         let mut frames = sample(format);
-        if format == Format::WhisperLive {
+        if format == VendorFormat::WhisperLive {
             frames.remove(frames.len() - 2);
         }
         for (number, frame) in (0..).zip(&frames) {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use captionwire::dialect::{Decoded, Dialect, FaultKind, Format, Options};
+use captionwire::dialect::{DecodeFaultKind, Decoded, Dialect, Options, VendorFormat};
 use captionwire::transcript::Line;
 use serde_json::{Value, json};
 
@@ -13,11 +13,11 @@ use super::screen::Screen;
 /// A connection, and the screen that it shares with those before it.
 struct Connection {
     dialect: Box<dyn Dialect>,
-    faults: Vec<(FaultKind, String)>,
+    faults: Vec<(DecodeFaultKind, String)>,
 }
 
 impl Connection {
-    fn open(format: Format, tag: &str) -> Self {
+    fn open(format: VendorFormat, tag: &str) -> Self {
         Self { dialect: format.open(Options { tag: tag.into(), ..options() }), faults: Vec::new() }
     }
 
@@ -30,7 +30,7 @@ impl Connection {
 }
 
 /// Reads messages on one connection.
-fn heard(format: Format, messages: &[Value]) -> (Screen, Vec<(FaultKind, String)>) {
+fn heard(format: VendorFormat, messages: &[Value]) -> (Screen, Vec<(DecodeFaultKind, String)>) {
     let (mut connection, mut screen) = (Connection::open(format, "t"), Screen::new());
     messages.iter().for_each(|message| connection.hear(message, &mut screen));
     screen.end(&mut *connection.dialect);
@@ -58,13 +58,13 @@ fn vexa(id: &str, text: &str, start: f64) -> Value {
 /// Whatever a program counts with, its next run overwrites nothing; and what a vendor's library draws is one line for ever.
 #[test]
 fn the_next_connection_overwrites_nothing_and_doubles_nothing() {
-    let said_on_two = |format: Format, id: &str, texts: [&str; 2]| {
+    let said_on_two = |format: VendorFormat, id: &str, texts: [&str; 2]| {
         let mut screen = Screen::new();
         for (tag, text) in ["t", "u"].into_iter().zip(texts) {
             let message = match format {
-                Format::LiveKit => livekit(id, text, 1),
-                Format::Vexa => vexa(id, text, 1.0),
-                Format::Jitsi => json!({"event": "SPEECH", "participant": {"id": "a1", "name": "Ann"},
+                VendorFormat::LiveKit => livekit(id, text, 1),
+                VendorFormat::Vexa => vexa(id, text, 1.0),
+                VendorFormat::Jitsi => json!({"event": "SPEECH", "participant": {"id": "a1", "name": "Ann"},
                                         "transcript": [{"text": text}], "message_id": id, "is_interim": false}),
                 _ => {
                     json!({"Transcript": {"Results": [{"ResultId": id, "IsPartial": false, "StartTime": 1.0, "EndTime": 2.0,
@@ -76,7 +76,7 @@ fn the_next_connection_overwrites_nothing_and_doubles_nothing() {
         lines(&screen).len()
     };
     let uuid = "3f2c9a44-5d7e-4b1a-9c3e-aa11bb22cc33";
-    for format in [Format::LiveKit, Format::Jitsi, Format::Aws, Format::Vexa] {
+    for format in [VendorFormat::LiveKit, VendorFormat::Jitsi, VendorFormat::Aws, VendorFormat::Vexa] {
         for id in [
             "1",
             "seg-12",
@@ -93,8 +93,10 @@ fn the_next_connection_overwrites_nothing_and_doubles_nothing() {
         }
         let of_session = format!("{uuid}:ch-0:1:1500");
         let own: &[&str] = match format {
-            Format::LiveKit => &["SG_1234567abcde", "SG_123456789012", "SG_abcdefabcdef", "SG_3f2c9a44-5d7", uuid],
-            Format::Vexa => &[&of_session],
+            VendorFormat::LiveKit => {
+                &["SG_1234567abcde", "SG_123456789012", "SG_abcdefabcdef", "SG_3f2c9a44-5d7", uuid]
+            }
+            VendorFormat::Vexa => &[&of_session],
             _ => &[uuid],
         };
         for id in own {
@@ -110,7 +112,8 @@ fn livekits_own_ids_are_known_whatever_is_drawn() {
         let drawn = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16 | 1 << 47;
         let mut screen = Screen::new();
         for tag in ["t", "u"] {
-            Connection::open(Format::LiveKit, tag).hear(&livekit(&format!("SG_{drawn:012x}"), "One.", 1), &mut screen);
+            Connection::open(VendorFormat::LiveKit, tag)
+                .hear(&livekit(&format!("SG_{drawn:012x}"), "One.", 1), &mut screen);
         }
         assert_eq!(lines(&screen).len(), 1, "{drawn:012x}");
     }
@@ -122,7 +125,7 @@ fn livekits_own_ids_are_known_whatever_is_drawn() {
 fn ids_that_are_made_here_meet_no_others() {
     let long = "a long line of words that goes on ".repeat(100);
     let (screen, _) = heard(
-        Format::LiveKit,
+        VendorFormat::LiveKit,
         &[
             livekit("1", &long, 1),
             livekit("1.2", "Second.", 60),
@@ -136,7 +139,7 @@ fn ids_that_are_made_here_meet_no_others() {
     assert!(["Second.", "Third.", "Fourth."].iter().all(|text| said.contains(text)));
 
     let (screen, _) = heard(
-        Format::Vexa,
+        VendorFormat::Vexa,
         &[
             vexa("1", "The first motion is carried.", 0.0),
             vexa("1", "Something else about money.", 20.0),
@@ -150,7 +153,7 @@ fn ids_that_are_made_here_meet_no_others() {
     // An id and its participant in one piece are not those of another pair.
     let jitsi =
         |id: &str, who: &str, text: &str| json!({"participant_id": who, "id": id, "text": text, "type": "final"});
-    let (screen, _) = heard(Format::Jitsi, &[jitsi("a", "b:c", "One."), jitsi("a:b", "c", "Two.")]);
+    let (screen, _) = heard(VendorFormat::Jitsi, &[jitsi("a", "b:c", "One."), jitsi("a:b", "c", "Two.")]);
     assert_eq!(texts(&screen), ["One.", "Two."]);
 }
 
@@ -161,7 +164,7 @@ fn retract(id: &str) -> Value {
 #[test]
 fn what_is_taken_back_is_gone_and_may_be_said_again() {
     let (screen, faults) =
-        heard(Format::Vexa, &[vexa("a:1", "We adjourn.", 1.0), retract("a:1"), vexa("a:1", "We adjourn.", 1.0)]);
+        heard(VendorFormat::Vexa, &[vexa("a:1", "We adjourn.", 1.0), retract("a:1"), vexa("a:1", "We adjourn.", 1.0)]);
     assert_eq!((texts(&screen), faults), (vec!["We adjourn.".into()], Vec::new()));
 
     // All lines of a long one, also when so much was said since that it is forgotten.
@@ -170,18 +173,18 @@ fn what_is_taken_back_is_gone_and_may_be_said_again() {
         let mut messages = vec![vexa("a:1", &long, 1.0)];
         messages.extend((0..count).map(|n| vexa(&format!("a:{}", n + 2), "And so on.", 10.0 + f64::from(n))));
         messages.push(retract("a:1"));
-        let (screen, _) = heard(Format::Vexa, &messages);
+        let (screen, _) = heard(VendorFormat::Vexa, &messages);
         assert_eq!(texts(&screen).len(), count as usize);
         // And corrected to a short one, nothing of it is left.
         *messages.last_mut().expect("a message") = vexa("a:1", "secret words of the witness", 1.0);
-        let (screen, _) = heard(Format::Vexa, &messages);
+        let (screen, _) = heard(VendorFormat::Vexa, &messages);
         assert!(texts(&screen).iter().filter(|text| text.contains("secret")).count() <= 1 + usize::from(count > 0) * 3);
     }
 
     // A draft goes by its id too.
     let draft = json!({"type": "transcript", "speaker": "Ann", "confirmed": [], "pending": [
         {"segment_id": "a:9", "speaker": "Ann", "text": "never mind", "start": 1.0, "end": 2.0}]});
-    let (screen, faults) = heard(Format::Vexa, &[draft, retract("a:9")]);
+    let (screen, faults) = heard(VendorFormat::Vexa, &[draft, retract("a:9")]);
     assert_eq!((texts(&screen), faults), (Vec::new(), Vec::new()));
 }
 
@@ -189,15 +192,15 @@ fn what_is_taken_back_is_gone_and_may_be_said_again() {
 #[test]
 fn a_retraction_that_means_nothing_is_told() {
     let mut screen = Screen::new();
-    Connection::open(Format::Vexa, "t").hear(&vexa("ch-0:1:1500", "This was wrong.", 1.5), &mut screen);
-    let mut next = Connection::open(Format::Vexa, "u");
+    Connection::open(VendorFormat::Vexa, "t").hear(&vexa("ch-0:1:1500", "This was wrong.", 1.5), &mut screen);
+    let mut next = Connection::open(VendorFormat::Vexa, "u");
     next.hear(&retract("ch-0:1:1500"), &mut screen);
-    let [(FaultKind::Odd, told)] = &next.faults[..] else { panic!("{:?}", next.faults) };
+    let [(DecodeFaultKind::Odd, told)] = &next.faults[..] else { panic!("{:?}", next.faults) };
     assert!(told.contains("nothing was taken back"), "{told}");
     // One that names its bot's session is taken back.
     let id = "3f2c9a44-5d7e-4b1a-9c3e-aa11bb22cc33:ch-0:1:1500";
-    Connection::open(Format::Vexa, "v").hear(&vexa(id, "This too.", 5.0), &mut screen);
-    let mut last = Connection::open(Format::Vexa, "w");
+    Connection::open(VendorFormat::Vexa, "v").hear(&vexa(id, "This too.", 5.0), &mut screen);
+    let mut last = Connection::open(VendorFormat::Vexa, "w");
     last.hear(&retract(id), &mut screen);
     assert_eq!((texts(&screen), last.faults), (vec!["This was wrong.".into()], Vec::new()));
 }
@@ -218,7 +221,7 @@ fn vexa_is_read_as_its_bots_write_it() {
     };
     let first = segment("ch-0:1:1500", "ch-0:1", "Alice", "First sentence.", 1.5);
     let (screen, faults) = heard(
-        Format::Vexa,
+        VendorFormat::Vexa,
         &[
             live(&first, false),
             live(&first, true),
@@ -233,7 +236,7 @@ fn vexa_is_read_as_its_bots_write_it() {
 
     // Its names are those of people, however many turns they have.
     let turns = (0..300).map(|n| segment(&format!("k:{n}"), &format!("ch-0:{n}"), "Alice", "Yes.", f64::from(n % 50)));
-    let (screen, _) = heard(Format::Vexa, &turns.map(|turn| live(&turn, true)).collect::<Vec<_>>());
+    let (screen, _) = heard(VendorFormat::Vexa, &turns.map(|turn| live(&turn, true)).collect::<Vec<_>>());
     let speakers: BTreeSet<_> = lines(&screen).iter().map(|line| line.speaker.clone()).collect();
     assert_eq!(speakers.len(), 1);
 
@@ -245,7 +248,7 @@ fn vexa_is_read_as_its_bots_write_it() {
     for opened_s in [START as i64 + 1, START as i64 + 86_400 * 200] {
         let wall_start = Some(captionwire::transcript::Timestamp(opened_s * 1_000));
         let mut connection =
-            Connection { dialect: Format::Vexa.open(Options { wall_start, ..options() }), faults: Vec::new() };
+            Connection { dialect: VendorFormat::Vexa.open(Options { wall_start, ..options() }), faults: Vec::new() };
         let mut screen = Screen::new();
         connection.hear(&bundle("", json!([]), json!([draft])), &mut screen);
         connection.hear(&bundle("Alice", json!([said]), json!([])), &mut screen);
@@ -255,8 +258,8 @@ fn vexa_is_read_as_its_bots_write_it() {
 
     // How it is, it says itself.
     let health = json!({"type": "health", "meeting": "google_meet/abc", "source": "stt", "kind": "no-signal", "detail": "no audio"});
-    let (_, faults) = heard(Format::Vexa, &[health]);
-    assert_eq!(faults, [(FaultKind::Engine, "Vexa reports (stt no-signal): no audio".into())]);
+    let (_, faults) = heard(VendorFormat::Vexa, &[health]);
+    assert_eq!(faults, [(DecodeFaultKind::Engine, "Vexa reports (stt no-signal): no audio".into())]);
 }
 
 /// What was said before the feed was opened keeps its place among all that is said, and that is told once.
@@ -278,8 +281,10 @@ fn what_vexa_said_before_the_opening_keeps_its_distances() {
             bundle(&[said(5, "ada", 20 - early_s), said(0, "bob", -early_s - 9)]),
         ];
         for wall_start in [None, Some(captionwire::transcript::Timestamp(OPENED_MS))] {
-            let mut connection =
-                Connection { dialect: Format::Vexa.open(Options { wall_start, ..options() }), faults: Vec::new() };
+            let mut connection = Connection {
+                dialect: VendorFormat::Vexa.open(Options { wall_start, ..options() }),
+                faults: Vec::new(),
+            };
             let mut screen = Screen::new();
             messages.iter().for_each(|message| connection.hear(message, &mut screen));
             let begins_ms = if early_s == 0 && wall_start.is_some() { 250 } else { 0 };
@@ -298,8 +303,8 @@ fn what_vexa_said_before_the_opening_keeps_its_distances() {
     // A clock that is wrong in all segments is told of once, as is each other kind of fault.
     let segment = |start: f64, end: f64| json!({"segment_id": "a", "speaker": "ada", "text": "Yes.", "start": start, "end": end, "completed": true});
     let message = |start: f64, end: f64| json!({"type": "transcript", "speaker": "ada", "confirmed": [segment(start, end)], "pending": []});
-    let (_, faults) = heard(Format::Vexa, &[message(-2.0, -1.0), message(-3.0, 1e7), message(2e7, 2e7)]);
-    let times = faults.iter().filter(|(kind, _)| *kind == FaultKind::BadTime).count();
+    let (_, faults) = heard(VendorFormat::Vexa, &[message(-2.0, -1.0), message(-3.0, 1e7), message(2e7, 2e7)]);
+    let times = faults.iter().filter(|(kind, _)| *kind == DecodeFaultKind::BadTime).count();
     assert_eq!(times, 2, "{faults:?}");
 }
 
@@ -325,7 +330,7 @@ fn vexas_counters_with_a_time_of_day_name_one_line_for_ever() {
     };
     let mut screen = Screen::new();
     let mut play = |tag: &str, messages: &[Value]| {
-        let dialect = Format::Vexa.open(Options { tag: tag.into(), ..options() });
+        let dialect = VendorFormat::Vexa.open(Options { tag: tag.into(), ..options() });
         let mut connection = Connection { dialect, faults: Vec::new() };
         messages.iter().for_each(|message| connection.hear(message, &mut screen));
         let mut found: Vec<_> = lines(&screen).into_iter().map(|line| line.text.to_string()).collect();
@@ -354,9 +359,9 @@ fn long_texts_are_compared_in_one_go() {
     let pending = json!({"type": "transcript", "speaker": "Bob", "confirmed": [], "pending": draft});
     let mut messages: Vec<Value> = (0..32).map(|n| vexa(&format!("a:{n}"), &text('a'), 1.0)).collect();
     messages.push(pending);
-    assert!(heard(Format::Vexa, &messages).0.text().contains("b000"));
+    assert!(heard(VendorFormat::Vexa, &messages).0.text().contains("b000"));
     let messages = [livekit("1", &text('a'), 1), livekit("1", &text('b'), 1)];
-    assert!(heard(Format::LiveKit, &messages).0.text().contains("b000"));
+    assert!(heard(VendorFormat::LiveKit, &messages).0.text().contains("b000"));
 }
 
 fn speechmatics(kind: &str, words: &[&str], start: f64) -> Value {
@@ -384,7 +389,7 @@ fn what_a_named_session_says_has_the_same_ids_again() {
         end_of_utterance(8.0),
     ];
     let send = |tag: &str, offset_ms: i64, stalls_after: usize, skipped: usize, screen: &mut Screen| {
-        let mut dialect = Format::Speechmatics.open(Options { tag: tag.into(), offset_ms, ..options() });
+        let mut dialect = VendorFormat::Speechmatics.open(Options { tag: tag.into(), offset_ms, ..options() });
         let mut now_ms = 0;
         for (at, message) in messages.iter().enumerate().filter(|(at, _)| *at == 0 || *at > skipped) {
             dialect.elapsed(now_ms);
@@ -431,7 +436,7 @@ fn speechmatics_agents_say_segments() {
         json!({"message": "EndOfTurn", "metadata": {"end_time": 6.0}}),
         json!({"message": "EndOfTranscript"}),
     ];
-    let (screen, faults) = heard(Format::Speechmatics, &messages);
+    let (screen, faults) = heard(VendorFormat::Speechmatics, &messages);
     assert_eq!(faults, []);
     let found: Vec<_> = lines(&screen).into_iter().map(|line| (line.start_ms, line.text.to_string())).collect();
     assert_eq!(found, [(1_000, "Welcome to all.".into()), (4_000, "Thank you.".into())]);
@@ -443,10 +448,10 @@ fn speechmatics_agents_say_segments() {
                                               "metadata": {"start_time": 0.0, "end_time": 1.2}}]})
     };
     let (screen, faults) =
-        heard(Format::Speechmatics, &[started.clone(), listed("AddPartialSegment"), listed("AddSegment")]);
+        heard(VendorFormat::Speechmatics, &[started.clone(), listed("AddPartialSegment"), listed("AddSegment")]);
     assert_eq!((screen.text(), faults), ("Welcome to all.".into(), Vec::new()));
     let words = speechmatics("AddTranscript", &["Welcome", "to", "all."], 0.0);
-    let (screen, faults) = heard(Format::Speechmatics, &[started, words, listed("AddSegment")]);
+    let (screen, faults) = heard(VendorFormat::Speechmatics, &[started, words, listed("AddSegment")]);
     assert_eq!((screen.text(), faults), ("Welcome to all.".into(), Vec::new()));
 }
 
@@ -469,8 +474,12 @@ fn two_who_speak_at_once_begin_no_session() {
     for finals in [[&ada, &bob], [&bob, &ada]] {
         for guesses in [&talk[..], &talk[..2], &[]] {
             let messages: Vec<Value> = guesses.iter().chain(finals).cloned().collect();
-            let (screen, faults) = heard(Format::Azure, &messages);
-            assert_eq!(faults.iter().filter(|(kind, _)| *kind == FaultKind::ClockRestarted).count(), 0, "{faults:?}");
+            let (screen, faults) = heard(VendorFormat::Azure, &messages);
+            assert_eq!(
+                faults.iter().filter(|(kind, _)| *kind == DecodeFaultKind::ClockRestarted).count(),
+                0,
+                "{faults:?}"
+            );
             let mut found: Vec<_> =
                 lines(&screen).into_iter().map(|line| (line.start_ms, line.text.to_string())).collect();
             found.sort();
@@ -504,7 +513,7 @@ fn who_ends_behind_another_stands_where_they_began() {
     for (messages, starts) in
         [(&drifting[..], [290_000, 299_980, 305_000, 314_000]), (&long[..], [290_000, 300_500, 312_000, 316_000])]
     {
-        let (screen, _) = heard(Format::Azure, messages);
+        let (screen, _) = heard(VendorFormat::Azure, messages);
         let found: Vec<_> = lines(&screen).into_iter().map(|line| (line.start_ms, line.text.to_string())).collect();
         let texts = ["Item one is open.", "Good morning all and welcome.", "Louder, please.", "Thank you."];
         for (start_ms, text) in starts.into_iter().zip(texts) {
@@ -518,7 +527,7 @@ fn whisper_live_repeats_what_it_said_and_begins_no_session() {
     let segment = |n: usize, text: &str, completed: bool| json!({"start": format!("{}.000", 2 * n), "end": format!("{}.000", 2 * n + 2), "text": text, "completed": completed});
     let message = |segments: Vec<Value>| json!({"uid": "c", "segments": segments});
     let (screen, faults) = heard(
-        Format::WhisperLive,
+        VendorFormat::WhisperLive,
         &[
             message(vec![segment(0, "The vote is carried.", true), segment(1, "and", false)]),
             message(vec![segment(0, "The vote is carried.", true)]),
@@ -531,7 +540,7 @@ fn whisper_live_repeats_what_it_said_and_begins_no_session() {
     for count in [40, 300] {
         let complete = |upto: usize| (0..upto).map(|n| segment(n, &format!("Sentence {n}."), true)).collect::<Vec<_>>();
         let messages: Vec<Value> = (count - 1..count + 2).map(|upto| message(complete(upto))).collect();
-        let (screen, _) = heard(Format::WhisperLive, &messages);
+        let (screen, _) = heard(VendorFormat::WhisperLive, &messages);
         assert_eq!(lines(&screen).len(), count + 1);
     }
 }
@@ -552,9 +561,9 @@ fn nobodys_words_are_overwritten_under_a_counter() {
         json!({"type": "transcription", "segment": {"segment_id": id, "speaker": who, "text": text, "start": start,
                "end": end, "completed": is_final}})
     };
-    let table: [(Format, Vec<Value>, &[&str]); 9] = [
+    let table: [(VendorFormat, Vec<Value>, &[&str]); 9] = [
         (
-            Format::LiveKit,
+            VendorFormat::LiveKit,
             vec![
                 stream("1", "eve", "Good night.", None, true),
                 stream("1", "dan", "Good night.", None, true),
@@ -564,7 +573,7 @@ fn nobodys_words_are_overwritten_under_a_counter() {
             &["eve: Good night.", "dan: Good night.", "eve: See you all soon.", "dan: See you all soon too."],
         ),
         (
-            Format::LiveKit,
+            VendorFormat::LiveKit,
             vec![
                 stream("1", "eve", "Let us stop", Some((1_000, 1_500)), false),
                 stream("1", "dan", "Let us", Some((1_400, 1_900)), false),
@@ -574,7 +583,7 @@ fn nobodys_words_are_overwritten_under_a_counter() {
             &["eve: Let us stop here.", "dan: Let us go on here."],
         ),
         (
-            Format::LiveKit,
+            VendorFormat::LiveKit,
             vec![
                 stream("1", "eve", "It is late.", Some((1_000, 2_000)), true),
                 stream("1", "eve", "It is late now.", Some((2_500, 3_500)), true),
@@ -583,7 +592,7 @@ fn nobodys_words_are_overwritten_under_a_counter() {
         ),
         // What a library draws is one line, whoever is said to say it.
         (
-            Format::LiveKit,
+            VendorFormat::LiveKit,
             vec![
                 stream("SG_4f2a9c1b7d3e", "eve", "It is", Some((1_000, 1_500)), false),
                 stream("SG_4f2a9c1b7d3e", "eve", "It is late.", Some((1_000, 2_000)), true),
@@ -591,12 +600,12 @@ fn nobodys_words_are_overwritten_under_a_counter() {
             &["eve: It is late."],
         ),
         (
-            Format::Vexa,
+            VendorFormat::Vexa,
             vec![live("1", "Eve", "I will.", 6.0, 7.0, true), live("1", "Dan", "I will too.", 7.0, 8.0, true)],
             &["Eve: I will.", "Dan: I will too."],
         ),
         (
-            Format::Vexa,
+            VendorFormat::Vexa,
             vec![
                 live("1", "Eve", "We should stop.", 3.0, 4.6, true),
                 live("1", "Dan", "No, we should sing.", 4.0, 6.2, true),
@@ -604,7 +613,7 @@ fn nobodys_words_are_overwritten_under_a_counter() {
             &["Eve: We should stop.", "Dan: No, we should sing."],
         ),
         (
-            Format::Vexa,
+            VendorFormat::Vexa,
             vec![
                 live("1", "Eve", "The vote is open.", 14.6, 16.0, true),
                 live("1", "Eve", "The vote is over now.", 16.6, 18.0, true),
@@ -613,13 +622,13 @@ fn nobodys_words_are_overwritten_under_a_counter() {
         ),
         // Somebody else begins where the guess is over.
         (
-            Format::Vexa,
+            VendorFormat::Vexa,
             vec![live("1", "Eve", "I will", 6.0, 7.0, false), live("1", "Dan", "I will too.", 7.0, 8.0, true)],
             &["Eve: I will", "Dan: I will too."],
         ),
         // Who spoke is known late; and what was said is said better.
         (
-            Format::Vexa,
+            VendorFormat::Vexa,
             vec![
                 live("1", "Eve", "The vote is open", 3.0, 5.0, false),
                 live("1", "Eve", "The vote is open.", 3.0, 6.0, true),
@@ -642,11 +651,11 @@ fn nobodys_words_are_overwritten_under_a_counter() {
 }
 
 /// A turn that is over, of a vendor that numbers them.
-fn turn(format: Format, number: u64, text: &str, start_ms: u64) -> Value {
+fn turn(format: VendorFormat, number: u64, text: &str, start_ms: u64) -> Value {
     let words: Vec<&str> = text.split(' ').collect();
     let at = |n: usize| start_ms + 300 * n as u64;
     match format {
-        Format::AssemblyAi => {
+        VendorFormat::AssemblyAi => {
             let word = |(n, word): (usize, &&str)| json!({"text": word, "start": at(n), "end": at(n) + 250});
             json!({"type": "Turn", "turn_order": number, "end_of_turn": true, "transcript": text,
                    "words": words.iter().enumerate().map(word).collect::<Vec<_>>()})
@@ -661,7 +670,7 @@ fn turn(format: Format, number: u64, text: &str, start_ms: u64) -> Value {
 /// A final turn that comes again at its time is formatted, or is a turn of an engine that was started again: its words tell.
 #[test]
 fn a_final_turn_that_says_something_else_is_another_turn() {
-    for format in [Format::AssemblyAi, Format::Flux] {
+    for format in [VendorFormat::AssemblyAi, VendorFormat::Flux] {
         for (first, second, is_another) in [
             (("Thank you.", 500), ("Good evening.", 400), true),
             (("Silver paper.", 400), ("Ferry water.", 400), true),
@@ -676,14 +685,15 @@ fn a_final_turn_that_says_something_else_is_another_turn() {
                 heard(format, &[turn(format, 0, first.0, first.1), turn(format, 0, second.0, second.1)]);
             let expected = if is_another { vec![first.0, second.0] } else { vec![second.0] };
             assert_eq!(texts(&screen), expected, "{format}");
-            let is_told = faults.iter().any(|(kind, _)| *kind == FaultKind::ClockRestarted);
+            let is_told = faults.iter().any(|(kind, _)| *kind == DecodeFaultKind::ClockRestarted);
             assert_eq!(is_told, is_another, "{format} {first:?}: {faults:?}");
         }
     }
     // Words that were settled do not change, also where the turn is not over.
-    let mut settled = turn(Format::AssemblyAi, 0, "good evening all", 500);
+    let mut settled = turn(VendorFormat::AssemblyAi, 0, "good evening all", 500);
     settled["end_of_turn"] = json!(false);
-    let (screen, _) = heard(Format::AssemblyAi, &[settled, turn(Format::AssemblyAi, 0, "Sorry, we are back.", 450)]);
+    let (screen, _) =
+        heard(VendorFormat::AssemblyAi, &[settled, turn(VendorFormat::AssemblyAi, 0, "Sorry, we are back.", 450)]);
     assert_eq!(texts(&screen), ["good evening all", "Sorry, we are back."]);
 }
 
@@ -691,7 +701,7 @@ fn a_final_turn_that_says_something_else_is_another_turn() {
 #[test]
 fn a_turn_that_is_formatted_is_the_same_turn() {
     let formatted = |text: &str, start_ms: u64, is_over: bool, is_formatted: bool| {
-        let mut turn = turn(Format::AssemblyAi, 1, text, start_ms);
+        let mut turn = turn(VendorFormat::AssemblyAi, 1, text, start_ms);
         (turn["end_of_turn"], turn["turn_is_formatted"]) = (json!(is_over), json!(is_formatted));
         turn
     };
@@ -705,19 +715,19 @@ fn a_turn_that_is_formatted_is_the_same_turn() {
     ] {
         for is_over in [true, false] {
             let messages = [
-                turn(Format::AssemblyAi, 0, "Good morning.", 100),
+                turn(VendorFormat::AssemblyAi, 0, "Good morning.", 100),
                 formatted(spoken, 2_000, is_over, false),
                 formatted(written, 2_000, true, true),
-                turn(Format::AssemblyAi, 2, "So we begin.", 4_000),
+                turn(VendorFormat::AssemblyAi, 2, "So we begin.", 4_000),
             ];
-            let (screen, faults) = heard(Format::AssemblyAi, &messages);
+            let (screen, faults) = heard(VendorFormat::AssemblyAi, &messages);
             assert_eq!(texts(&screen), ["Good morning.", written, "So we begin."]);
             assert!(faults.is_empty(), "{spoken} {faults:?}");
         }
     }
     // Formatted once, it changes no more: this is another engine's.
     let again = [formatted("Good morning.", 2_000, true, true), formatted("We are back.", 2_000, true, true)];
-    let (screen, faults) = heard(Format::AssemblyAi, &again);
+    let (screen, faults) = heard(VendorFormat::AssemblyAi, &again);
     assert!(texts(&screen) == ["Good morning.", "We are back."] && faults.len() == 1, "{faults:?}");
 }
 
@@ -730,11 +740,11 @@ fn a_numbered_voice_that_is_named_later_keeps_its_line() {
                    "text": text, "start": 1.0, "end": 2.0, "completed": true}]})
         };
         let messages = [segment("SPEAKER_00", "hello there bob"), segment("Alice", "Hello there, Rob.")];
-        let (screen, faults) = heard(Format::Vexa, &messages);
+        let (screen, faults) = heard(VendorFormat::Vexa, &messages);
         assert!(texts(&screen) == ["Hello there, Rob."] && faults.is_empty(), "{id} {:?} {faults:?}", texts(&screen));
         // Two voices are two.
         let messages = [segment("SPEAKER_00", "hello there bob"), segment("SPEAKER_01", "I object to that.")];
-        assert_eq!(texts(&heard(Format::Vexa, &messages).0).len(), 2, "{id}");
+        assert_eq!(texts(&heard(VendorFormat::Vexa, &messages).0).len(), 2, "{id}");
     }
 }
 
@@ -756,27 +766,27 @@ fn what_another_says_under_an_id_is_kept_and_told() {
     let unique = "3f2c9a44-5d7e-4b1a-9c3e-aa11bb22cc33:1";
     for (format, messages) in [
         (
-            Format::Vexa,
+            VendorFormat::Vexa,
             [
                 vexa("s:0", "Ann", "The school budget is carried by a member.", 1.0, 3.0),
                 vexa("s:0", "Cy", "The school closed.", 1.0, 2.0),
             ],
         ),
         (
-            Format::Vexa,
+            VendorFormat::Vexa,
             [vexa("s:1", "Ben", "I agree.", 3.0, 3.6), vexa("s:1", "Cy", "I agree with Ben entirely.", 3.0, 4.4)],
         ),
         (
-            Format::Vexa,
+            VendorFormat::Vexa,
             [vexa(unique, "Ann", "The vote is carried.", 1.0, 3.0), vexa(unique, "Cy", "I object.", 1.0, 2.0)],
         ),
         (
-            Format::Vexa,
+            VendorFormat::Vexa,
             [vexa(unique, "Ann", "The vote is carried.", 1.0, 3.0), vexa(unique, "Ann", "Good night.", 501.0, 502.0)],
         ),
-        (Format::LiveKit, [livekit("eve", "It is late.", 1_000), livekit("dan", "Not for me.", 1_000)]),
-        (Format::LiveKit, [livekit("eve", "It is late.", 1_000), livekit("eve", "We adjourn.", 501_000)]),
-        (Format::Aws, [aws("It is late.", 1.0), aws("We adjourn.", 501.0)]),
+        (VendorFormat::LiveKit, [livekit("eve", "It is late.", 1_000), livekit("dan", "Not for me.", 1_000)]),
+        (VendorFormat::LiveKit, [livekit("eve", "It is late.", 1_000), livekit("eve", "We adjourn.", 501_000)]),
+        (VendorFormat::Aws, [aws("It is late.", 1.0), aws("We adjourn.", 501.0)]),
     ] {
         let (screen, faults) = heard(format, &messages);
         assert_eq!(texts(&screen).len(), 2, "{format} {messages:?}: {:?}", texts(&screen));
@@ -804,9 +814,9 @@ fn a_guess_stands_where_an_engine_counts_anew() {
         json!({"type": "transcription-result", "transcript": [{"text": text}], "is_interim": is_interim, "message_id": id,
                "participant": {"name": "Ann", "id": "a"}})
     };
-    let table: [(Format, Vec<Value>, &[&str]); 3] = [
+    let table: [(VendorFormat, Vec<Value>, &[&str]); 3] = [
         (
-            Format::Vexa,
+            VendorFormat::Vexa,
             vec![
                 vexa("confirmed", "s:0", "Ann", "Good evening all.", 1.0),
                 vexa("pending", "d:1", "Ben", "I second that proposal", 70.0),
@@ -816,7 +826,7 @@ fn a_guess_stands_where_an_engine_counts_anew() {
             &["Good evening all.", "I second that proposal", "Sorry we were cut off."],
         ),
         (
-            Format::LiveKit,
+            VendorFormat::LiveKit,
             vec![
                 livekit("SG_1", "The vote is carried by ten.", 1_000, true),
                 livekit("SG_2", "Is it?", 60_000, true),
@@ -834,7 +844,7 @@ fn a_guess_stands_where_an_engine_counts_anew() {
             ],
         ),
         (
-            Format::Jitsi,
+            VendorFormat::Jitsi,
             vec![
                 jitsi("1", "The vote is carried by ten.", false),
                 jitsi("2", "Open guess", true),
@@ -857,7 +867,7 @@ fn a_guess_stands_where_an_engine_counts_anew() {
 /// A number that is not the last one is that of another session, also where it says the same words; what is sent again is not.
 #[test]
 fn a_turn_number_below_the_last_begins_a_session() {
-    for format in [Format::AssemblyAi, Format::Flux] {
+    for format in [VendorFormat::AssemblyAi, VendorFormat::Flux] {
         for newer in 1..=4 {
             let mut messages = vec![turn(format, 0, "Welcome back all.", 400)];
             messages.extend((1..=newer).map(|number| turn(format, number, "And so it goes.", 60_000 * number)));
@@ -888,8 +898,8 @@ fn a_session_of_one_message_is_one() {
         ];
         let second = [segment("0.000", "1.800", " We are back.", true)];
         let messages = [json!({"uid": "w", "segments": first}), json!({"uid": "w", "segments": second})];
-        let (screen, faults) = heard(Format::WhisperLive, &messages);
+        let (screen, faults) = heard(VendorFormat::WhisperLive, &messages);
         assert_eq!(texts(&screen), ["Good day.", "Now to the roads.", "We are back."]);
-        assert!(faults.iter().any(|(kind, _)| *kind == FaultKind::ClockRestarted), "{faults:?}");
+        assert!(faults.iter().any(|(kind, _)| *kind == DecodeFaultKind::ClockRestarted), "{faults:?}");
     }
 }

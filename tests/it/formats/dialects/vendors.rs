@@ -1,6 +1,6 @@
 //! What vendors do beside what their descriptions show: engines that fail, finals that never come, names that change.
 
-use captionwire::dialect::{Decoded, Dialect, Fault, FaultKind, Format};
+use captionwire::dialect::{DecodeFault, DecodeFaultKind, Decoded, Dialect, VendorFormat};
 use captionwire::transcript::Status;
 use serde_json::{Value, json};
 
@@ -11,11 +11,11 @@ use super::screen::Screen;
 struct Reader {
     dialect: Box<dyn Dialect>,
     screen: Screen,
-    faults: Vec<Fault>,
+    faults: Vec<DecodeFault>,
 }
 
 impl Reader {
-    fn new(format: Format) -> Self {
+    fn new(format: VendorFormat) -> Self {
         Self { dialect: format.open(options()), screen: Screen::new(), faults: Vec::new() }
     }
 
@@ -55,7 +55,7 @@ fn deepgram(start: f64, lasts: f64, text: &str, is_final: bool) -> Value {
 
 #[test]
 fn what_is_settled_is_final_after_a_silence() {
-    let mut reader = Reader::new(Format::Deepgram);
+    let mut reader = Reader::new(VendorFormat::Deepgram);
     reader.hear(&deepgram(0.0, 2.0, "the vote is", false)).hear(&deepgram(0.0, 2.0, "The vote is carried.", true));
     assert!(reader.finals().is_empty());
     // The words end at 1.2 s; turns are parted by 5 s.
@@ -65,7 +65,7 @@ fn what_is_settled_is_final_after_a_silence() {
     assert_eq!(reader.finals(), ["The vote is carried."]);
     // What follows after as long a silence closes it too: a guess, or a final.
     for is_final in [false, true] {
-        let mut reader = Reader::new(Format::Deepgram);
+        let mut reader = Reader::new(VendorFormat::Deepgram);
         reader.hear(&deepgram(0.0, 2.0, "One.", true)).hear(&deepgram(30.0, 1.0, "two", is_final));
         assert_eq!((reader.finals(), reader.guesses()), (vec!["One.".into()], vec!["two".into()]));
     }
@@ -75,7 +75,7 @@ fn what_is_settled_is_final_after_a_silence() {
         let results: Vec<Value> = words.iter().map(word).collect();
         json!({"message": kind, "metadata": {"start_time": start, "end_time": end}, "results": results})
     };
-    let mut reader = Reader::new(Format::Speechmatics);
+    let mut reader = Reader::new(VendorFormat::Speechmatics);
     reader.hear(&speechmatics("AddTranscript", 0.5, 1.0, &["Agreed."]));
     reader.hear(&speechmatics("AddTranscript", 1.0, 4.0, &[]));
     assert!(reader.finals().is_empty());
@@ -85,7 +85,7 @@ fn what_is_settled_is_final_after_a_silence() {
 
 #[test]
 fn a_guess_behind_its_final_changes_nothing() {
-    let mut reader = Reader::new(Format::Deepgram);
+    let mut reader = Reader::new(VendorFormat::Deepgram);
     reader.hear(&deepgram(0.0, 2.0, "The vote is carried.", true)).hear(&deepgram(0.0, 2.0, "the vote is", false));
     reader.hear(&json!({"type": "UtteranceEnd", "channel": [0, 1]}));
     assert_eq!((reader.finals().len(), reader.guesses().len()), (1, 0));
@@ -94,7 +94,7 @@ fn a_guess_behind_its_final_changes_nothing() {
         json!({"Transcript": {"Results": [{"ResultId": "r", "IsPartial": is_partial, "StartTime": 0.5, "EndTime": 1.0,
                "Alternatives": [{"Transcript": text}]}]}})
     };
-    let mut reader = Reader::new(Format::Aws);
+    let mut reader = Reader::new(VendorFormat::Aws);
     reader.hear(&aws(false, "Agreed.")).hear(&aws(true, "a greed"));
     assert_eq!(reader.finals(), ["Agreed."]);
 
@@ -102,7 +102,7 @@ fn a_guess_behind_its_final_changes_nothing() {
         json!({"type": "Turn", "turn_order": 0, "end_of_turn": is_over, "transcript": text,
                "words": [{"text": text, "start": 100, "end": 400}]})
     };
-    let mut reader = Reader::new(Format::AssemblyAi);
+    let mut reader = Reader::new(VendorFormat::AssemblyAi);
     reader.hear(&turn(true, "Agreed.")).hear(&turn(false, "agr"));
     assert_eq!(reader.finals(), ["Agreed."]);
 }
@@ -111,7 +111,7 @@ fn a_guess_behind_its_final_changes_nothing() {
 fn an_empty_final_erases_nothing_untold() {
     let odd = |reader: &Reader| {
         let [fault] = &reader.faults[..] else { panic!("{:?}", reader.faults) };
-        assert!(fault.kind == FaultKind::Odd && fault.message.contains("empty"), "{fault}");
+        assert!(fault.kind == DecodeFaultKind::Odd && fault.message.contains("empty"), "{fault}");
     };
     // Who names the line: what was shown stands.
     let livekit = |is_final: bool, text: &str| {
@@ -123,8 +123,8 @@ fn an_empty_final_erases_nothing_untold() {
                "message_id": "m", "is_interim": is_interim})
     };
     for (format, guess, end) in [
-        (Format::LiveKit, livekit(false, "a big purchase"), livekit(true, "")),
-        (Format::Jitsi, jitsi(true, "a big purchase"), jitsi(false, "")),
+        (VendorFormat::LiveKit, livekit(false, "a big purchase"), livekit(true, "")),
+        (VendorFormat::Jitsi, jitsi(true, "a big purchase"), jitsi(false, "")),
     ] {
         let mut reader = Reader::new(format);
         reader.hear(&guess).hear(&end);
@@ -133,8 +133,8 @@ fn an_empty_final_erases_nothing_untold() {
     }
     // Who does not takes the guess back.
     for (format, guess, end) in [
-        (Format::Deepgram, deepgram(1.0, 1.0, "um", false), deepgram(1.0, 1.0, "", true)),
-        (Format::Vosk, json!({"partial": "um"}), json!({"text": ""})),
+        (VendorFormat::Deepgram, deepgram(1.0, 1.0, "um", false), deepgram(1.0, 1.0, "", true)),
+        (VendorFormat::Vosk, json!({"partial": "um"}), json!({"text": ""})),
     ] {
         let mut reader = Reader::new(format);
         reader.hear(&guess).hear(&end);
@@ -146,36 +146,48 @@ fn an_empty_final_erases_nothing_untold() {
 #[test]
 fn engines_report_what_is_wrong() {
     for (format, message, why) in [
-        (Format::WhisperLive, json!({"uid": "c", "status": "ERROR", "message": "no such model"}), "no such model"),
-        (Format::WhisperLive, json!({"uid": "c", "status": "WARNING", "message": "slow"}), "slow"),
-        (Format::Deepgram, json!({"type": "Error", "description": "no audio"}), "no audio"),
-        (Format::Deepgram, json!({"err_code": "INVALID_AUTH", "err_msg": "bad key", "request_id": "r"}), "bad key"),
-        (Format::Flux, json!({"type": "ConfigureFailure", "message": "bad threshold"}), "bad threshold"),
-        (Format::AssemblyAi, json!({"error": "too many sessions"}), "too many sessions"),
-        (Format::AssemblyAi, json!({"type": "Warning", "warning": "expires soon"}), "expires soon"),
-        (Format::Aws, json!({"BadRequestException": {"Message": "bad rate"}}), "BadRequestException: bad rate"),
-        (Format::Aws, json!({"__type": "LimitExceededException", "Message": "too long"}), "too long"),
-        (Format::Aws, json!({"Message": "timed out"}), "timed out"),
-        (Format::Speechmatics, json!({"message": "Error", "type": "quota_exceeded", "reason": "no more"}), "no more"),
         (
-            Format::Speechmatics,
+            VendorFormat::WhisperLive,
+            json!({"uid": "c", "status": "ERROR", "message": "no such model"}),
+            "no such model",
+        ),
+        (VendorFormat::WhisperLive, json!({"uid": "c", "status": "WARNING", "message": "slow"}), "slow"),
+        (VendorFormat::Deepgram, json!({"type": "Error", "description": "no audio"}), "no audio"),
+        (
+            VendorFormat::Deepgram,
+            json!({"err_code": "INVALID_AUTH", "err_msg": "bad key", "request_id": "r"}),
+            "bad key",
+        ),
+        (VendorFormat::Flux, json!({"type": "ConfigureFailure", "message": "bad threshold"}), "bad threshold"),
+        (VendorFormat::AssemblyAi, json!({"error": "too many sessions"}), "too many sessions"),
+        (VendorFormat::AssemblyAi, json!({"type": "Warning", "warning": "expires soon"}), "expires soon"),
+        (VendorFormat::Aws, json!({"BadRequestException": {"Message": "bad rate"}}), "BadRequestException: bad rate"),
+        (VendorFormat::Aws, json!({"__type": "LimitExceededException", "Message": "too long"}), "too long"),
+        (VendorFormat::Aws, json!({"Message": "timed out"}), "timed out"),
+        (
+            VendorFormat::Speechmatics,
+            json!({"message": "Error", "type": "quota_exceeded", "reason": "no more"}),
+            "no more",
+        ),
+        (
+            VendorFormat::Speechmatics,
             json!({"message": "Info", "type": "deprecated", "reason": "goes in May"}),
             "goes in May",
         ),
-        (Format::Google, json!({"error": {"code": 11, "message": "305 seconds"}}), "305 seconds"),
-        (Format::Google, json!({"error": "permission denied"}), "permission denied"),
-        (Format::Azure, json!({"Reason": "Canceled", "ErrorDetails": "closed"}), "closed"),
-        (Format::Azure, json!({"RecognitionStatus": "TooManyRequests"}), "TooManyRequests"),
-        (Format::Azure, json!({"CancellationReason": "EndOfStream"}), "EndOfStream"),
-        (Format::Rev, json!({"type": "error", "message": "no credit"}), "no credit"),
-        (Format::Vexa, json!({"type": "error", "error": "not allowed"}), "not allowed"),
-        (Format::LiveKit, json!({"error": {"message": "no agent"}}), "no agent"),
-        (Format::Vosk, json!({"error": "bad rate"}), "bad rate"),
+        (VendorFormat::Google, json!({"error": {"code": 11, "message": "305 seconds"}}), "305 seconds"),
+        (VendorFormat::Google, json!({"error": "permission denied"}), "permission denied"),
+        (VendorFormat::Azure, json!({"Reason": "Canceled", "ErrorDetails": "closed"}), "closed"),
+        (VendorFormat::Azure, json!({"RecognitionStatus": "TooManyRequests"}), "TooManyRequests"),
+        (VendorFormat::Azure, json!({"CancellationReason": "EndOfStream"}), "EndOfStream"),
+        (VendorFormat::Rev, json!({"type": "error", "message": "no credit"}), "no credit"),
+        (VendorFormat::Vexa, json!({"type": "error", "error": "not allowed"}), "not allowed"),
+        (VendorFormat::LiveKit, json!({"error": {"message": "no agent"}}), "no agent"),
+        (VendorFormat::Vosk, json!({"error": "bad rate"}), "bad rate"),
     ] {
         let mut reader = Reader::new(format);
         reader.hear(&message);
         let [fault] = &reader.faults[..] else { panic!("{format} {message}: {:?}", reader.faults) };
-        assert!(fault.kind == FaultKind::Engine && fault.message.contains(why), "{format} {message}: {fault}");
+        assert!(fault.kind == DecodeFaultKind::Engine && fault.message.contains(why), "{format} {message}: {fault}");
     }
 }
 
@@ -185,31 +197,31 @@ fn the_format_of_a_foreign_message_is_named() {
                                   "buffer_transcription": "we beg"});
     let deepgram = deepgram(0.0, 1.0, "one", true);
     for (format, message, named) in [
-        (Format::WhisperLive, &whisper_live_kit, "WhisperLiveKit"),
-        (Format::Vosk, &whisper_live_kit, "WhisperLiveKit"),
-        (Format::Google, &deepgram, "format=deepgram"),
-        (Format::Text, &deepgram, "format=deepgram"),
-        (Format::StreamText, &deepgram, "format=deepgram"),
-        (Format::YouTube, &deepgram, "format=deepgram"),
-        (Format::Vosk, &json!({"type": "line", "id": "1", "text": "ours"}), "captionwire"),
-        (Format::LiveKit, &json!({"uid": "c", "segments": []}), "format=whisper-live"),
-        (Format::Azure, &json!({"message": "AddTranscript", "results": []}), "format=speechmatics"),
+        (VendorFormat::WhisperLive, &whisper_live_kit, "WhisperLiveKit"),
+        (VendorFormat::Vosk, &whisper_live_kit, "WhisperLiveKit"),
+        (VendorFormat::Google, &deepgram, "format=deepgram"),
+        (VendorFormat::Text, &deepgram, "format=deepgram"),
+        (VendorFormat::StreamText, &deepgram, "format=deepgram"),
+        (VendorFormat::YouTube, &deepgram, "format=deepgram"),
+        (VendorFormat::Vosk, &json!({"type": "line", "id": "1", "text": "ours"}), "captionwire"),
+        (VendorFormat::LiveKit, &json!({"uid": "c", "segments": []}), "format=whisper-live"),
+        (VendorFormat::Azure, &json!({"message": "AddTranscript", "results": []}), "format=speechmatics"),
     ] {
         let mut out = Decoded::default();
         let mut dialect = format.open(options());
         dialect.decode(format!("{message}\n").as_bytes(), &mut out);
         dialect.end(&mut out);
         let [fault] = &out.faults[..] else { panic!("{format} {message}: {out:?}") };
-        assert!(fault.kind == FaultKind::UnknownType && fault.message.contains(named), "{format}: {fault}");
+        assert!(fault.kind == DecodeFaultKind::UnknownType && fault.message.contains(named), "{format}: {fault}");
         assert!(out.says.is_empty() && !fault.message.contains("Good evening"), "{format}: {out:?}");
     }
     // A caption in braces is a caption; an object of nobody's is one too, and told.
     let mut out = Decoded::default();
-    Format::Text.open(options()).decode(b"{music}\n", &mut out);
+    VendorFormat::Text.open(options()).decode(b"{music}\n", &mut out);
     assert!(out.faults.is_empty() && out.says.len() == 1, "{out:?}");
     let mut out = Decoded::default();
-    Format::Text.open(options()).decode(b"{\"a\": 1}\n", &mut out);
-    assert!(out.faults.len() == 1 && out.faults[0].kind == FaultKind::Odd && out.says.len() == 1, "{out:?}");
+    VendorFormat::Text.open(options()).decode(b"{\"a\": 1}\n", &mut out);
+    assert!(out.faults.len() == 1 && out.faults[0].kind == DecodeFaultKind::Odd && out.says.len() == 1, "{out:?}");
 }
 
 #[test]
@@ -218,7 +230,7 @@ fn participants_of_one_name_stay_apart() {
         json!({"event": "SPEECH", "participant": {"id": id, "name": "Guest"}, "transcript": [{"text": text}],
                "message_id": message, "is_interim": false})
     };
-    let mut reader = Reader::new(Format::Jitsi);
+    let mut reader = Reader::new(VendorFormat::Jitsi);
     reader.hear(&jitsi("a1", "m1", "Yes.")).hear(&jitsi("b2", "m2", "No.")).hear(&jitsi("a1", "m3", "Yes!"));
     let turns: Vec<_> =
         reader.screen.transcript.assembled().map(|(turn, _)| turn.speaker.expect("a speaker")).collect();
@@ -228,7 +240,7 @@ fn participants_of_one_name_stay_apart() {
     // Of Vexa the key is a turn's: two that speak at one time are two people, and stay so.
     let segment = |key: &str, start: f64| json!({"segment_id": format!("s:{key}"), "speaker": "Guest", "speaker_key": key, "text": "Yes.", "start": start, "end": start + 2.0});
     let vexa = |segments: &[Value]| json!({"type": "transcription", "segments": segments});
-    let mut reader = Reader::new(Format::Vexa);
+    let mut reader = Reader::new(VendorFormat::Vexa);
     reader.hear(&vexa(&[segment("csrc:1", 1.0), segment("csrc:2", 1.5)])).hear(&vexa(&[segment("csrc:1", 9.0)]));
     let turns: Vec<_> =
         reader.screen.transcript.assembled().map(|(turn, _)| turn.speaker.expect("a speaker")).collect();
@@ -238,7 +250,7 @@ fn participants_of_one_name_stay_apart() {
 #[test]
 fn voices_are_called_by_number_or_by_name() {
     let label = |speaker: Value| {
-        let mut reader = Reader::new(Format::WhisperLive);
+        let mut reader = Reader::new(VendorFormat::WhisperLive);
         reader.hear(&json!({"uid": "c", "segments": [{"start": "0", "end": "1", "text": "Yes.", "completed": true, "speaker": speaker}]}));
         let label = reader.screen.transcript.assembled().next().expect("a turn").0.speaker.expect("a speaker");
         label.rsplit(':').next().expect("a label").to_owned()
@@ -262,7 +274,7 @@ fn a_draft_that_is_confirmed_under_another_name_goes() {
     let draft = json!([{"speaker": "Ada", "text": "the light is too", "start": 3.1, "end": 5.0}]);
     let said =
         json!([{"segment_id": "s:1", "speaker": "Mina", "text": "The light is too warm.", "start": 3.2, "end": 6.0}]);
-    let mut reader = Reader::new(Format::Vexa);
+    let mut reader = Reader::new(VendorFormat::Vexa);
     reader.hear(&bundle("Ada", json!([]), draft.clone()));
     assert_eq!(reader.guesses(), ["the light is too"]);
     reader.hear(&bundle("Mina", said, json!([])));
@@ -281,7 +293,7 @@ fn a_draft_that_is_confirmed_under_another_name_goes() {
 #[test]
 fn azure_is_read_as_its_libraries_and_its_service_give_it() {
     let ticks = |seconds: f64| (seconds * 1e7) as u64;
-    let mut reader = Reader::new(Format::Azure);
+    let mut reader = Reader::new(VendorFormat::Azure);
     for text in ["the", "the ferry", "the ferry is"] {
         reader.hear(
             &json!({"Id": text, "Text": text, "Offset": ticks(1.2), "Duration": ticks(0.5), "SpeakerId": "Unknown"}),
@@ -330,27 +342,27 @@ fn a_short_answer_keeps_its_speaker_in_every_format() {
     };
     let messages = [
         (
-            Format::Deepgram,
+            VendorFormat::Deepgram,
             json!({"type": "Results", "channel_index": [0, 1], "start": 0.0, "duration": 2.0, "is_final": true,
             "speech_final": true, "channel": {"alternatives": [{"transcript": text, "words": all(&|n, word, speaker| {
                 vec![json!({"word": word, "punctuated_word": word, "start": at(n), "end": at(n + 1), "speaker": speaker})]
             })}]}}),
         ),
         (
-            Format::AssemblyAi,
+            VendorFormat::AssemblyAi,
             json!({"type": "Turn", "turn_order": 0, "end_of_turn": true, "transcript": text, "words": all(&|n, word, speaker| {
                 vec![json!({"text": word, "start": at(n) * 1e3, "end": at(n + 1) * 1e3, "speaker": speaker, "word_is_final": true})]
             })}),
         ),
         (
-            Format::Google,
+            VendorFormat::Google,
             json!({"results": [{"isFinal": true, "alternatives": [{"transcript": text, "words": all(&|n, word, speaker| {
                 vec![json!({"word": word, "startTime": format!("{:.3}s", at(n)), "endTime": format!("{:.3}s", at(n + 1)),
                     "speakerLabel": (speaker + 1).to_string()})]
             })}]}]}),
         ),
         (
-            Format::Aws,
+            VendorFormat::Aws,
             json!({"Transcript": {"Results": [{"ResultId": "1", "IsPartial": false, "StartTime": 0.0, "EndTime": 2.0,
             "Alternatives": [{"Transcript": text, "Items": part(&|n, text, speaker, is_mark| {
                 json!({"Type": if is_mark { "punctuation" } else { "pronunciation" }, "Content": text,
@@ -358,7 +370,7 @@ fn a_short_answer_keeps_its_speaker_in_every_format() {
             })}]}]}}),
         ),
         (
-            Format::Speechmatics,
+            VendorFormat::Speechmatics,
             json!({"message": "AddTranscript", "metadata": {"start_time": 0.0, "end_time": 2.0},
             "results": part(&|n, text, speaker, is_mark| {
                 let kind = if is_mark { "punctuation" } else { "word" };
@@ -390,89 +402,105 @@ fn a_message_that_lacks_its_text_is_refused_in_every_format() {
     let words = json!([{"text": "lost", "word": "lost", "start": 0, "end": 1}]);
     for (format, message, named) in [
         (
-            Format::Deepgram,
+            VendorFormat::Deepgram,
             json!({"type": "Results", "start": 0.0, "duration": 1.0, "is_final": true,
             "channel": {"alternatives": [{"confidence": 0.9, "words": words}]}}),
             "transcript",
         ),
         (
-            Format::Deepgram,
+            VendorFormat::Deepgram,
             json!({"type": "Results", "is_final": true, "channel": {"alternatives": []}}),
             "alternatives[0]",
         ),
-        (Format::Deepgram, json!({"type": "Results", "is_final": true}), "alternatives[0]"),
+        (VendorFormat::Deepgram, json!({"type": "Results", "is_final": true}), "alternatives[0]"),
         (
-            Format::Flux,
+            VendorFormat::Flux,
             json!({"type": "TurnInfo", "event": "EndOfTurn", "turn_index": 0, "words": words}),
             "transcript",
         ),
         (
-            Format::Speechmatics,
+            VendorFormat::Speechmatics,
             json!({"message": "AddTranscript", "metadata": {"start_time": 0, "end_time": 1}}),
             "results",
         ),
         (
-            Format::Speechmatics,
+            VendorFormat::Speechmatics,
             json!({"message": "AddTranscript", "results": [{"type": "word", "start_time": 0}]}),
             "content",
         ),
-        (Format::AssemblyAi, json!({"type": "Turn", "turn_order": 0, "utterance": "lost"}), "transcript"),
-        (Format::AssemblyAi, json!({"type": "Turn", "transcript": "lost"}), "turn_order"),
-        (Format::Rev, json!({"type": "final", "ts": 0.0}), "fields"),
-        (Format::Rev, json!({"type": "final", "elements": [{"type": "text", "ts": 0.0}]}), "value"),
-        (Format::Aws, json!({"Transcript": {}}), "Results"),
-        (Format::Aws, json!({"Transcript": {"Items": words}}), "Results"),
-        (Format::Aws, json!({"Transcript": {"Results": [{"ResultId": "a", "IsPartial": false}]}}), "Alternatives"),
+        (VendorFormat::AssemblyAi, json!({"type": "Turn", "turn_order": 0, "utterance": "lost"}), "transcript"),
+        (VendorFormat::AssemblyAi, json!({"type": "Turn", "transcript": "lost"}), "turn_order"),
+        (VendorFormat::Rev, json!({"type": "final", "ts": 0.0}), "fields"),
+        (VendorFormat::Rev, json!({"type": "final", "elements": [{"type": "text", "ts": 0.0}]}), "value"),
+        (VendorFormat::Aws, json!({"Transcript": {}}), "Results"),
+        (VendorFormat::Aws, json!({"Transcript": {"Items": words}}), "Results"),
         (
-            Format::Aws,
+            VendorFormat::Aws,
+            json!({"Transcript": {"Results": [{"ResultId": "a", "IsPartial": false}]}}),
+            "Alternatives",
+        ),
+        (
+            VendorFormat::Aws,
             json!({"Transcript": {"Results": [{"ResultId": "a", "Alternatives": [{"Items": words}]}]}}),
             "Transcript",
         ),
-        (Format::Azure, json!({}), "fields"),
-        (Format::Azure, json!({"Id": "a"}), "fields"),
-        (Format::Azure, json!({"Id": "a", "Offset": 1, "Duration": 2, "Type": "ConversationTranscription"}), "fields"),
-        (Format::Azure, json!({"Reason": 3, "Offset": 0}), "DisplayText"),
-        (Format::Azure, json!({"Reason": "RecognizingSpeech"}), "DisplayText"),
-        (Format::Azure, json!({"RecognitionStatus": "Success", "NBest": [{"Confidence": 0.9}]}), "DisplayText"),
-        (Format::Azure, json!({"Text": 7, "Offset": 0}), "Text"),
-        (Format::Google, json!({}), "fields"),
-        (Format::Google, json!({"results": null}), "fields"),
-        (Format::Google, json!({"results": [{}]}), "alternatives"),
-        (Format::Google, json!({"results": [{"isFinal": true, "text": "lost"}]}), "alternatives"),
-        (Format::Google, json!({"results": [{"isFinal": true, "alternatives": [{"words": words}]}]}), "transcript"),
-        (Format::WhisperLive, json!({"uid": "c", "message": "lost"}), "lost"),
-        (Format::WhisperLive, json!({"uid": "c", "message": 7}), "message"),
-        (Format::WhisperLive, json!({"uid": "c"}), "fields"),
-        (Format::WhisperLive, json!({"uid": "c", "backend": "b"}), "fields"),
+        (VendorFormat::Azure, json!({}), "fields"),
+        (VendorFormat::Azure, json!({"Id": "a"}), "fields"),
         (
-            Format::WhisperLive,
+            VendorFormat::Azure,
+            json!({"Id": "a", "Offset": 1, "Duration": 2, "Type": "ConversationTranscription"}),
+            "fields",
+        ),
+        (VendorFormat::Azure, json!({"Reason": 3, "Offset": 0}), "DisplayText"),
+        (VendorFormat::Azure, json!({"Reason": "RecognizingSpeech"}), "DisplayText"),
+        (VendorFormat::Azure, json!({"RecognitionStatus": "Success", "NBest": [{"Confidence": 0.9}]}), "DisplayText"),
+        (VendorFormat::Azure, json!({"Text": 7, "Offset": 0}), "Text"),
+        (VendorFormat::Google, json!({}), "fields"),
+        (VendorFormat::Google, json!({"results": null}), "fields"),
+        (VendorFormat::Google, json!({"results": [{}]}), "alternatives"),
+        (VendorFormat::Google, json!({"results": [{"isFinal": true, "text": "lost"}]}), "alternatives"),
+        (
+            VendorFormat::Google,
+            json!({"results": [{"isFinal": true, "alternatives": [{"words": words}]}]}),
+            "transcript",
+        ),
+        (VendorFormat::WhisperLive, json!({"uid": "c", "message": "lost"}), "lost"),
+        (VendorFormat::WhisperLive, json!({"uid": "c", "message": 7}), "message"),
+        (VendorFormat::WhisperLive, json!({"uid": "c"}), "fields"),
+        (VendorFormat::WhisperLive, json!({"uid": "c", "backend": "b"}), "fields"),
+        (
+            VendorFormat::WhisperLive,
             json!({"uid": "c", "segments": [{"start": 0, "end": 1, "completed": true}]}),
             "segments[0].text",
         ),
-        (Format::WhisperLive, json!({"uid": "c", "segments": ["lost"]}), "segments[0].text"),
-        (Format::Vosk, json!({"partial": null}), "partial"),
-        (Format::Vosk, json!({"alternatives": [{"confidence": 1.0}]}), "alternatives[0].text"),
-        (Format::Vosk, json!({"alternatives": []}), "alternatives[0].text"),
-        (Format::Vosk, json!({}), "fields"),
-        (Format::Jitsi, json!({"event": "SPEECH", "participant": {"id": "a"}, "transcript": []}), "transcript[0].text"),
+        (VendorFormat::WhisperLive, json!({"uid": "c", "segments": ["lost"]}), "segments[0].text"),
+        (VendorFormat::Vosk, json!({"partial": null}), "partial"),
+        (VendorFormat::Vosk, json!({"alternatives": [{"confidence": 1.0}]}), "alternatives[0].text"),
+        (VendorFormat::Vosk, json!({"alternatives": []}), "alternatives[0].text"),
+        (VendorFormat::Vosk, json!({}), "fields"),
         (
-            Format::Jitsi,
+            VendorFormat::Jitsi,
+            json!({"event": "SPEECH", "participant": {"id": "a"}, "transcript": []}),
+            "transcript[0].text",
+        ),
+        (
+            VendorFormat::Jitsi,
             json!({"event": "SPEECH", "participant": {"id": "a"}, "transcript": [{"confidence": 1}]}),
             "transcript[0].text",
         ),
-        (Format::Jitsi, json!({"event": "SPEECH", "participant": {"id": "a"}}), "transcript"),
-        (Format::Jitsi, json!({"event": "SHOUT", "participant": {"id": "a"}}), "SHOUT"),
-        (Format::Jitsi, json!({"participant_id": "a", "id": "1", "type": "shout", "text": "lost"}), "shout"),
-        (Format::LiveKit, json!({"segments": [{"id": "a", "final": true}]}), "segments[0].text"),
-        (Format::LiveKit, json!({"attributes": {"lk.segment_id": "a"}}), "text"),
-        (Format::LiveKit, json!({"attributes": {}, "text": "lost"}), "id"),
-        (Format::Vexa, json!({"type": "transcript", "speaker": "Ada"}), "confirmed"),
-        (Format::Vexa, json!({"type": "transcription"}), "segments"),
-        (Format::Vexa, json!({"type": "transcript", "confirmed": [{"segment_id": "a"}]}), "text"),
-        (Format::Vexa, json!({"type": "transcript", "pending": [{"segment_id": "a"}]}), "text"),
-        (Format::Vexa, json!({"type": "transcription_segment", "segment_id": "a"}), "text"),
-        (Format::Vexa, json!({"type": "transcript_retract"}), "segment_ids"),
-        (Format::Zoom, json!({"seq": 1}), "fields"),
+        (VendorFormat::Jitsi, json!({"event": "SPEECH", "participant": {"id": "a"}}), "transcript"),
+        (VendorFormat::Jitsi, json!({"event": "SHOUT", "participant": {"id": "a"}}), "SHOUT"),
+        (VendorFormat::Jitsi, json!({"participant_id": "a", "id": "1", "type": "shout", "text": "lost"}), "shout"),
+        (VendorFormat::LiveKit, json!({"segments": [{"id": "a", "final": true}]}), "segments[0].text"),
+        (VendorFormat::LiveKit, json!({"attributes": {"lk.segment_id": "a"}}), "text"),
+        (VendorFormat::LiveKit, json!({"attributes": {}, "text": "lost"}), "id"),
+        (VendorFormat::Vexa, json!({"type": "transcript", "speaker": "Ada"}), "confirmed"),
+        (VendorFormat::Vexa, json!({"type": "transcription"}), "segments"),
+        (VendorFormat::Vexa, json!({"type": "transcript", "confirmed": [{"segment_id": "a"}]}), "text"),
+        (VendorFormat::Vexa, json!({"type": "transcript", "pending": [{"segment_id": "a"}]}), "text"),
+        (VendorFormat::Vexa, json!({"type": "transcription_segment", "segment_id": "a"}), "text"),
+        (VendorFormat::Vexa, json!({"type": "transcript_retract"}), "segment_ids"),
+        (VendorFormat::Zoom, json!({"seq": 1}), "fields"),
     ] {
         let mut reader = Reader::new(format);
         reader.hear(&message);
@@ -481,7 +509,7 @@ fn a_message_that_lacks_its_text_is_refused_in_every_format() {
         assert_eq!(reader.screen.text(), "", "{format} {message}");
     }
     // No format takes an object without any field, or one that is nobody's, without a word.
-    for format in Format::ALL {
+    for format in VendorFormat::ALL {
         for frame in ["{}\n", "{\"greeting\": \"lost\"}\n", "[]\n", "7\n"] {
             let mut out = Decoded::default();
             let mut dialect = format.open(options());
@@ -496,39 +524,45 @@ fn a_message_that_lacks_its_text_is_refused_in_every_format() {
 #[test]
 fn known_silence_as_a_table() {
     for (format, message) in [
-        (Format::Deepgram, json!({"type": "SpeechStarted", "channel": [0, 1], "timestamp": 1.0})),
-        (Format::Deepgram, json!({"type": "UtteranceEnd", "channel": [0, 1], "last_word_end": 1.0})),
-        (Format::Flux, json!({"type": "Connected", "request_id": "a", "sequence_id": 0})),
-        (Format::Speechmatics, json!({"message": "AddTranslation", "language": "de", "results": [{"content": "x"}]})),
-        (Format::Speechmatics, json!({"message": "AddTranscript", "metadata": {"transcript": ""}, "results": []})),
+        (VendorFormat::Deepgram, json!({"type": "SpeechStarted", "channel": [0, 1], "timestamp": 1.0})),
+        (VendorFormat::Deepgram, json!({"type": "UtteranceEnd", "channel": [0, 1], "last_word_end": 1.0})),
+        (VendorFormat::Flux, json!({"type": "Connected", "request_id": "a", "sequence_id": 0})),
         (
-            Format::Speechmatics,
+            VendorFormat::Speechmatics,
+            json!({"message": "AddTranslation", "language": "de", "results": [{"content": "x"}]}),
+        ),
+        (
+            VendorFormat::Speechmatics,
+            json!({"message": "AddTranscript", "metadata": {"transcript": ""}, "results": []}),
+        ),
+        (
+            VendorFormat::Speechmatics,
             json!({"message": "AddTranscript", "results": [{"type": "speaker_change", "start_time": 1}]}),
         ),
-        (Format::AssemblyAi, json!({"type": "Heartbeat"})),
-        (Format::AssemblyAi, json!({"type": "Turn", "turn_order": 0, "transcript": "", "words": []})),
-        (Format::Rev, json!({"type": "connected", "id": "a"})),
-        (Format::Rev, json!({"type": "partial", "elements": []})),
-        (Format::Aws, json!({"Transcript": {"Results": []}})),
-        (Format::Azure, json!({"Offset": 1})),
-        (Format::Azure, json!({"SessionId": "a"})),
-        (Format::Azure, json!({"context": {"serviceTag": "a"}})),
-        (Format::Google, json!({"results": []})),
-        (Format::Google, json!({"speechEventType": "END_OF_SINGLE_UTTERANCE"})),
-        (Format::Google, json!({"results": [{"resultEndOffset": "3s", "languageCode": "en"}]})),
-        (Format::Google, json!({"results": [{"isFinal": true, "alternatives": [{}]}]})),
-        (Format::WhisperLive, json!({"uid": "c", "message": "SERVER_READY", "backend": "b"})),
-        (Format::WhisperLive, json!({"uid": "c", "language": "en", "language_prob": 0.9})),
-        (Format::WhisperLive, json!({"uid": "c", "translated_segments": [{"text": "x"}]})),
-        (Format::Vosk, json!({"text": ""})),
-        (Format::Jitsi, json!({"event": "JOIN", "participant": {"id": "a"}})),
+        (VendorFormat::AssemblyAi, json!({"type": "Heartbeat"})),
+        (VendorFormat::AssemblyAi, json!({"type": "Turn", "turn_order": 0, "transcript": "", "words": []})),
+        (VendorFormat::Rev, json!({"type": "connected", "id": "a"})),
+        (VendorFormat::Rev, json!({"type": "partial", "elements": []})),
+        (VendorFormat::Aws, json!({"Transcript": {"Results": []}})),
+        (VendorFormat::Azure, json!({"Offset": 1})),
+        (VendorFormat::Azure, json!({"SessionId": "a"})),
+        (VendorFormat::Azure, json!({"context": {"serviceTag": "a"}})),
+        (VendorFormat::Google, json!({"results": []})),
+        (VendorFormat::Google, json!({"speechEventType": "END_OF_SINGLE_UTTERANCE"})),
+        (VendorFormat::Google, json!({"results": [{"resultEndOffset": "3s", "languageCode": "en"}]})),
+        (VendorFormat::Google, json!({"results": [{"isFinal": true, "alternatives": [{}]}]})),
+        (VendorFormat::WhisperLive, json!({"uid": "c", "message": "SERVER_READY", "backend": "b"})),
+        (VendorFormat::WhisperLive, json!({"uid": "c", "language": "en", "language_prob": 0.9})),
+        (VendorFormat::WhisperLive, json!({"uid": "c", "translated_segments": [{"text": "x"}]})),
+        (VendorFormat::Vosk, json!({"text": ""})),
+        (VendorFormat::Jitsi, json!({"event": "JOIN", "participant": {"id": "a"}})),
         (
-            Format::Jitsi,
+            VendorFormat::Jitsi,
             json!({"event": "SPEECH", "type": "translation-result", "participant": {"id": "a"}, "text": "x"}),
         ),
-        (Format::LiveKit, json!({"segments": []})),
-        (Format::Vexa, json!({"type": "subscribed", "meetings": []})),
-        (Format::Vexa, json!({"type": "transcription_segment", "source": "chat", "text": "typed"})),
+        (VendorFormat::LiveKit, json!({"segments": []})),
+        (VendorFormat::Vexa, json!({"type": "subscribed", "meetings": []})),
+        (VendorFormat::Vexa, json!({"type": "transcription_segment", "source": "chat", "text": "typed"})),
     ] {
         let mut reader = Reader::new(format);
         reader.hear(&message);
@@ -540,7 +574,7 @@ fn known_silence_as_a_table() {
 #[test]
 fn a_transcript_without_its_words_is_said() {
     for results in [json!(null), json!([])] {
-        let mut reader = Reader::new(Format::Speechmatics);
+        let mut reader = Reader::new(VendorFormat::Speechmatics);
         let metadata = json!({"start_time": 1.0, "end_time": 2.0, "transcript": "It is noon. "});
         reader.hear(&json!({"message": "AddTranscript", "metadata": metadata, "results": results}));
         reader.hear(&json!({"message": "EndOfUtterance"}));
@@ -555,51 +589,51 @@ fn a_blank_label_is_none() {
     for blank in ["", " ", "\t", "\u{7f}"] {
         for (format, message) in [
             (
-                Format::Deepgram,
+                VendorFormat::Deepgram,
                 json!({"type": "Results", "start": 0.0, "duration": 1.0, "is_final": true, "speech_final": true,
                 "channel": {"alternatives": [{"transcript": "Yes.", "words": [{"word": "Yes.", "start": 0.0, "end": 1.0, "speaker": blank}]}]}}),
             ),
             (
-                Format::Speechmatics,
+                VendorFormat::Speechmatics,
                 json!({"message": "AddTranscript", "results": [{"type": "word", "start_time": 0, "end_time": 1,
                 "alternatives": [{"content": "Yes.", "speaker": blank}]}]}),
             ),
             (
-                Format::AssemblyAi,
+                VendorFormat::AssemblyAi,
                 json!({"type": "Turn", "turn_order": 0, "end_of_turn": true, "transcript": "Yes.", "speaker_label": blank,
                 "words": [{"text": "Yes.", "start": 0, "end": 1000, "speaker": blank}]}),
             ),
             (
-                Format::Rev,
+                VendorFormat::Rev,
                 json!({"type": "final", "ts": 0.0, "speaker_id": blank, "elements": [{"type": "text", "value": "Yes."}]}),
             ),
             (
-                Format::Aws,
+                VendorFormat::Aws,
                 json!({"Transcript": {"Results": [{"ResultId": "a", "IsPartial": false, "StartTime": 0.0, "EndTime": 1.0,
                 "ChannelId": blank, "Alternatives": [{"Transcript": "Yes.", "Items": [{"Type": "pronunciation", "Content": "Yes.",
                 "StartTime": 0.0, "EndTime": 1.0, "Speaker": blank}]}]}]}}),
             ),
-            (Format::Azure, json!({"Reason": 3, "Text": "Yes.", "Offset": 0, "Duration": 1, "SpeakerId": blank})),
+            (VendorFormat::Azure, json!({"Reason": 3, "Text": "Yes.", "Offset": 0, "Duration": 1, "SpeakerId": blank})),
             (
-                Format::Google,
+                VendorFormat::Google,
                 json!({"results": [{"isFinal": true, "alternatives": [{"transcript": "Yes.",
                 "words": [{"word": "Yes.", "startTime": "0s", "endTime": "1s", "speakerLabel": blank}]}]}]}),
             ),
             (
-                Format::WhisperLive,
+                VendorFormat::WhisperLive,
                 json!({"uid": "c", "segments": [{"start": 0, "end": 1, "text": "Yes.", "completed": true, "speaker": blank}]}),
             ),
             (
-                Format::Jitsi,
+                VendorFormat::Jitsi,
                 json!({"event": "SPEECH", "participant": {"id": blank, "name": blank}, "transcript": [{"text": "Yes."}], "message_id": "m"}),
             ),
-            (Format::Jitsi, json!({"participant_id": blank, "id": "1", "type": "final", "text": "Yes."})),
+            (VendorFormat::Jitsi, json!({"participant_id": blank, "id": "1", "type": "final", "text": "Yes."})),
             (
-                Format::LiveKit,
+                VendorFormat::LiveKit,
                 json!({"participant_identity": blank, "segments": [{"id": "a", "text": "Yes.", "final": true}]}),
             ),
             (
-                Format::Vexa,
+                VendorFormat::Vexa,
                 json!({"type": "transcript", "speaker": blank, "confirmed": [{"segment_id": "a", "text": "Yes.",
                 "speaker": blank, "speaker_key": blank, "start": 0, "end": 1}]}),
             ),
@@ -622,24 +656,24 @@ fn what_is_confirmed_as_nothing_is_told() {
     let bundle = |confirmed: Value, pending: Value| json!({"type": "transcript", "speaker": "Ada", "confirmed": confirmed, "pending": pending});
     let segment = |text: &str| json!([{"segment_id": "d:1", "speaker": "Ada", "text": text, "start": 3.0, "end": 5.0}]);
     for pending in [json!([]), segment("so the light is")] {
-        let mut reader = Reader::new(Format::Vexa);
+        let mut reader = Reader::new(VendorFormat::Vexa);
         reader.hear(&bundle(json!([]), segment("so the light is"))).hear(&bundle(segment(" "), pending));
         assert_eq!((reader.finals(), reader.guesses().len()), (vec!["so the light is".to_owned()], 0));
         let [fault] = &reader.faults[..] else { panic!("{:?}", reader.faults) };
-        assert!(fault.kind == FaultKind::Odd && fault.message.contains("empty"), "{fault}");
+        assert!(fault.kind == DecodeFaultKind::Odd && fault.message.contains("empty"), "{fault}");
     }
     let rev = |kind: &str, value: &str| json!({"type": kind, "ts": 0.5, "end_ts": 1.0, "elements": [{"type": "text", "value": value, "ts": 0.5, "end_ts": 1.0}]});
-    let mut reader = Reader::new(Format::Rev);
+    let mut reader = Reader::new(VendorFormat::Rev);
     reader.hear(&rev("partial", "um")).hear(&rev("final", " "));
     let [fault] = &reader.faults[..] else { panic!("{:?}", reader.faults) };
-    assert!(fault.kind == FaultKind::Odd && fault.message.contains("empty"), "{fault}");
+    assert!(fault.kind == DecodeFaultKind::Odd && fault.message.contains("empty"), "{fault}");
 }
 
 /// A turn of AssemblyAI's or a partial result of Amazon's: words, of which the first `settled` will not change.
-fn word_by_word(format: Format, words: &[&str], settled: usize, at: f64, is_over: bool) -> Value {
+fn word_by_word(format: VendorFormat, words: &[&str], settled: usize, at: f64, is_over: bool) -> Value {
     let time = |n: usize| at + n as f64 * 0.4;
     let item = |(n, word): (usize, &&str)| match format {
-        Format::AssemblyAi => {
+        VendorFormat::AssemblyAi => {
             json!({"text": word, "start": time(n) * 1e3, "end": time(n + 1) * 1e3, "word_is_final": n < settled})
         }
         _ => {
@@ -648,7 +682,7 @@ fn word_by_word(format: Format, words: &[&str], settled: usize, at: f64, is_over
     };
     let items: Vec<Value> = words.iter().enumerate().map(item).collect();
     match format {
-        Format::AssemblyAi => {
+        VendorFormat::AssemblyAi => {
             json!({"type": "Turn", "turn_order": (at / 10.0) as u64, "end_of_turn": is_over, "transcript": words[..settled].join(" "), "words": items})
         }
         _ => {
@@ -661,7 +695,7 @@ fn word_by_word(format: Format, words: &[&str], settled: usize, at: f64, is_over
 #[test]
 fn words_that_will_not_change_are_final_after_a_silence() {
     let words = ["the", "vote", "is", "carried", "by"];
-    for format in [Format::AssemblyAi, Format::Aws] {
+    for format in [VendorFormat::AssemblyAi, VendorFormat::Aws] {
         // By the clock, where nothing comes.
         let mut reader = Reader::new(format);
         reader.dialect.elapsed(1_000);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use captionwire::format::{Document, Format, PROBLEMS_MAX, read, write};
-use captionwire::transcript::{FeedState, Line, Meta, Status, Turn, TurnState};
+use captionwire::transcript::{FeedMeta, FeedState, Line, Status, Turn, TurnState};
 use proptest::prelude::*;
 
 use super::{IMPORTED_AT, export, feed, fold, version};
@@ -142,7 +142,7 @@ fn write_lines(format: Format, lines: Vec<Line>) -> String {
         rev: 0,
     };
     let turns = lines.into_iter().map(|line| (turn(&line), vec![line])).collect();
-    let (feed, meta) = (feed(), Meta { title: Some("A --> B\n\nC".into()), ..Meta::default() });
+    let (feed, meta) = (feed(), FeedMeta { title: Some("A --> B\n\nC".into()), ..FeedMeta::default() });
     let state = FeedState::Ended;
     write(format, &Document { feed, meta, state, epoch: None, cursor: None, speakers: vec![], turns, kept: None })
 }
@@ -216,8 +216,8 @@ proptest! {
         let versions = (1..).zip(&lines).map(|(id, (start, label, text)): (usize, _)| {
             version(&id.to_string(), start * 1000, Some(label), text)
         });
-        let meta = Meta { preamble: preamble.map(|text| text.into()),
-            trailer: trailer.map(Arc::from), ..Meta::default() };
+        let meta = FeedMeta { preamble: preamble.map(|text| text.into()),
+            trailer: trailer.map(Arc::from), ..FeedMeta::default() };
         let transcript = fold(meta.clone(), versions.collect(), vec![]);
         let written = export(Format::Rev, &transcript);
         let reading = read(written.as_bytes(), Some("x.rev.txt")).expect("it can be read");

@@ -5,19 +5,19 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use captionwire::format::{Document, FileKind, Format, FormatError, Reading, read_as, write};
+use captionwire::format::{Document, FileKind, Format, FormatError, ParsedTranscript, read_as, write};
 use captionwire::transcript::time::cue_clock;
 
 use super::{IMPORTED_AT, feed, in_project};
 
 /// What was read, a row for each thing.
-fn told(reading: &Result<Reading, FormatError>) -> String {
+fn told(reading: &Result<ParsedTranscript, FormatError>) -> String {
     let reading = match reading {
         Ok(reading) => reading,
         Err(error) => return format!("refused: {error}\n"),
     };
     let mut out = String::new();
-    let Reading { meta, lines, problems, losses, .. } = reading;
+    let ParsedTranscript { meta, lines, problems, losses, .. } = reading;
     for (name, value) in
         [("title", &meta.title), ("language", &meta.language), ("preamble", &meta.preamble), ("trailer", &meta.trailer)]
     {

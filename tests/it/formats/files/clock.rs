@@ -1,6 +1,6 @@
 //! Clocks that start over inside a file: the order of the file is the order of speech, in every format that is written so.
 
-use captionwire::format::{Document, FileKind, Format, Reading, read, write};
+use captionwire::format::{Document, FileKind, Format, ParsedTranscript, read, write};
 
 use super::{IMPORTED_AT, feed};
 
@@ -90,7 +90,7 @@ fn in_two_parts() -> Vec<(FileKind, usize, String)> {
     ]
 }
 
-fn said(reading: &Reading) -> Vec<(Option<i64>, String)> {
+fn said(reading: &ParsedTranscript) -> Vec<(Option<i64>, String)> {
     let lines = Document::of_reading(&feed(), reading, IMPORTED_AT);
     let lines = lines.turns.into_iter().flat_map(|(_, lines)| lines);
     lines.map(|line| (Some(line.start_ms), line.text.to_string())).collect()
@@ -148,7 +148,7 @@ fn an_export_put_together_of_two_is_carried_on() {
 fn where_times_rule_no_clock_starts_over() {
     let ttml = "<tt xmlns=\"http://www.w3.org/ns/ttml\"><body><div><p begin=\"300s\" end=\"301s\">two</p>\
                 <p begin=\"0s\" end=\"1s\">one</p><p begin=\"200s\" end=\"201s\">between</p></div></body></tt>";
-    let texts = |reading: &Reading| said(reading).into_iter().map(|(_, text)| text).collect::<Vec<_>>();
+    let texts = |reading: &ParsedTranscript| said(reading).into_iter().map(|(_, text)| text).collect::<Vec<_>>();
     assert_eq!(texts(&read(ttml.as_bytes(), None).expect("TTML")), ["one", "between", "two"]);
     // A smaller step back is a line that stands elsewhere.
     let rev = "A: (05:00)\ntwo\nA: (04:30)\none\nA: (05:10)\nthree\n";

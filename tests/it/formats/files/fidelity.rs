@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use captionwire::format::{Document, FileKind, Format, LossKind, StartPrecision, losses, read, write};
-use captionwire::transcript::{Break, Line, MediaMs, Meta, TimeSource, Transcript, Version, Word};
+use captionwire::transcript::{Break, FeedMeta, Line, MediaMs, TimeSource, Transcript, Version, Word};
 use proptest::prelude::*;
 
 use super::{IMPORTED_AT, Range, feed, fold, in_project, small_event, version};
@@ -193,13 +193,13 @@ fn said_again() -> impl Strategy<Value = Vec<Said>> {
     prop::collection::vec(said, 3..6)
 }
 
-fn meta() -> impl Strategy<Value = Meta> {
+fn meta() -> impl Strategy<Value = FeedMeta> {
     let title = prop::sample::select(&["A hearing", "- 5 degrees", "A --> B", "# 1 & <2>", "[00:01]"][..]);
     let note = prop_oneof![Just("Oct 14\n\nNotes".to_owned()), text()];
     let trailer = prop_oneof![Just("Published at x".to_owned()), text()];
     let maybe = |chance| prop::bool::weighted(chance);
     (title, note, trailer, maybe(0.3), maybe(0.3), maybe(0.3), maybe(0.3)).prop_map(
-        |(title, note, trailer, has_title, has_language, has_note, has_trailer)| Meta {
+        |(title, note, trailer, has_title, has_language, has_note, has_trailer)| FeedMeta {
             title: has_title.then(|| title.into()),
             language: has_language.then(|| "en".into()),
             preamble: has_note.then(|| note.into()),
@@ -208,7 +208,7 @@ fn meta() -> impl Strategy<Value = Meta> {
     )
 }
 
-fn transcript(names: &[String], all: &[Said], meta: Meta) -> Transcript {
+fn transcript(names: &[String], all: &[Said], meta: FeedMeta) -> Transcript {
     let mut at = 0;
     let lines = all.iter().enumerate().map(|(index, said)| {
         let speaker = said.speaker.and_then(|speaker| names.get(speaker)).map(String::as_str);
@@ -339,7 +339,7 @@ fn measure(format: Format, kind: FileKind, document: &Document) -> BTreeMap<Loss
     }
     count(LossKind::Title, document.meta.title != again.meta.title);
     count(LossKind::Language, document.meta.language != again.meta.language);
-    let notes = |meta: &Meta| {
+    let notes = |meta: &FeedMeta| {
         let notes = [meta.preamble.as_deref(), meta.trailer.as_deref()];
         letters(&notes.map(Option::unwrap_or_default).concat()).chars().collect::<BTreeSet<_>>()
     };

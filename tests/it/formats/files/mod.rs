@@ -8,10 +8,12 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use captionwire::format::{Document, FileKind, Format, FormatError, PROBLEMS_MAX, Range, Reading, read, write};
+use captionwire::format::{
+    Document, FileKind, Format, FormatError, PROBLEMS_MAX, ParsedTranscript, Range, read, write,
+};
 use captionwire::position::{Epoch, FeedId, Offset};
 use captionwire::transcript::{
-    Break, Content, FoldView, Line, Mark, MarkKind, MediaMs, Meta, Op, Record, Status, Timestamp, Transcript,
+    Break, Content, FeedMeta, FoldView, Line, Mark, MarkKind, MediaMs, Op, Record, Status, Timestamp, Transcript,
     TurnSettings, Version, Word,
 };
 
@@ -45,7 +47,7 @@ fn feed() -> FeedId {
 }
 
 /// The records of an imported event, then `more`, folded.
-fn fold(meta: Meta, lines: Vec<Version>, more: Vec<Op>) -> Transcript {
+fn fold(meta: FeedMeta, lines: Vec<Version>, more: Vec<Op>) -> Transcript {
     let open = Op::Open { epoch: Epoch::new("e1"), settings: TurnSettings::default(), imported: true };
     let line = Op::Line { source: "main".into(), lines };
     let ops = [open, Op::Resume, Op::Meta(meta), line, Op::End].into_iter().chain(more);
@@ -60,7 +62,7 @@ fn merge(from: &str, into: &str) -> Op {
     Op::Merge { from: from.into(), into: into.into() }
 }
 
-fn turns_after(reading: &Reading, merges: &[(&str, &str)]) -> usize {
+fn turns_after(reading: &ParsedTranscript, merges: &[(&str, &str)]) -> usize {
     let merges = merges.iter().map(|(from, into)| merge(from, into)).collect();
     fold(reading.meta.clone(), reading.lines.clone(), merges).counts().1
 }
@@ -308,7 +310,7 @@ fn small_event() -> Transcript {
     lines[5].content.lang = Some("en-GB".into());
     lines[6].content.words = vec![Word { text: "An".into(), start_ms: 3_725_250, end_ms: None, confidence: Some(0.5) }];
     lines[7].content.status = Status::Interim;
-    let meta = Meta {
+    let meta = FeedMeta {
         title: Some("A *small* event".into()),
         language: Some("en".into()),
         preamble: Some("Oct 14, 2025\nA hearing about nothing.".into()),

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use captionwire::format::{Document, FileKind, Format, Reading, read, read_words, write};
+use captionwire::format::{Document, FileKind, Format, ParsedTranscript, read, read_words, write};
 use captionwire::transcript::{MediaMs, TimeSource};
 
 use super::{IMPORTED_AT, data, feed};
@@ -21,7 +21,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-fn spoken(reading: &Reading) -> Vec<&str> {
+fn spoken(reading: &ParsedTranscript) -> Vec<&str> {
     reading.lines.iter().flat_map(|line| line.content.text.split_whitespace()).collect()
 }
 

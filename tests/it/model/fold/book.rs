@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use captionwire::transcript::{
-    Break, Content, FeedState, FoldView, Meta, Op, Record, ReuseOutcome, Speaker, Status, TimeSource, Timestamp,
+    Break, Content, FeedMeta, FeedState, FoldView, Op, Record, ReuseOutcome, Speaker, Status, TimeSource, Timestamp,
     TurnSettings, Word,
 };
 use sha2::{Digest, Sha256};
@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 pub(crate) struct Picture {
     pub(crate) opened: bool,
     pub(crate) state: FeedState,
-    pub(crate) meta: Meta,
+    pub(crate) meta: FeedMeta,
     pub(crate) speakers: BTreeMap<String, Speaker>,
     pub(crate) turns: Vec<TurnSeen>,
 }
@@ -298,7 +298,7 @@ pub(crate) struct Book {
     opened: Option<Timestamp>,
     settings: TurnSettings,
     state: FeedState,
-    meta: Meta,
+    meta: FeedMeta,
     op_ids: BTreeSet<String>,
     sessions: BTreeMap<(String, String), u64>,
     keys: BTreeMap<Key, Known>,
@@ -482,7 +482,7 @@ impl Book {
             Op::Meta(meta) => {
                 let newer = meta.clone();
                 let older = std::mem::take(&mut self.meta);
-                self.meta = Meta {
+                self.meta = FeedMeta {
                     title: newer.title.or(older.title),
                     language: newer.language.or(older.language),
                     preamble: newer.preamble.or(older.preamble),

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use captionwire::position::Epoch;
 use captionwire::transcript::{
-    Break, Content, Frame, FrameBytes, Meta, Op, Published, Record, Status, TimeSource, Timestamp, TurnSettings,
-    Version, Word,
+    Break, Content, FeedMeta, FrameBytes, Op, PublishedBy, RawFrame, Record, Status, TimeSource, Timestamp,
+    TurnSettings, Version, Word,
 };
 use proptest::collection::vec;
 use proptest::option::{of, weighted};
@@ -110,7 +110,7 @@ fn order() -> impl Strategy<Value = Op> {
         4 => label().prop_map(|from| Op::Unmerge { from }),
         8 => select(&[Op::Pause, Op::Resume, Op::End, Op::End, Op::Reopen, Op::Unknown]),
         2 => (of(text(&["Hearing", "Briefing"])), of(text(&["en", "fr"])), of(text(&["It began late."])))
-            .prop_map(|(title, language, preamble)| Op::Meta(Meta { title, language, preamble, trailer: None })),
+            .prop_map(|(title, language, preamble)| Op::Meta(FeedMeta { title, language, preamble, trailer: None })),
         1 => settings().prop_map(open),
         1 => source().prop_map(frame),
     ]
@@ -127,7 +127,7 @@ fn settings() -> impl Strategy<Value = TurnSettings> {
 fn frame(source: Arc<str>) -> Op {
     let (connection, format) = (source.clone(), source.clone());
     let bytes = FrameBytes::new(b"{}");
-    Op::Frame(Box::new(Frame { source, connection, format, offset_ms: None, has_names: false, lang: None, bytes }))
+    Op::Frame(Box::new(RawFrame { source, connection, format, offset_ms: None, has_names: false, lang: None, bytes }))
 }
 
 pub(crate) fn open(settings: TurnSettings) -> Op {
@@ -145,7 +145,7 @@ fn record() -> impl Strategy<Value = Record> {
                 Op::Line { source, .. } | Op::Retract { source, .. } | Op::Clock { source, .. } => source.clone(),
                 _ => source,
             };
-            Published { source, session: session.into(), seq, own_ids: own.is_some() }
+            PublishedBy { source, session: session.into(), seq, own_ids: own.is_some() }
         });
         let by_publisher =
             matches!(op, Op::Line { .. } | Op::Retract { .. } | Op::Clock { .. } | Op::End | Op::Unknown);
@@ -215,7 +215,7 @@ pub(crate) fn rivals() -> impl Strategy<Value = Vec<Record>> {
                 }
             };
             let (session, seq) = (<Arc<str>>::from(session), n as u64 + 1);
-            let by = Published { source: source.clone(), session, seq, own_ids: own.is_some() };
+            let by = PublishedBy { source: source.clone(), session, seq, own_ids: own.is_some() };
             Record { received_at: Timestamp(100), published: Some(by), op_id: None, op }
         };
         let first = [open(TurnSettings::default()), Op::Resume].map(|op| Record::new(Timestamp(0), op));
@@ -261,7 +261,7 @@ fn twisted(mut record: Record, twist: Twist, number: u64) -> Record {
     }
     if let (Twist::Session, Op::Line { source, .. } | Op::Retract { source, .. }) = (twist, &record.op) {
         let (source, session) = (source.clone(), "4".into());
-        record.published = Some(Published { source, session, seq: number + 1, own_ids: true });
+        record.published = Some(PublishedBy { source, session, seq: number + 1, own_ids: true });
     }
     if let Op::Line { lines, .. } = &mut record.op {
         for line in lines {

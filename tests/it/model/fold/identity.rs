@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use captionwire::position::Offset;
 use captionwire::transcript::{
-    Applied, Content, FoldView, Op, Published, Record, ReuseOutcome, ReusedId, Status, Timestamp, Transcript,
+    ApplyOutcome, Content, FoldView, Op, PublishedBy, Record, ReuseOutcome, ReusedId, Status, Timestamp, Transcript,
     TurnSettings, Version,
 };
 use proptest::collection::vec;
@@ -30,16 +30,16 @@ impl Feed {
         feed
     }
 
-    fn take(&mut self, received_at: Timestamp, published: Option<Published>, op: Op) -> Applied {
+    fn take(&mut self, received_at: Timestamp, published: Option<PublishedBy>, op: Op) -> ApplyOutcome {
         let record = Record { received_at, published, op_id: None, op };
         self.transcript.apply(self.transcript.next_offset(), record)
     }
 
     /// A message of a session; one whose name begins with `corrects` says that its ids are the source's.
-    fn says_at(&mut self, at: Timestamp, session: &str, op: Op) -> Applied {
+    fn says_at(&mut self, at: Timestamp, session: &str, op: Op) -> ApplyOutcome {
         self.seq += 1;
         let own_ids = !session.starts_with("corrects");
-        let by = Published { source: "main".into(), session: session.into(), seq: self.seq, own_ids };
+        let by = PublishedBy { source: "main".into(), session: session.into(), seq: self.seq, own_ids };
         self.take(at, Some(by), op)
     }
 
@@ -67,7 +67,7 @@ impl Feed {
 /// What is told of ids that were used again: `7>7~s2` for a line that is kept beside another, `7!` for a final one that was
 /// replaced, `7>-` for one that was not taken back, `7!!` (`7!?` without times) for one that its own session overwrote, `7 1<3`
 /// for a revision 1 of a line that has revision 3.
-fn reused(applied: &Applied) -> Vec<String> {
+fn reused(applied: &ApplyOutcome) -> Vec<String> {
     let told = |reused: &ReusedId| match &reused.outcome {
         ReuseOutcome::Beside(id) => format!("{}>{id}", reused.key.id),
         ReuseOutcome::Replaced => format!("{}!", reused.key.id),
@@ -498,7 +498,7 @@ fn within_ten_seconds_only_the_sentence_itself_goes_on() {
     // What is foreseen is what is told then.
     let mut feed = Feed::new(FoldView::Interim);
     feed.says("a", &[said("A", "We begin.")]);
-    let by = Published { source: "main".into(), session: "b".into(), seq: 9, own_ids: true };
+    let by = PublishedBy { source: "main".into(), session: "b".into(), seq: 9, own_ids: true };
     let foreseen = |version| feed.transcript.foresee_reuse(&by, &version, OPENED_AT).map(|reused| reused.outcome);
     assert_eq!(foreseen(said("A", "We begin, at last.")), Some(ReuseOutcome::Replaced));
     assert_eq!(foreseen(said("B", "We begin.")), Some(ReuseOutcome::Beside("1~s2".into())));
@@ -762,7 +762,7 @@ fn the_fold_says_which_versions_would_begin_a_line() {
         ("b", false, line("1", 0, "One."), false),
         ("a", true, line("2", 0, "two"), true),
     ] {
-        let by = Published { source: "main".into(), session: session.into(), seq: 0, own_ids };
+        let by = PublishedBy { source: "main".into(), session: session.into(), seq: 0, own_ids };
         let found = feed.transcript.begins_line(&by, &version, OPENED_AT);
         assert_eq!(found, begins, "{session} {version:?}");
     }

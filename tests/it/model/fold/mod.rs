@@ -623,7 +623,7 @@ fn resending_the_tail_of_a_session_changes_nothing() {
     property((events::log(1..30), any::<Index>(), any::<Index>()), |(log, cut, from)| {
         // One publisher numbers everything; it is cut somewhere and sends again from some place before that.
         let number = |(n, mut record): (usize, Record)| {
-            let by = captionwire::transcript::Published {
+            let by = captionwire::transcript::PublishedBy {
                 source: "main".into(),
                 session: "one".into(),
                 seq: n as u64 + 1,

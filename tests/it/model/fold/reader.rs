@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use captionwire::position::{Cursor, Epoch, FeedId};
-use captionwire::transcript::{Changes, FeedState, Line, MarkKind, Meta, Speaker, Transcript, Turn, TurnState};
-use captionwire::wire::subscribe::{ChangesMessage, ToSubscriber, encode_changes};
+use captionwire::transcript::{FeedMeta, FeedState, Line, MarkKind, Speaker, Transcript, Turn, TurnState, ViewChanges};
+use captionwire::wire::subscriber::{ChangesMessage, ToSubscriber, encode_changes};
 
 use super::book::{LineSeen, Picture, TurnSeen};
 
@@ -33,7 +33,7 @@ pub(crate) struct Reader {
     turns: BTreeMap<String, Turn>,
     speakers: BTreeMap<String, Speaker>,
     state: Option<FeedState>,
-    meta: Meta,
+    meta: FeedMeta,
     parts: Vec<ChangesMessage>,
 }
 
@@ -130,8 +130,8 @@ pub(crate) fn picture_of(transcript: &Transcript) -> Picture {
 pub(crate) fn message(transcript: &Transcript, since: u64, bytes_max: usize) -> ChangesMessage {
     let changes = transcript.changes_since(since, bytes_max);
     let cursor = Cursor { epoch: Epoch::new("any"), change: changes.to };
-    let Changes { lines, gone, turns, gone_turns, speakers, feed, behind, to: _ } = changes;
-    let (state, meta) = feed.map_or((None, Meta::default()), |(state, meta)| (Some(state), meta));
+    let ViewChanges { lines, gone, turns, gone_turns, speakers, feed, behind, to: _ } = changes;
+    let (state, meta) = feed.map_or((None, FeedMeta::default()), |(state, meta)| (Some(state), meta));
     ChangesMessage {
         feed: FeedId::new("any").expect("a name"),
         cursor,

@@ -2,8 +2,8 @@
 //! off send again, and what a reader is sent.
 
 use captionwire::transcript::{
-    Applied, Changes, Content, FoldView, Op, Published, Record, Status, Timestamp, Transcript, TurnSettings, TurnState,
-    Version,
+    ApplyOutcome, Content, FoldView, Op, PublishedBy, Record, Status, Timestamp, Transcript, TurnSettings, TurnState,
+    Version, ViewChanges,
 };
 
 use super::events::{OPENED_AT, open};
@@ -23,17 +23,17 @@ impl Story {
         story
     }
 
-    fn order(&mut self, op: Op) -> Changes {
+    fn order(&mut self, op: Op) -> ViewChanges {
         let since = self.transcript.change();
         self.record(Record::new(OPENED_AT, op));
         self.transcript.changes_since(since, usize::MAX)
     }
 
-    fn record(&mut self, record: Record) -> Applied {
+    fn record(&mut self, record: Record) -> ApplyOutcome {
         self.transcript.apply(self.transcript.next_offset(), record)
     }
 
-    fn line(&mut self, version: Version) -> Changes {
+    fn line(&mut self, version: Version) -> ViewChanges {
         self.order(Op::Line { source: "main".into(), lines: vec![version] })
     }
 
@@ -263,7 +263,7 @@ fn guess(seq: u64) -> Record {
         ..Content::default()
     };
     let version = Version { id: "1".into(), content, ..Version::default() };
-    let published = Some(Published { source: "main".into(), session: "enc-7".into(), seq, own_ids: true });
+    let published = Some(PublishedBy { source: "main".into(), session: "enc-7".into(), seq, own_ids: true });
     let at = Timestamp(OPENED_AT.0 + i64::try_from(seq).expect("small"));
     Record { received_at: at, published, op_id: None, op: Op::Line { source: "main".into(), lines: vec![version] } }
 }
@@ -280,7 +280,7 @@ fn a_thousand_pipelined_guesses_survive_a_cut_at_every_point() {
             cut.record(guess(seq));
             // The window that was not acknowledged is another one every time.
             for again in seq.saturating_sub(seq % 23).max(1)..=seq {
-                assert_eq!(cut.record(guess(again)), Applied::default(), "{again} after {seq}");
+                assert_eq!(cut.record(guess(again)), ApplyOutcome::default(), "{again} after {seq}");
             }
             assert_eq!(Whole::of(&cut.transcript), Whole::of(&uncut.transcript), "after {seq}");
         }

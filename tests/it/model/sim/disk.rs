@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
-use captionwire::log::{Appended, Entry, Found, Log, LogError, LogId};
+use captionwire::log::{AppendResult, Log, LogEntry, LogError, LogId, NameLookup};
 use captionwire::position::{Cursor, Epoch, FeedId, Offset, Starts};
 use captionwire::transcript::{FoldView, Op, Record, Transcript};
 use futures::future::{BoxFuture, FutureExt};
@@ -162,11 +162,11 @@ impl Disk {
         self.lives_ever
     }
 
-    fn find(&self, feed: &FeedId) -> Found {
+    fn find(&self, feed: &FeedId) -> NameLookup {
         match self.names.get(feed) {
-            None => Found::Absent,
-            Some(life) if self.lives.contains_key(life) => Found::Here(LogId { feed: feed.clone(), life: *life }),
-            Some(_) => Found::Deleted,
+            None => NameLookup::Absent,
+            Some(life) if self.lives.contains_key(life) => NameLookup::Here(LogId { feed: feed.clone(), life: *life }),
+            Some(_) => NameLookup::Deleted,
         }
     }
 
@@ -175,8 +175,8 @@ impl Disk {
             return Err(LogError::Deleted(staged.feed.clone()));
         }
         let is_old = match self.find(&staged.feed) {
-            Found::Here(now) => Some(&now) == old,
-            Found::Absent | Found::Deleted => old.is_none(),
+            NameLookup::Here(now) => Some(&now) == old,
+            NameLookup::Absent | NameLookup::Deleted => old.is_none(),
         };
         if !is_old || self.names.get(&staged.feed).is_some_and(|last| *last > staged.life) {
             return Ok(false);
@@ -338,18 +338,18 @@ impl Core {
         if self.life.is_over() { Err(LogError::Closed) } else { Ok(()) }
     }
 
-    fn page(&self, log: &LogId, from: u64) -> Result<Vec<Entry>, LogError> {
+    fn page(&self, log: &LogId, from: u64) -> Result<Vec<LogEntry>, LogError> {
         self.check()?;
         let disk = self.disk();
         let records = disk.lives.get(&log.life).ok_or_else(|| LogError::Deleted(log.feed.clone()))?;
         let rest = usize::try_from(from).ok().and_then(|from| records.get(from..)).unwrap_or_default();
-        let entry = |(offset, record): (u64, &Bytes)| Entry { offset: Offset(offset), record: record.clone() };
+        let entry = |(offset, record): (u64, &Bytes)| LogEntry { offset: Offset(offset), record: record.clone() };
         Ok((from..).zip(rest.iter().take(PAGE)).map(entry).collect())
     }
 }
 
 impl Log for SimLog {
-    fn find(&self, feed: &FeedId) -> BoxFuture<'_, Result<Found, LogError>> {
+    fn find(&self, feed: &FeedId) -> BoxFuture<'_, Result<NameLookup, LogError>> {
         let feed = feed.clone();
         async move {
             self.core.check()?;
@@ -365,9 +365,9 @@ impl Log for SimLog {
             tokio::time::sleep(self.core.world.wait(COMMIT_MS)).await;
             self.check_writable()?;
             match self.find(&feed).await? {
-                Found::Here(log) => return Ok(log),
-                Found::Deleted if !anew => return Err(LogError::Deleted(feed)),
-                Found::Deleted | Found::Absent => {}
+                NameLookup::Here(log) => return Ok(log),
+                NameLookup::Deleted if !anew => return Err(LogError::Deleted(feed)),
+                NameLookup::Deleted | NameLookup::Absent => {}
             }
             let life = self.core.disk().create(&feed, anew);
             let log = LogId { feed, life };
@@ -377,7 +377,7 @@ impl Log for SimLog {
         .boxed()
     }
 
-    fn append_all(&self, log: &LogId, records: Vec<Bytes>) -> BoxFuture<'_, Result<Appended, LogError>> {
+    fn append_all(&self, log: &LogId, records: Vec<Bytes>) -> BoxFuture<'_, Result<AppendResult, LogError>> {
         let log = log.clone();
         async move {
             self.check_writable()?;
@@ -387,7 +387,7 @@ impl Log for SimLog {
             let Ok(permit) = room else { return Err(self.poisoned().unwrap_or(LogError::Closed)) };
             self.check_writable()?;
             permit.forget();
-            let (reply, answer) = Appended::pending();
+            let (reply, answer) = AppendResult::pending();
             let mut reply = Some(reply);
             let last = records.len() - 1;
             for (index, record) in records.into_iter().enumerate() {
@@ -415,7 +415,7 @@ impl Log for SimLog {
         .boxed()
     }
 
-    fn tail(&self, log: &LogId, from: Offset) -> BoxStream<'static, Result<Vec<Entry>, LogError>> {
+    fn tail(&self, log: &LogId, from: Offset) -> BoxStream<'static, Result<Vec<LogEntry>, LogError>> {
         let tail = (self.core.clone(), log.clone(), from.0, self.core.news.subscribe());
         stream::unfold(Some(tail), |tail| async {
             let (log, id, next, mut news) = tail?;

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Buf, Bytes};
-use captionwire::server::Door;
+use captionwire::server::ConnectionAcceptor;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
@@ -21,7 +21,7 @@ use super::world::{Event, Life, World};
 /// The way to the server, while there is one.
 pub(crate) struct Network {
     world: Arc<World>,
-    open: Mutex<Option<(Door, Arc<Life>)>>,
+    open: Mutex<Option<(ConnectionAcceptor, Arc<Life>)>>,
 }
 
 impl Network {
@@ -29,7 +29,7 @@ impl Network {
         Arc::new(Self { world: world.clone(), open: Mutex::default() })
     }
 
-    pub(crate) fn open(&self, door: Door, life: &Arc<Life>) {
+    pub(crate) fn open(&self, door: ConnectionAcceptor, life: &Arc<Life>) {
         *self.open.lock().expect("nothing panics with it") = Some((door, life.clone()));
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use captionwire::config::Config;
 use captionwire::position::{FeedId, Offset};
-use captionwire::server::{Chance, Clock, Server};
+use captionwire::server::{Clock, Rng, Server};
 use captionwire::transcript::{FoldView, Op, Transcript};
 use tokio::runtime::RngSeed;
 use tokio::task::JoinSet;
@@ -243,7 +243,7 @@ async fn serve(world: Arc<World>, network: Arc<Network>, disk: Arc<Mutex<Disk>>)
             let world = world.clone();
             move || world.now()
         });
-        let chance = Chance::new({
+        let chance = Rng::new({
             let world = world.clone();
             move || world.below(u64::MAX)
         });

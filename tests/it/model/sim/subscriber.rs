@@ -6,7 +6,7 @@ use std::time::Duration;
 use captionwire::position::{Cursor, Epoch, FeedId};
 use captionwire::transcript::FoldView;
 use captionwire::wire::ErrorCode;
-use captionwire::wire::subscribe::{ChangesMessage, ToSubscriber};
+use captionwire::wire::subscriber::{ChangesMessage, ToSubscriber};
 use futures::{SinkExt, StreamExt};
 use serde_json::json;
 use tokio_tungstenite::WebSocketStream;

@@ -1,0 +1,94 @@
+//! `config`: whether the server could run with a configuration; and the settings that `serve` shares with it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use crate::cli::support::outcome::Outcome;
+use crate::cli::support::output::print;
+use crate::config::{Config, Overrides, Storage};
+use crate::server::Server;
+
+/// What the server is told: by flags, by variables of the environment, by a file.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ServeSettings {
+    /// The configuration file; missing settings have their defaults
+    #[arg(long, env = "CAPTIONWIRE_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where to listen; an address other than loopback needs [auth] in the configuration
+    #[arg(long, env = "CAPTIONWIRE_LISTEN", value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    /// The directory of the archive; made if it is not there
+    #[arg(long, env = "CAPTIONWIRE_DATA_DIR", value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Keep the log on NATS servers (JetStream) instead: `nats://a:4222,b:4222`, and behind a `/` the stream, if it is not
+    /// `captionwire`. Credentials for them stand in the configuration ([log.nats])
+    #[arg(long, env = "CAPTIONWIRE_LOG_URL", value_name = "URL", conflicts_with = "ephemeral")]
+    log: Option<String>,
+    /// Keep everything in memory: it is gone when the server stops
+    #[arg(long)]
+    ephemeral: bool,
+}
+
+impl ServeSettings {
+    /// The configuration. Raises the process's limit of descriptors as far as it may, since each connection needs one.
+    pub(crate) fn load(self) -> anyhow::Result<Config> {
+        let Self { config, listen, data, log, ephemeral } = self;
+        let variables = Overrides::variables_of_this_process();
+        let config = Config::load(config.as_deref(), Overrides { listen, data, ephemeral, log, variables })?;
+        // Where the system does not say, the limit is felt when it is reached.
+        if let Ok(descriptors) = rlimit::increase_nofile_limit(u64::MAX) {
+            config.check_descriptors(descriptors)?;
+        }
+        Ok(config)
+    }
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  captionwire config check --config /etc/captionwire.toml
+  CAPTIONWIRE_LIMITS_CONNECTIONS_MAX=50000 captionwire config check
+
+It reads what `serve` would read, and starts nothing. Flags win over the environment, the environment over the file.";
+
+/// Check a configuration.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ConfigCommand {
+    #[command(subcommand)]
+    kind: ConfigKind,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigKind {
+    /// Say whether the server could run with it, and where not
+    #[command(after_help = EXAMPLES)]
+    Check(ServeSettings),
+}
+
+impl ConfigCommand {
+    pub(crate) fn run(self) -> anyhow::Result<Outcome> {
+        let ConfigKind::Check(settings) = self.kind;
+        let config = settings.load()?;
+        Server::check(&config)?;
+        let archive = match config.storage {
+            Storage::Ephemeral => "nothing is kept".to_owned(),
+            Storage::Nats => {
+                format!("log in the stream {} on {}", config.log.nats.stream, config.log.nats.servers.join(", "))
+            }
+            _ => format!("archive in {}", config.data.display()),
+        };
+        let who = match &config.auth {
+            None => "everybody on this machine may do everything".to_owned(),
+            Some(auth) => format!(
+                "{} tokens{}{}",
+                auth.tokens.len(),
+                if auth.jwt.is_some() { ", signed tokens" } else { "" },
+                if auth.anonymous.is_some() { "; anonymous access: yes" } else { "" },
+            ),
+        };
+        let listens = if config.tls.is_some() { "listens with TLS on" } else { "listens on" };
+        print(&format!("the configuration can be used: {listens} {}, {archive}, {who}\n", config.listen))?;
+        Ok(Outcome::Done)
+    }
+}

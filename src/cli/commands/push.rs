@@ -1,0 +1,329 @@
+//! `push`: the final lines of a feed, posted to a caption URL, for as long as the command runs.
+//!
+//! What `[[push]]` does within the server, done from outside: by whoever may read the feed, to a meeting's URL of today.
+//! Nothing is kept between two runs; `--seq` says where the numbers go on.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::bail;
+use bytes::Bytes;
+use clap::{Args, ValueEnum};
+use http::Method;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::cli::support::outcome::Outcome;
+use crate::cli::support::outcome::misuse;
+use crate::cli::support::output::{note, print_json};
+use crate::cli::support::server_target::Url;
+use crate::cli::support::signals::Signals;
+use crate::client::{
+    Backoff, CaptionFormat, CaptionUrl, PostUrl, Screen, Subscriber, SubscriberOptions, Update, Verdict, post,
+};
+use crate::config::{DeliveriesConfig, GIVE_UP_AFTER_MS, HEARTBEAT_MS};
+use crate::server::{Clock, Rng};
+use crate::transcript::{FeedState, Line};
+
+const EXAMPLES: &str = "\
+Examples:
+  captionwire push geneva 'https://wmcc.zoom.us/closedcaption?id=…' --format zoom --lang en-US
+  captionwire push geneva 'https://upload.youtube.com/closedcaption?cid=…' --format youtube
+  captionwire push geneva http://other:7700/v1/feeds/copy/zoom --format zoom --from start
+
+Each final line is posted once, in the order in which lines became final; nothing can be taken back there, so corrections are
+not sent. What is not taken is tried again. A line that is refused for a minute is passed over, and then the exit code is 1.
+Ends with the event, or with Ctrl-C. docs/webhooks.md says what is sent.
+
+At the end it says how many lines were new (taken by the URL), of these repeated (posted more than once, because no answer came),
+corrected or taken back after they were posted (that is not sent), refused and passed over, and unreadable (without text).
+Exit codes: 0 all was taken; 1 something was refused or unreadable; 2 wrong usage.";
+
+/// Post a feed's final lines to a caption URL (Zoom, YouTube)
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct PushCommand {
+    /// A feed, or the URL of one; it need not exist yet
+    #[arg(value_name = "FEED|URL")]
+    feed: String,
+    /// The caption URL, as the meeting or the broadcast gives it out
+    #[arg(env = "CAPTIONWIRE_PUSH_TO", hide_env_values = true, value_name = "CAPTION_URL", value_parser = caption_url)]
+    to: PostUrl,
+    /// zoom or youtube
+    #[arg(long)]
+    format: CaptionFormat,
+    /// Where to begin: with what is said from now on, or at the start of the feed
+    #[arg(long, default_value = "now")]
+    from: PushStart,
+    /// The language of the captions, such as en-US (zoom)
+    #[arg(long)]
+    lang: Option<String>,
+    /// Added to the times of day; below zero where the video is ahead of its captions (youtube)
+    #[arg(long, value_name = "MS", default_value_t = 0, allow_negative_numbers = true)]
+    offset_ms: i64,
+    /// The number of the first caption; by default the one after the last that the URL says it has, else 1
+    #[arg(long)]
+    seq: Option<u64>,
+    /// Print the summary as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    url: Url,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum PushStart {
+    Now,
+    Start,
+}
+
+/// A URL that cannot be used is not shown: it may hold a key.
+fn caption_url(text: &str) -> Result<PostUrl, String> {
+    PostUrl::parse(text).map_err(|error| error.to_string())
+}
+
+impl PushCommand {
+    pub(crate) async fn run(self) -> anyhow::Result<Outcome> {
+        let mut signals = Signals::new()?;
+        if let Some(lang) = &self.lang
+            && !lang.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        {
+            misuse!("{lang:?} is no language such as en-US");
+        }
+        // From the start always, so that a correction of an old line is known for one.
+        let options = SubscriberOptions { interim: false, wait: true, ..SubscriberOptions::default() };
+        let mut subscriber = Subscriber::new(self.url.socket(&self.feed, "subscribe")?, options);
+        let mut pushing = PushLoop::new(&self).await;
+        let pushed = tokio::select! {
+            pushed = pushing.follow(&mut subscriber) => pushed,
+            () = signals.next() => Ok(()),
+        };
+        pushing.tell(self.json)?;
+        if pushing.waiting > 0 {
+            note(&format!("{} lines were not taken yet, and are not posted any more", pushing.waiting));
+        }
+        let PushCounts { refused, unreadable, .. } = pushing.counts;
+        pushed.map(|()| Outcome::of_problems(refused + unreadable + pushing.waiting))
+    }
+}
+
+/// How many lines were what.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+struct PushCounts {
+    /// Posted and taken.
+    new: u64,
+    /// Of these, posted more than once, because the answer did not come or was no success: who reads may have them twice.
+    repeated: u64,
+    /// Said otherwise, or taken back, after they were posted: that is not posted.
+    corrected: u64,
+    /// Refused for so long that they were passed over.
+    refused: u64,
+    /// Without a text that could be posted.
+    unreadable: u64,
+}
+
+/// What is being pushed.
+struct PushLoop<'a> {
+    to: CaptionUrl<'a>,
+    wait: Duration,
+    backoff: Backoff,
+    clock: Clock,
+    chance: Rng,
+    /// Keys of the lines that were pushed (true), or are not to be.
+    known: HashMap<Arc<str>, bool>,
+    /// Whether new lines are pushed, or only known.
+    is_begun: bool,
+    seq: u64,
+    counts: PushCounts,
+    /// Lines that are to be posted and were not taken yet.
+    waiting: u64,
+    spoke: Instant,
+}
+
+impl<'a> PushLoop<'a> {
+    async fn new(push: &'a PushCommand) -> Self {
+        let lang = push.lang.as_deref();
+        let to = CaptionUrl { url: &push.to, format: push.format, lang, offset_ms: push.offset_ms };
+        let limits = DeliveriesConfig::default();
+        let ms = Duration::from_millis;
+        let wait = ms(limits.timeout_ms);
+        let seq = match push.seq {
+            Some(seq) => seq,
+            None => {
+                let last = to.last_seq(wait).await;
+                if last.is_none() && push.format == CaptionFormat::Zoom {
+                    note(
+                        "the caption URL did not tell the number of its last caption, so that ours begin at 1. If captions were posted there before, give the next number (--seq), or it may ignore them",
+                    );
+                }
+                last.map_or(1, |last| last.saturating_add(1))
+            }
+        };
+        Self {
+            to,
+            wait,
+            backoff: Backoff { first: ms(limits.retry_first_ms), max: ms(limits.retry_max_ms) },
+            clock: Clock::of_this_machine(),
+            chance: Rng::of_this_machine(),
+            known: HashMap::new(),
+            is_begun: push.from == PushStart::Start,
+            seq,
+            counts: PushCounts::default(),
+            waiting: 0,
+            spoke: Instant::now(),
+        }
+    }
+
+    /// Pushes what the feed says until its event has ended. While a line waits to be taken, the server's news merge.
+    async fn follow(&mut self, subscriber: &mut Subscriber) -> anyhow::Result<()> {
+        loop {
+            let update = tokio::select! {
+                biased;
+                update = subscriber.next() => update?,
+                () = sleep_until(self.spoke + Duration::from_millis(HEARTBEAT_MS)) => {
+                    self.heartbeat(subscriber.screen().state()).await;
+                    continue;
+                }
+            };
+            match update {
+                None => return Ok(()),
+                Some(Update::Changed(changed)) => {
+                    self.note_gone(&changed.gone);
+                    self.take(&changed.lines, subscriber.screen()).await?;
+                    if changed.whole && subscriber.screen().state() == FeedState::Ended {
+                        return Ok(());
+                    }
+                }
+                Some(Update::Live) => {
+                    if !std::mem::replace(&mut self.is_begun, true) {
+                        note(&format!("what is said from now on goes to {}", self.to.url));
+                    }
+                }
+                Some(Update::Reset { .. }) => {
+                    note("the transcript begins anew: what it holds already is not pushed");
+                    (self.is_begun, self.known) = (false, HashMap::new());
+                }
+                Some(Update::Disconnected { why, retry_in }) => {
+                    note(&format!("{why}; trying again in {:.1} s", retry_in.as_secs_f32()));
+                }
+                Some(Update::Hello { state: FeedState::None }) => {
+                    note("there is no such feed yet; waiting for it");
+                    // All of it is said from now on.
+                    self.is_begun = true;
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// Counts those of these lines that were posted. One that comes back is not posted again.
+    fn note_gone(&mut self, keys: &[Arc<str>]) {
+        let posted = keys.iter().filter(|key| self.known.get(*key) == Some(&true)).count();
+        self.counts.corrected += posted as u64;
+    }
+
+    /// Pushes those of these lines that are new, in their order.
+    async fn take(&mut self, keys: &[Arc<str>], screen: &Screen) -> anyhow::Result<()> {
+        let mut new = Vec::new();
+        for key in keys {
+            match self.known.get(key) {
+                Some(is_posted) => self.counts.corrected += u64::from(*is_posted),
+                None => {
+                    self.known.insert(key.clone(), self.is_begun);
+                    new.push(key);
+                }
+            }
+        }
+        if !self.is_begun {
+            return Ok(());
+        }
+        let mut lines: Vec<&Line> = new.into_iter().filter_map(|key| screen.line(key)).collect();
+        lines.sort_by(|a, b| a.sort.cmp(&b.sort));
+        self.waiting = lines.len() as u64;
+        for line in lines {
+            self.push(line).await?;
+            self.waiting -= 1;
+        }
+        Ok(())
+    }
+
+    /// Posts a line until it is taken; one that is refused for long is passed over.
+    async fn push(&mut self, line: &Line) -> anyhow::Result<()> {
+        if line.text.trim().is_empty() {
+            self.counts.unreadable += 1;
+            return Ok(());
+        }
+        let (url, body) = self.to.caption(self.seq, line.received_at, &line.text);
+        // Whether it may have been taken though nothing says so.
+        let mut is_unanswered = false;
+        for failures in 0.. {
+            let posted = post(&url, Method::POST, &CaptionUrl::headers(), body.clone(), self.wait).await;
+            self.spoke = Instant::now();
+            let (cause, mut verdict) = match posted {
+                Ok(answer) => (answer.cause(), answer.verdict(self.clock.now())),
+                Err(error) => {
+                    is_unanswered = true;
+                    (error.to_string(), Verdict::Later(None))
+                }
+            };
+            // Its number may be refused because it was taken the first time.
+            if verdict == Verdict::Refused
+                && is_unanswered
+                && self.to.last_seq(self.wait).await.is_some_and(|last| last >= self.seq)
+            {
+                verdict = Verdict::Taken;
+            }
+            let age_ms = self.clock.now().since(line.received_at);
+            let after = match verdict {
+                Verdict::Taken => {
+                    self.seq = self.seq.saturating_add(1);
+                    self.counts.new += 1;
+                    self.counts.repeated += u64::from(failures > 0);
+                    return Ok(());
+                }
+                Verdict::Gone => bail!("{url}: {cause}: there is nobody to push to any more"),
+                Verdict::Refused if age_ms >= GIVE_UP_AFTER_MS as i64 => {
+                    self.counts.refused += 1;
+                    let maybe =
+                        if is_unanswered { "; it may be there all the same: one attempt had no answer" } else { "" };
+                    note(&format!("a line was passed over: {cause}{maybe}"));
+                    return Ok(());
+                }
+                Verdict::Refused => None,
+                Verdict::Later(after) => after,
+            };
+            if failures == 0 {
+                note(&format!("{url}: {cause}; it is tried again until it is taken"));
+            }
+            sleep(self.backoff.wait(failures, self.chance.next()).max(after.unwrap_or_default())).await;
+        }
+        Ok(())
+    }
+
+    /// Tells YouTube that captions are still to come, where nothing was said for long. Nothing depends on its answer.
+    async fn heartbeat(&mut self, state: FeedState) {
+        self.spoke = Instant::now();
+        if self.to.format == CaptionFormat::YouTube && state == FeedState::Live {
+            let _ = post(self.to.url, Method::POST, &CaptionUrl::headers(), Bytes::new(), self.wait).await;
+        }
+    }
+
+    fn tell(&self, json: bool) -> anyhow::Result<()> {
+        #[derive(serde::Serialize)]
+        struct PushNotices<'a> {
+            #[serde(flatten)]
+            counts: &'a PushCounts,
+            next_seq: u64,
+        }
+        let Self { counts, seq, .. } = self;
+        if json {
+            return print_json(&PushNotices { counts, next_seq: *seq });
+        }
+        let PushCounts { new, repeated, corrected, refused, unreadable } = counts;
+        note(&format!(
+            "{new} new, {repeated} of them repeated, {corrected} corrected later, {refused} refused, {unreadable} unreadable; \
+             the next is number {seq}"
+        ));
+        Ok(())
+    }
+}

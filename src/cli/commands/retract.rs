@@ -1,0 +1,69 @@
+//! `retract`: takes a line back.
+
+use anyhow::Context;
+use clap::Args;
+
+use crate::cli::support::outcome::Outcome;
+use crate::cli::support::output::note;
+use crate::cli::support::server_target::{ArchiveAccess, CommandTarget};
+use crate::position::FeedId;
+use crate::transcript::LineKey;
+use crate::transcript::line::{DEFAULT_SOURCE, check_kept_line_id, check_source};
+
+const EXAMPLES: &str = "\
+Examples:
+  captionwire retract hearing 7            the line 7 of the source main
+  captionwire retract hearing asr-2/k3-41  the line k3-41 of the source asr-2
+
+What a line is called is its `id` and `source` in `export --format json`. Its versions stay in the log; readers see it go.
+
+The line comes back if its own session says it again, as an engine does that is still working on it: retract a line once its
+publisher is done with it. Another session that says what the line said before changes nothing: `publish --correct` brings it
+back.";
+
+/// Take a line back.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct RetractCommand {
+    /// The feed
+    feed: FeedId,
+    /// The line: its id, or source/id
+    #[arg(value_name = "LINE", value_parser = parse_key)]
+    line: LineKey,
+    #[command(flatten)]
+    access: ArchiveAccess,
+}
+
+fn parse_key(text: &str) -> Result<LineKey, String> {
+    let (source, id) = text.split_once('/').unwrap_or((DEFAULT_SOURCE, text));
+    check_source(source).map_err(|bad| bad.to_string())?;
+    check_kept_line_id(id).map_err(|bad| bad.to_string())?;
+    Ok(LineKey { source: source.into(), id: id.into() })
+}
+
+impl RetractCommand {
+    pub(crate) async fn run(self) -> anyhow::Result<Outcome> {
+        let server = self.access.reach(CommandTarget::Write).await?;
+        let done = server.http.retract(&self.feed, &self.line).await.map_err(|error| server.explain(error));
+        server.leave().await;
+        done.with_context(|| format!("the line {} was not taken back", self.line))?;
+        note(&format!("{}: the line {} was taken back", self.feed, self.line));
+        Ok(Outcome::Done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_named_by_its_id_or_with_its_source() {
+        let key = |text: &str| parse_key(text).map(|key| key.to_string());
+        assert_eq!(key("7").as_deref(), Ok("main/7"));
+        assert_eq!(key("asr-2/k3:41").as_deref(), Ok("asr-2/k3:41"));
+        assert_eq!(key("7~s2").as_deref(), Ok("main/7~s2"));
+        for bad in ["", "a b", "A/1", "main/", "main/1/2"] {
+            assert!(key(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! `serve`: the server.
+
+use std::convert::Infallible;
+
+use clap::{Args, ValueEnum};
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::commands::config::ServeSettings;
+use crate::cli::support::logging;
+use crate::cli::support::outcome::Outcome;
+use crate::cli::support::output;
+use crate::cli::support::output::{note, print};
+use crate::cli::support::signals::{Hangups, Signals};
+use crate::server::Server;
+
+const EXAMPLES: &str = "\
+Examples:
+  captionwire serve                                       on 127.0.0.1:7700, archive in ./captionwire-data
+  captionwire serve --listen 127.0.0.1:0 --ephemeral      on a free port, nothing kept
+  captionwire serve --config captionwire.toml --log-format json
+  captionwire serve --log nats://a:4222,b:4222,c:4222     the log on a cluster of NATS servers
+
+The first line on stdout is `listening on http://…` (or https); logs are on stderr, and CAPTIONWIRE_LOG says what is logged (`debug`,
+`captionwire=trace`). The first SIGTERM or Ctrl-C stops cleanly, a second one at once. SIGHUP reads [auth] of the configuration
+again, with the files of [tls], [auth.jwt] and the secrets of [[webhooks]], and closes connections whose token lost its rights.";
+
+/// Run the server.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ServeCommand {
+    #[command(flatten)]
+    settings: ServeSettings,
+    /// How to write logs
+    #[arg(long, env = "CAPTIONWIRE_LOG_FORMAT", default_value = "text")]
+    log_format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+impl ServeCommand {
+    pub(crate) async fn run(self) -> anyhow::Result<Outcome> {
+        let (mut signals, mut hangups) = (Signals::new()?, Hangups::new()?);
+        let _logging = logging::start("info", matches!(self.log_format, LogFormat::Json))?;
+        let settings = self.settings;
+        let server = Server::bind(settings.clone().load()?).await?;
+        match print(&format!("listening on {}://{}\n", server.scheme(), server.local_addr())) {
+            // A server serves also where nobody reads its first line.
+            Err(error) if !error.is::<output::OutputClosed>() => return Err(error),
+            _ => {}
+        }
+        let stop = CancellationToken::new();
+        let twice = async {
+            signals.next().await;
+            stop.cancel();
+            signals.next().await;
+        };
+        let keys = server.keys();
+        let again = async {
+            loop {
+                hangups.next().await;
+                let (keys, settings) = (keys.clone(), settings.clone());
+                // One at a time, so that the last word is that of the last signal.
+                let _ = tokio::task::spawn_blocking(move || match settings.load() {
+                    Ok(config) => keys.reload(&config),
+                    Err(error) => {
+                        tracing::error!(
+                            "the configuration cannot be used; all that was in use stays in use: {error:#}"
+                        );
+                    }
+                })
+                .await;
+            }
+        };
+        tokio::select! {
+            () = server.run(stop.cancelled()) => Ok(Outcome::Done),
+            () = twice => {
+                note("stopped at once; what was acknowledged is safe");
+                Ok(Outcome::Problems)
+            }
+            never = again => match never as Infallible {},
+        }
+    }
+}

@@ -1,0 +1,938 @@
+//! A publisher that counts its lines: those that are new, said again, corrected and refused.
+//!
+//! What a line is it knows from what it sent before, and from the lines that it was told are there ([`know`]), by the server's
+//! rule for which version of a line is shown. What those lines said before they were corrected it does not know; but the server
+//! warns of what it keeps beside another line, and of a revision that is too low, unless the line has said just that before.
+//! Where there is no such warning nothing changed.
+//!
+//! [`know`]: CountingPublisher::know
+
+use std::cmp::Ordering;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::cli::support::published::{InputFaults, LineCounts, PublishSummary};
+use crate::client::{PublishError, PublishProgress, Publisher, PublisherEvent, PublisherOptions, SocketUrl};
+use crate::transcript::line::{VersionState, content_hash, sent_id};
+use crate::transcript::{Content, Line, MediaMs, Status, Version};
+use crate::wire::Outgoing;
+
+/// Versions of lines that are remembered: a week of talk. Where there are more, all are forgotten, and what is said again then counts
+/// as new.
+const VERSIONS_MAX: usize = 500_000;
+/// Messages that may still be refused: more than any server takes ahead of its answers.
+const MESSAGES_MAX: usize = 16_384;
+
+/// Stands for the start of a line that says none: no line starts then.
+const NO_TIME: MediaMs = -1;
+/// Stands for what a line says that is taken back.
+const TAKEN_BACK: u64 = 0;
+
+/// A publisher, and what became of its lines.
+pub(crate) struct CountingPublisher {
+    publisher: Publisher,
+    /// Whether it may change what other sessions said.
+    corrects: bool,
+    lines: Mutex<LineTally>,
+}
+
+#[derive(Debug, Default)]
+struct LineTally {
+    /// By the id that they are sent under; at most [`VERSIONS_MAX`].
+    known: HashMap<Arc<str>, KnownLine>,
+    /// What they have said, but guesses: stands for an id and a mark. At most [`VERSIONS_MAX`].
+    said: HashSet<u64>,
+    /// What lines say that are kept beside another, by the id that they were sent under.
+    beside: HashMap<Arc<str>, Vec<u64>>,
+    /// The last messages, by their numbers.
+    messages: VecDeque<SentMessage>,
+    /// How many there were.
+    sent: u64,
+    /// Words of the server that were not heard: refusals may be among them.
+    missed: u64,
+    /// Lines that the server had lost, and that were sent again.
+    resent: u64,
+    /// Messages that it had lost, and that could not be.
+    lost: u64,
+    /// Lines that were taken back and need not be there.
+    may_be_missing: HashSet<Arc<str>>,
+    counts: LineCounts,
+    warned: WarningCounts,
+}
+
+/// What the server has warned of: it does so once on a connection.
+#[derive(Debug, Clone, Copy, Default)]
+struct WarningCounts {
+    /// A line is kept beside another session's.
+    kept_beside: bool,
+    /// A version is not shown, and was never said before: its revision is too low.
+    stale_rev: bool,
+}
+
+/// A line that is there, or was sent.
+#[derive(Debug)]
+struct KnownLine {
+    /// What it says now.
+    head: ShownVersion,
+    /// What another session's line says, where it is not known yet whether this one is kept beside it.
+    others: Option<u64>,
+    /// What it says is this session's to change.
+    is_own: bool,
+    /// It had a text once: it was new then.
+    was_shown: bool,
+    /// It has said nothing but what is known here.
+    is_all_known: bool,
+}
+
+/// Stands for a version of a line. Of two the greater is shown, by the rule of the server
+/// ([`compare_versions`](crate::transcript::line::compare_versions)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct ShownVersion {
+    is_final: bool,
+    rev: u64,
+    is_taken_back: bool,
+    /// The first half of the content's hash: no two that meet begin alike.
+    hash: [u8; 16],
+    /// What counts as the same; not compared, because equal contents have equal marks.
+    mark: u64,
+}
+
+/// A message that may still be refused.
+#[derive(Debug)]
+struct SentMessage {
+    seq: u64,
+    /// Where it stood in the input.
+    place: Arc<str>,
+    /// What each of its lines was, and its id.
+    lines: Vec<(LineKind, Arc<str>)>,
+    /// What of it was refused: lines, by their index, or all. A message that is sent again may be refused again.
+    refused: HashSet<Option<usize>>,
+}
+
+/// What a version of a line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LineKind {
+    New,
+    Repeated,
+    Corrected,
+    /// Taken back.
+    TakenBack,
+    /// A guess that grew, or became final: no line more.
+    Guess,
+    /// A retraction that the server took, and that took nothing back; or a version whose revision is too low to be shown.
+    NotTaken,
+    /// Something else than another session's line says: new if the server keeps it beside that, else that line said it before.
+    NewBeside,
+    /// What another session's line says, after something else: corrected if the server keeps both beside that line.
+    CorrectedBeside,
+    /// Below the revision of a line that may have said it before: not taken if the server says that it never did.
+    Overtaken,
+}
+
+impl CountingPublisher {
+    /// As [`Publisher::start`].
+    pub(crate) fn start(url: SocketUrl, options: PublisherOptions) -> Self {
+        let corrects = options.corrects;
+        Self { publisher: Publisher::start(url, options), corrects, lines: Mutex::default() }
+    }
+
+    /// Tells it of lines that its source has already; they are its own if an earlier run of its session sent them.
+    pub(crate) fn know(&self, lines: &[Line], are_own: bool) {
+        let mut known = self.lines();
+        for line in lines {
+            known.know(line, are_own);
+        }
+    }
+
+    /// As [`Publisher::send`]; `place` says where the message stood in the input.
+    pub(crate) async fn send(&self, place: &Arc<str>, message: &Outgoing) -> Result<u64, PublishError> {
+        let seq = self.publisher.send(message).await?;
+        self.lines().note((seq, place), message, self.corrects);
+        Ok(seq)
+    }
+
+    /// Where the message `seq`, or the line of it with this index, stood in the input.
+    pub(crate) fn place_of(&self, seq: u64, index: Option<usize>) -> String {
+        let lines = self.lines();
+        let message = lines.messages.binary_search_by_key(&seq, |message| message.seq).map(|at| &lines.messages[at]);
+        let Ok(SentMessage { place, lines, .. }) = message else { return format!("message {seq}") };
+        match index.and_then(|index| lines.get(index)) {
+            Some((_, id)) if lines.len() > 1 => format!("the line {id} of {place}"),
+            _ => place.to_string(),
+        }
+    }
+
+    /// From where to where in the input the messages stood that nobody has answered; none if all were.
+    pub(crate) fn unanswered_places(&self) -> Option<String> {
+        let (settled, lines) = (self.progress().settled, self.lines());
+        let is_open = |message: &&SentMessage| message.seq > settled && !message.refused.contains(&None);
+        let mut open = lines.messages.iter().filter(is_open);
+        let first = open.next()?;
+        Some(match open.next_back() {
+            Some(last) => format!("{} to {}", first.place, last.place),
+            None => first.place.to_string(),
+        })
+    }
+
+    /// Waits until all is answered, and all there is to say of it was said.
+    pub(crate) async fn hear_all(&self) -> Result<(), PublishError> {
+        self.publisher.hear_all().await
+    }
+
+    /// The line `id` will be taken back, and need not be there: a vendor takes back what it has guessed, also where that never
+    /// was a line.
+    pub(crate) fn expect_missing(&self, id: &Arc<str>) {
+        let may_be_missing = &mut self.lines().may_be_missing;
+        // Of so many the answers came long ago.
+        if may_be_missing.len() == MESSAGES_MAX {
+            may_be_missing.clear();
+        }
+        may_be_missing.insert(id.clone());
+    }
+
+    /// Takes note of what the server says of lines. False if it is no news for people.
+    pub(crate) fn heard(&self, event: &PublisherEvent) -> bool {
+        match event {
+            PublisherEvent::Refused(nack) => self.lines().refuse(nack.seq, nack.index),
+            PublisherEvent::Warning { code, id: Some(id), .. } => return self.lines().warn(code, id),
+            PublisherEvent::Missed(count) => self.lines().missed += count,
+            PublisherEvent::Lost(lost) => {
+                let mut lines = self.lines();
+                lines.resent += lost.resent_lines;
+                lines.lost += lost.forgotten;
+            }
+            _ => {}
+        }
+        true
+    }
+
+    /// What became of all that was sent and answered.
+    pub(crate) fn published(&self, feed: &str, faults: InputFaults) -> PublishSummary {
+        let PublishProgress { sent, settled, .. } = self.progress();
+        let lines = self.lines();
+        let (counts, unacknowledged) = lines.answered(settled);
+        let counts = counts.settled(lines.warned);
+        PublishSummary {
+            feed: feed.to_owned(),
+            session: self.session().to_owned(),
+            messages: lines.sent.saturating_sub(sent - settled),
+            lines: counts,
+            faults,
+            unacknowledged,
+            resent: lines.resent,
+            lost: lines.lost,
+            missed: lines.missed,
+        }
+    }
+
+    /// As [`Publisher::close`].
+    pub(crate) async fn close(self) -> Result<(), PublishError> {
+        self.publisher.close().await
+    }
+
+    fn lines(&self) -> MutexGuard<'_, LineTally> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Deref for CountingPublisher {
+    type Target = Publisher;
+
+    fn deref(&self) -> &Publisher {
+        &self.publisher
+    }
+}
+
+impl LineTally {
+    fn know(&mut self, line: &Line, is_own: bool) {
+        let head = ShownVersion::of(&VersionState::Content(line.clone().into_content()), line.rev);
+        match sent_id(&line.id) {
+            Some(sent) => self.beside.entry(sent.into()).or_default().push(head.mark),
+            None => {
+                let known = KnownLine { is_own, is_all_known: false, ..KnownLine::new(head, true) };
+                self.known.insert(line.id.clone(), known);
+                self.said.insert(said_by(&line.id, head.mark));
+            }
+        }
+    }
+
+    fn note(&mut self, (seq, place): (u64, &Arc<str>), message: &Outgoing, corrects: bool) {
+        let kinds = match message.known_part() {
+            Outgoing::Line(line) => vec![(self.kind(line, corrects), line.id.clone())],
+            Outgoing::Lines(lines) => lines.iter().map(|line| (self.kind(line, corrects), line.id.clone())).collect(),
+            Outgoing::Retract { id, rev } => vec![(self.retraction_kind(id, *rev, corrects), id.clone())],
+            Outgoing::Clock { .. } | Outgoing::End | Outgoing::Object { .. } => Vec::new(),
+        };
+        kinds.iter().for_each(|(kind, _)| *self.counts.of(*kind) += 1);
+        if self.messages.len() == MESSAGES_MAX {
+            self.messages.pop_front();
+        }
+        self.messages.push_back(SentMessage { seq, place: place.clone(), lines: kinds, refused: HashSet::new() });
+        self.sent += 1;
+    }
+
+    /// What the lines were of all messages up to `settled`, and how many lines were sent after it that nobody has refused.
+    fn answered(&self, settled: u64) -> (LineCounts, u64) {
+        let (mut counts, mut unanswered) = (self.counts, 0);
+        for message in self.messages.iter().rev().take_while(|message| message.seq > settled) {
+            let is_refused = |at| [None, Some(at)].iter().any(|index| message.refused.contains(index));
+            let open = message.lines.iter().enumerate().filter(|(at, _)| !is_refused(*at));
+            for (_, (kind, _)) in open {
+                *counts.of(*kind) -= 1;
+                unanswered += u64::from(*kind != LineKind::Guess);
+            }
+        }
+        (counts, unanswered)
+    }
+
+    /// Counts a line as what the server says it was. It was counted as what is known here. False if it is no news for people.
+    fn warn(&mut self, code: &str, id: &str) -> bool {
+        use LineKind::{Guess, New, NewBeside, NotTaken, Overtaken, TakenBack};
+        let is_expected = code == "no_such_line" && self.may_be_missing.remove(id);
+        self.warned.stale_rev |= code == "stale_rev";
+        let (was, is): (&[LineKind], LineKind) = match code {
+            // Of a line that the fold keeps beside another, or of one that was not taken back.
+            "id_reused" if sent_id(id).is_some() => {
+                self.warned.kept_beside = true;
+                return true;
+            }
+            "no_such_line" if is_expected => (&[TakenBack], Guess),
+            "id_reused" | "no_such_line" => (&[TakenBack], NotTaken),
+            "line_replaced" => {
+                self.replaced(sent_id(id).unwrap_or(id));
+                return true;
+            }
+            "stale_rev" => (&[New, NewBeside], NotTaken),
+            _ => return true,
+        };
+        let lines = self.messages.iter_mut().rev().flat_map(|message| &mut message.lines);
+        let mut of_line = lines.filter(|(_, sent)| **sent == *id);
+        // What is known to be below the line's revision was counted so.
+        let is_told = |kind: &LineKind| code == "stale_rev" && matches!(kind, NotTaken | Overtaken);
+        let line = of_line.find(|(kind, _)| was.contains(kind) || is_told(kind));
+        if let Some((kind, _)) = line.filter(|(kind, _)| was.contains(kind)) {
+            self.counts.change(kind, is);
+        }
+        !is_expected
+    }
+
+    /// A final line of another session says what this one said of it, and is this one's from then on. That was the first thing it said,
+    /// unless something is known to be a correction.
+    fn replaced(&mut self, id: &str) {
+        use LineKind::{Corrected, CorrectedBeside, New, NewBeside, TakenBack};
+        if let Some(known) = self.known.get_mut(id) {
+            known.others = None;
+        }
+        let lines = self.messages.iter_mut().rev().flat_map(|message| &mut message.lines);
+        let mut replaced = Vec::new();
+        for (kind, _) in lines.filter(|(_, sent)| **sent == *id) {
+            let is_first = matches!(kind, New | NewBeside);
+            match kind {
+                Corrected | TakenBack => return,
+                New | NewBeside | CorrectedBeside => replaced.push(kind),
+                _ => {}
+            }
+            if is_first {
+                break;
+            }
+        }
+        for kind in replaced {
+            self.counts.change(kind, Corrected);
+        }
+    }
+
+    /// Forgets all lines where they are too many.
+    fn make_room(&mut self) {
+        if self.known.len().max(self.said.len()) >= VERSIONS_MAX {
+            self.known.clear();
+            self.said.clear();
+            self.beside.clear();
+        }
+    }
+
+    fn kind(&mut self, line: &Version, corrects: bool) -> LineKind {
+        self.make_room();
+        let is_blank = line.content.text.trim().is_empty();
+        let first = ShownVersion::of(&VersionState::Content(line.content.clone()), line.rev.unwrap_or(0));
+        let was_said = first.is_final && !self.said.insert(said_by(&line.id, first.mark));
+        let Some(known) = self.known.get_mut(&line.id) else {
+            self.known.insert(line.id.clone(), KnownLine::new(first, !is_blank));
+            // Nothing is shown of it.
+            return if is_blank { LineKind::Guess } else { LineKind::New };
+        };
+        if !known.is_own && !corrects {
+            if first.mark == known.head.mark {
+                // Whoever has said a line again, with its time, means that line from then on.
+                known.is_own = line.content.start_ms.is_some();
+                return LineKind::Repeated;
+            }
+            let is_beside = || self.beside.get(&line.id).is_some_and(|marks| marks.contains(&first.mark));
+            if is_beside() {
+                return LineKind::Repeated;
+            }
+            // Whether it is another line is told by its final version.
+            if is_blank || !first.is_final && known.head.is_final {
+                return LineKind::Guess;
+            }
+            let others = Some(known.head.mark);
+            *known = KnownLine { others, is_all_known: false, ..KnownLine::new(first, true) };
+            return LineKind::NewBeside;
+        }
+        let version = known.next(first, line.rev);
+        let (before, order) = (known.head, version.cmp(&known.head));
+        match order {
+            Ordering::Equal => return LineKind::Repeated,
+            // A guess behind its final version is as it should be.
+            Ordering::Less if !version.is_final => return LineKind::Guess,
+            Ordering::Less if was_said => return LineKind::Repeated,
+            Ordering::Less if known.is_all_known => return LineKind::NotTaken,
+            Ordering::Less => return LineKind::Overtaken,
+            Ordering::Greater => {}
+        }
+        (known.head, known.is_own) = (version, true);
+        if !known.was_shown {
+            known.was_shown = !is_blank;
+            return if is_blank { LineKind::Guess } else { LineKind::New };
+        }
+        match before {
+            _ if before.mark == version.mark => LineKind::Repeated,
+            _ if before.is_taken_back => LineKind::Corrected,
+            _ if !before.is_final => LineKind::Guess,
+            _ => match known.others {
+                Some(others) => {
+                    // What the other line says now it has not said before.
+                    known.others = (others != version.mark).then_some(others);
+                    LineKind::CorrectedBeside
+                }
+                None => LineKind::Corrected,
+            },
+        }
+    }
+
+    /// What it is to take a line back: a second time it changes nothing.
+    fn retraction_kind(&mut self, id: &Arc<str>, rev: Option<u64>, corrects: bool) -> LineKind {
+        self.make_room();
+        let first = ShownVersion::of(&VersionState::Retracted, rev.unwrap_or(0));
+        let was_said = !self.said.insert(said_by(id, first.mark));
+        let Some(known) = self.known.get_mut(id) else {
+            self.known.insert(id.clone(), KnownLine::new(first, false));
+            return LineKind::TakenBack;
+        };
+        // The server refuses it, as a rule.
+        if !known.is_own && !corrects {
+            return LineKind::TakenBack;
+        }
+        let version = known.next(first, rev);
+        let (before, order) = (known.head, version.cmp(&known.head));
+        match order {
+            Ordering::Equal => LineKind::Repeated,
+            Ordering::Less if was_said => LineKind::Repeated,
+            Ordering::Less if known.is_all_known => LineKind::NotTaken,
+            Ordering::Less => LineKind::Overtaken,
+            Ordering::Greater => {
+                (known.head, known.is_own) = (version, true);
+                if before.is_taken_back { LineKind::Repeated } else { LineKind::TakenBack }
+            }
+        }
+    }
+
+    /// The first version of the line `id`, the one at this message and index, was refused: what was sent of it since begins it.
+    fn begins_later(&mut self, (message, line): (usize, usize), id: &Arc<str>) {
+        let later = self.messages.range_mut(message..).enumerate().flat_map(|(after, message)| {
+            let SentMessage { lines, refused, .. } = message;
+            let first = if after == 0 { line + 1 } else { 0 };
+            lines
+                .iter_mut()
+                .enumerate()
+                .skip(first)
+                .filter(|(at, _)| !refused.contains(&None) && !refused.contains(&Some(*at)))
+        });
+        match later.map(|(_, line)| line).find(|(_, sent)| sent == id) {
+            Some((kind @ (LineKind::Corrected | LineKind::Guess | LineKind::Repeated), _)) => {
+                self.counts.change(kind, LineKind::New);
+            }
+            Some(_) => {}
+            None => drop(self.known.remove(id)),
+        }
+    }
+
+    fn refuse(&mut self, seq: u64, index: Option<usize>) {
+        let Ok(at) = self.messages.binary_search_by_key(&seq, |message| message.seq) else {
+            self.counts.refused += 1;
+            return;
+        };
+        let SentMessage { lines, refused, .. } = &mut self.messages[at];
+        if refused.contains(&None) || !refused.insert(index) {
+            return;
+        }
+        let is_refused_now = |at: usize| match index {
+            Some(index) => at == index,
+            None => !refused.contains(&Some(at)),
+        };
+        let (mut count, mut new) = (0, Vec::new());
+        for (line, (kind, id)) in lines.iter().enumerate().filter(|(line, _)| is_refused_now(*line)) {
+            count += 1;
+            *self.counts.of(*kind) -= 1;
+            if matches!(kind, LineKind::New | LineKind::NewBeside) {
+                new.push((line, id.clone()));
+            }
+        }
+        let is_empty = lines.is_empty();
+        for (line, id) in new {
+            self.begins_later((at, line), &id);
+        }
+        self.counts.refused += count.max(u64::from(index.is_some() || is_empty));
+    }
+}
+
+impl KnownLine {
+    fn new(head: ShownVersion, was_shown: bool) -> Self {
+        Self { head, others: None, is_own: true, was_shown, is_all_known: true }
+    }
+
+    /// What comes without a revision has the next one, and a duplicate that of the head.
+    fn next(&self, version: ShownVersion, rev: Option<u64>) -> ShownVersion {
+        let next = if version.hash == self.head.hash { self.head.rev } else { self.head.rev.saturating_add(1) };
+        ShownVersion { rev: rev.unwrap_or(next), ..version }
+    }
+}
+
+impl ShownVersion {
+    fn of(said: &VersionState, rev: u64) -> Self {
+        let (is_final, mark) = match said {
+            VersionState::Content(content) => (content.status == Status::Final, mark(content)),
+            VersionState::Retracted => (true, TAKEN_BACK),
+        };
+        let hash = *content_hash(said).first_chunk().expect("it has 32 bytes");
+        Self { is_final, rev, is_taken_back: said.is_retracted(), hash, mark }
+    }
+}
+
+impl LineCounts {
+    fn of(&mut self, kind: LineKind) -> &mut u64 {
+        match kind {
+            LineKind::New => &mut self.new,
+            LineKind::Repeated => &mut self.repeated,
+            LineKind::Corrected | LineKind::TakenBack => &mut self.corrected,
+            LineKind::Guess => &mut self.guesses,
+            LineKind::NotTaken => &mut self.refused,
+            LineKind::NewBeside => &mut self.new_beside,
+            LineKind::CorrectedBeside => &mut self.corrected_beside,
+            LineKind::Overtaken => &mut self.overtaken,
+        }
+    }
+
+    fn change(&mut self, kind: &mut LineKind, to: LineKind) {
+        *self.of(*kind) -= 1;
+        *kind = to;
+        *self.of(to) += 1;
+    }
+
+    /// The counts once the server has said all that there is to say of the lines.
+    fn settled(mut self, warned: WarningCounts) -> Self {
+        let (new, corrected) = (std::mem::take(&mut self.new_beside), std::mem::take(&mut self.corrected_beside));
+        if warned.kept_beside {
+            self.new += new;
+            self.corrected += corrected;
+        } else {
+            self.repeated += new + corrected;
+        }
+        let overtaken = std::mem::take(&mut self.overtaken);
+        *if warned.stale_rev { &mut self.refused } else { &mut self.repeated } += overtaken;
+        self
+    }
+}
+
+/// Stands for what the line `id` has said.
+fn said_by(id: &str, mark: u64) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (id, mark).hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Stands for what a line says, as readers see it.
+fn mark(content: &Content) -> u64 {
+    let Content { status, start_ms, end_ms, speaker, text, .. } = content;
+    let mut hasher = DefaultHasher::new();
+    // The server keeps labels without the blanks at their ends.
+    let speaker = speaker.as_deref().map(str::trim).filter(|speaker| !speaker.is_empty());
+    (status, start_ms.unwrap_or(NO_TIME), end_ms, speaker, text).hash(&mut hasher);
+    // That is the retraction's.
+    hasher.finish().max(TAKEN_BACK + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transcript::Timestamp;
+    use crate::transcript::line::compare_versions;
+
+    fn line(id: &str, text: &str, status: Status) -> Outgoing {
+        let content = Content { start_ms: Some(7), text: text.into(), status, ..Content::default() };
+        Outgoing::Line(Version { id: id.into(), content, ..Version::default() })
+    }
+
+    fn place() -> Arc<str> {
+        "line 1 of the input".into()
+    }
+
+    fn counts(lines: &LineTally) -> [u64; 4] {
+        let LineCounts { new, repeated, corrected, refused, .. } = lines.counts.settled(lines.warned);
+        [new, repeated, corrected, refused]
+    }
+
+    /// A line as the server shows it.
+    fn shown(id: &str, rev: u64, text: &str) -> Line {
+        Line {
+            source: "main".into(),
+            id: id.into(),
+            rev,
+            sort: "".into(),
+            start_ms: 7,
+            end_ms: None,
+            speaker: None,
+            text: text.into(),
+            status: Status::Final,
+            lang: None,
+            break_before: None,
+            time_source: None,
+            marks: Vec::new(),
+            words: Vec::new(),
+            received_at: Timestamp::default(),
+        }
+    }
+
+    fn of_rev(id: &str, rev: u64, text: &str) -> Outgoing {
+        match line(id, text, Status::Final) {
+            Outgoing::Line(version) => Outgoing::Line(Version { rev: Some(rev), ..version }),
+            _ => unreachable!("a line"),
+        }
+    }
+
+    fn retract(id: &str) -> Outgoing {
+        Outgoing::Retract { id: id.into(), rev: None }
+    }
+
+    fn said(id: &str, text: &str) -> Outgoing {
+        line(id, text, Status::Final)
+    }
+
+    fn note_all(lines: &mut LineTally, messages: &[Outgoing], corrects: bool) {
+        for (seq, message) in (lines.sent + 1..).zip(messages) {
+            lines.note((seq, &place()), message, corrects);
+        }
+    }
+
+    #[test]
+    fn lines_are_counted_by_what_they_are() {
+        let mut lines = LineTally::default();
+        for (id, text) in [("8", "Of before."), ("9", "Of before."), ("9~s2", "Of a second run."), ("10", "Of before.")]
+        {
+            lines.know(&shown(id, 0, text), false);
+        }
+        lines.warn("id_reused", "9~s3");
+        let (interim, last) = (Status::Interim, Status::Final);
+        for (seq, (message, expected)) in (1..).zip([
+            (line("1", "Good", interim), [1, 0, 0, 0]),
+            (line("1", "Good eve", interim), [1, 0, 0, 0]),
+            (line("1", "Good evening.", last), [1, 0, 0, 0]),
+            (line("1", "Good evening.", last), [1, 1, 0, 0]),
+            (line("1", "Good night.", last), [1, 1, 1, 0]),
+            (line("8", "Of before.", last), [1, 2, 1, 0]),
+            (line("9", "Of a second run.", last), [1, 3, 1, 0]),
+            (line("9", "Of now.", last), [2, 3, 1, 0]),
+            (line("9", "Of now, corrected.", last), [2, 3, 2, 0]),
+            (Outgoing::Retract { id: "9".into(), rev: None }, [2, 3, 3, 0]),
+            (Outgoing::Clock { media_ms: 7 }, [2, 3, 3, 0]),
+        ]) {
+            lines.note((seq, &place()), &message, false);
+            assert_eq!(counts(&lines), expected, "{message:?}");
+        }
+        // Whoever may correct other sessions' lines does.
+        lines.note((11, &place()), &line("10", "Of now.", last), true);
+        assert_eq!(counts(&lines), [2, 3, 4, 0]);
+    }
+
+    #[test]
+    fn revisions_and_retractions_count_as_the_server_takes_them() {
+        let mut lines = LineTally::default();
+        for (seq, (message, expected)) in (1..).zip([
+            (of_rev("1", 5, "Five."), [1, 0, 0, 0]),
+            (of_rev("1", 4, "Four."), [1, 0, 0, 1]),
+            (of_rev("1", 6, "Six."), [1, 0, 1, 1]),
+            (said("1", "Seven."), [1, 0, 2, 1]),
+            (of_rev("1", 6, "Six and a half."), [1, 0, 2, 2]),
+            (said("2", " "), [1, 0, 2, 2]),
+            (said("2", "Two."), [2, 0, 2, 2]),
+            (retract("2"), [2, 0, 3, 2]),
+            (retract("2"), [2, 1, 3, 2]),
+            (said("2", "Two."), [2, 1, 4, 2]),
+            (retract("77"), [2, 1, 5, 2]),
+            (retract("77"), [2, 2, 5, 2]),
+        ]) {
+            lines.note((seq, &place()), &message, false);
+            assert_eq!(counts(&lines), expected, "{message:?}");
+        }
+        lines.warn("no_such_line", "77");
+        assert_eq!(counts(&lines), [2, 2, 4, 3]);
+        // Of one revision with two contents one is shown, whichever came first.
+        for (seq, text) in [(20, "One."), (21, "Other.")] {
+            lines.note((seq, &place()), &of_rev("3", 5, text), false);
+        }
+        let content = |message: Outgoing| match message {
+            Outgoing::Line(version) => VersionState::Content(version.content),
+            _ => unreachable!("a line"),
+        };
+        let (one, other) = (content(said("3", "One.")), content(said("3", "Other.")));
+        let is_second = compare_versions((5, &other), (5, &one)).order.is_gt();
+        assert_eq!(counts(&lines), if is_second { [3, 2, 5, 3] } else { [3, 2, 4, 4] });
+    }
+
+    /// The rule by which versions are compared here is that of the server.
+    #[test]
+    fn heads_compare_as_versions_do() {
+        let content =
+            |text: &str, status| VersionState::Content(Content { text: text.into(), status, ..Content::default() });
+        let says = [
+            content("a", Status::Interim),
+            content("a", Status::Final),
+            content("b", Status::Final),
+            VersionState::Retracted,
+        ];
+        let versions: Vec<_> = says.iter().flat_map(|said| [(0, said), (1, said)]).collect();
+        for a in &versions {
+            for b in &versions {
+                let order = ShownVersion::of(a.1, a.0).cmp(&ShownVersion::of(b.1, b.0));
+                assert_eq!(order, compare_versions(*a, *b).order, "{a:?} {b:?}");
+            }
+        }
+    }
+
+    /// What has been said before is said again, whichever revision is shown by now.
+    #[test]
+    fn lower_revisions_as_a_table() {
+        let (five, one) = (|n: &str| of_rev(n, 5, "Five."), |n: &str| of_rev(n, 1, "One."));
+        let twice = || ["1", "2", "3"].into_iter().flat_map(|id| [of_rev(id, 1, "A."), of_rev(id, 2, "A b.")]);
+        for (what, messages, expected) in [
+            ("at least once", vec![one("1"), five("1"), one("1")], [1, 1, 1, 0]),
+            ("a file that stands twice", twice().chain(twice()).collect(), [3, 6, 3, 0]),
+            ("never said", vec![five("1"), one("1"), one("1")], [1, 1, 0, 1]),
+            (
+                "an overtaken one changes nothing",
+                vec![five("1"), one("1"), five("1"), of_rev("1", 7, "Five.")],
+                [1, 2, 0, 1],
+            ),
+            (
+                "what has no number has the next",
+                vec![said("1", "A."), said("1", "B."), of_rev("1", 0, "C.")],
+                [1, 0, 1, 1],
+            ),
+            ("yes, no, yes", vec![said("1", "Yes."), said("1", "No."), said("1", "Yes.")], [1, 0, 2, 0]),
+        ] {
+            let mut lines = LineTally::default();
+            note_all(&mut lines, &messages, false);
+            assert_eq!(counts(&lines), expected, "{what}");
+        }
+    }
+
+    /// Of lines of earlier runs the revision is known, and what they say now; what they said before only the server knows.
+    #[test]
+    fn revisions_of_earlier_runs_count() {
+        for (is_own, corrects) in [(true, false), (false, true)] {
+            let mut lines = LineTally::default();
+            let ids = ["1", "2", "3", "4", "5"];
+            ids.iter().for_each(|id| lines.know(&shown(id, 5, "Five."), is_own));
+            note_all(&mut lines, &ids.map(|id| of_rev(id, 1, "One.")), corrects);
+            assert_eq!(counts(&lines), [0, 5, 0, 0], "as they were said before, unless the server knows better");
+            lines.warn("stale_rev", "1");
+            assert_eq!(counts(&lines), [0, 0, 0, 5]);
+            note_all(&mut lines, &[of_rev("1", 6, "Six."), of_rev("2", 5, "Five.")], corrects);
+            assert_eq!(counts(&lines), [0, 1, 1, 5]);
+        }
+    }
+
+    /// A file that holds a line and its correction, sent again by another run: the server says nothing, because nothing changes.
+    #[test]
+    fn what_the_server_does_not_warn_of_was_said_before() {
+        let file = [said("1", "One."), said("2", "Tow."), said("2", "Too."), said("2", "Two.")];
+        let again = |more: &[Outgoing]| {
+            let mut lines = LineTally::default();
+            lines.know(&shown("1", 0, "One."), false);
+            lines.know(&shown("2", 2, "Two."), false);
+            note_all(&mut lines, &file, false);
+            note_all(&mut lines, more, false);
+            lines
+        };
+        assert_eq!(counts(&again(&[])), [0, 4, 0, 0]);
+        // All of it is a line of its own.
+        let mut lines = again(&[]);
+        lines.warn("id_reused", "2~s2");
+        assert_eq!(counts(&lines), [1, 1, 2, 0]);
+        // What was never there before is a correction.
+        let mut lines = again(&[said("2", "Two!")]);
+        lines.warn("line_replaced", "2");
+        assert_eq!(counts(&lines), [0, 4, 1, 0]);
+        // It goes on with a line in mid-sentence, and corrects it.
+        let mut lines = LineTally::default();
+        lines.know(&shown("2", 0, "Two"), false);
+        note_all(&mut lines, &[said("2", "Two and"), said("2", "Two and three.")], false);
+        lines.warn("line_replaced", "2");
+        note_all(&mut lines, &[said("2", "Two and four.")], false);
+        assert_eq!(counts(&lines), [0, 0, 3, 0]);
+    }
+
+    /// Whoever corrects takes lines of others back, once, and brings them back.
+    #[test]
+    fn a_line_of_before_comes_back() {
+        let mut lines = LineTally::default();
+        lines.know(&shown("1", 0, "One."), false);
+        for (message, expected) in [
+            (retract("1"), [0, 0, 1, 0]),
+            (retract("1"), [0, 1, 1, 0]),
+            (said("1", "One."), [0, 1, 2, 0]),
+            (said("1", "One."), [0, 2, 2, 0]),
+            (retract("1"), [0, 2, 3, 0]),
+        ] {
+            note_all(&mut lines, std::slice::from_ref(&message), true);
+            assert_eq!(counts(&lines), expected, "{message:?}");
+        }
+    }
+
+    /// Fields that only the server may know change nothing of what is counted.
+    #[test]
+    fn messages_with_unknown_fields_count_as_the_others() {
+        let with_more = |message: Outgoing| Outgoing::Object { written: Box::default(), known_part: Box::new(message) };
+        let versions = ["1", "2"].map(|id| Version {
+            id: id.into(),
+            content: Content { text: id.into(), ..Content::default() },
+            ..Version::default()
+        });
+        let messages = [
+            Outgoing::Lines(versions.into()),
+            retract("1"),
+            of_rev("3", 2, "Two."),
+            of_rev("3", 1, "One."),
+            Outgoing::Clock { media_ms: 7 },
+        ];
+        let mut lines = LineTally::default();
+        note_all(&mut lines, &messages.map(with_more), false);
+        assert_eq!(counts(&lines), [3, 0, 1, 1]);
+    }
+
+    /// Also where lines are only taken back, or one is corrected for ever.
+    #[test]
+    fn what_is_remembered_has_a_bound() {
+        for message in [retract("1"), said("1", "One.")] {
+            let mut lines = LineTally::default();
+            lines.said.extend(0..VERSIONS_MAX as u64 - 1);
+            note_all(&mut lines, std::slice::from_ref(&message), false);
+            assert_eq!((lines.known.len(), lines.said.len()), (1, VERSIONS_MAX), "{message:?}");
+            note_all(&mut lines, &[message], false);
+            assert_eq!((lines.known.len(), lines.said.len()), (1, 1));
+        }
+    }
+
+    /// Whoever may correct means the line of that id, and none that is kept beside it.
+    #[test]
+    fn a_correction_is_of_the_plain_line() {
+        let mut lines = LineTally::default();
+        lines.know(&shown("1", 0, "One."), false);
+        lines.know(&shown("1~s2", 0, "Two."), false);
+        lines.note((1, &place()), &line("1", "Two.", Status::Final), true);
+        assert_eq!(counts(&lines), [0, 0, 1, 0]);
+    }
+
+    #[test]
+    fn the_server_knows_better_what_a_line_was() {
+        let mut lines = LineTally::default();
+        for id in ["1", "2"] {
+            lines.know(&shown(id, 0, "Of before."), false);
+        }
+        lines.note((1, &place()), &line("1", "Of before, and now.", Status::Final), false);
+        lines.note((2, &place()), &Outgoing::Retract { id: "2".into(), rev: None }, false);
+        lines.note((3, &place()), &Outgoing::Retract { id: "3".into(), rev: None }, false);
+        lines.note((4, &place()), &line("2", "Of before.", Status::Final), false);
+        lines.note((5, &place()), &line("2", "Of now.", Status::Final), false);
+        assert_eq!(counts(&lines), [0, 2, 3, 0], "what was said again is known, and corrected then");
+        for (code, id, expected) in [
+            ("line_replaced", "1", [0, 1, 4, 0]),
+            ("line_replaced", "2", [0, 1, 4, 0]),
+            ("id_reused", "2~s2", [0, 1, 4, 0]),
+            ("no_such_line", "3", [0, 1, 3, 1]),
+            ("no_such_line", "3", [0, 1, 3, 1]),
+            ("conflict", "1", [0, 1, 3, 1]),
+        ] {
+            lines.warn(code, id);
+            assert_eq!(counts(&lines), expected, "{code} {id}");
+        }
+        lines.refuse(2, None);
+        assert_eq!(counts(&lines), [0, 1, 2, 2]);
+        // A vendor's guess that never was a line.
+        lines.may_be_missing.insert("4".into());
+        lines.note((6, &place()), &Outgoing::Retract { id: "4".into(), rev: None }, true);
+        assert!(!lines.warn("no_such_line", "4"));
+        assert_eq!(counts(&lines), [0, 1, 2, 2]);
+    }
+
+    #[test]
+    fn what_is_not_answered_is_no_line_of_the_feed() {
+        let mut lines = LineTally::default();
+        for (seq, (id, status)) in (1..).zip([("1", Status::Interim), ("1", Status::Final), ("2", Status::Final)]) {
+            lines.note((seq, &place()), &line(id, "x", status), false);
+        }
+        lines.note((4, &place()), &line("3", "x", Status::Final), false);
+        lines.refuse(4, None);
+        lines.note((5, &place()), &line("2", "x", Status::Final), false);
+        for (settled, new, repeated, open) in [(0, 0, 0, 3), (1, 1, 0, 2), (2, 1, 0, 2), (4, 2, 0, 1), (5, 2, 1, 0)] {
+            let (counts, unanswered) = lines.answered(settled);
+            assert_eq!(
+                (counts.new, counts.repeated, counts.refused, unanswered),
+                (new, repeated, 1, open),
+                "{settled}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_refused_was_not_said() {
+        let mut lines = LineTally::default();
+        let version = |id: &str| match line(id, "x", Status::Final) {
+            Outgoing::Line(version) => version,
+            _ => unreachable!("a line"),
+        };
+        lines.note((1, &place()), &Outgoing::Lines(vec![version("1"), version("2"), version("3")]), false);
+        lines.refuse(1, Some(1));
+        assert_eq!(counts(&lines), [2, 0, 0, 1]);
+        // Mended, it is new still.
+        lines.note((2, &place()), &line("2", "y", Status::Final), false);
+        assert_eq!(counts(&lines), [3, 0, 0, 1]);
+        lines.note((3, &place()), &Outgoing::Clock { media_ms: 7 }, false);
+        lines.refuse(3, None);
+        lines.note((4, &place()), &Outgoing::Lines(vec![version("4"), version("5")]), false);
+        lines.refuse(4, None);
+        assert_eq!(counts(&lines), [3, 0, 0, 4]);
+        // What came behind it before the refusal was heard begins the line.
+        note_all(&mut lines, &[said("6", "x"), said("6", "y"), said("6", "z")], false);
+        assert_eq!(counts(&lines), [4, 0, 2, 4]);
+        lines.refuse(5, None);
+        assert_eq!(counts(&lines), [4, 0, 1, 5]);
+        lines.refuse(6, None);
+        assert_eq!(counts(&lines), [4, 0, 0, 6]);
+        lines.refuse(7, None);
+        assert_eq!(counts(&lines), [3, 0, 0, 7]);
+        // It was not there to be taken back.
+        note_all(&mut lines, &[said("7", "x"), retract("7")], false);
+        lines.refuse(8, None);
+        lines.warn("no_such_line", "7");
+        assert_eq!(counts(&lines), [3, 0, 0, 9]);
+        // A message that is sent again after a break is refused again.
+        for (seq, index) in [(1, Some(1)), (3, None), (4, None), (4, Some(0))] {
+            lines.refuse(seq, index);
+            assert_eq!(counts(&lines), [3, 0, 0, 9], "{seq} {index:?}");
+        }
+        lines.refuse(1, None);
+        assert_eq!(counts(&lines), [1, 0, 0, 11]);
+    }
+}

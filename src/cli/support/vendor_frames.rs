@@ -1,0 +1,524 @@
+//! Vendors' frames, read here and published as lines: from a file or a pipe (`publish --format`), or as `relay` gets them.
+
+use std::cmp::Reverse;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::support::input_files::now;
+use crate::cli::support::line_counts::CountingPublisher;
+use crate::cli::support::output::note;
+use crate::cli::support::shown_lines::shown_lines;
+use crate::client::{HttpClient, HttpError, PublishError, PublisherOptions, random_name};
+use crate::dialect::{Decoded, DecodedEvent, Dialect, EarlierLine, EarlierSpeech, Framing, Options, VendorFormat};
+use crate::position::{BadName, FeedId};
+use crate::transcript::line::{DEFAULT_SOURCE, check_line_id, check_source};
+use crate::transcript::{Content, Line, MediaMs, Timestamp, TurnSettings, Version};
+use crate::wire::Outgoing;
+use crate::wire::recording::RecordingFormat;
+
+/// How long a program that writes to our input may wait for its first line to be published.
+pub(crate) const LOOK_WAIT: Duration = Duration::from_secs(2);
+
+/// How long a file may wait for it.
+const FILE_LOOK_WAIT: Duration = Duration::from_secs(10);
+
+/// How a vendor's frames are to be read.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct VendorOptions {
+    /// The input is in a vendor's format, such as deepgram, rev or text; docs/dialects.md lists them
+    #[arg(long, value_parser = parse_format)]
+    pub(crate) format: Option<VendorFormat>,
+    /// With --format: media time at the start of the vendor's session, in milliseconds. Without it, messages without a time get
+    /// the feed's current media time
+    #[arg(long, requires = "format", allow_negative_numbers = true)]
+    offset_ms: Option<MediaMs>,
+    /// With --format: language of lines that have none
+    #[arg(long, requires = "format")]
+    lang: Option<String>,
+    /// With --format: speaker labels are real names, the same person in every session
+    #[arg(long, requires = "format")]
+    names: bool,
+    /// With --format: silence in milliseconds after which settled words are final; set it to the server's `turn_gap_ms`
+    #[arg(long, requires = "format", value_name = "MS", default_value_t = TurnSettings::default().turn_gap_ms,
+          value_parser = clap::value_parser!(i64).range(0..=86_400_000))]
+    turn_gap_ms: MediaMs,
+}
+
+/// A source, as the server takes it.
+pub(crate) fn parse_source(name: &str) -> Result<String, BadName> {
+    check_source(name).map(|()| name.to_owned())
+}
+
+/// A session, as the server takes it.
+pub(crate) fn parse_session(name: &str) -> Result<String, BadName> {
+    check_line_id(name).map_err(|bad| BadName { what: "session", ..bad }).map(|()| name.to_owned())
+}
+
+fn parse_format(name: &str) -> Result<VendorFormat, String> {
+    name.parse().map_err(|error: crate::dialect::UnknownFormat| error.to_string())
+}
+
+impl VendorOptions {
+    /// Who publishes what is read.
+    pub(crate) fn publisher(&self, source: Option<String>, session: Option<String>) -> PublisherOptions {
+        let anonymous = self.format.is_some() && !self.names;
+        // A dialect's ids are new for each run, or the vendor's own that it uses for one piece of speech only.
+        let corrects = self.format.is_some();
+        // A vendor's program has no other times to send.
+        let keeps_text = self.format.is_some();
+        PublisherOptions { source, session, anonymous, corrects, keeps_text, ..PublisherOptions::default() }
+    }
+
+    /// For a session that begins `after_ms` after the first.
+    pub(crate) fn options(&self, source: Option<&str>, after_ms: MediaMs) -> Options {
+        // New for each run: a vendor's own numbers start over when it is called anew.
+        let tag = random_name();
+        Options {
+            label_source: (!self.names).then(|| source.unwrap_or("main").into()),
+            offset_ms: self.offset_ms.unwrap_or(0).saturating_add(after_ms),
+            lang: self.lang.as_deref().map(Into::into),
+            turn_gap_ms: self.turn_gap_ms,
+            ..Options::new(&tag)
+        }
+    }
+
+    /// For a session that a server read already, as it did; what was said here goes before.
+    fn options_as(&self, read_as: &RecordingFormat) -> Options {
+        let options = self.options(None, read_as.offset_ms.unwrap_or(0));
+        Options {
+            label_source: options.label_source.filter(|_| !read_as.names),
+            lang: options.lang.or_else(|| read_as.lang.as_deref().map(Into::into)),
+            wall_start: read_as.wall_start,
+            ..options
+        }
+    }
+
+    /// A session of a recording, which begins `after_ms` after the first.
+    ///
+    /// # Errors
+    /// Where neither the recording nor `--format` says what the vendor speaks.
+    pub(crate) fn session(
+        &self,
+        read_as: Option<&RecordingFormat>,
+        after_ms: MediaMs,
+        said: &EarlierOutput,
+    ) -> anyhow::Result<VendorSessions> {
+        let named = read_as.map(|read_as| parse_format(&read_as.format)).transpose().map_err(anyhow::Error::msg)?;
+        let Some(format) = self.format.or(named) else { bail!("say in which format the vendor spoke: --format") };
+        let options = read_as.map_or_else(|| self.options(None, after_ms), |read_as| self.options_as(read_as));
+        let is_given = self.offset_ms.is_some() || read_as.is_some_and(|read_as| read_as.offset_ms.is_some());
+        let begins_at = is_given.then_some(options.offset_ms);
+        let mut session = VendorSessions::begin(format, options, begins_at);
+        if !is_given && read_as.is_some() {
+            // As the server found where it stands.
+            session.dialect.stand_behind(Box::new(said.clone()));
+        }
+        Ok(session)
+    }
+
+    /// The first session of a run, in a feed that has `lines` of its source.
+    pub(crate) fn begin(&self, format: VendorFormat, source: Option<&str>, lines: Option<FeedLines>) -> VendorSessions {
+        let mut session = VendorSessions::begin(format, self.options(source, 0), self.offset_ms);
+        if let Some(lines) = lines {
+            session.dialect.stand_behind(Box::new(lines));
+        }
+        session
+    }
+
+    /// What the source said in its feed, if nobody said where the session begins.
+    pub(crate) async fn earlier_lines(
+        &self,
+        publisher: &CountingPublisher,
+        http: &HttpClient,
+        feed: &str,
+        source: Option<&str>,
+        is_live: bool,
+    ) -> Option<FeedLines> {
+        let name = FeedId::new(feed).ok().filter(|_| self.offset_ms.is_none())?;
+        // Until this session has the source another one may add to it. What is live does not wait for that, nor for a server.
+        let patience = if is_live { LOOK_WAIT } else { FILE_LOOK_WAIT };
+        let _ = tokio::time::timeout(patience, publisher.welcomed()).await;
+        match shown_lines(http, &name).await {
+            Ok(lines) => Some(FeedLines::new(lines, source.unwrap_or(DEFAULT_SOURCE), is_live)),
+            Err(error) => {
+                match error.downcast_ref::<HttpError>() {
+                    Some(error) if error.code() == Some("no_such_feed") => {}
+                    // The publisher says that itself.
+                    Some(HttpError::Unreachable { .. } | HttpError::NotSecure { .. }) => {}
+                    _ => note(&format!(
+                        "the feed's lines cannot be read ({error}): if the engine counts its times anew, say --offset-ms"
+                    )),
+                }
+                None
+            }
+        }
+    }
+
+    /// Publishes all that `input` says, until it ends or `stop` is cancelled: then too what the vendor settled is final. Counts
+    /// what could not be read.
+    pub(crate) async fn publish(
+        mut session: VendorSessions,
+        mut input: impl AsyncBufRead + Unpin,
+        publisher: &CountingPublisher,
+        problems: &mut u64,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        let framing = session.framing;
+        let began = Instant::now();
+        let mut bytes = Vec::new();
+        for number in 1.. {
+            bytes.clear();
+            loop {
+                let due = session.due(began);
+                tokio::select! {
+                    biased;
+                    () = stop.cancelled() => return say(session.end(), "the end", publisher, problems).await,
+                    // What was read of a line when the pause was over stays in `bytes`.
+                    read = read_some(framing, &mut input, &mut bytes) => break read.context("cannot read the input")?,
+                    () = sleep_until(due.unwrap_or(began)), if due.is_some() => {
+                        say(session.rest(began.elapsed()), "a pause", publisher, problems).await?;
+                    }
+                }
+            }
+            if bytes.is_empty() {
+                return say(session.end(), "the end", publisher, problems).await;
+            }
+            if framing == Framing::Json && bytes.trim_ascii().is_empty() {
+                continue;
+            }
+            session.elapsed(began.elapsed());
+            say(session.read(&bytes), &format!("frame {number}"), publisher, problems).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Of the lines that end last some were corrected since they were said. More than are corrected at a time.
+const LAST_LINES: usize = 16;
+
+/// The media time now of a feed whose lines end and were received at these times: who speaks is heard at the end of a line, and a
+/// correction of it is received later than it was said.
+fn present_ms(ends: impl Iterator<Item = (MediaMs, Timestamp)>, now: Timestamp) -> MediaMs {
+    let mut ends: Vec<(MediaMs, Timestamp)> = ends.collect();
+    ends.sort_unstable_by_key(|(end_ms, _)| Reverse(*end_ms));
+    let present = |(end_ms, received_at): (MediaMs, Timestamp)| end_ms.saturating_add(now.since(received_at).max(0));
+    ends.into_iter().take(LAST_LINES).map(present).max().unwrap_or(0)
+}
+
+/// The lines that a source has in its feed.
+pub(crate) struct FeedLines {
+    lines: Vec<EarlierLine>,
+    /// The feed's media time when they were read.
+    reached_ms: MediaMs,
+    read_at: Instant,
+}
+
+impl FeedLines {
+    /// The lines of `source` among those of a feed. What is live speaks now; what is read from a file, behind them.
+    fn new(lines: Vec<Line>, source: &str, is_live: bool) -> Self {
+        let end = |line: &Line| line.end_ms.unwrap_or(line.start_ms).max(line.start_ms);
+        let reached_ms = if is_live {
+            present_ms(lines.iter().map(|line| (end(line), line.received_at)), now())
+        } else {
+            lines.iter().map(end).max().unwrap_or(0)
+        };
+        let of_source = lines.into_iter().filter(|line| *line.source == *source);
+        let earlier = |Line { id, start_ms, end_ms, text, .. }: Line| EarlierLine { id, start_ms, end_ms, text };
+        Self { lines: of_source.map(earlier).collect(), reached_ms, read_at: Instant::now() }
+    }
+}
+
+/// What was said of a recording so far, by the recording's own clock.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct EarlierOutput {
+    lines: HashMap<Arc<str>, EarlierLine>,
+    /// The greatest time, and when it was said.
+    reached: Option<(MediaMs, u64)>,
+    at_ms: Arc<AtomicU64>,
+}
+
+impl EarlierOutput {
+    /// The moment of the recording.
+    pub(crate) fn set_moment(&self, at_ms: u64) {
+        self.at_ms.store(at_ms, Ordering::Relaxed);
+    }
+
+    /// Notes what a message says.
+    pub(crate) fn note(&mut self, decoded: &Decoded) {
+        for said in &decoded.says {
+            match said {
+                DecodedEvent::Lines(lines) => lines.iter().for_each(|line| self.note_line(line)),
+                DecodedEvent::Retract { id } => drop(self.lines.remove(id)),
+                DecodedEvent::Clock { media_ms } => self.reach(*media_ms),
+            }
+        }
+    }
+
+    fn note_line(&mut self, line: &Version) {
+        let Content { start_ms, end_ms, text, .. } = &line.content;
+        let Some(start_ms) = start_ms.filter(|_| !text.is_empty()) else { return };
+        self.reach(end_ms.unwrap_or(start_ms));
+        let earlier = EarlierLine { id: line.id.clone(), start_ms, end_ms: *end_ms, text: text.clone() };
+        self.lines.insert(line.id.clone(), earlier);
+    }
+
+    fn reach(&mut self, media_ms: MediaMs) {
+        if self.reached.is_none_or(|(reached, _)| reached < media_ms) {
+            self.reached = Some((media_ms, self.at_ms.load(Ordering::Relaxed)));
+        }
+    }
+}
+
+impl EarlierSpeech for EarlierOutput {
+    fn lines(&self) -> Vec<EarlierLine> {
+        self.lines.values().cloned().collect()
+    }
+
+    fn now_ms(&self) -> MediaMs {
+        let (reached, at_ms) = self.reached.unwrap_or_default();
+        let passed = self.at_ms.load(Ordering::Relaxed).saturating_sub(at_ms);
+        reached.saturating_add(MediaMs::try_from(passed).unwrap_or(MediaMs::MAX))
+    }
+}
+
+impl EarlierSpeech for FeedLines {
+    fn lines(&self) -> Vec<EarlierLine> {
+        self.lines.clone()
+    }
+
+    fn now_ms(&self) -> MediaMs {
+        self.reached_ms.saturating_add(ms(self.read_at.elapsed()))
+    }
+}
+
+/// Adds what comes next to `bytes`: the rest of a line, or what there is. Nothing is lost if it is dropped.
+async fn read_some(
+    framing: Framing,
+    input: &mut (impl AsyncBufRead + Unpin),
+    bytes: &mut Vec<u8>,
+) -> std::io::Result<()> {
+    match framing {
+        Framing::Json | Framing::Lines => input.read_until(b'\n', bytes).await.map(|_| ()),
+        // As it comes: somebody writes, and somebody else reads along.
+        Framing::Characters => {
+            let length = {
+                let read = input.fill_buf().await?;
+                bytes.extend_from_slice(read);
+                read.len()
+            };
+            input.consume(length);
+            Ok(())
+        }
+    }
+}
+
+/// Publishes what was read, and tells people what could not be.
+pub(crate) async fn say(
+    decoded: Decoded,
+    place: &str,
+    publisher: &CountingPublisher,
+    problems: &mut u64,
+) -> anyhow::Result<()> {
+    let of_input: Arc<str> = format!("{place} of the input").into();
+    for said in decoded.says {
+        match said {
+            DecodedEvent::Lines(lines) => say_lines(lines, &of_input, publisher, problems).await?,
+            DecodedEvent::Retract { id } => {
+                if !decoded.unsaid.contains(&id) {
+                    publisher.expect_missing(&id);
+                }
+                publisher.send(&of_input, &Outgoing::Retract { id, rev: None }).await.map(|_| ())?;
+            }
+            DecodedEvent::Clock { media_ms } => {
+                publisher.send(&of_input, &Outgoing::Clock { media_ms }).await.map(|_| ())?
+            }
+        }
+    }
+    for fault in decoded.faults {
+        *problems += u64::from(fault.kind.is_refusal());
+        note(&format!("{place} of the input: {fault}"));
+    }
+    Ok(())
+}
+
+/// All in one message, so that readers see them change together; one by one if that is too large.
+async fn say_lines(
+    lines: Vec<Version>,
+    place: &Arc<str>,
+    publisher: &CountingPublisher,
+    problems: &mut u64,
+) -> anyhow::Result<()> {
+    let together = Outgoing::Lines(lines.clone());
+    match publisher.send(place, &together).await {
+        Err(PublishError::TooLarge { .. }) => {}
+        sent => return Ok(sent.map(|_| ())?),
+    }
+    for line in lines {
+        match publisher.send(place, &Outgoing::Line(line)).await {
+            Err(error @ PublishError::TooLarge { .. }) => {
+                *problems += 1;
+                note(&format!("a line of {place} was not sent: {error}"));
+            }
+            sent => sent.map(|_| ())?,
+        }
+    }
+    Ok(())
+}
+
+/// The decoder of one connection, or of several, one behind the other.
+pub(crate) struct VendorSessions {
+    dialect: Box<dyn Dialect>,
+    framing: Framing,
+    /// Where lines without a time stand, if somebody said where the session begins; else the server knows better.
+    places: Option<ArrivalTimes>,
+}
+
+/// Lines that say no time, by the clock of who reads.
+struct ArrivalTimes {
+    /// Media time now.
+    now_ms: MediaMs,
+    begins_at_ms: MediaMs,
+    /// Where lines were put, the last ones: a line stays where it came first.
+    known: VecDeque<(Arc<str>, MediaMs)>,
+}
+
+/// Lines whose places are remembered: far more than are open at a time.
+const PLACES_MAX: usize = 1_024;
+
+impl ArrivalTimes {
+    /// Gives a line its place; `next` is the line before which it belongs, if it came late.
+    fn put(&mut self, line: &mut Version, next: Option<&Arc<str>>) {
+        if line.content.start_ms.is_some() {
+            return;
+        }
+        let known = |wanted: &Arc<str>| self.known.iter().rev().find(|(id, _)| id == wanted).map(|(_, at_ms)| *at_ms);
+        let known = known(&line.id).or_else(|| known(next?));
+        line.content.start_ms = Some(known.unwrap_or_else(|| {
+            if self.known.len() == PLACES_MAX {
+                self.known.pop_front();
+            }
+            let at_ms = self.now_ms.max(0);
+            self.known.push_back((line.id.clone(), at_ms));
+            at_ms
+        }));
+    }
+}
+
+impl VendorSessions {
+    fn begin(format: VendorFormat, options: Options, begins_at_ms: Option<MediaMs>) -> Self {
+        let places = |begins_at_ms| ArrivalTimes { now_ms: begins_at_ms, begins_at_ms, known: VecDeque::new() };
+        Self { dialect: format.open(options), framing: format.framing(), places: begins_at_ms.map(places) }
+    }
+
+    fn placed(&mut self, mut decoded: Decoded) -> Decoded {
+        if let Some(places) = &mut self.places {
+            for said in &mut decoded.says {
+                if let DecodedEvent::Lines(lines) = said {
+                    for line in lines {
+                        let late = decoded.late.iter().find(|(late, _)| *late == line.id);
+                        places.put(line, late.map(|(_, next)| next));
+                    }
+                }
+            }
+        }
+        decoded
+    }
+
+    fn note_elapsed(&mut self, elapsed: Duration) {
+        if let Some(places) = &mut self.places {
+            places.now_ms = places.begins_at_ms.saturating_add(ms(elapsed));
+        }
+    }
+
+    /// So much time has passed since the first connection began.
+    pub(crate) fn elapsed(&mut self, elapsed: Duration) {
+        self.note_elapsed(elapsed);
+        self.dialect.elapsed(ms(elapsed));
+    }
+
+    /// When [`Self::rest`] has to be called unless something comes first, if the first connection began at `began`.
+    pub(crate) fn due(&mut self, began: Instant) -> Option<Instant> {
+        began.checked_add(Duration::from_millis(self.due_ms()?))
+    }
+
+    /// The same, as time since the first connection began.
+    pub(crate) fn due_ms(&mut self) -> Option<u64> {
+        self.dialect.due_ms().map(MediaMs::unsigned_abs)
+    }
+
+    /// Nothing came until `elapsed`: what the vendor settled is final by now.
+    pub(crate) fn rest(&mut self, elapsed: Duration) -> Decoded {
+        let mut decoded = Decoded::default();
+        self.note_elapsed(elapsed);
+        self.dialect.rest(ms(elapsed), &mut decoded);
+        self.placed(decoded)
+    }
+
+    /// What a message says. A line ends with it.
+    pub(crate) fn decode(&mut self, message: &[u8]) -> Decoded {
+        let mut decoded = Decoded::default();
+        self.dialect.decode(message, &mut decoded);
+        if self.framing == Framing::Lines {
+            self.dialect.decode(b"\n", &mut decoded);
+        }
+        self.placed(decoded)
+    }
+
+    /// What the next of a file or a pipe says, wherever that ends.
+    fn read(&mut self, bytes: &[u8]) -> Decoded {
+        let mut decoded = Decoded::default();
+        self.dialect.decode(bytes, &mut decoded);
+        self.placed(decoded)
+    }
+
+    /// The vendor's session is over. What is still a guess stands as it is: nobody will say it better, while the source
+    /// goes on and a guess of it would be waited for.
+    pub(crate) fn end(&mut self) -> Decoded {
+        let mut decoded = Decoded::default();
+        self.dialect.close_session(&mut decoded);
+        self.placed(decoded)
+    }
+
+    /// The vendor was connected to anew, `elapsed` after the first time.
+    pub(crate) fn reconnect(&mut self, elapsed: Duration) -> Decoded {
+        let mut decoded = Decoded::default();
+        self.note_elapsed(elapsed);
+        self.dialect.reconnect(ms(elapsed), &mut decoded);
+        self.placed(decoded)
+    }
+}
+
+/// Milliseconds of media time that pass in `elapsed`.
+pub(crate) fn ms(elapsed: Duration) -> MediaMs {
+    MediaMs::try_from(elapsed.as_millis()).unwrap_or(MediaMs::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_present_time_of_a_feed_as_a_table() {
+        for (lines, expected) in [
+            (&[][..], 0),
+            // The last was said 20 s ago.
+            (&[(10_000, 130_000), (60_000, 180_000)], 80_000),
+            // It was corrected a moment ago.
+            (&[(10_000, 130_000), (60_000, 199_000)], 80_000),
+        ] {
+            let lines = lines.iter().map(|(end_ms, at)| (*end_ms, Timestamp(*at)));
+            assert_eq!(present_ms(lines, Timestamp(200_000)), expected);
+        }
+        // Of an event of the day before nothing tells the time.
+        let today = (0..16).map(|n| (3_600_000 + n, Timestamp(90_000_000 + n)));
+        let before = std::iter::once((5_000, Timestamp(0)));
+        assert_eq!(present_ms(before.chain(today), Timestamp(90_001_000)), 3_601_000);
+    }
+}

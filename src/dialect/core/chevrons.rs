@@ -1,0 +1,181 @@
+//! Text as broadcasters caption it: `>>` before each new speaker, `>>>` before a new story, sometimes with a name.
+//!
+//! A chevron begins a line wherever it stands, also right behind the dash of somebody who was cut off (`->>`, seen in
+//! council meetings). A name behind it (`>> MAYOR: …`) is the label of all that follows up to the next chevron; without one
+//! nobody knows who it is, and the chevron stays in the text, as a mark.
+
+use std::sync::Arc;
+
+use crate::dialect::core::decoded::Decoded;
+use crate::dialect::core::lines::LineInProgress;
+use crate::dialect::core::options::Options;
+use crate::dialect::core::plain_text::Teller;
+use crate::dialect::core::session::EngineSession;
+use crate::dialect::core::session_sign::SessionSign;
+use crate::dialect::core::token::{SpeechToken, whole};
+use crate::dialect::core::vendor_format::VendorFormat;
+use crate::transcript::Break;
+
+/// A name is no longer than that.
+const NAME_CHARS_MAX: usize = 40;
+/// `THE CHAIR OF THE COMMITTEE` has as many words.
+const NAME_WORDS_MAX: usize = 5;
+
+/// Who speaks, from line to line.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Chevron {
+    speaker: Option<Arc<str>>,
+    /// A line ended with a chevron, which begins the next.
+    begins_next: bool,
+}
+
+/// A part of a line.
+#[derive(Debug, PartialEq)]
+pub(crate) struct ChevronPart<'a> {
+    pub(crate) text: &'a str,
+    pub(crate) speaker: Option<Arc<str>>,
+    /// A chevron stands before it.
+    pub(crate) begins: bool,
+}
+
+impl Chevron {
+    /// Cuts a line at its chevrons.
+    pub(crate) fn cut<'a>(&mut self, line: &'a str) -> Vec<ChevronPart<'a>> {
+        let mut parts = Vec::new();
+        let mut rest = line.trim();
+        loop {
+            let end = rest.match_indices(">>").map(|(at, _)| at).find(|at| *at > 0 && !rest[..*at].ends_with('>'));
+            let (part, behind) = rest.split_at(end.unwrap_or(rest.len()));
+            let part = self.part(part.trim());
+            if !part.text.is_empty() {
+                parts.push(part);
+            }
+            if behind.is_empty() {
+                return parts;
+            }
+            rest = behind;
+        }
+    }
+
+    /// A part that has no chevron but at its head.
+    pub(crate) fn part<'a>(&mut self, text: &'a str) -> ChevronPart<'a> {
+        let said = text.trim_start_matches('>');
+        let has_chevron = text.len() - said.len() >= 2;
+        if has_chevron && said.trim().is_empty() {
+            *self = Self { speaker: None, begins_next: true };
+            return ChevronPart { text: "", speaker: None, begins: true };
+        }
+        let begins = has_chevron || !text.is_empty() && std::mem::take(&mut self.begins_next);
+        if !has_chevron {
+            return ChevronPart { text, speaker: self.speaker.clone(), begins };
+        }
+        let said = said.trim_start();
+        match name(said) {
+            Some((name, said)) => {
+                *self = Self { speaker: Some(name.into()), begins_next: false };
+                ChevronPart { text: said, speaker: self.speaker.clone(), begins }
+            }
+            None => {
+                *self = Self::default();
+                ChevronPart { text, speaker: None, begins }
+            }
+        }
+    }
+}
+
+/// A name at the head of what is said, as `NAME: …`.
+fn name(said: &str) -> Option<(&str, &str)> {
+    let (name, said) = said.split_once(':')?;
+    let name = name.trim();
+    let is_name = (1..=NAME_CHARS_MAX).contains(&name.chars().count())
+        && name.split_whitespace().count() <= NAME_WORDS_MAX
+        && name.starts_with(char::is_uppercase)
+        && !name.contains(['>', '?', '!', ','])
+        // `12:30` and `http://` are none.
+        && said.starts_with(char::is_whitespace);
+    (is_name && !said.trim().is_empty()).then(|| (name, said.trim()))
+}
+
+impl ChevronPart<'_> {
+    pub(crate) fn tokens(&self, options: &Options) -> Vec<SpeechToken> {
+        let mut tokens = whole(self.text, &[]);
+        if let (Some(token), Some(speaker)) = (tokens.first_mut(), &self.speaker) {
+            token.label = options.name(speaker);
+        }
+        tokens
+    }
+
+    pub(crate) fn break_before(&self) -> Option<Break> {
+        self.begins.then_some(Break::Turn)
+    }
+}
+
+pub(crate) struct Chevrons {
+    teller: Teller,
+    state: Chevron,
+}
+
+fn say(state: &mut Chevron, teller: &mut Teller, line: &str, saying: &mut LineInProgress) {
+    for part in state.cut(line) {
+        let tokens = part.tokens(&teller.options);
+        teller.say(&tokens, part.break_before(), saying);
+    }
+}
+
+impl EngineSession for Chevrons {
+    const FORMAT: VendorFormat = VendorFormat::Chevrons;
+    type Message = str;
+
+    fn new(options: Options) -> Self {
+        Self { teller: Teller::new(options), state: Chevron::default() }
+    }
+
+    fn sign<'a>(&self, _: &'a str) -> SessionSign<'a> {
+        SessionSign { says: true, ..SessionSign::default() }
+    }
+
+    fn read(&mut self, line: &str, out: &mut Decoded) {
+        let mut saying = LineInProgress::default();
+        say(&mut self.state, &mut self.teller, line, &mut saying);
+        saying.finish(out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_as_a_table() {
+        let check = |lines: &[&str], expected: &[(&str, Option<&str>, bool)]| {
+            let mut state = Chevron::default();
+            let found: Vec<_> = lines
+                .iter()
+                .flat_map(|line| state.cut(line))
+                .map(|part| (part.text.to_owned(), part.speaker.map(|name| name.to_string()), part.begins))
+                .collect();
+            let expected: Vec<_> = expected
+                .iter()
+                .map(|(text, name, begins)| ((*text).to_owned(), name.map(str::to_owned), *begins))
+                .collect();
+            assert_eq!(found, expected, "{lines:?}");
+        };
+        check(&["IT IS NOON."], &[("IT IS NOON.", None, false)]);
+        check(&[">> THANK YOU."], &[(">> THANK YOU.", None, true)]);
+        check(
+            &[">> MAYOR: THANK YOU.", "ALL OF YOU."],
+            &[("THANK YOU.", Some("MAYOR"), true), ("ALL OF YOU.", Some("MAYOR"), false)],
+        );
+        check(&[">> MAYOR: A", ">> B"], &[("A", Some("MAYOR"), true), (">> B", None, true)]);
+        check(
+            &["I WOULD ->> NO. >>> NEXT:"],
+            &[("I WOULD -", None, false), (">> NO.", None, true), (">>> NEXT:", None, true)],
+        );
+        check(&[">>12:30 IS FINE"], &[(">>12:30 IS FINE", None, true)]);
+        check(&[">> WELL, NO: NOT THAT"], &[(">> WELL, NO: NOT THAT", None, true)]);
+        check(&["> ONE IS NONE", "A > B"], &[("> ONE IS NONE", None, false), ("A > B", None, false)]);
+        // Where lines are rolled up a chevron may be the last of one.
+        check(&["", "A >>", "", "B", "C"], &[("A", None, false), ("B", None, true), ("C", None, false)]);
+        check(&[">>>>>> A"], &[(">>>>>> A", None, true)]);
+    }
+}

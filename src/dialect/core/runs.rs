@@ -1,0 +1,453 @@
+//! Where a text is cut between speakers.
+//!
+//! Labels of single words are noisy. Seen in real streams (aws-samples, live meeting assistant): spurious runs of one or
+//! two words and 0.1 to 0.9 s, real ones of 6 to 42 words and 1.2 to 13.4 s. So a run within a sentence has to reach three
+//! words **and** half a second to be one. A shorter one goes with its neighbour; nothing is dropped, and nothing changes
+//! its place. A sentence of its own (`Yes.`) is never noise, however short, and neither are words between pauses: noise
+//! stands amid what somebody else says, an answer does not.
+//!
+//! Words without a label go with their sentence; a sentence of them, or words between pauses, are nobody's.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::ops::Range;
+
+use crate::dialect::core::token::{SpeechToken, TokenSpeaker};
+
+/// The fewest words of a run.
+const RUN_WORDS_MIN: usize = 3;
+/// The shortest run, in milliseconds, where the vendor times it.
+const RUN_MS_MIN: i64 = 500;
+
+/// A silence that parts what two people say. Words that one person says in one go follow each other by less.
+const PAUSE_MS: i64 = 300;
+
+/// A run of one label: which tokens, and whose.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Run {
+    pub(crate) tokens: Range<usize>,
+    pub(crate) label: TokenSpeaker,
+}
+
+/// Cuts `tokens` into runs. Without tokens there is none. Where the text goes on, nobody knows yet what follows its last
+/// word.
+pub(crate) fn runs(tokens: &[SpeechToken], goes_on: bool) -> Vec<Run> {
+    let context = Context::new(tokens, goes_on);
+    let runs = labelled_runs(&context);
+    if runs.len() > 1 { RunMerger::new(context, runs).merge() } else { runs }
+}
+
+/// The runs of all labels, also of those that are noise.
+fn labelled_runs(context: &Context<'_>) -> Vec<Run> {
+    let mut runs: Vec<Run> = Vec::new();
+    for (at, label) in context.labels.iter().copied().enumerate() {
+        match runs.last_mut() {
+            Some(run) if *label == TokenSpeaker::Unsaid || *label == run.label => run.tokens.end = at + 1,
+            // What stands before the first label goes with it.
+            Some(run) if run.label == TokenSpeaker::Unsaid => {
+                *run = Run { tokens: run.tokens.start..at + 1, label: label.clone() }
+            }
+            _ => runs.push(Run { tokens: at..at + 1, label: label.clone() }),
+        }
+    }
+    runs
+}
+
+/// Gives runs that are noise to their neighbours, the shortest first: a long run must not be eaten up from its noisy end.
+struct RunMerger<'a> {
+    context: Context<'a>,
+    /// The run that begins at the token of this index, if one does.
+    starting: BTreeMap<usize, Run>,
+    /// Noise by the number of its words; of two as short the last comes first. Those that have changed since are passed over.
+    noise: BinaryHeap<(Reverse<usize>, usize, usize)>,
+}
+
+impl<'a> RunMerger<'a> {
+    fn new(context: Context<'a>, runs: Vec<Run>) -> Self {
+        let starting: BTreeMap<usize, Run> = runs.into_iter().map(|run| (run.tokens.start, run)).collect();
+        let mut merger = Self { context, starting, noise: BinaryHeap::new() };
+        let ranges: Vec<Range<usize>> = merger.starting.values().map(|run| run.tokens.clone()).collect();
+        ranges.iter().for_each(|range| merger.note_noise(range));
+        merger
+    }
+
+    fn note_noise(&mut self, run: &Range<usize>) {
+        if !self.context.is_real(run) {
+            self.noise.push((Reverse(self.context.words(run)), run.start, run.end));
+        }
+    }
+
+    fn merge(mut self) -> Vec<Run> {
+        while self.starting.len() > 1
+            && let Some((_, start, end)) = self.noise.pop()
+        {
+            if self.starting.get(&start).is_some_and(|run| run.tokens.end == end) {
+                self.absorb(start);
+            }
+        }
+        self.starting.into_values().collect()
+    }
+
+    /// Gives the run that begins at `start` to the one before it, or to the one behind it if it is the first; equal
+    /// neighbours become one.
+    fn absorb(&mut self, start: usize) {
+        let Some(gone) = self.starting.remove(&start) else { return };
+        let before = self.starting.range(..start).next_back().map(|(_, run)| run.clone());
+        let behind = self.starting.get(&gone.tokens.end).cloned();
+        let merged = match (before, behind) {
+            (Some(before), Some(behind)) if before.label == behind.label => {
+                self.starting.remove(&behind.tokens.start);
+                Run { tokens: before.tokens.start..behind.tokens.end, ..before }
+            }
+            (Some(before), _) => Run { tokens: before.tokens.start..gone.tokens.end, ..before },
+            (None, Some(behind)) => {
+                self.starting.remove(&behind.tokens.start);
+                Run { tokens: start..behind.tokens.end, ..behind }
+            }
+            (None, None) => return,
+        };
+        self.note_noise(&merged.tokens);
+        self.starting.insert(merged.tokens.start, merged);
+    }
+}
+
+/// A text and, for each place between its tokens, what is before and behind it: a run is judged without reading the text again.
+struct Context<'a> {
+    tokens: &'a [SpeechToken],
+    goes_on: bool,
+    /// How many words there are before each place.
+    words: Vec<usize>,
+    /// The last token before each place that has a time.
+    timed_before: Vec<Option<usize>>,
+    /// The first token behind each place that has a start.
+    timed_behind: Vec<Option<usize>>,
+    /// Whose each token is: as it says, or as the words beside it do.
+    labels: Vec<&'a TokenSpeaker>,
+    /// Tokens that say nothing of it, and are nobody's.
+    are_nobodys: Vec<bool>,
+}
+
+impl<'a> Context<'a> {
+    fn new(tokens: &'a [SpeechToken], goes_on: bool) -> Self {
+        let places = tokens.len() + 1;
+        let (mut words, mut timed_before, mut timed_behind) = (vec![0; places], vec![None; places], vec![None; places]);
+        for (at, token) in tokens.iter().enumerate() {
+            words[at + 1] = words[at] + usize::from(token.is_word());
+            let is_timed = token.end_ms.or(token.start_ms).is_some();
+            timed_before[at + 1] = is_timed.then_some(at).or(timed_before[at]);
+        }
+        for (at, token) in tokens.iter().enumerate().rev() {
+            timed_behind[at] = token.start_ms.map(|_| at).or(timed_behind[at + 1]);
+        }
+        let (labels, are_nobodys) = (tokens.iter().map(|token| &token.label).collect(), vec![false; tokens.len()]);
+        let mut context = Self { tokens, goes_on, words, timed_before, timed_behind, labels, are_nobodys };
+        if tokens.iter().any(|token| token.label != TokenSpeaker::Unsaid) {
+            context.label_unsaid();
+        }
+        context
+    }
+
+    /// Finds whose the words are that have no label.
+    fn label_unsaid(&mut self) {
+        let mut start = 0;
+        while start < self.tokens.len() {
+            let is_unsaid = |at: usize| self.tokens[at].label == TokenSpeaker::Unsaid;
+            if !is_unsaid(start) {
+                start += 1;
+                continue;
+            }
+            let behind = (start + 1..self.tokens.len()).find(|at| !is_unsaid(*at) || self.is_parted(*at));
+            let piece = start..behind.unwrap_or(self.tokens.len());
+            start = piece.end;
+            if self.words(&piece) == 0 {
+                continue;
+            }
+            let is_parted_before = self.is_parted(piece.start);
+            if is_parted_before && self.is_parted(piece.end) {
+                self.labels[piece.clone()].fill(&TokenSpeaker::Unknown);
+                self.are_nobodys[piece].fill(true);
+            } else if is_parted_before && piece.end < self.tokens.len() {
+                // It begins the sentence of what stands behind it.
+                let label = self.labels[piece.end];
+                self.labels[piece].fill(label);
+            }
+        }
+    }
+
+    /// Returns true if a sentence or a pause parts what is before and behind a place.
+    fn is_parted(&self, place: usize) -> bool {
+        if place == self.tokens.len() {
+            return !self.goes_on || self.tokens[place - 1].ends_sentence;
+        }
+        let before = self.end(place).map(|(_, end)| end);
+        let behind = self.start(place).filter(|(at, _)| *at == place).map(|(_, start)| start);
+        let is_pause = before.zip(behind).is_some_and(|(before, behind)| behind - before >= PAUSE_MS);
+        place == 0 || self.tokens[place - 1].ends_sentence || is_pause
+    }
+
+    fn words(&self, run: &Range<usize>) -> usize {
+        self.words[run.end] - self.words[run.start]
+    }
+
+    /// Where the first token from `place` on starts that says so.
+    fn start(&self, place: usize) -> Option<(usize, i64)> {
+        let at = self.timed_behind[place]?;
+        Some((at, self.tokens[at].start_ms?))
+    }
+
+    /// Where the last token before `place` ends that says so.
+    fn end(&self, place: usize) -> Option<(usize, i64)> {
+        let at = self.timed_before[place]?;
+        Some((at, self.tokens[at].end_ms.or(self.tokens[at].start_ms)?))
+    }
+
+    /// Returns true if a run is somebody's words, and no noise of labels.
+    fn is_real(&self, run: &Range<usize>) -> bool {
+        if self.words(run) == 0 {
+            return false;
+        }
+        if self.are_nobodys[run.clone()].iter().all(|is_nobodys| *is_nobodys) {
+            return true;
+        }
+        let start = self.start(run.start).filter(|(at, _)| *at < run.end).map(|(_, start)| start);
+        let end = self.end(run.end).filter(|(at, _)| *at >= run.start).map(|(_, end)| end);
+        // Where there are no times, words have to do.
+        let is_long = start.zip(end).is_none_or(|(start, end)| end.saturating_sub(start) >= RUN_MS_MIN);
+        if is_long && self.words(run) >= RUN_WORDS_MIN {
+            return true;
+        }
+        let ends_sentence = |place: usize| place == 0 || self.tokens[place - 1].ends_sentence;
+        if ends_sentence(run.start) && ends_sentence(run.end) {
+            return true;
+        }
+        let is_pause =
+            |from: Option<i64>, to: Option<i64>| from.zip(to).is_some_and(|(from, to)| to - from >= PAUSE_MS);
+        let before = self.end(run.start).map(|(_, end)| end);
+        let behind = self.start(run.end).map(|(_, start)| start);
+        let is_after_pause = run.start == 0 || is_pause(before, start);
+        let is_before_pause = run.end == self.tokens.len() && !self.goes_on || is_pause(end, behind);
+        is_after_pause && is_before_pause
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Words of 200 ms each: a letter is a label, `-` is none, `?` is unknown; `.` is no word.
+    fn tokens(labels: &str) -> Vec<SpeechToken> {
+        let token = |(at, label): (usize, char)| SpeechToken {
+            text: if label == '.' { ". ".into() } else { format!("w{at} ") },
+            label: match label {
+                '-' | '.' => TokenSpeaker::Unsaid,
+                '?' => TokenSpeaker::Unknown,
+                label => TokenSpeaker::Named(label.to_string().into()),
+            },
+            start_ms: Some(at as i64 * 200),
+            end_ms: Some(at as i64 * 200 + 200),
+            ..SpeechToken::default()
+        };
+        labels.chars().enumerate().map(token).collect()
+    }
+
+    /// Words of 200 ms each, as of [`tokens`]; a space is a pause of 400 ms, and a mark ends a sentence.
+    fn spoken(said: &str) -> Vec<SpeechToken> {
+        let (mut tokens, mut at): (Vec<SpeechToken>, i64) = (Vec::new(), 0);
+        for c in said.chars() {
+            match c {
+                ' ' => at += 400,
+                '.' => {
+                    let last = tokens.last_mut().expect("a word");
+                    last.text.push('.');
+                    last.ends_sentence = true;
+                }
+                label => {
+                    let label =
+                        if label == '-' { TokenSpeaker::Unsaid } else { TokenSpeaker::Named(label.to_string().into()) };
+                    let (start_ms, end_ms) = (Some(at), Some(at + 200));
+                    tokens.push(SpeechToken { text: "w ".into(), label, start_ms, end_ms, ..SpeechToken::default() });
+                    at += 200;
+                }
+            }
+        }
+        tokens
+    }
+
+    fn name(label: &TokenSpeaker) -> String {
+        match label {
+            TokenSpeaker::Unsaid => "-".to_owned(),
+            TokenSpeaker::Unknown => "?".to_owned(),
+            TokenSpeaker::Named(name) => name.to_string(),
+        }
+    }
+
+    fn shown(tokens: &[SpeechToken]) -> String {
+        let shown: Vec<String> =
+            runs(tokens, false).iter().map(|run| format!("{}{}", name(&run.label), run.tokens.len())).collect();
+        shown.join(" ")
+    }
+
+    #[test]
+    fn runs_as_a_table() {
+        for (labels, expected) in [
+            ("", ""),
+            ("a", "a1"),
+            ("aaabbb", "a3 b3"),
+            // Too short: it stays where it is.
+            ("aaabb", "a5"),
+            ("aabbb", "b5"),
+            ("aaabaaa", "a7"),
+            ("aab", "a3"),
+            ("ab", "a2"),
+            // The shortest goes first, and what it parted is one again.
+            ("aabaabbbb", "a5 b4"),
+            ("abaab", "a5"),
+            // No label goes with what stands before it, or with the first that comes.
+            ("aa-bbb", "a3 b3"),
+            ("--aaa-", "a6"),
+            ("---", "-3"),
+            // Marks are no words.
+            ("aaabb.", "a6"),
+            // Unknown is nobody else.
+            ("aaa???", "a3 ?3"),
+            ("aaa?aaa", "a7"),
+        ] {
+            assert_eq!(shown(&tokens(labels)), expected, "{labels}");
+        }
+    }
+
+    #[test]
+    fn a_run_of_many_words_in_no_time_is_none() {
+        let mut quick = tokens("aaabbbccc");
+        for (at, token) in quick[3..6].iter_mut().enumerate() {
+            (token.start_ms, token.end_ms) = (Some(600 + at as i64 * 100), Some(690 + at as i64 * 100));
+        }
+        assert_eq!(shown(&quick), "a6 c3");
+        // Without times words have to do.
+        for token in &mut quick {
+            (token.start_ms, token.end_ms) = (None, None);
+        }
+        assert_eq!(shown(&quick), "a3 b3 c3");
+    }
+
+    /// `a` and `b` speak; a space is a pause of 400 ms, and a mark ends a sentence.
+    #[test]
+    fn short_answers_keep_their_speaker() {
+        let check = |said: &str, expected: &str| {
+            let tokens = spoken(said);
+            assert_eq!(shown(&tokens), expected, "{said}");
+        };
+        // A sentence of its own, wherever it stands.
+        check("aaaa.b.aaaa.", "a4 b1 a4");
+        check("aaaa.b.", "a4 b1");
+        check("b.aaaa.", "b1 a4");
+        check("aaaa.b.c.aaa.", "a4 b1 c1 a3");
+        // Words between pauses.
+        check("aaaa b aaaa", "a4 b1 a4");
+        check("aaaa bb", "a4 b2");
+        check("b aaaa", "b1 a4");
+        // Within a sentence, and before or behind a pause only: noise.
+        check("aaba.aaa.", "a7");
+        check("aaaa.baaa.", "a8");
+        check("aaa baaa", "a7");
+        check("aaab aaa", "a7");
+        check("aaab.", "a4");
+        // What follows the last word of a guess is not known yet.
+        let mut open = tokens("aaaabb");
+        open[4..].iter_mut().for_each(|token| token.start_ms = token.start_ms.map(|start| start + 400));
+        open[4..].iter_mut().for_each(|token| token.end_ms = token.end_ms.map(|end| end + 400));
+        assert_eq!((runs(&open, true).len(), runs(&open, false).len()), (1, 2));
+    }
+
+    /// `a` and `b` speak, `-` says nothing of who does; a space is a pause of 400 ms, and a mark ends a sentence.
+    #[test]
+    fn words_without_a_label_go_with_their_sentence_or_are_nobodys() {
+        let check = |said: &str, goes_on: bool, expected: &str| {
+            let tokens = spoken(said);
+            let found: Vec<(String, usize)> =
+                runs(&tokens, goes_on).into_iter().map(|run| (name(&run.label), run.tokens.len())).collect();
+            let found: Vec<String> = found.into_iter().map(|(name, count)| format!("{name}{count}")).collect();
+            assert_eq!(found.join(" "), expected, "{said}");
+        };
+        // A sentence, or words between pauses.
+        check("aaaa.--.bbbb.", false, "a4 ?2 b4");
+        check("aaaa.-.aaaa.", false, "a4 ?1 a4");
+        check("aaaa -- aaaa", false, "a4 ?2 a4");
+        check("aaaa.---.-.bbbb.", false, "a4 ?4 b4");
+        check("--.aaaa.", false, "?2 a4");
+        check("aaaa.--.", false, "a4 ?2");
+        check("aaaa --", false, "a4 ?2");
+        // Within a sentence.
+        check("aa-aa.", false, "a5");
+        check("aaaa.--aa.", false, "a8");
+        check("aaaa.--bbb.", false, "a4 b5");
+        check("aaaa--.bbbb.", false, "a6 b4");
+        check("--aaaa.", false, "a6");
+        check("aaaa--", false, "a6");
+        check("----.--.", false, "-6");
+        // What follows the last word of a guess is not known yet.
+        check("aaaa.--", true, "a6");
+        check("aaaa.--.", true, "a4 ?2");
+    }
+
+    /// The rule said directly, in as many steps as it takes.
+    fn runs_by_the_rule(tokens: &[SpeechToken], goes_on: bool) -> Vec<Run> {
+        let context = Context::new(tokens, goes_on);
+        let mut runs = labelled_runs(&context);
+        while runs.len() > 1 {
+            let noise = (0..runs.len()).rev().filter(|at| !context.is_real(&runs[*at].tokens));
+            let Some(at) = noise.min_by_key(|at| context.words(&runs[*at].tokens)) else { break };
+            let gone = runs.remove(at).tokens;
+            if at == 0 {
+                runs[0].tokens.start = gone.start;
+                continue;
+            }
+            runs[at - 1].tokens.end = gone.end;
+            if runs.get(at).is_some_and(|next| next.label == runs[at - 1].label) {
+                runs[at - 1].tokens.end = runs.remove(at).tokens.end;
+            }
+        }
+        runs
+    }
+
+    /// As many words as a frame of a megabyte holds, each by somebody else, and none of them timed.
+    #[test]
+    fn a_text_of_many_runs_is_read_once() {
+        let mut long = tokens(&"abac".repeat(10_000));
+        long.iter_mut().for_each(|token| (token.start_ms, token.end_ms) = (None, None));
+        assert_eq!(shown(&long), "a40000");
+    }
+
+    proptest::proptest! {
+        /// Also where some words have no times, some end a sentence, and pauses stand between them.
+        #[test]
+        fn runs_are_those_of_the_rule(
+            labels in "[abc?.-]{0,40}",
+            marks in proptest::collection::vec((0..4u8, 0..8u8, 0..3i64), 40),
+            goes_on: bool,
+        ) {
+            let mut tokens = tokens(&labels);
+            let mut pause_ms = 0;
+            for (token, (times, sentence, pause)) in tokens.iter_mut().zip(marks) {
+                pause_ms += pause * 200;
+                token.start_ms = token.start_ms.map(|start| start + pause_ms).filter(|_| times & 1 == 0);
+                token.end_ms = token.end_ms.map(|end| end + pause_ms).filter(|_| times & 2 == 0);
+                token.ends_sentence = sentence == 0;
+            }
+            assert_eq!(runs(&tokens, goes_on), runs_by_the_rule(&tokens, goes_on));
+        }
+
+        #[test]
+        fn runs_cover_all_tokens_in_their_order(labels in "[abc?.-]{0,40}") {
+            let tokens = tokens(&labels);
+            let runs = runs(&tokens, false);
+            let mut at = 0;
+            for run in &runs {
+                assert_eq!(run.tokens.start, at);
+                at = run.tokens.end;
+            }
+            assert_eq!(at, tokens.len());
+            assert!(runs.windows(2).all(|pair| pair[0].label != pair[1].label));
+        }
+    }
+}

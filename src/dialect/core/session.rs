@@ -1,0 +1,1065 @@
+//! Sessions of a vendor's engine, one behind the other on one pipe or socket.
+//!
+//! A program whose engine was restarted goes on writing where it wrote before. A vendor counts lines, speakers and times
+//! anew in each session, so what one session says must not be taken for what another one said: a session that begins gets
+//! ids and labels of its own, and its times go on behind those of the sessions before it. A session begins where the
+//! vendor announces it, where a message names another session than those before it, where speech follows the vendor's last
+//! message, and where times fall back to the start. What was open in the session before is finished first, as it was shown.
+//!
+//! Every vendor's decoder is an [`EngineSession`], which reads one session; [`JsonSessions`] and [`LineSessions`] make a
+//! [`Dialect`] of it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::dialect::core::decoded::{DecodeFaultKind, Decoded, DecodedEvent};
+use crate::dialect::core::decoder::Dialect;
+use crate::dialect::core::earlier_speech::{EarlierLines, EarlierSpeech, FirstWords};
+use crate::dialect::core::json::{engine_report, on_axis};
+use crate::dialect::core::json_frames::each_object;
+use crate::dialect::core::json_in_text::JsonInText;
+use crate::dialect::core::keyed::is_random;
+use crate::dialect::core::line_cutter::LineCutter;
+use crate::dialect::core::line_match::begins_as;
+use crate::dialect::core::options::Options;
+use crate::dialect::core::session_clock::{ClockShift, FALL_MS, FAR_FALL_MS, StreamExtent};
+use crate::dialect::core::session_sign::{MoreSpeech, SessionSign, SpeechSpan};
+use crate::dialect::core::shape::{self, TextHints};
+use crate::dialect::core::token::short_name;
+use crate::dialect::core::vendor_format::VendorFormat;
+use crate::transcript::{Content, MediaMs, Status, Timestamp, Version};
+
+/// Streams (channels, participants) of a session whose times are watched. Those beyond are read, but their times may fall
+/// without a word.
+const STREAMS_MAX: usize = 256;
+/// Earlier sessions that have a name and may still speak: two programs that write to one socket take turns.
+const EARLIER_MAX: usize = 4;
+/// Guesses that are open at a time; more than people can speak. Of more the oldest stands as it is.
+const OPEN_MAX: usize = 256;
+/// Lines without words that one message holds: of 2 KiB each.
+const LINES_AT_ONCE: usize = 16;
+/// Names of sessions that are remembered, so that one that comes again is told from the first.
+const NAMES_MAX: usize = 256;
+
+/// Messages of a connection that are compared with what its source said before: an hour of guesses and finals. One that says it
+/// all again after that goes on where it is.
+const LOOKS_MAX: usize = 16_384;
+
+/// So large a part of media time is left where an engine that began anew stands at the present time: of a week most of a day,
+/// which an event does not outlast.
+const ROOM_PART: MediaMs = 8;
+
+/// What is told of words that stand before the end of what the source said on earlier connections.
+const SAID_BEFORE: &str = "the engine says what its source said at that time already, or says it late: it stands there once more. If the \
+     engine was started again, connect anew with offset_ms, which says where its session begins";
+
+/// A session that begins with later words than this may have a clock that did not begin with it.
+const LEAD_MS: MediaMs = 10_000;
+
+/// The scope of a vendor's own ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum IdScope {
+    /// Unique within a connection, or absent.
+    Connection,
+    /// Unique within a session whose name is unique for ever.
+    Session,
+    /// Unique for ever: they last over sessions.
+    Always,
+}
+
+/// The decoder of one session of one vendor.
+pub(crate) trait EngineSession: Send {
+    /// The format.
+    const FORMAT: VendorFormat;
+    /// The scope of its ids.
+    const IDS: IdScope = IdScope::Connection;
+    /// True if each stream (a participant) has a clock of its own, which may begin anew while those of others go on. Then
+    /// [`Self::spans`] tells the times, and [`SessionSign::span`] none.
+    const HAS_STREAM_CLOCKS: bool = false;
+    /// True if what it says of a stream rises in time, but for what it said before.
+    const IS_IN_ORDER: bool = true;
+    /// True if times count from the start of the meeting, whoever connects to it when. Else they count from the start of a
+    /// connection.
+    const COUNTS_FROM_MEETING: bool = false;
+    /// A message: a JSON value, or a line.
+    type Message: ?Sized;
+
+    /// Begins a session.
+    fn new(options: Options) -> Self;
+
+    /// The session that was announced, and has said nothing so far, is read with these options.
+    fn begin_with(&mut self, options: Options)
+    where
+        Self: Sized,
+    {
+        *self = Self::new(options);
+    }
+
+    /// What a message tells of its session.
+    fn sign<'a>(&self, message: &'a Self::Message) -> SessionSign<'a>;
+
+    /// Where the speech of a message stands, each piece on the clock of its stream. Without those that are known.
+    fn spans<'a>(&self, _message: &'a Self::Message) -> Vec<MoreSpeech<'a>> {
+        Vec::new()
+    }
+
+    /// The ids of the lines that a message speaks of, where the vendor names them for ever.
+    fn line_ids(&self, _message: &Self::Message) -> Vec<Arc<str>> {
+        Vec::new()
+    }
+
+    /// The source said `earlier` on other connections, and `message` is read next.
+    fn go_on_behind(&mut self, _message: &Self::Message, _earlier: &EarlierLines) {}
+
+    /// From now on the clock of `stream` begins at `offset_ms`.
+    fn shift_stream(&mut self, _stream: &str, _offset_ms: MediaMs) {}
+
+    /// Where it counts times of day from, if that holds for the sessions behind it too.
+    fn wall_start(&self) -> Option<Timestamp> {
+        None
+    }
+
+    /// Reads a message.
+    fn read(&mut self, message: &Self::Message, out: &mut Decoded);
+
+    /// Nothing follows: what is settled becomes final. A guess stays one.
+    fn end(&mut self, _: &mut Decoded) {}
+
+    /// The session is over, and these lines stand as they were shown: nothing said later may take them for guesses.
+    fn let_stand(&mut self, _lines: &[Version]) {}
+
+    /// Returns true if this session can have said the lines that a message speaks of, where it is not said which session it is
+    /// of.
+    fn knows(&self, _message: &Self::Message) -> bool {
+        true
+    }
+
+    /// When, on the clock of who reads, what is settled becomes final unless something new is said before; it is `now_ms`.
+    /// `None` where nothing waits. Asked after each message.
+    fn due_ms(&mut self, _now_ms: MediaMs) -> Option<MediaMs> {
+        None
+    }
+
+    /// Nothing new was said until `now_ms`: what was due by then is final.
+    fn rest(&mut self, _now_ms: MediaMs, _: &mut Decoded) {}
+}
+
+/// The options of streams whose clocks are their own.
+#[derive(Debug)]
+pub(crate) struct StreamClocks {
+    /// Those of streams whose clocks began with the session.
+    pub(crate) base: Options,
+    shifted: BTreeMap<Box<str>, Options>,
+}
+
+impl StreamClocks {
+    pub(crate) fn new(base: Options) -> Self {
+        Self { base, shifted: BTreeMap::new() }
+    }
+
+    /// The options of `stream`.
+    pub(crate) fn of(&self, stream: &str) -> &Options {
+        self.shifted.get(stream).unwrap_or(&self.base)
+    }
+
+    /// The clock of `stream` begins at `offset_ms`.
+    pub(crate) fn shift(&mut self, stream: &str, offset_ms: MediaMs) {
+        self.shifted.insert(stream.into(), Options { offset_ms, ..self.base.clone() });
+    }
+}
+
+/// One session.
+struct Session<E> {
+    engine: E,
+    options: Options,
+    name: Option<Box<str>>,
+    /// It has said something, or that there is nothing.
+    is_heard: bool,
+    /// It has said words.
+    has_words: bool,
+    /// The vendor said its last message.
+    is_over: bool,
+    reached: BTreeMap<(u64, Box<str>), StreamExtent>,
+    /// It was told that a time fell back by little.
+    is_back_told: bool,
+    /// Where the clocks of streams begin that began anew.
+    stream_offsets: BTreeMap<Box<str>, MediaMs>,
+}
+
+impl<E: EngineSession> Session<E> {
+    fn new(options: Options) -> Self {
+        Self {
+            engine: E::new(options.clone()),
+            options,
+            name: None,
+            is_heard: false,
+            has_words: false,
+            is_over: false,
+            reached: BTreeMap::new(),
+            is_back_told: false,
+            stream_offsets: BTreeMap::new(),
+        }
+    }
+
+    fn reach(&self, span: &SpeechSpan<'_>) -> Option<&StreamExtent> {
+        self.reached.get(&(span.stream.0, span.stream.1.into()))
+    }
+
+    /// Where the clock of `stream` begins.
+    fn stream_offset(&self, stream: &str) -> MediaMs {
+        self.stream_offsets.get(stream).copied().unwrap_or(self.options.offset_ms)
+    }
+
+    fn step(&self, sign: &SessionSign<'_>) -> ClockShift {
+        let step_to = |span: SpeechSpan<'_>| Some(self.reach(&span)?.step_to(&span, sign, E::IS_IN_ORDER));
+        sign.span.and_then(step_to).unwrap_or(ClockShift::On)
+    }
+
+    /// Returns true if a message is behind what came before it.
+    fn goes_on(&self, sign: &SessionSign<'_>) -> bool {
+        sign.span.is_some_and(|span| self.reach(&span).is_some_and(|reach| span.start_ms >= reach.latest_ms))
+    }
+
+    fn note(&mut self, sign: &SessionSign<'_>) {
+        self.is_heard |= sign.says;
+        self.has_words |= sign.says && !sign.text.trim().is_empty();
+        self.is_over = self.is_heard && sign.ends || self.is_over && !sign.says;
+        if let Some(span) = sign.span {
+            self.note_span(&span, sign);
+        }
+        for MoreSpeech { span, text, is_settled } in &sign.more {
+            let sign = SessionSign { text: (*text).into(), is_settled: *is_settled, ..SessionSign::default() };
+            self.note_span(span, &sign);
+        }
+    }
+
+    fn note_span(&mut self, span: &SpeechSpan<'_>, sign: &SessionSign<'_>) {
+        let key = (span.stream.0, span.stream.1.into());
+        if self.reached.len() >= STREAMS_MAX && !self.reached.contains_key(&key) {
+            return;
+        }
+        self.reached.entry(key).or_insert_with(|| StreamExtent::new(span.start_ms)).note(span, sign);
+    }
+}
+
+/// Lines that are guesses, the oldest first.
+#[derive(Debug, Default)]
+struct OpenGuesses {
+    guesses: VecDeque<(Arc<str>, Content)>,
+}
+
+impl OpenGuesses {
+    /// The line `id` is this guess now, or none. Gives the oldest guess, as a line that stands, if there are too many.
+    fn note(&mut self, id: &Arc<str>, guess: Option<&Content>) -> Option<Version> {
+        let at = self.guesses.iter().position(|(known, _)| known == id);
+        match (at, guess) {
+            (Some(at), Some(guess)) => self.guesses[at].1 = guess.clone(),
+            (Some(at), None) => drop(self.guesses.remove(at)),
+            (None, Some(guess)) => self.guesses.push_back((id.clone(), guess.clone())),
+            (None, None) => {}
+        }
+        let (id, content) = if self.guesses.len() > OPEN_MAX { self.guesses.pop_front()? } else { return None };
+        Some(Version { id, content: Content { status: Status::Final, ..content }, ..Version::default() })
+    }
+}
+
+/// What the source said before this connection, as long as it is not known where the connection stands.
+struct EarlierState {
+    speech: Box<dyn EarlierSpeech>,
+    lines: EarlierLines,
+    /// It was told that something was said before, or may have been.
+    is_told: bool,
+    /// Messages that are still compared with it.
+    looks_left: usize,
+}
+
+/// Says lines in portions that fit into a message each.
+fn say_lines(lines: Vec<Version>, out: &mut Decoded) {
+    let mut lines = lines.into_iter().peekable();
+    while lines.peek().is_some() {
+        out.says.push(DecodedEvent::Lines(lines.by_ref().take(LINES_AT_ONCE).collect()));
+    }
+}
+
+/// The sessions of one connection.
+struct Sessions<E> {
+    base: Options,
+    current: Session<E>,
+    /// Those before it that have a name, the last one last.
+    earlier: VecDeque<Session<E>>,
+    count: u64,
+    /// Tags of sessions that were named by the vendor.
+    tags: VecDeque<Arc<str>>,
+    /// The greatest time that was said on this connection.
+    greatest_ms: Option<MediaMs>,
+    /// Time since the connection began, if who reads it has a clock.
+    elapsed_ms: Option<MediaMs>,
+    /// Where on that clock the times of the first session begin.
+    zero_ms: Option<MediaMs>,
+    open: OpenGuesses,
+    /// The vendor was connected to anew.
+    is_anew: bool,
+    /// Where the times of the session before begin.
+    before_offset_ms: MediaMs,
+    earlier_speech: Option<EarlierState>,
+    /// The session that begins has said something already, which was taken for what was said before.
+    is_misplaced: bool,
+}
+
+impl<E: EngineSession> Sessions<E> {
+    fn new(options: Options) -> Self {
+        Self {
+            before_offset_ms: options.offset_ms,
+            current: Session::new(options.clone()),
+            base: options,
+            earlier: VecDeque::new(),
+            count: 1,
+            tags: VecDeque::new(),
+            greatest_ms: None,
+            elapsed_ms: None,
+            zero_ms: None,
+            open: OpenGuesses::default(),
+            is_anew: false,
+            earlier_speech: None,
+            is_misplaced: false,
+        }
+    }
+
+    fn read(&mut self, message: &E::Message, out: &mut Decoded) {
+        let sign = self.sign_of(&self.current.engine, message);
+        let speaks_of = || {
+            let is_unknown = sign.name.is_none() && !self.current.engine.knows(message);
+            let knows = || self.earlier.iter().rposition(|session| session.engine.knows(message));
+            is_unknown.then(knows).flatten()
+        };
+        if let Some(at) = self.earlier_named(&sign).or_else(speaks_of) {
+            // Not of the session that speaks now: what it says is still its own.
+            let mut session = self.earlier.remove(at).expect("it was found there");
+            session.note(&self.sign_of(&session.engine, message));
+            let before = out.says.len();
+            session.engine.read(message, out);
+            self.take_note(before, out);
+            self.earlier.push_back(session);
+            return;
+        }
+        let step = self.current.step(&sign);
+        if self.is_new(&sign, step) {
+            self.begin(&sign, out);
+        } else {
+            if let Some(name) = sign.name {
+                self.adopt(name);
+            }
+            match step {
+                ClockShift::Back => self.tell_step_back(out),
+                ClockShift::Over if self.current.name.is_none() => self.tell_said_over(out),
+                _ => {}
+            }
+        }
+        if !E::COUNTS_FROM_MEETING && self.earlier_speech.is_some() {
+            self.meet_earlier_speech(message, &sign, out);
+        }
+        if self.count > 1 && !self.current.is_heard && sign.says {
+            self.meet_first_words(message, sign.span, out);
+        }
+        self.current.note(&sign);
+        if let (None, Some(elapsed), Some(span)) =
+            (self.zero_ms, self.elapsed_ms, sign.span.filter(|span| !span.is_wall))
+        {
+            self.zero_ms = Some(elapsed.saturating_sub(span.end_ms as MediaMs));
+        }
+        let until =
+            sign.span.filter(|span| !span.is_wall).and_then(|span| on_axis(span.end_ms, &self.current.options).ok());
+        self.greatest_ms = self.greatest_ms.max(until);
+        if let Some(earlier) = &self.earlier_speech {
+            self.current.engine.go_on_behind(message, &earlier.lines);
+        }
+        if E::HAS_STREAM_CLOCKS {
+            self.note_streams(message, out);
+        }
+        let before = out.says.len();
+        self.current.engine.read(message, out);
+        self.take_note(before, out);
+    }
+
+    /// Returns true if a time can be media time: else it tells nothing of the clock. With a negative offset the clock began
+    /// before.
+    fn can_be(&self, span: &SpeechSpan<'_>) -> bool {
+        span.is_wall || span.end_ms + self.base.offset_ms.min(0) as f64 <= self.base.media_ms_max as f64
+    }
+
+    /// What a message tells `engine` of its session, without times that cannot be.
+    fn sign_of<'a>(&self, engine: &E, message: &'a E::Message) -> SessionSign<'a> {
+        let mut sign = engine.sign(message);
+        sign.span.take_if(|span| !self.can_be(span));
+        sign.more.retain(|more| self.can_be(&more.span));
+        sign
+    }
+
+    fn stand_behind(&mut self, speech: Box<dyn EarlierSpeech>) {
+        let lines = EarlierLines::new(speech.lines());
+        self.greatest_ms = lines.as_ref().map(|lines| lines.until_ms);
+        self.earlier_speech = lines.map(|lines| EarlierState { speech, lines, is_told: false, looks_left: LOOKS_MAX });
+    }
+
+    /// Finds where the first words of the connection stand, if the source said something before it: an engine that began anew
+    /// goes on at the feed's present time.
+    fn meet_earlier_speech(&mut self, message: &E::Message, sign: &SessionSign<'_>, out: &mut Decoded) {
+        let Some(mut span) = sign.span.filter(|_| sign.says) else { return };
+        let is_start = span.is_wall;
+        // That nothing was said tells nothing of what was said before.
+        if !is_start && sign.text.trim().is_empty() {
+            return;
+        }
+        if is_start {
+            if self.base.wall_start.is_some() {
+                return;
+            }
+            // The first time of day is the start, whatever it is.
+            (span.start_ms, span.end_ms, span.is_wall) = (0.0, 0.0, false);
+        }
+        let Some(mut earlier) = self.earlier_speech.take() else { return };
+        let tag = &self.current.options.tag;
+        let has_name = E::IDS == IdScope::Session && *tag != self.base.tag;
+        let is_known = |id: &Arc<str>| earlier.lines.has_line(id);
+        if self.count > 1
+            || has_name && earlier.lines.has_session(tag)
+            || self.current.engine.line_ids(message).iter().any(is_known)
+        {
+            return;
+        }
+        let first_words =
+            if is_start { FirstWords::Anew } else { earlier.lines.first_words(&span, sign, E::IS_IN_ORDER, has_name) };
+        match first_words {
+            FirstWords::GoOn => return,
+            FirstWords::Again | FirstWords::Back => {
+                if !std::mem::replace(&mut earlier.is_told, true) {
+                    out.fault(DecodeFaultKind::ClockRestarted, SAID_BEFORE);
+                }
+                earlier.looks_left = earlier.looks_left.saturating_sub(1);
+                self.earlier_speech = Some(earlier).filter(|earlier| earlier.looks_left > 0);
+                return;
+            }
+            // A guess that comes again need not be what it became.
+            FirstWords::Anew if earlier.is_told && !sign.is_settled && !sign.text.is_empty() => {
+                self.earlier_speech = Some(earlier);
+                return;
+            }
+            FirstWords::Anew => {}
+        }
+        let offset_ms = offset_at(earlier.speech.now_ms(), earlier.lines.until_ms, &span, self.base.media_ms_max);
+        (self.base.offset_ms, self.before_offset_ms) = (offset_ms, offset_ms);
+        if self.current.has_words {
+            self.zero_ms = self.elapsed_ms.map(|elapsed| elapsed.saturating_sub(span.end_ms as MediaMs));
+            self.is_misplaced = true;
+            self.begin(sign, out);
+            self.is_misplaced = false;
+            return;
+        }
+        self.current.options = self.options_at(offset_ms, self.current.options.tag.clone());
+        self.current.engine.begin_with(self.current.options.clone());
+        tell_placed(offset_ms.saturating_add(span.start_ms as MediaMs), out);
+    }
+
+    /// Tells, once in a session, that a time fell by little: as a late line's does, or that of an engine that began anew.
+    fn tell_step_back(&mut self, out: &mut Decoded) {
+        if std::mem::replace(&mut self.current.is_back_told, true) {
+            return;
+        }
+        out.fault(
+            DecodeFaultKind::ClockRestarted,
+            "a time fell back by a little: what is said stands there, as said late. If the engine was started again, its lines \
+             stand among those of before: connect anew for each of its sessions, with offset_ms",
+        );
+    }
+
+    /// Tells, once in a session, that it is said where other words were.
+    fn tell_said_over(&mut self, out: &mut Decoded) {
+        if !std::mem::replace(&mut self.current.is_back_told, true) {
+            out.fault(
+                DecodeFaultKind::ClockRestarted,
+                "the engine says something else where it settled words already: it stands there too, as said over others. If the \
+                 engine was started again, connect anew for each of its sessions, with offset_ms",
+            );
+        }
+    }
+
+    /// Notes how far the streams of a message have come. One whose times fall has begun its clock anew; those of others go
+    /// on.
+    fn note_streams(&mut self, message: &E::Message, out: &mut Decoded) {
+        // What is known for ever was said by the same engine.
+        let is_known =
+            |earlier: &EarlierState| self.current.engine.line_ids(message).iter().any(|id| earlier.lines.has_line(id));
+        let is_known = self.earlier_speech.as_ref().is_some_and(is_known);
+        for MoreSpeech { span, text, is_settled } in self.current.engine.spans(message) {
+            if !self.can_be(&span) {
+                continue;
+            }
+            let heard_ms = span.end_ms as MediaMs;
+            let sign = SessionSign { text: text.into(), is_settled, ..SessionSign::default() };
+            if !is_known && self.current.reach(&span).is_none() && self.is_said_again(&span, &sign, out) {
+                continue;
+            }
+            if let (None, Some(elapsed)) = (self.zero_ms, self.elapsed_ms) {
+                self.zero_ms = Some(elapsed.saturating_sub(heard_ms));
+            }
+            let step = self.current.reach(&span).map_or(ClockShift::On, |reach| reach.step_to(&span, &sign, false));
+            let fell = self.current.reach(&span).and_then(|reach| self.fallen_offset(&span, step, reach.latest_ms));
+            // Participants are confirmed late, by some seconds.
+            let is_far = self.current.reach(&span).is_some_and(|reach| reach.latest_ms - span.start_ms > FALL_MS);
+            if fell.is_none() && step == ClockShift::Back && is_far {
+                self.tell_step_back(out);
+            }
+            if let Some(offset_ms) = fell {
+                self.current.reached.remove(&(span.stream.0, span.stream.1.into()));
+                self.begin_stream(span.stream.1, offset_ms, out);
+            }
+            self.current.note_span(&span, &sign);
+            let end_ms = self.current.stream_offset(span.stream.1).saturating_add(heard_ms);
+            if end_ms <= self.base.media_ms_max {
+                self.greatest_ms = self.greatest_ms.max(Some(end_ms));
+            }
+        }
+    }
+
+    /// The clock of a stream begins anew at `offset_ms`.
+    fn begin_stream(&mut self, stream: &str, offset_ms: MediaMs, out: &mut Decoded) {
+        self.current.stream_offsets.insert(stream.into(), offset_ms);
+        self.current.engine.shift_stream(stream, offset_ms);
+        let at = offset_ms as f64 / 1000.0;
+        out.fault(
+            DecodeFaultKind::ClockRestarted,
+            format!("the times of a participant begin anew: they are counted from {at:.3} s on, those of others go on"),
+        );
+    }
+
+    /// The first words of a stream on this connection: where they fall as those of an engine do that began anew, they stand at
+    /// the feed's present time, with the streams that did so before. Gives whether they were said before, at that time: then
+    /// the next ones tell.
+    fn is_said_again(&mut self, span: &SpeechSpan<'_>, sign: &SessionSign<'_>, out: &mut Decoded) -> bool {
+        let Some(earlier) = &mut self.earlier_speech else { return false };
+        let until_ms = earlier.lines.until_ms;
+        let first_words = earlier.lines.first_words(span, sign, false, false);
+        let start_ms = span.start_ms as MediaMs;
+        let near_ms = self.greatest_ms.unwrap_or(until_ms).saturating_add(FAR_FALL_MS as MediaMs);
+        let is_with = |offset: &MediaMs| start_ms < until_ms && offset.saturating_add(start_ms) <= near_ms;
+        let others = self.current.stream_offsets.values().copied().max().filter(is_with);
+        if let (FirstWords::Again, None) = (first_words, others) {
+            if !std::mem::replace(&mut earlier.is_told, true) {
+                out.fault(DecodeFaultKind::ClockRestarted, SAID_BEFORE);
+            }
+            return true;
+        }
+        if let (FirstWords::Anew, _) | (_, Some(_)) = (first_words, others) {
+            let (now_ms, max_ms) = (earlier.speech.now_ms(), self.base.media_ms_max);
+            let offset_ms = others.unwrap_or_else(|| offset_at(now_ms, until_ms, span, max_ms));
+            self.begin_stream(span.stream.1, offset_ms, out);
+        } else if first_words == FirstWords::Back {
+            self.tell_step_back(out);
+        }
+        false
+    }
+
+    /// Where the clock of a stream that reached `reach` begins now, if it began anew before `span`: by the clock of who
+    /// reads, and never so that it says something before what it said already. Where that clock tells nothing (frames of a
+    /// file come at once), it begins where that of another stream did that fell a moment ago, or behind all that was said.
+    fn fallen_offset(&self, span: &SpeechSpan<'_>, step: ClockShift, latest_ms: f64) -> Option<MediaMs> {
+        const NEAR_MS: MediaMs = FAR_FALL_MS as MediaMs;
+        let (start_ms, heard_ms) = (span.start_ms as MediaMs, span.end_ms as MediaMs);
+        let offset = self.current.stream_offset(span.stream.1);
+        let own = offset.saturating_add(latest_ms as MediaMs);
+        let greatest = self.greatest_ms.unwrap_or(self.base.offset_ms);
+        let is_fit = |offset: MediaMs| {
+            let start = offset.saturating_add(start_ms);
+            start > own && start >= greatest.saturating_sub(NEAR_MS)
+        };
+        let is_near = |offset: &MediaMs| offset.saturating_add(start_ms) <= greatest.saturating_add(NEAR_MS);
+        let of_others = self.current.stream_offsets.values().copied().filter(|offset| is_fit(*offset)).filter(is_near);
+        let of_others = of_others.max().filter(|other| *other > offset);
+        if step != ClockShift::Anew {
+            // One that said little before may not fall; that all others fell tells.
+            let is_long_ago = offset.saturating_add(start_ms) < greatest.saturating_sub(FALL_MS as MediaMs);
+            return of_others.filter(|_| is_long_ago);
+        }
+        let now = self.elapsed_ms.zip(self.zero_ms).map(|(elapsed, zero)| elapsed.saturating_sub(zero));
+        let by_clock = now.map(|now| self.base.offset_ms.saturating_add(now).saturating_sub(heard_ms));
+        let by_clock = by_clock.filter(|offset| is_fit(*offset));
+        let behind = greatest.saturating_add(1).saturating_sub(beyond_lead_ms(start_ms));
+        by_clock.or(of_others).or(Some(behind))
+    }
+
+    fn earlier_named(&self, sign: &SessionSign<'_>) -> Option<usize> {
+        let is_of = |name: &str| self.earlier.iter().rposition(|session| session.name.as_deref() == Some(name));
+        let is_current = |name: &str| self.current.name.as_deref() == Some(name);
+        sign.name.filter(|name| !sign.begins && !is_current(name)).and_then(is_of)
+    }
+
+    fn is_new(&self, sign: &SessionSign<'_>, step: ClockShift) -> bool {
+        let current = &self.current;
+        let is_another = sign.name.zip(current.name.as_deref()).is_some_and(|(name, known)| name != known);
+        if !current.is_heard || !sign.says {
+            return current.is_heard && (sign.begins || is_another);
+        }
+        if E::COUNTS_FROM_MEETING {
+            return sign.begins || is_another || step == ClockShift::Anew;
+        }
+        let goes_on = current.goes_on(sign);
+        let is_same = sign.name.is_some() && !is_another;
+        sign.begins
+            || is_another
+            || self.is_anew
+            || current.is_over && !(is_same && goes_on)
+            || sign.reuses_id
+            || step == ClockShift::Anew
+            || step == ClockShift::Back && self.has_guess_without_time()
+    }
+
+    /// Returns true if a guess is open of which it cannot be said that it stands behind a late line, and not in its place.
+    fn has_guess_without_time(&self) -> bool {
+        self.open.guesses.iter().any(|(_, content)| content.start_ms.is_none())
+    }
+
+    /// The session that has said nothing so far is called so.
+    fn adopt(&mut self, name: &str) {
+        if self.current.name.as_deref() == Some(name) {
+            return;
+        }
+        if E::IDS == IdScope::Session && !self.current.is_heard {
+            let options = Options { tag: self.tag(Some(name)), ..self.current.options.clone() };
+            self.current = Session::new(options);
+        }
+        self.current.name = Some(name.into());
+    }
+
+    /// What ids and labels of a session begin with.
+    fn tag(&mut self, name: Option<&str>) -> Arc<str> {
+        let numbered =
+            || if self.count == 1 { self.base.tag.clone() } else { format!("{}.{}", self.base.tag, self.count).into() };
+        // A name that may be a counter is used again by the next engine: it tells sessions of this connection apart alone.
+        let Some(name) = name.filter(|name| E::IDS == IdScope::Session && is_random(name)) else { return numbered() };
+        let short = short_name(name);
+        let times = self.tags.iter().filter(|tag| **tag == short).count();
+        self.tags.push_back(short.clone());
+        if self.tags.len() > NAMES_MAX {
+            self.tags.pop_front();
+        }
+        if times == 0 { short } else { format!("{short}.{}", times + 1).into() }
+    }
+
+    fn begin(&mut self, sign: &SessionSign<'_>, out: &mut Decoded) {
+        self.finish(Some(sign), out);
+        self.count += 1;
+        let span = sign.span.filter(|span| !sign.begins && !span.is_wall);
+        let is_wall = sign.span.is_some_and(|span| span.is_wall);
+        let known_ms = self.current.options.offset_ms;
+        let offset_ms = span.map_or_else(|| self.offset_behind(self.now_ms()), |span| self.offset_of(&span, known_ms));
+        self.replace(sign.name, offset_ms, is_wall);
+        self.tell_begin(span.as_ref(), out);
+    }
+
+    /// Tells that a session has begun, and where its times are: of `span`, if that is its first words.
+    fn tell_begin(&self, span: Option<&SpeechSpan<'_>>, out: &mut Decoded) {
+        let (offset_ms, start_ms) = (self.current.options.offset_ms, span.map_or(0, |span| span.start_ms as MediaMs));
+        let (what, at_ms) = match beyond_lead_ms(start_ms) {
+            0 => ("its times are counted from", offset_ms),
+            _ => (
+                "its clock may have begun before it, and its times are counted so that its first words are at",
+                offset_ms.saturating_add(start_ms),
+            ),
+        };
+        out.fault(
+            DecodeFaultKind::ClockRestarted,
+            format!(
+                "a new session of the engine begins: its lines and its numbered speakers are new ones, and {what} {:.3} s on",
+                at_ms as f64 / 1000.0
+            ),
+        );
+    }
+
+    /// What the time is by the clock of who reads, if there is one: that of what is being said, where it comes as it is said.
+    fn now_ms(&self) -> Option<MediaMs> {
+        let passed = self.elapsed_ms?.saturating_sub(self.zero_ms?);
+        Some(self.base.offset_ms.saturating_add(passed))
+    }
+
+    /// Where the times of a session begin that began at `by_clock`: not before what was said.
+    fn offset_behind(&self, by_clock: Option<MediaMs>) -> MediaMs {
+        let behind = self.greatest_ms.map(|greatest| greatest.saturating_add(1));
+        behind.max(by_clock).unwrap_or(self.base.offset_ms).max(self.base.offset_ms)
+    }
+
+    /// Where the times of a session begin whose first words are at `span`, behind one whose times began at `before_ms`. Words that begin late are of a clock that may not
+    /// have begun with the session: they stand where they arrive, where what is said arrives as it is said; else where they
+    /// are by the clock of the session before, if that is near behind what was said; else a little behind what was said.
+    fn offset_of(&self, span: &SpeechSpan<'_>, before_ms: MediaMs) -> MediaMs {
+        let (start_ms, heard_ms) = (span.start_ms as MediaMs, span.end_ms as MediaMs);
+        let by_clock = self.now_ms().map(|now| now.saturating_sub(heard_ms));
+        let (Some(greatest), 1..) = (self.greatest_ms, beyond_lead_ms(start_ms)) else {
+            return self.offset_behind(by_clock);
+        };
+        let behind = greatest.saturating_add(1);
+        let by_clock = by_clock.filter(|_| self.is_live());
+        let goes_on = || {
+            let from_end = before_ms.saturating_add(start_ms).saturating_sub(behind);
+            (0..=FAR_FALL_MS as MediaMs).contains(&from_end).then_some(before_ms)
+        };
+        let live = by_clock.map(|by_clock| by_clock.max(behind.saturating_sub(start_ms)));
+        live.or_else(goes_on).unwrap_or_else(|| behind.saturating_sub(beyond_lead_ms(start_ms)))
+    }
+
+    /// Returns true if what is said arrives as it is said: frames of a file come before their time.
+    fn is_live(&self) -> bool {
+        self.now_ms().zip(self.greatest_ms).is_some_and(|(now, greatest)| now.saturating_add(LEAD_MS) >= greatest)
+    }
+
+    /// The first words of a session that was announced before: its times may have begun before it did.
+    fn meet_first_words(&mut self, message: &E::Message, span: Option<SpeechSpan<'_>>, out: &mut Decoded) {
+        let of_streams = || {
+            let spans = self.current.engine.spans(message).into_iter().map(|speech| speech.span);
+            spans.filter(|span| self.can_be(span)).min_by(|left, right| left.start_ms.total_cmp(&right.start_ms))
+        };
+        let Some(span) = span.or_else(of_streams).filter(|span| !span.is_wall) else { return };
+        let known_ms = self.current.options.offset_ms;
+        let end_ms = known_ms.saturating_add(span.end_ms as MediaMs);
+        let is_ahead = !self.is_live() || self.now_ms().is_some_and(|now| end_ms > now.saturating_add(LEAD_MS));
+        let offset_ms = self.offset_of(&span, self.before_offset_ms);
+        if beyond_lead_ms(span.start_ms as MediaMs) == 0 || !is_ahead || offset_ms == known_ms {
+            return;
+        }
+        self.current.options = self.options_at(offset_ms, self.current.options.tag.clone());
+        self.current.engine.begin_with(self.current.options.clone());
+        let at = offset_ms.saturating_add(span.start_ms as MediaMs) as f64 / 1000.0;
+        out.fault(
+            DecodeFaultKind::ClockRestarted,
+            format!(
+                "the clock of the new session may have begun before it: its times are counted so that its first words are \
+                 at {at:.3} s"
+            ),
+        );
+    }
+
+    /// The options of a session whose times begin at `offset_ms`. Times of day are what they were.
+    fn options_at(&self, offset_ms: MediaMs, tag: Arc<str>) -> Options {
+        let shift_ms = offset_ms.saturating_sub(self.base.offset_ms);
+        let shifted = |at: Timestamp| Timestamp(at.0.saturating_add(shift_ms));
+        Options { tag, offset_ms, wall_start: self.base.wall_start.map(shifted), ..self.base.clone() }
+    }
+
+    /// Puts a new session in the place of the current one, whose times begin at `offset_ms`.
+    fn replace(&mut self, name: Option<&str>, offset_ms: MediaMs, is_wall: bool) {
+        self.is_anew = false;
+        self.before_offset_ms = self.current.options.offset_ms;
+        if let Some(start) = self.current.engine.wall_start() {
+            let shift_ms = self.current.options.offset_ms.saturating_sub(self.base.offset_ms);
+            self.base.wall_start = Some(Timestamp(start.0.saturating_sub(shift_ms)));
+        }
+        let tag = self.tag(name);
+        let mut options = self.options_at(offset_ms, tag);
+        // Where times of day themselves fell the first one stands behind what was said.
+        options.wall_start.take_if(|_| is_wall);
+        let before = std::mem::replace(&mut self.current, Session::new(options));
+        self.current.name = name.map(Into::into);
+        if before.name.is_some() {
+            self.earlier.push_back(before);
+            if self.earlier.len() > EARLIER_MAX {
+                self.earlier.pop_front();
+            }
+        }
+    }
+
+    /// What is open stands as it is. A guess without a time, or at a wrong one, that the first words of the session which begins replace is
+    /// gone: it was that session's.
+    fn finish(&mut self, next: Option<&SessionSign<'_>>, out: &mut Decoded) {
+        let before = out.says.len();
+        self.current.engine.end(out);
+        self.take_note(before, out);
+        let is_misplaced = self.is_misplaced;
+        let is_replaced = |content: &Content| {
+            (content.start_ms.is_none() || is_misplaced)
+                && next.is_some_and(|sign| begins_as(&sign.text, &content.text))
+        };
+        let mut is_any_replaced = false;
+        let stands = |(id, content): (Arc<str>, Content)| {
+            let content = if is_replaced(&content) {
+                is_any_replaced = true;
+                Content { status: Status::Interim, ..Content::default() }
+            } else {
+                Content { status: Status::Final, ..content }
+            };
+            Version { id, content, ..Version::default() }
+        };
+        let lines: Vec<Version> = std::mem::take(&mut self.open).guesses.into_iter().map(stands).collect();
+        self.current.engine.let_stand(&lines);
+        say_lines(lines, out);
+        if is_any_replaced {
+            out.fault(
+                DecodeFaultKind::Odd,
+                "a guess without a time, or at a wrong one, was taken for the first words of the session that begins",
+            );
+        }
+    }
+
+    /// Remembers what was said from the place `before` on.
+    fn take_note(&mut self, before: usize, out: &mut Decoded) {
+        let mut left = Vec::new();
+        for said in &out.says[before..] {
+            match said {
+                DecodedEvent::Lines(lines) => {
+                    for line in lines {
+                        self.greatest_ms = self.greatest_ms.max(line.content.start_ms).max(line.content.end_ms);
+                        let is_open = line.content.status == Status::Interim && !line.content.text.is_empty();
+                        left.extend(self.open.note(&line.id, is_open.then_some(&line.content)));
+                    }
+                }
+                DecodedEvent::Retract { id } => drop(self.open.note(id, None)),
+                DecodedEvent::Clock { media_ms } => self.greatest_ms = self.greatest_ms.max(Some(*media_ms)),
+            }
+        }
+        if !left.is_empty() {
+            out.fault(
+                DecodeFaultKind::Odd,
+                format!("more than {OPEN_MAX} lines are guesses: the oldest of them stand as they are"),
+            );
+            say_lines(left, out);
+        }
+    }
+
+    fn reconnect(&mut self, elapsed_ms: MediaMs, out: &mut Decoded) {
+        self.close(out);
+        // A name that comes again is that of the new session.
+        self.earlier.clear();
+        self.is_anew = false;
+        if E::COUNTS_FROM_MEETING {
+            return;
+        }
+        let by_clock = self.base.offset_ms.saturating_add(elapsed_ms);
+        if self.current.is_heard {
+            self.count += 1;
+            self.current.name = None;
+            self.replace(None, self.offset_behind(Some(by_clock)), false);
+            self.tell_begin(None, out);
+        } else {
+            let options =
+                Options { offset_ms: by_clock.max(self.current.options.offset_ms), ..self.current.options.clone() };
+            self.current = Session::new(options);
+        }
+    }
+
+    fn close(&mut self, out: &mut Decoded) {
+        self.finish(None, out);
+        self.is_anew = self.current.is_heard;
+    }
+
+    fn due_ms(&mut self) -> Option<MediaMs> {
+        let now_ms = self.elapsed_ms?;
+        let sessions = self.earlier.iter_mut().chain([&mut self.current]);
+        sessions.filter_map(|session| session.engine.due_ms(now_ms)).min()
+    }
+
+    fn rest(&mut self, elapsed_ms: MediaMs, out: &mut Decoded) {
+        self.elapsed_ms = Some(elapsed_ms);
+        let before = out.says.len();
+        self.current.engine.rest(elapsed_ms, out);
+        self.take_note(before, out);
+        let mut earlier = std::mem::take(&mut self.earlier);
+        for session in &mut earlier {
+            let before = out.says.len();
+            session.engine.rest(elapsed_ms, out);
+            self.take_note(before, out);
+        }
+        self.earlier = earlier;
+    }
+
+    fn end(&mut self, out: &mut Decoded) {
+        let before = out.says.len();
+        self.current.engine.end(out);
+        self.take_note(before, out);
+        for mut session in std::mem::take(&mut self.earlier) {
+            let before = out.says.len();
+            session.engine.end(out);
+            self.take_note(before, out);
+        }
+    }
+}
+
+/// Where the times of an engine begin that began anew, and that says its first words at `span` of its own clock `now_ms`: so
+/// that they stand there, and not before what was said until `until_ms`. Where too little of media time is left then, as in a
+/// feed that is used again after days, right behind what was said.
+fn offset_at(now_ms: MediaMs, until_ms: MediaMs, span: &SpeechSpan<'_>, media_ms_max: MediaMs) -> MediaMs {
+    let (start_ms, end_ms) = (span.start_ms as MediaMs, span.end_ms as MediaMs);
+    let behind = until_ms.saturating_add(1);
+    // A clock that began before the engine was heard need not begin behind all.
+    let behind = if beyond_lead_ms(start_ms) > 0 { behind.saturating_sub(start_ms) } else { behind };
+    let has_room = now_ms <= media_ms_max - media_ms_max / ROOM_PART;
+    if has_room { now_ms.saturating_sub(end_ms).max(behind) } else { behind }
+}
+
+/// Tells that the engine of a new connection has begun anew, and where it stands.
+fn tell_placed(at_ms: MediaMs, out: &mut Decoded) {
+    let at = at_ms as f64 / 1000.0;
+    out.fault(
+        DecodeFaultKind::ClockRestarted,
+        format!(
+            "the times of this connection begin before what its source said already: the engine counts anew, and its times are \
+             counted so that its first words are at {at:.3} s, the feed's present time or the end of what was said. offset_ms says where a session begins"
+        ),
+    );
+}
+
+/// How much later first words begin than those of a session do whose clock began with it.
+fn beyond_lead_ms(start_ms: MediaMs) -> MediaMs {
+    start_ms.saturating_sub(LEAD_MS).max(0)
+}
+
+/// A vendor that speaks JSON.
+pub(crate) struct JsonSessions<E>(Sessions<E>);
+
+impl<E: EngineSession<Message = Value>> JsonSessions<E> {
+    pub(crate) fn new(options: Options) -> Self {
+        Self(Sessions::new(options))
+    }
+}
+
+impl<E: EngineSession<Message = Value>> Dialect for JsonSessions<E> {
+    fn decode(&mut self, frame: &[u8], out: &mut Decoded) {
+        each_object(frame, out, |value, out| {
+            let message = shape::message_in(E::FORMAT, value);
+            let is_foreign = shape::is_foreign(E::FORMAT, message);
+            if !is_foreign && shape::is_known(E::FORMAT, message) {
+                self.0.read(message, out);
+            } else if let Some(why) = engine_report(message).filter(|_| !is_foreign) {
+                out.fault(DecodeFaultKind::Engine, format!("{} reports: {why}", shape::vendor(E::FORMAT)));
+            } else {
+                out.fault(DecodeFaultKind::UnknownType, shape::unknown(E::FORMAT, message));
+            }
+        });
+    }
+
+    fn end(&mut self, out: &mut Decoded) {
+        self.0.end(out);
+    }
+
+    fn stand_behind(&mut self, earlier: Box<dyn EarlierSpeech>) {
+        self.0.stand_behind(earlier);
+    }
+
+    fn elapsed(&mut self, elapsed_ms: MediaMs) {
+        self.0.elapsed_ms = Some(elapsed_ms);
+    }
+
+    fn due_ms(&mut self) -> Option<MediaMs> {
+        self.0.due_ms()
+    }
+
+    fn rest(&mut self, elapsed_ms: MediaMs, out: &mut Decoded) {
+        self.0.rest(elapsed_ms, out);
+    }
+
+    fn close_session(&mut self, out: &mut Decoded) {
+        self.0.close(out);
+    }
+
+    fn reconnect(&mut self, elapsed_ms: MediaMs, out: &mut Decoded) {
+        self.0.reconnect(elapsed_ms, out);
+    }
+}
+
+/// A vendor that speaks lines of text.
+pub(crate) struct LineSessions<E> {
+    cutter: LineCutter,
+    lines: TextLines<E>,
+}
+
+/// Lines of text, one behind the other.
+struct TextLines<E> {
+    json: JsonInText,
+    hints: TextHints,
+    sessions: Sessions<E>,
+}
+
+impl<E: EngineSession<Message = str>> TextLines<E> {
+    fn take(&mut self, line: &str, out: &mut Decoded) {
+        if self.json.is_empty() && !line.trim_start().starts_with('{') {
+            return self.read(line, out);
+        }
+        let mut text = String::new();
+        line.chars().chain(['\n']).for_each(|c| self.json.push(c, &mut text, out));
+        self.read_all(&text, out);
+    }
+
+    /// What is held back as JSON will not go on.
+    fn end(&mut self, out: &mut Decoded) {
+        let mut text = String::new();
+        self.json.end(&mut text, out);
+        self.read_all(&text, out);
+    }
+
+    fn read_all(&mut self, text: &str, out: &mut Decoded) {
+        text.lines().filter(|line| !line.trim().is_empty()).for_each(|line| self.read(line, out));
+    }
+
+    fn read(&mut self, line: &str, out: &mut Decoded) {
+        self.hints.look(E::FORMAT, line, out);
+        self.sessions.read(line, out);
+    }
+}
+
+impl<E: EngineSession<Message = str>> LineSessions<E> {
+    pub(crate) fn new(options: Options) -> Self {
+        let sessions = Sessions::new(options);
+        let lines = TextLines { json: JsonInText::default(), hints: TextHints::default(), sessions };
+        Self { cutter: LineCutter::default(), lines }
+    }
+
+    /// Takes the line that is open: nothing follows it.
+    fn end_line(&mut self, out: &mut Decoded) {
+        self.cutter.end(out, |line, out| self.lines.take(line, out));
+        self.lines.end(out);
+    }
+}
+
+impl<E: EngineSession<Message = str>> Dialect for LineSessions<E> {
+    fn decode(&mut self, frame: &[u8], out: &mut Decoded) {
+        self.cutter.cut(frame, out, |line, out| self.lines.take(line, out));
+        join_lines(out);
+    }
+
+    fn end(&mut self, out: &mut Decoded) {
+        self.end_line(out);
+        self.lines.sessions.end(out);
+        join_lines(out);
+    }
+
+    fn stand_behind(&mut self, earlier: Box<dyn EarlierSpeech>) {
+        self.lines.sessions.stand_behind(earlier);
+    }
+
+    fn elapsed(&mut self, elapsed_ms: MediaMs) {
+        self.lines.sessions.elapsed_ms = Some(elapsed_ms);
+    }
+
+    fn close_session(&mut self, out: &mut Decoded) {
+        self.end_line(out);
+        self.lines.sessions.close(out);
+        join_lines(out);
+    }
+
+    fn reconnect(&mut self, elapsed_ms: MediaMs, out: &mut Decoded) {
+        self.end_line(out);
+        self.lines.sessions.reconnect(elapsed_ms, out);
+        join_lines(out);
+    }
+}
+
+/// Makes one record of all that the lines of a frame say.
+fn join_lines(out: &mut Decoded) {
+    let mut joined: Vec<DecodedEvent> = Vec::new();
+    for said in out.says.drain(..) {
+        match (joined.last_mut(), said) {
+            (Some(DecodedEvent::Lines(lines)), DecodedEvent::Lines(more)) => lines.extend(more),
+            (_, said) => joined.push(said),
+        }
+    }
+    out.says = joined;
+}

@@ -1,0 +1,440 @@
+//! How far the times of a session have come, and what it means that one falls: a line that is late, somebody who speaks over
+//! others, or another session.
+
+use std::collections::VecDeque;
+
+use crate::dialect::core::line_match::{GUESS_WORDS_MIN, MOVED_MS, are_alike, shared_words, words};
+use crate::dialect::core::session_sign::{SessionSign, SpeechSpan};
+
+/// A time that falls back to the very start of the session is a new session from so much on: less is a first line that is
+/// said again.
+const BACK_TO_START_MS: f64 = 1_000.0;
+/// A time that falls to less than [`NEAR_ZERO_MS`] is a new session if it falls by so much: nobody hears the first words of a
+/// session that late.
+pub(crate) const NEAR_ZERO_FALL_MS: f64 = 2_000.0;
+/// The first words of a session start before that.
+const NEAR_ZERO_MS: f64 = 2_000.0;
+/// A time that falls to less than [`FIRST_SECONDS_MS`] is a new session if it falls by so much, and so is any time of a vendor
+/// that says things in their order. The latest finals that were seen come after less than that.
+pub(crate) const FALL_MS: f64 = 10_000.0;
+/// The first seconds of a session.
+const FIRST_SECONDS_MS: f64 = 3_000.0;
+/// The start of what somebody says moves by no more than this while it is guessed and settled, where several speak at once.
+pub(crate) const DRIFT_MS: f64 = 750.0;
+/// Where several speak at once a guess ends no more than this before what was heard already: it is of what is being said.
+const GUESS_LATE_MS: f64 = 1_000.0;
+/// There a final ends no more than this before what was heard already, if nobody knows who says it.
+const FINAL_LATE_MS: f64 = 2_000.0;
+/// A time that falls to less than a third of what was reached is a new session if it falls by so much (Amazon Transcribe's
+/// finals come up to 30 s late).
+pub(crate) const FAR_FALL_MS: f64 = 30_000.0;
+
+/// Times of neighbours overlap by no more than this: vendors round, and words are not cut sharply.
+pub(crate) const ROUGH_MS: f64 = 300.0;
+/// A guess whose words are other ones starts again within this of where it was.
+const GUESS_MOVED_MS: f64 = 2_000.0;
+/// What was settled last, as far as is remembered to tell what was said already from what is said by another session.
+/// Speechmatics settles a few words at a time: half a minute of them.
+pub(crate) const SETTLED_MAX: usize = 64;
+/// Guesses of those who speak at once that are remembered.
+const BESIDE_MAX: usize = 16;
+/// So much of a text is remembered, in bytes.
+const SETTLED_TEXT_BYTES_MAX: usize = 1_024;
+/// A late guess is of one of the last that were settled.
+const LATE_GUESS_OF: usize = 2;
+
+/// What the time of a message says of its session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ClockShift {
+    /// It goes on.
+    On,
+    /// It is said late, or another session says it.
+    Back,
+    /// Other words were settled there: somebody speaks over others, or another session says it.
+    Over,
+    /// Another session says it.
+    Anew,
+}
+
+/// Something that was said: where, and what.
+#[derive(Debug)]
+struct SpokenText {
+    start_ms: f64,
+    end_ms: f64,
+    text: Box<str>,
+    voice: Box<str>,
+}
+
+impl SpokenText {
+    fn new(span: &SpeechSpan<'_>, sign: &SessionSign<'_>) -> Self {
+        let start = |text: &str| text[..text.floor_char_boundary(SETTLED_TEXT_BYTES_MAX)].into();
+        let (text, voice) = (start(&sign.text), start(sign.voice));
+        Self { start_ms: span.start_ms, end_ms: span.end_ms, text, voice }
+    }
+
+    /// Returns true if `voice` may have said it. `Unknown` may be anybody.
+    fn is_by(&self, voice: &str) -> bool {
+        !is_name(&self.voice) || !is_name(voice) || *self.voice == *voice
+    }
+
+    /// How much of `span` it takes up.
+    fn overlap_ms(&self, span: &SpeechSpan<'_>) -> f64 {
+        (self.end_ms.min(span.end_ms) - self.start_ms.max(span.start_ms)).max(0.0)
+    }
+
+    /// Returns true if it is mostly the words `now`.
+    fn says(&self, now: &[String]) -> bool {
+        are_alike(&words(&self.text), now)
+    }
+
+    /// Returns true if it is known by name who said it, and that is `voice`.
+    fn is_surely_by(&self, voice: &str) -> bool {
+        is_name(voice) && *self.voice == *voice
+    }
+
+    /// Returns true if it is a guess of what a message says of `span`, where several speak at once: the start drifts and the
+    /// first words are rewritten while somebody speaks, but it does not shrink.
+    fn grows_to(&self, span: &SpeechSpan<'_>, sign: &SessionSign<'_>) -> bool {
+        let is_near = (self.start_ms - span.start_ms).abs() <= DRIFT_MS && span.end_ms + GUESS_LATE_MS >= self.end_ms;
+        let is_short = words(&self.text).len() < GUESS_WORDS_MIN;
+        is_near && (self.was_guessed_as(&sign.text) || is_short && self.is_by(sign.voice))
+    }
+
+    /// Returns true if `guess` can have been a guess of it.
+    fn was_guessed_as(&self, guess: &str) -> bool {
+        let letters = |text: &str| words(text).concat();
+        let (known, now) = (words(&self.text), words(guess));
+        let shared = shared_words(&known, &now);
+        shared * 2 >= known.len().min(now.len()) || letters(&self.text).starts_with(&letters(guess))
+    }
+}
+
+/// How far a stream has come.
+#[derive(Debug)]
+pub(crate) struct StreamExtent {
+    first_ms: f64,
+    /// The greatest start.
+    pub(crate) latest_ms: f64,
+    /// The greatest end.
+    until_ms: f64,
+    /// What the vendor settled last.
+    settled: VecDeque<SpokenText>,
+    /// What it guesses behind that.
+    guess: Option<SpokenText>,
+    /// What is guessed of each of those who speak at once, until it is settled.
+    beside: VecDeque<SpokenText>,
+}
+
+impl StreamExtent {
+    pub(crate) fn new(first_ms: f64) -> Self {
+        Self {
+            first_ms,
+            latest_ms: first_ms,
+            until_ms: first_ms,
+            settled: VecDeque::new(),
+            guess: None,
+            beside: VecDeque::new(),
+        }
+    }
+
+    /// What a message says of `span`, from a vendor that says everything in its order or not.
+    pub(crate) fn step_to(&self, span: &SpeechSpan<'_>, sign: &SessionSign<'_>, is_in_order: bool) -> ClockShift {
+        if !sign.voice.is_empty() && !span.is_wall {
+            return self.step_among_voices(span, sign);
+        }
+        let (start, back) = (span.start_ms, self.latest_ms - span.start_ms);
+        if back <= 0.0 {
+            // No time fell: two who talk over each other do so too.
+            let is_over = is_in_order && !span.is_wall && sign.is_settled && self.is_taken(span, sign);
+            return if is_over { ClockShift::Over } else { ClockShift::On };
+        }
+        let is_at_start = (start - self.first_ms).abs() <= 1.0 && back >= BACK_TO_START_MS;
+        if span.is_wall {
+            // Times of day are set, by little and by much.
+            let is_far = back > FAR_FALL_MS && (start < self.latest_ms / 3.0 || start < self.first_ms);
+            return match () {
+                () if is_at_start || is_far => ClockShift::Anew,
+                () if back > FALL_MS => ClockShift::Back,
+                () => ClockShift::On,
+            };
+        }
+        if is_in_order && self.is_late_guess(span, sign) {
+            return ClockShift::On;
+        }
+        if is_at_start
+            || start < NEAR_ZERO_MS && back >= NEAR_ZERO_FALL_MS
+            || back > FALL_MS && (start < FIRST_SECONDS_MS || is_in_order)
+            || back > FAR_FALL_MS && start < self.latest_ms / 3.0
+        {
+            return ClockShift::Anew;
+        }
+        if is_in_order {
+            self.step_in_order(span, sign)
+        } else if back > MOVED_MS as f64 {
+            ClockShift::Back
+        } else {
+            ClockShift::On
+        }
+    }
+
+    /// What a message says of `span`, from a vendor whose speakers talk over each other. Starts fall there within a session:
+    /// who begins first may end last. Ends do not, but by what a final is late; those of a clock that began anew do.
+    fn step_among_voices(&self, span: &SpeechSpan<'_>, sign: &SessionSign<'_>) -> ClockShift {
+        let (start, back) = (span.start_ms, self.latest_ms - span.start_ms);
+        let behind = self.until_ms - span.end_ms;
+        if self.guess_beside(span, sign).is_some() {
+            return ClockShift::On;
+        }
+        let is_at_start = start <= FIRST_SECONDS_MS || start <= self.first_ms + DRIFT_MS;
+        if is_at_start && behind > self.late_ms(back, span, sign)
+            || behind > FAR_FALL_MS && start < self.latest_ms / 3.0
+        {
+            ClockShift::Anew
+        } else if back > MOVED_MS as f64 {
+            ClockShift::Back
+        } else {
+            ClockShift::On
+        }
+    }
+
+    /// How long before the end of what was heard that can end which is said late, and began `back` before the latest start.
+    fn late_ms(&self, back: f64, span: &SpeechSpan<'_>, sign: &SessionSign<'_>) -> f64 {
+        let now = words(&sign.text);
+        let by_another = || self.settled.iter().any(|settled| is_name(&settled.voice));
+        let mut own = self.settled.iter().filter(|settled| settled.is_surely_by(sign.voice)).peekable();
+        if back <= DRIFT_MS || now.is_empty() {
+            return FALL_MS;
+        }
+        if !sign.is_settled {
+            return GUESS_LATE_MS;
+        }
+        if own.peek().is_none() {
+            // Somebody whose first words these are was not heard before: they may be long. Sessions begin with the first voice.
+            return if is_name(sign.voice) && by_another() { FALL_MS } else { FINAL_LATE_MS };
+        }
+        // Nobody says two things at once, or the later one first.
+        let is_contradicted = own.any(|settled| {
+            let taken = settled.overlap_ms(span);
+            let is_taken = taken > ROUGH_MS && taken * 2.0 >= span.end_ms - span.start_ms;
+            (is_taken || settled.start_ms > span.start_ms + ROUGH_MS) && !settled.says(&now)
+        });
+        if is_contradicted { ROUGH_MS } else { FINAL_LATE_MS }
+    }
+
+    /// Which of the guesses of those who speak at once a message says better.
+    fn guess_beside(&self, span: &SpeechSpan<'_>, sign: &SessionSign<'_>) -> Option<usize> {
+        let is_open = |guess: &SpokenText| self.until_ms - guess.end_ms <= FAR_FALL_MS && guess.grows_to(span, sign);
+        let own = self.beside.iter().position(|guess| is_open(guess) && guess.was_guessed_as(&sign.text));
+        own.or_else(|| self.beside.iter().position(is_open))
+    }
+
+    /// Returns true if a message is a guess of what was settled a moment ago.
+    fn is_late_guess(&self, span: &SpeechSpan<'_>, sign: &SessionSign<'_>) -> bool {
+        let start = span.start_ms;
+        let is_of = |settled: &SpokenText| {
+            start + ROUGH_MS >= settled.start_ms
+                && start <= settled.end_ms + ROUGH_MS
+                && settled.was_guessed_as(&sign.text)
+        };
+        !sign.is_settled && self.settled.iter().rev().take(LATE_GUESS_OF).any(is_of)
+    }
+
+    /// A small step of a vendor that says everything in its order: what it settled it does not say otherwise, and it does not
+    /// guess what was said before. Of two who talk over each other the later one is settled first by a little.
+    fn step_in_order(&self, span: &SpeechSpan<'_>, sign: &SessionSign<'_>) -> ClockShift {
+        let length = span.end_ms - span.start_ms;
+        let is_behind =
+            |known: Option<&SpokenText>, by: f64| known.is_some_and(|known| span.start_ms + by < known.start_ms);
+        let now = words(&sign.text);
+        let guess = self.guess.as_ref().filter(|guess| guess.is_by(sign.voice) && !guess.says(&now));
+        let last = self.settled.iter().rev().find(|settled| settled.is_by(sign.voice));
+        // Where only ends are told nobody knows what is behind what.
+        let rough_ms = if length > 0.0 || sign.is_settled { ROUGH_MS } else { GUESS_MOVED_MS };
+        let is_back = is_behind(last, rough_ms) || is_behind(guess, GUESS_MOVED_MS);
+        let is_taken = self.is_taken(span, sign);
+        let is_far = self.latest_ms - span.start_ms >= NEAR_ZERO_FALL_MS;
+        match sign.text.trim().is_empty() {
+            false if is_taken && is_far || is_back && !sign.is_settled => ClockShift::Anew,
+            false if is_taken && sign.is_settled => ClockShift::Over,
+            _ if is_back && sign.is_settled => ClockShift::Back,
+            _ => ClockShift::On,
+        }
+    }
+
+    /// Returns true if other words were settled in most of `span`, and `span` takes up most of those: who says a word while
+    /// another speaks is within what that one says.
+    fn is_taken(&self, span: &SpeechSpan<'_>, sign: &SessionSign<'_>) -> bool {
+        let now = words(&sign.text);
+        let own = self.settled.iter().filter(|settled| settled.is_by(sign.voice) && !settled.says(&now));
+        let there = own.map(|settled| (settled.overlap_ms(span), settled.end_ms - settled.start_ms));
+        let there = there.filter(|(overlap, _)| *overlap > 0.0);
+        let (taken, settled) =
+            there.fold((0.0, 0.0), |(taken, settled), (overlap, length)| (taken + overlap, settled + length));
+        let is_most = |of: f64| taken * 2.0 >= of;
+        !now.is_empty() && taken > ROUGH_MS && is_most(span.end_ms - span.start_ms) && is_most(settled)
+    }
+
+    pub(crate) fn note(&mut self, span: &SpeechSpan<'_>, sign: &SessionSign<'_>) {
+        self.first_ms = self.first_ms.min(span.start_ms);
+        self.latest_ms = self.latest_ms.max(span.start_ms);
+        self.until_ms = self.until_ms.max(span.end_ms);
+        let has_text = !sign.text.trim().is_empty();
+        if !sign.voice.is_empty() {
+            let said_better = self.guess_beside(span, sign);
+            // Of two who begin at once with other words neither takes the other's guess away.
+            if let Some(at) = said_better.filter(|at| sign.is_settled || self.beside[*at].was_guessed_as(&sign.text)) {
+                self.beside.remove(at);
+            }
+            if has_text && !sign.is_settled {
+                if self.beside.len() == BESIDE_MAX {
+                    self.beside.pop_front();
+                }
+                self.beside.push_back(SpokenText::new(span, sign));
+            }
+        }
+        if !sign.is_settled {
+            self.guess = has_text.then(|| SpokenText::new(span, sign));
+            return;
+        }
+        // A guess behind what was said late stays.
+        self.guess.take_if(|guess| guess.start_ms < span.end_ms);
+        if has_text {
+            if self.settled.len() == SETTLED_MAX {
+                self.settled.pop_front();
+            }
+            self.settled.push_back(SpokenText::new(span, sign));
+        }
+    }
+}
+
+/// Returns true if a voice has a name: nobody knows who an unknown one is.
+fn is_name(voice: &str) -> bool {
+    !matches!(voice, "" | "Unknown")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn falls_as_a_table() {
+        use ClockShift::{Anew, Back, On};
+        for (first, latest, start, in_order, in_any) in [
+            // To the first time of the session.
+            (0.3, 2.1, 0.3, Anew, Anew),
+            (12.0, 13.0, 12.0, Anew, Anew),
+            // A first line that is said again.
+            (0.3, 0.9, 0.3, On, On),
+            // To the first seconds.
+            (0.4, 2.6, 0.5, Anew, Anew),
+            (4.0, 12.0, 1.9, Anew, Anew),
+            (0.4, 62.5, 2.9, Anew, Anew),
+            (5.0, 14.0, 2.0, Anew, Anew),
+            (5.0, 11.0, 2.0, On, Back),
+            // By far: some say late what they said of before.
+            (0.3, 33.0, 10.0, Anew, Back),
+            (0.3, 300.0, 110.0, Anew, Back),
+            (0.3, 300.0, 90.0, Anew, Anew),
+            (0.3, 40.0, 5.0, Anew, Anew),
+            // Late lines.
+            (0.3, 300.0, 292.0, On, Back),
+            (2.0, 2.5, 1.5, On, On),
+            // On.
+            (0.3, 2.1, 2.1, On, On),
+            (0.3, 2.1, 500.0, On, On),
+        ] {
+            let reach = StreamExtent { first_ms: first * 1e3, latest_ms: latest * 1e3, ..StreamExtent::new(0.0) };
+            let span = SpeechSpan::new(Some(start * 1e3), None).expect("a span");
+            for (is_in_order, expected) in [(true, in_order), (false, in_any)] {
+                let step = reach.step_to(&span, &SessionSign::default(), is_in_order);
+                assert_eq!(step, expected, "{first} to {latest}, then {start}, {is_in_order}");
+            }
+        }
+    }
+
+    /// What a vendor said from 2 to 4 s and from 6 to 8 s, with a guess from 9 s on, and what another one says then.
+    #[test]
+    fn small_falls_as_a_table() {
+        use ClockShift::{Anew, Back, On};
+        let says = |start: f64, end: f64, text: &str, is_settled: bool| {
+            let sign = SessionSign { text: text.to_owned().into(), is_settled, ..SessionSign::default() };
+            (SpeechSpan::new(Some(start * 1e3), Some(end * 1e3)).expect("a span"), sign)
+        };
+        let mut reach = StreamExtent::new(2_000.0);
+        for (start, end, text, is_settled) in
+            [(2.0, 4.0, "We come to order.", true), (6.0, 8.0, "One, two.", true), (9.0, 10.0, "and then", false)]
+        {
+            let (span, sign) = says(start, end, text, is_settled);
+            assert_eq!(reach.step_to(&span, &sign, true), On);
+            reach.note(&span, &sign);
+        }
+        for (start, end, text, is_settled, expected) in [
+            // Other words where something was said.
+            (2.5, 4.5, "The line was cut.", true, Anew),
+            (6.2, 7.8, "Good evening.", true, Anew),
+            // The same words once more, and a little of a neighbour.
+            (6.1, 8.1, "one two three", true, Back),
+            (7.9, 8.9, "Three.", true, On),
+            // Of two who talk over each other one is within what the other says, or goes on behind it.
+            (7.2, 8.0, "Thank you.", true, On),
+            (7.6, 8.4, "Thank you.", true, On),
+            // Where nothing was said it may be late.
+            (4.1, 5.9, "Is that heard?", true, Back),
+            (8.2, 8.9, "Yes.", true, On),
+            // Nobody guesses what is settled, but for a guess that comes late.
+            (4.1, 5.9, "is that", false, Anew),
+            (2.5, 3.5, "the line", false, Anew),
+            (6.0, 7.0, "one too", false, On),
+            (6.3, 7.3, "good evening", false, Anew),
+            (6.0, 6.4, "on", false, On),
+            (2.0, 2.6, "we come", false, On),
+            // The guess, otherwise and corrected.
+            (8.8, 10.4, "so then we", false, On),
+            (8.8, 10.4, "And then we vote.", true, On),
+        ] {
+            let (span, sign) = says(start, end, text, is_settled);
+            assert_eq!(reach.step_to(&span, &sign, true), expected, "{start} {text}");
+        }
+    }
+
+    /// Finals of those who talk over each other, one after the other.
+    #[test]
+    fn who_talks_over_others_begins_no_session() {
+        use ClockShift::{Anew, On, Over};
+        type Finals<'a> = &'a [(f64, f64, &'a str, ClockShift)];
+        let all: [Finals<'_>; 5] = [
+            &[(0.0, 10.0, "We come to the first item.", On), (9.2, 10.0, "Thank you.", On), (12.0, 14.0, "Next.", On)],
+            &[
+                (100.0, 104.0, "We come to the vote.", On),
+                (103.0, 104.2, "Hear, hear!", On),
+                (106.0, 107.0, "Aye.", On),
+            ],
+            &[
+                (0.0, 4.0, "Good morning all.", On),
+                (3.0, 4.0, "Yes.", On),
+                (2.8, 4.0, "Hear!", On),
+                (5.0, 6.0, "So", On),
+            ],
+            // At once, or by a second only: nobody knows.
+            &[(1.0, 3.0, "We come to the vote.", On), (1.2, 3.0, "I do not agree.", Over), (4.0, 5.0, "Aye.", On)],
+            &[
+                (1.0, 3.0, "We come to the vote.", On),
+                (4.0, 6.0, "All in favour?", On),
+                (2.5, 5.6, "I do not agree.", Over),
+                (1.1, 3.1, "Good evening to you.", Anew),
+                (3.2, 3.9, "Aye.", On),
+            ],
+        ];
+        for finals in all {
+            let mut reach = StreamExtent::new(finals[0].0 * 1e3);
+            for (start, end, text, expected) in finals {
+                let sign = SessionSign { text: (*text).into(), is_settled: true, ..SessionSign::default() };
+                let span = SpeechSpan::new(Some(start * 1e3), Some(end * 1e3)).expect("a span");
+                assert_eq!(reach.step_to(&span, &sign, true), *expected, "{start} {text}");
+                if *expected != Anew {
+                    reach.note(&span, &sign);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,402 @@
+//! Shapes of messages: which format a JSON object is of, by the fields that it has.
+//!
+//! A message that has none of a format's known shapes is told, and never passed over: most often somebody named the wrong
+//! format, and would wait for captions that cannot come. Where it looks like another vendor's the fault names that one.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::dialect::core::decoded::{DecodeFaultKind, Decoded};
+use crate::dialect::core::json::{engine_report, raw_items, raw_text};
+use crate::dialect::core::options::control_free;
+use crate::dialect::core::timed_text::{time_of_day, two_times};
+use crate::dialect::core::vendor_format::VendorFormat;
+
+/// The message of a row that a vendor's own program recorded; else the object itself.
+pub(crate) fn message_in(format: VendorFormat, value: &Value) -> &Value {
+    let wrapped = match format {
+        VendorFormat::Speechmatics if value.get("message").is_none() => value.get("payload"),
+        VendorFormat::Vexa => value.get("message"),
+        VendorFormat::Azure if !has(value, &["privText", "Text", "text"]) => {
+            value.get("privResult").or(value.get("result")).or(value.get("Result"))
+        }
+        _ => None,
+    };
+    wrapped.filter(|wrapped| wrapped.is_object()).unwrap_or(value)
+}
+
+/// The vendor, for people.
+pub(crate) fn vendor(format: VendorFormat) -> &'static str {
+    match format {
+        VendorFormat::Deepgram => "Deepgram",
+        VendorFormat::Flux => "Deepgram Flux",
+        VendorFormat::Speechmatics => "Speechmatics",
+        VendorFormat::AssemblyAi => "AssemblyAI",
+        VendorFormat::Rev => "Rev.ai",
+        VendorFormat::Aws => "Amazon Transcribe",
+        VendorFormat::Azure => "Azure",
+        VendorFormat::Google => "Google",
+        VendorFormat::WhisperLive => "WhisperLive",
+        VendorFormat::Vosk => "Vosk",
+        VendorFormat::Jitsi => "Jitsi",
+        VendorFormat::LiveKit => "LiveKit",
+        VendorFormat::Vexa => "Vexa",
+        VendorFormat::Zoom => "a program that posts to Zoom",
+        VendorFormat::WhisperStreaming
+        | VendorFormat::Text
+        | VendorFormat::Chevrons
+        | VendorFormat::StreamText
+        | VendorFormat::YouTube => format.as_str(),
+    }
+}
+
+fn has(value: &Value, names: &[&str]) -> bool {
+    names.iter().any(|name| value.get(name).is_some_and(|field| !field.is_null()))
+}
+
+fn all_of(value: &Value, names: &[&str]) -> bool {
+    names.iter().all(|name| has(value, &[name]))
+}
+
+/// Returns true if all fields of an object are among `names`.
+fn only(value: &Value, names: &[&str]) -> bool {
+    value.as_object().is_some_and(|fields| fields.keys().all(|name| names.contains(&&**name)))
+}
+
+/// What a message that has a `text` says beside it, where it is of a format that knows more of a line than its text.
+const OF_LINES: [&str; 22] = [
+    "type",
+    "id",
+    "Id",
+    "speaker",
+    "speaker_id",
+    "speakerId",
+    "participant",
+    "participant_id",
+    "participant_identity",
+    "identity",
+    "start",
+    "start_ms",
+    "start_time",
+    "end_ms",
+    "Offset",
+    "offset",
+    "Reason",
+    "reason",
+    "attributes",
+    "segments",
+    "status",
+    "is_final",
+];
+
+/// What Google says beside results.
+const OF_GOOGLE: [&str; 13] = [
+    "speechEventType",
+    "speech_event_type",
+    "speechEventTime",
+    "speech_event_time",
+    "speechEventOffset",
+    "speech_event_offset",
+    "totalBilledTime",
+    "total_billed_time",
+    "requestId",
+    "request_id",
+    "metadata",
+    "speechAdaptationInfo",
+    "speech_adaptation_info",
+];
+
+/// Returns true if a message has one of the shapes that the format is known to have. What kind of message it is, and whether that
+/// kind is known, its decoder says.
+pub(crate) fn is_known(format: VendorFormat, value: &Value) -> bool {
+    let kind = raw_text(value, &["type"]);
+    match format {
+        VendorFormat::Deepgram | VendorFormat::AssemblyAi | VendorFormat::Flux | VendorFormat::Rev => {
+            // A kind that no vendor is known by its decoder tells of.
+            kind.is_some_and(|kind| !matches!(kind, "partial" | "final") || has(value, &["elements"]))
+        }
+        VendorFormat::Speechmatics => raw_text(value, &["message"]).is_some() && !has(value, &["uid"]),
+        VendorFormat::Aws => {
+            has(value, &["TranscriptEvent", "transcriptEvent", "transcript_event"])
+                || ["Transcript", "transcript"].iter().any(|name| value.get(name).is_some_and(Value::is_object))
+        }
+        VendorFormat::Azure => {
+            const REASONS: [&str; 4] = ["Reason", "reason", "privReason", "RecognitionStatus"];
+            const TEXTS: [&str; 5] = ["Text", "text", "privText", "DisplayText", "NBest"];
+            const OFFSETS: [&str; 4] = ["OffsetInTicks", "Offset", "offset", "privOffset"];
+            let is_result = has(value, &REASONS) || has(value, &TEXTS) && has(value, &OFFSETS);
+            // Turns and the edges of speech, and the events of a session.
+            const EVENTS: [&str; 6] = ["Offset", "privOffset", "context", "SessionId", "sessionId", "privSessionId"];
+            let is_event = has(value, &EVENTS) && only(value, &EVENTS);
+            is_result && kind.is_none_or(|kind| !kind.contains('.'))
+                || is_event
+                || has(value, &["CancellationReason", "privCancellationReason"])
+        }
+        VendorFormat::Google => {
+            let has_results = value.get("results").is_some_and(Value::is_array);
+            has_results && !has(value, &["channel_index", "message"])
+                || !has_results && only(value, &OF_GOOGLE) && has(value, &OF_GOOGLE)
+        }
+        VendorFormat::WhisperLive => {
+            if has(value, &["segments", "translated_segments"]) {
+                let is_livekits = raw_items(value, &["segments"]).first().is_some_and(|it| has(it, &["final"]));
+                return !is_livekits
+                    && !has(
+                        value,
+                        &["type", "participant_identity", "transcribed_participant_identity", "trackId", "track_id"],
+                    );
+            }
+            // The talk between client and server.
+            only(value, &["uid", "status", "message", "backend", "language", "language_prob", "eos"])
+                && has(value, &["status", "message", "language"])
+        }
+        VendorFormat::Vosk => {
+            ["partial", "text"]
+                .iter()
+                .any(|name| value.get(name).is_some_and(|text| text.is_string() || text.is_null()))
+                && !has(value, &["seq", "lang"])
+                && !has(value, &OF_LINES)
+                || value.get("alternatives").is_some_and(Value::is_array) && !has(value, &["channel", "type"])
+        }
+        VendorFormat::Jitsi => {
+            let is_piece = value.get("transcript").is_some_and(Value::is_array)
+                || value.get("text").is_some_and(Value::is_string) && has(value, &["participant_id", "participant"]);
+            is_piece && !has(value, &["words", "confirmed"])
+                || has(value, &["event"]) && has(value, &["participant", "room_name", "timestamp"])
+        }
+        VendorFormat::LiveKit => {
+            let packet = value.get("transcription").filter(|packet| packet.is_object()).unwrap_or(value);
+            packet.get("segments").is_some() && !has(packet, &["uid", "type"])
+                || value.get("attributes").is_some_and(Value::is_object)
+        }
+        VendorFormat::Vexa => match kind {
+            // What stands beside the messages in the vendor's recordings.
+            None => has(value, &["event"]) && has(value, &["at", "ws_url", "meeting_id"]),
+            Some("transcript") => has(value, &["confirmed", "pending", "segments", "segment", "speaker"]),
+            Some(_) => true,
+        },
+        // Whose `text` it is, and when it was said, nobody posts to Zoom: what says so is another's.
+        VendorFormat::Zoom => {
+            value.get("text").is_some_and(Value::is_string)
+                && (only(value, &["seq", "lang", "text"]) || has(value, &["seq"]) && !has(value, &OF_LINES))
+        }
+        VendorFormat::WhisperStreaming
+        | VendorFormat::Text
+        | VendorFormat::Chevrons
+        | VendorFormat::StreamText
+        | VendorFormat::YouTube => false,
+    }
+}
+
+/// A kind of message that a vendor is known by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Likeness {
+    /// Of a format that is read.
+    Read(VendorFormat),
+    /// Our own.
+    Ours,
+    /// Of a vendor whose format is not read here.
+    Unread(&'static str),
+}
+
+/// The vendor whose message it looks like.
+fn looks_like(value: &Value) -> Option<Likeness> {
+    use Likeness::{Ours, Read, Unread};
+    let kind = raw_text(value, &["type"]).unwrap_or_default();
+    let inner = |name: &str| raw_items(value, &[name]).first();
+    let message = raw_text(value, &["message"]).unwrap_or_default();
+    Some(match kind {
+        "Results" | "UtteranceEnd" | "SpeechStarted" if has(value, &["channel", "channel_index"]) => {
+            Read(VendorFormat::Deepgram)
+        }
+        "Metadata" if has(value, &["transaction_key", "request_id"]) => Read(VendorFormat::Deepgram),
+        "TurnInfo" => Read(VendorFormat::Flux),
+        "Connected" | "Error" if has(value, &["sequence_id"]) => Read(VendorFormat::Flux),
+        "Turn" | "Begin" | "SpeakerRevision" | "Termination" | "Heartbeat" => Read(VendorFormat::AssemblyAi),
+        "SpeechStarted" if has(value, &["timestamp"]) => Read(VendorFormat::AssemblyAi),
+        "partial" | "final" if has(value, &["elements"]) => Read(VendorFormat::Rev),
+        "connected" if has(value, &["id"]) => Read(VendorFormat::Rev),
+        "transcript" if has(value, &["confirmed", "pending"]) => Read(VendorFormat::Vexa),
+        "transcript" if value.get("segment").is_some_and(|segment| has(segment, &["segment_id"])) => {
+            Read(VendorFormat::Vexa)
+        }
+        "transcription" | "transcription_segment" | "transcript_retract" => Read(VendorFormat::Vexa),
+        "subscribed" | "unsubscribed" if has(value, &["meetings"]) => Read(VendorFormat::Vexa),
+        "session_start" | "session_end" if has(value, &["session_uid", "meeting"]) => Read(VendorFormat::Vexa),
+        "transcript" if has(value, &["data", "session_id"]) => Unread("Gladia"),
+        "snapshot" | "diff" if has(value, &["n_lines", "new_lines", "lines"]) => Unread("WhisperLiveKit"),
+        kind if kind.starts_with("conversation.item.input_audio") || kind.starts_with("transcription_session.") => {
+            Unread("OpenAI Realtime")
+        }
+        "line" | "lines" | "retract" | "clock" if has(value, &["seq", "id", "lines", "start_ms", "media_ms"]) => Ours,
+        "" if has(value, &["start_ms"]) && has(value, &["text"]) => Ours,
+        _ if has(value, &["buffer_transcription", "remaining_time_transcription"]) => Unread("WhisperLiveKit"),
+        _ if has(value, &["message_type"]) => Unread("ElevenLabs Scribe"),
+        _ if has(value, &["final_audio_proc_ms", "total_audio_proc_ms"]) => Unread("Soniox"),
+        _ if is_speechmatics(message) || matches!(message, "Info" | "Warning" | "Error") && has(value, &["reason"]) => {
+            Read(VendorFormat::Speechmatics)
+        }
+        _ if raw_text(value, &["event"]).is_some_and(|event| event.starts_with("transcript.")) => Unread("Recall.ai"),
+        _ if has(value, &["lastPosition"]) && value.get("i").is_some_and(Value::is_array) => {
+            Unread("what StreamText's readers get")
+        }
+        _ if has(value, &["TranscriptEvent", "transcriptEvent"]) => Read(VendorFormat::Aws),
+        _ if ["Transcript", "transcript"]
+            .iter()
+            .any(|name| value.get(name).is_some_and(|it| has(it, &["Results", "results"]))) =>
+        {
+            Read(VendorFormat::Aws)
+        }
+        _ if has(value, &["RecognitionStatus", "privText", "privResultId", "privResult", "OffsetInTicks"]) => {
+            Read(VendorFormat::Azure)
+        }
+        _ if all_of(value, &["Reason", "Text"]) || all_of(value, &["Text", "Offset"]) => Read(VendorFormat::Azure),
+        _ if has(value, &["Reason", "CancellationReason"]) && has(value, &["ErrorDetails", "CancellationReason"]) => {
+            Read(VendorFormat::Azure)
+        }
+        _ if has(value, &["speechEventType", "speech_event_type"]) => Read(VendorFormat::Google),
+        _ if inner("results").is_some_and(|result| has(result, &["alternatives", "isFinal", "is_final"])) => {
+            Read(VendorFormat::Google)
+        }
+        _ if has(value, &["uid"]) && has(value, &["segments", "status", "message", "language"]) => {
+            Read(VendorFormat::WhisperLive)
+        }
+        _ if value.get("transcript").is_some_and(Value::is_array) && has(value, &["participant", "message_id"]) => {
+            Read(VendorFormat::Jitsi)
+        }
+        _ if all_of(value, &["participant_id", "text"]) => Read(VendorFormat::Jitsi),
+        _ if all_of(value, &["event", "participant"]) => Read(VendorFormat::Jitsi),
+        _ if value.get("attributes").is_some_and(|it| has(it, &["lk.segment_id", "lk.transcription_final"])) => {
+            Read(VendorFormat::LiveKit)
+        }
+        _ if inner("segments").is_some_and(|segment| has(segment, &["final"])) => Read(VendorFormat::LiveKit),
+        _ if value.get("transcription").is_some_and(|it| has(it, &["segments"])) => Read(VendorFormat::LiveKit),
+        _ if value.get("partial").is_some_and(|it| it.is_string() || it.is_null())
+            || all_of(value, &["text", "result"])
+            || inner("alternatives").is_some_and(|it| has(it, &["text"])) && !has(value, &["channel"]) =>
+        {
+            Read(VendorFormat::Vosk)
+        }
+        _ if all_of(value, &["seq", "text"]) => Read(VendorFormat::Zoom),
+        _ => return None,
+    })
+}
+
+/// Returns true if `message` is the kind of a message that Speechmatics alone has.
+fn is_speechmatics(message: &str) -> bool {
+    matches!(
+        message,
+        "RecognitionStarted"
+            | "AddTranscript"
+            | "AddPartialTranscript"
+            | "AddTranslation"
+            | "AddPartialTranslation"
+            | "AddSegment"
+            | "AddPartialSegment"
+            | "AudioAdded"
+            | "ChannelAudioAdded"
+            | "AudioEventStarted"
+            | "AudioEventEnded"
+            | "EndOfUtterance"
+            | "EndOfTranscript"
+            | "SpeakersResult"
+    )
+}
+
+/// Returns true if a message is known to be another vendor's.
+pub(crate) fn is_foreign(format: VendorFormat, value: &Value) -> bool {
+    looks_like(value).is_some_and(|likeness| likeness != Likeness::Read(format))
+}
+
+/// A message of no shape that `format` is known to have, for people.
+pub(crate) fn unknown(format: VendorFormat, value: &Value) -> String {
+    let name = vendor(format);
+    let likeness = looks_like(value).filter(|likeness| *likeness != Likeness::Read(format));
+    match likeness {
+        Some(likeness) => format!("this is no message of {name}: it was left out. It looks like {likeness}"),
+        None if only(value, &["text"]) && has(value, &["text"]) => format!(
+            "this is no message of {name}: it was left out. It looks like Vosk or a caption that is posted to Zoom: use \
+             format=vosk or format=zoom"
+        ),
+        None => {
+            let fields = value.as_object().map(|fields| fields.keys().take(6).map(|name| &**name).collect::<Vec<_>>());
+            let fields: String = control_free(&fields.unwrap_or_default().join(", ")).chars().take(120).collect();
+            format!("this is no message of {name} that is known here (its fields: {fields}): it was left out")
+        }
+    }
+}
+
+impl fmt::Display for Likeness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Read(format) => f.write_str(&instead(*format)),
+            Self::Ours => f.write_str("captionwire's own: leave format out"),
+            Self::Unread(vendor) => write!(f, "{vendor}, which is not read here"),
+        }
+    }
+}
+
+/// A format, and how it is asked for.
+fn instead(format: VendorFormat) -> String {
+    format!("{}: use format={format} (--format {format})", vendor(format))
+}
+
+/// The fault of an object of JSON that stands where text should; `None` for one of no known vendor.
+pub(crate) fn foreign_object(object: &Value) -> Option<String> {
+    let likeness = match looks_like(object) {
+        Some(likeness) => likeness.to_string(),
+        None if only(object, &["text"]) && has(object, &["text"]) => {
+            "Vosk or a caption that is posted to Zoom: use format=vosk or format=zoom".into()
+        }
+        // Errors of any engine.
+        None => match engine_report(object) {
+            Some(_) => "an error of a speech engine".into(),
+            None => return None,
+        },
+    };
+    Some(format!("this is no text but JSON: it was left out. It looks like {likeness}"))
+}
+
+/// The fault of a text that is a vendor's message in JSON.
+pub(crate) fn foreign_text(text: &str) -> Option<String> {
+    foreign_object(&serde_json::from_str(text).ok()?)
+}
+
+/// The format of text that a line shows: times before it, or characters that delete.
+pub(crate) fn text_format(line: &str) -> Option<VendorFormat> {
+    if line.contains('\u{8}') {
+        return Some(VendorFormat::StreamText);
+    }
+    if time_of_day(line).is_some() {
+        return Some(VendorFormat::YouTube);
+    }
+    // Two numbers may begin a sentence too; times of a caption lie some way apart.
+    let times = two_times(line).filter(|(_, _, text)| !text.trim().is_empty());
+    times.filter(|(begin, end, _)| end - begin >= 100.0).map(|_| VendorFormat::WhisperStreaming)
+}
+
+/// What is no JSON at all, for people who named a format of JSON.
+pub(crate) fn text_instead(frame: &str) -> String {
+    let mut lines = frame.lines().map(str::trim_end).filter(|line| !line.is_empty());
+    let format = lines.clone().find_map(text_format);
+    let format = format.or_else(|| lines.any(|line| line.contains(">>")).then_some(VendorFormat::Chevrons));
+    format!("it looks like {}", instead(format.unwrap_or(VendorFormat::Text)))
+}
+
+/// Tells, once for each format, that text of another format was taken as plain text.
+#[derive(Debug, Default)]
+pub(crate) struct TextHints {
+    told: Vec<VendorFormat>,
+}
+
+impl TextHints {
+    /// Looks at a line that `format` takes.
+    pub(crate) fn look(&mut self, format: VendorFormat, line: &str, out: &mut Decoded) {
+        let Some(found) = text_format(line).filter(|found| *found != format && !self.told.contains(found)) else {
+            return;
+        };
+        self.told.push(found);
+        out.fault(DecodeFaultKind::Odd, format!("a line looks like {}; it was taken as {format}", instead(found)));
+    }
+}

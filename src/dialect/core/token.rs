@@ -1,0 +1,240 @@
+//! A piece of a text: mostly a word, with what the vendor says of it. The pieces of a text, one after the other, are the
+//! text, letter by letter.
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use crate::transcript::MediaMs;
+use crate::transcript::line::check_line_id;
+
+/// Who speaks, by the vendor.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) enum TokenSpeaker {
+    /// Not said: goes with what stands before it.
+    #[default]
+    Unsaid,
+    /// Said to be unknown: nobody else's words.
+    Unknown,
+    /// A label.
+    Named(Arc<str>),
+}
+
+impl TokenSpeaker {
+    /// Returns true if it stands for a voice that the vendor numbers (`SPEAKER_00`), who may be named later.
+    pub(crate) fn is_numbered(&self) -> bool {
+        let Self::Named(name) = self else { return false };
+        let label = name.rsplit(':').next().unwrap_or_default().to_ascii_lowercase();
+        let number = label.strip_prefix("speaker").map(|rest| rest.trim_start_matches(['_', ' ']));
+        number.is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+    }
+}
+
+/// A piece of a text.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct SpeechToken {
+    /// As it stands in the text, with the spaces and marks around it.
+    pub(crate) text: String,
+    pub(crate) label: TokenSpeaker,
+    /// Where it, or all of the text it begins, starts.
+    pub(crate) start_ms: Option<MediaMs>,
+    pub(crate) end_ms: Option<MediaMs>,
+    pub(crate) confidence: Option<f64>,
+    /// It is a word, and its times are its own.
+    pub(crate) is_timed_word: bool,
+    /// The vendor says that a sentence ends with it.
+    pub(crate) ends_sentence: bool,
+}
+
+impl SpeechToken {
+    /// Returns true if it counts as a word.
+    pub(crate) fn is_word(&self) -> bool {
+        self.text.chars().any(char::is_alphanumeric)
+    }
+}
+
+/// A word as vendors list them beside the text.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct ListedWord {
+    pub(crate) text: String,
+    pub(crate) label: TokenSpeaker,
+    pub(crate) start_ms: Option<MediaMs>,
+    pub(crate) end_ms: Option<MediaMs>,
+    pub(crate) confidence: Option<f64>,
+}
+
+/// Cuts `text` at its words as they are listed.
+///
+/// Words are looked for from the end: one vendor lists the words of all finals before as well. Between two words there
+/// may be anything but letters and digits; capitals may differ. Where text and list do not agree the text is one piece, under the label that
+/// most words have: the text is what was said.
+pub(crate) fn align(text: &str, words: &[ListedWord]) -> Vec<SpeechToken> {
+    let is_filler = |text: &str| !text.chars().any(char::is_alphanumeric);
+    let begins = text.find(char::is_alphanumeric);
+    // As long as the text, byte by byte.
+    let lower = text.to_ascii_lowercase();
+    let mut tokens = Vec::new();
+    let mut end = text.len();
+    let mut rest = words.iter().rev();
+    while begins.is_some_and(|begins| begins < end) {
+        let found = rest.next().and_then(|word| {
+            let said = word.text.trim().to_ascii_lowercase();
+            let at = lower[..end].rfind(&said).filter(|_| !said.is_empty())?;
+            is_filler(&text[at + said.len()..end]).then_some((word, at))
+        });
+        let Some((word, at)) = found else { return whole(text, words) };
+        tokens.push(SpeechToken {
+            text: text[at..end].to_owned(),
+            label: word.label.clone(),
+            start_ms: word.start_ms,
+            end_ms: word.end_ms,
+            confidence: word.confidence,
+            is_timed_word: word.start_ms.is_some(),
+            ends_sentence: false,
+        });
+        end = at;
+    }
+    tokens.reverse();
+    match tokens.first_mut() {
+        Some(first) => first.text.insert_str(0, &text[..end]),
+        None if !text.trim().is_empty() => return whole(text, words),
+        None => {}
+    }
+    for token in &mut tokens {
+        token.ends_sentence = ends_sentence(&token.text);
+    }
+    tokens
+}
+
+/// A text in one piece.
+pub(crate) fn whole(text: &str, words: &[ListedWord]) -> Vec<SpeechToken> {
+    if text.trim().is_empty() {
+        return Vec::new();
+    }
+    let said = |word: &&ListedWord| word.label != TokenSpeaker::Unsaid;
+    let mut counts: Vec<(&TokenSpeaker, usize)> = Vec::new();
+    for word in words.iter().filter(said) {
+        match counts.iter_mut().find(|(label, _)| *label == &word.label) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((&word.label, 1)),
+        }
+    }
+    // Of several with as many words the first.
+    let most = counts.iter().rev().max_by_key(|(_, count)| *count).map(|(label, _)| (*label).clone());
+    vec![SpeechToken {
+        text: text.to_owned(),
+        label: most.unwrap_or_default(),
+        start_ms: words.iter().find_map(|word| word.start_ms),
+        end_ms: words.iter().rev().find_map(|word| word.end_ms),
+        ends_sentence: ends_sentence(text),
+        ..SpeechToken::default()
+    }]
+}
+
+/// A name of any kind as one that an id can begin with: as it is if it is short, else twelve digits of its hash. A source
+/// has some thousands of sessions in a feed, if many; that two of them share these has a chance of one in ten million.
+pub(crate) fn short_name(name: &str) -> Arc<str> {
+    if name.len() <= 16 && check_line_id(name).is_ok() {
+        return name.into();
+    }
+    short_hash(name).into()
+}
+
+/// Twelve digits of the hash of a text.
+pub(crate) fn short_hash(text: &str) -> String {
+    let hash = Sha256::digest(text.as_bytes());
+    hash[..6].iter().fold(String::new(), |digits, byte| format!("{digits}{byte:02x}"))
+}
+
+/// Returns true if there is no text in `tokens`.
+pub(crate) fn says_nothing(tokens: &[SpeechToken]) -> bool {
+    tokens.iter().all(|token| clean(&token.text).trim().is_empty())
+}
+
+/// A text without what no line may hold: control characters other than the line feed and the tab.
+pub(crate) fn clean(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
+}
+
+/// Returns true if a text ends as a sentence does.
+pub(crate) fn ends_sentence(text: &str) -> bool {
+    text.trim_end()
+        .trim_end_matches(['"', '\'', '”', '’', ')', ']'])
+        .ends_with(['.', '?', '!', '。', '？', '！', '؟', '।'])
+}
+
+/// Returns true if a space belongs between two texts that the vendor sent apart: not where there is one, and not within a script
+/// that has none (Han, Hiragana, Katakana, Thai).
+pub(crate) fn needs_space(left: &str, right: &str) -> bool {
+    let spaceless = |c: char| matches!(c, '\u{0E00}'..='\u{0E7F}' | '\u{3000}'..='\u{30FF}' | '\u{3400}'..='\u{9FFF}' | '\u{FF00}'..='\u{FFEF}');
+    match (left.chars().next_back(), right.chars().next()) {
+        (Some(left), Some(right)) => {
+            !(left.is_whitespace() || right.is_whitespace() || spaceless(left) && spaceless(right))
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(words: &[(&str, &str)]) -> Vec<ListedWord> {
+        let word = |&(text, label): &(&str, &str)| ListedWord {
+            text: text.into(),
+            label: if label.is_empty() { TokenSpeaker::Unsaid } else { TokenSpeaker::Named(label.into()) },
+            start_ms: Some(1),
+            ..ListedWord::default()
+        };
+        words.iter().map(word).collect()
+    }
+
+    #[test]
+    fn texts_are_cut_at_their_words() {
+        let check = |text: &str, list: &[(&str, &str)], expected: &[&str]| {
+            let tokens = align(text, &words(list));
+            let found: Vec<&str> = tokens.iter().map(|token| &*token.text).collect();
+            assert_eq!(found, expected, "{text}");
+        };
+        check(
+            "Good evening, all.",
+            &[("Good", "a"), ("evening,", "a"), ("all.", "a")],
+            &["Good ", "evening, ", "all."],
+        );
+        // The list lacks the marks, or has words of before.
+        check("Good evening, all.", &[("Good", ""), ("evening", ""), ("all", "")], &["Good ", "evening, ", "all."]);
+        check("The ÄPFEL", &[("the", ""), ("Äpfel", "")], &["The ", "ÄPFEL"]);
+        check("all is well", &[("well", ""), ("all", ""), ("is", ""), ("well", "")], &["all ", "is ", "well"]);
+        check("“No”", &[("No", "")], &["“No”"]);
+        check("これは本です", &[("これは", ""), ("本です", "")], &["これは", "本です"]);
+        // They do not agree.
+        check("twenty one", &[("21", "")], &["twenty one"]);
+        check("a b c", &[("b", ""), ("c", "")], &["a b c"]);
+        check("a b", &[("a", ""), ("", ""), ("b", "")], &["a b"]);
+        check("a b", &[], &["a b"]);
+        check("…", &[], &["…"]);
+        check("  ", &[("a", "")], &[]);
+    }
+
+    #[test]
+    fn a_text_in_one_piece_has_the_label_of_most_words() {
+        let label = |list: &[(&str, &str)]| align("nothing of it", &words(list))[0].label.clone();
+        assert_eq!(label(&[("x", "a"), ("y", "b"), ("z", "b")]), TokenSpeaker::Named("b".into()));
+        assert_eq!(label(&[("x", "a"), ("y", "b")]), TokenSpeaker::Named("a".into()));
+        assert_eq!(label(&[("x", "")]), TokenSpeaker::Unsaid);
+    }
+
+    #[test]
+    fn spaces_as_a_table() {
+        for (left, right, needs) in [
+            ("a", "b", true),
+            ("a ", "b", false),
+            ("a", " b", false),
+            ("", "b", false),
+            ("本", "で", false),
+            ("本", "a", true),
+        ] {
+            assert_eq!(needs_space(left, right), needs, "{left:?} {right:?}");
+        }
+    }
+}

@@ -1,0 +1,594 @@
+//! What readers put together: lines in the order of the file, and what was odd about it.
+//!
+//! Every line has an id of its own, `1`, `2`, …, in the order of the file, so that lines of equal times stay in that order.
+//! A line whose start the file does not tell stands between its neighbours that have one, as far along as the text before
+//! it is long, and is marked `time_source: "order"`.
+//!
+//! Where a clock starts over in the middle of a file ([`super::clock_restart`]), the times behind it are carried on. This
+//! holds for every reader but those that say that [`times_rule`](TranscriptBuilder::times_rule).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::format::core::clock_restart::{self, ClockStep, LineTimes, PartMark};
+use crate::format::core::encoding::NO_CHARACTER;
+pub(crate) use crate::format::core::file_place::FilePlace;
+use crate::format::core::kinds::FileKind;
+use crate::format::core::line_limits::{
+    LANG_BYTES_MAX, LineLimits, SPEAKER_BYTES_MAX, SPOKEN_CHARS_PER_SECOND, TITLE_BYTES_MAX, cut_name,
+};
+use crate::format::core::reading::{FileProblem, PROBLEMS_MAX, ParsedTranscript, ProblemCount};
+use crate::format::core::source_markup::SourceMarkup;
+use crate::format::json::unknown_fields::UnknownFields;
+use crate::format::text::text_lines::numbered;
+use crate::transcript::order::SORT_MS_MAX;
+use crate::transcript::time::precise_clock;
+use crate::transcript::{Content, FeedMeta, MediaMs, TimeSource, Version};
+
+/// Problems by place; the first [`PROBLEMS_MAX`] of them.
+#[derive(Debug, Default)]
+pub(crate) struct Problems {
+    list: Vec<FileProblem>,
+    left_out: usize,
+    /// Those that are not in the list, by whether a piece of the file was left out, and by kind.
+    unlisted: BTreeMap<(bool, String), usize>,
+}
+
+/// More kinds than there are messages: beyond it all others count as one.
+const KINDS_MAX: usize = 200;
+
+impl Problems {
+    pub(crate) fn add(&mut self, line: usize, column: usize, message: impl Into<String>) {
+        self.push(FileProblem { line, column, message: message.into(), is_left_out: false });
+    }
+
+    fn push(&mut self, problem: FileProblem) {
+        if self.list.len() < PROBLEMS_MAX {
+            self.list.push(problem);
+            return;
+        }
+        self.left_out += 1;
+        let key = (problem.is_left_out, problem.kind());
+        if self.unlisted.len() < KINDS_MAX || self.unlisted.contains_key(&key) {
+            *self.unlisted.entry(key).or_default() += 1;
+        } else {
+            *self.unlisted.entry((problem.is_left_out, "others".to_owned())).or_default() += 1;
+        }
+    }
+
+    /// How many there are of each kind, beside those that are listed.
+    fn unlisted(&self) -> Vec<ProblemCount> {
+        let counts = self.unlisted.iter();
+        counts
+            .map(|((is_left_out, kind), count)| ProblemCount {
+                kind: kind.clone(),
+                is_left_out: *is_left_out,
+                count: *count,
+            })
+            .collect()
+    }
+
+    pub(crate) fn finish(mut self) -> Vec<FileProblem> {
+        self.list.sort_by_key(|problem| (problem.line, problem.column));
+        if let (1.., Some(last)) = (self.left_out, self.list.last()) {
+            let message = format!("{} further problems are left out of this list", self.left_out);
+            self.list.push(FileProblem { message, is_left_out: false, ..*last });
+        }
+        self.list
+    }
+}
+
+/// Gathers a file's lines.
+#[derive(Debug, Default)]
+pub(crate) struct TranscriptBuilder {
+    pub(crate) meta: FeedMeta,
+    pub(crate) problems: Problems,
+    /// What a file of the same kind could keep, and lines cannot: one sentence for each kind of thing.
+    pub(crate) losses: Problems,
+    pub(crate) kept: Option<SourceMarkup>,
+    pub(crate) unknown_fields: UnknownFields,
+    /// The file held what is no character: it is U+FFFD now.
+    is_repaired: bool,
+    lines: Vec<Content>,
+    /// Where in the file each line stands.
+    places: Vec<FilePlace>,
+    /// Times say where a line stands, whatever its place in the file.
+    times_rule: bool,
+    latest_ms: Option<MediaMs>,
+    /// Where the file itself begins anew, in order.
+    part_marks: Vec<PartMark>,
+    /// Lines of the file at which somebody says that a part begins.
+    parts_at: Vec<usize>,
+    /// What lines are held to; none for a file that becomes another file.
+    limits: Option<LineLimits>,
+}
+
+impl TranscriptBuilder {
+    pub(crate) fn problem(&mut self, line: usize, column: usize, message: impl Into<String>) {
+        self.problems.add(line, column, message);
+    }
+
+    /// As [`problem`](Self::problem), where a piece of the file is not read: a cue, a row, a block.
+    pub(crate) fn left_out(&mut self, line: usize, column: usize, message: impl Into<String>) {
+        self.problems.push(FileProblem { line, column, message: message.into(), is_left_out: true });
+    }
+
+    /// The file's times are on one axis, and the order of its lines means nothing: no clock starts over in it.
+    pub(crate) fn times_rule(&mut self) {
+        self.times_rule = true;
+    }
+
+    /// For a text in which what is no character is U+FFFD, if it is repaired.
+    pub(crate) fn of_text(is_repaired: bool) -> Self {
+        Self { is_repaired, ..Self::default() }
+    }
+
+    /// For a text of which somebody says at which of its lines parts begin.
+    pub(crate) fn with_parts_at(self, parts_at: &[usize]) -> Self {
+        Self { parts_at: parts_at.to_vec(), ..self }
+    }
+
+    /// Returns true if somebody says where parts begin.
+    pub(crate) fn has_parts_at(&self) -> bool {
+        !self.parts_at.is_empty()
+    }
+
+    /// For a text whose lines are to be published.
+    pub(crate) fn with_limits(self, limits: Option<LineLimits>) -> Self {
+        Self { limits, ..self }
+    }
+
+    pub(crate) fn limits(&self) -> Option<LineLimits> {
+        self.limits
+    }
+
+    /// The file begins anew with the next line: if its time falls, it is the first of a part.
+    pub(crate) fn part_may_begin(&mut self) {
+        self.part_may_begin_at(self.lines.len());
+    }
+
+    /// The file begins anew with the line of this index.
+    pub(crate) fn part_may_begin_at(&mut self, line: usize) {
+        self.part_marks.push(PartMark { line, is_sure: false });
+    }
+
+    /// The file begins anew with the next line, beyond doubt: if its time falls at all, it is the first of a part.
+    pub(crate) fn part_begins(&mut self) {
+        self.part_marks.push(PartMark { line: self.lines.len(), is_sure: true });
+    }
+
+    /// Where parts begin by what the file says, and somebody of it; `places` are those of all lines.
+    pub(crate) fn part_marks(&self, places: &[FilePlace]) -> Vec<PartMark> {
+        self.with_said_marks(&self.part_marks, places)
+    }
+
+    /// `shown`, where parts begin by what the file says, with where somebody says so of it.
+    fn with_said_marks(&self, shown: &[PartMark], places: &[FilePlace]) -> Vec<PartMark> {
+        // Where a line of the file, or one behind it, is met first: by the greatest line up to each place.
+        let up_to = places.iter().scan(0, |greatest, place| {
+            *greatest = place.line.max(*greatest);
+            Some(*greatest)
+        });
+        let up_to: Vec<usize> = if self.parts_at.is_empty() { Vec::new() } else { up_to.collect() };
+        let said = self.parts_at.iter().map(|at| up_to.partition_point(|line| line < at));
+        let said = said.filter(|line| *line < up_to.len());
+        let said = said.map(|line| PartMark { line, is_sure: true });
+        let mut marks: Vec<_> = shown.iter().copied().chain(said).collect();
+        marks.sort_by_key(|mark| mark.line);
+        marks
+    }
+
+    /// Where the clock goes back among words that are no lines yet, and, where it starts over, what is to be added to the times
+    /// from there on. `words` are all those of the file, with their places and times, and `marks` the words at
+    /// which the file itself begins anew. That it starts over is told; of other falls their lines tell.
+    pub(crate) fn word_steps(
+        &mut self,
+        words: &[(FilePlace, Option<LineTimes>)],
+        marks: &[PartMark],
+    ) -> Vec<(usize, Option<MediaMs>)> {
+        let (places, times): (Vec<_>, Vec<_>) = words.iter().copied().unzip();
+        let marks = self.with_said_marks(marks, &places);
+        let steps = clock_restart::word_steps(&times, &marks).into_iter();
+        let steps = steps.map(|step| match step {
+            ClockStep::Restart(restart) if !self.times_rule => {
+                self.clock_goes_back(&step, &places);
+                (restart.line, Some(restart.offset))
+            }
+            step => (step.line(), None),
+        });
+        steps.collect()
+    }
+
+    /// Tells of what is no character on line `at`.
+    pub(crate) fn check_characters(&mut self, at: usize, line: &str) {
+        if self.is_repaired
+            && let Some(column) = line.chars().position(|c| c == char::REPLACEMENT_CHARACTER)
+        {
+            self.problem(at, column + 1, NO_CHARACTER);
+        }
+    }
+
+    /// As [`check_characters`](Self::check_characters), for all lines of a file whose reader takes it apart otherwise.
+    pub(crate) fn check_all_characters(&mut self, text: &str) {
+        if self.is_repaired {
+            numbered(text).for_each(|(at, line)| self.check_characters(at, line));
+        }
+    }
+
+    /// What follows has times of its own: that they go back is nothing odd. Times rule.
+    pub(crate) fn new_part(&mut self) {
+        self.times_rule();
+        self.latest_ms = None;
+    }
+
+    /// Leaves these lines, in this order.
+    pub(crate) fn keep(&mut self, order: &[usize]) {
+        if !self.part_marks.is_empty() {
+            let mut kept_before = vec![0; self.lines.len() + 1];
+            order.iter().filter_map(|index| index.checked_add(1)).for_each(|behind| {
+                if let Some(count) = kept_before.get_mut(behind) {
+                    *count += 1;
+                }
+            });
+            for at in 1..kept_before.len() {
+                kept_before[at] += kept_before[at - 1];
+            }
+            for mark in &mut self.part_marks {
+                mark.line = kept_before.get(mark.line).copied().unwrap_or(mark.line);
+            }
+        }
+        self.lines = order.iter().filter_map(|index| self.lines.get(*index).cloned()).collect();
+        self.places = order.iter().filter_map(|index| self.places.get(*index).copied()).collect();
+    }
+
+    /// Puts pieces in the place of the lines, each with the index of the line that it is of.
+    pub(crate) fn take_pieces(&mut self, pieces: Vec<(usize, Content)>) {
+        for mark in &mut self.part_marks {
+            mark.line = pieces.partition_point(|(index, _)| *index < mark.line);
+        }
+        self.places = pieces.iter().map(|(index, _)| self.places.get(*index).copied().unwrap_or_default()).collect();
+        self.lines = pieces.into_iter().map(|(_, piece)| piece).collect();
+    }
+
+    /// Where in the file a line stands.
+    pub(crate) fn place_of(&self, index: usize) -> usize {
+        self.places.get(index).map_or(1, |place| place.line)
+    }
+
+    /// Takes the lines so far with their places, for a reader that puts them together with others.
+    pub(crate) fn take_lines(&mut self) -> Vec<(FilePlace, Content)> {
+        std::mem::take(&mut self.places).into_iter().zip(std::mem::take(&mut self.lines)).collect()
+    }
+
+    /// How many lines there are so far: the index of the next one.
+    pub(crate) fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// Takes a line that stands at `at` in the file. Times that are no times of a line are taken off, and told; a line
+    /// without text is left out, which is its reader's to tell.
+    pub(crate) fn line(&mut self, at: impl Into<FilePlace>, mut content: Content) -> bool {
+        let at = at.into();
+        if content.text.trim().is_empty() {
+            return false;
+        }
+        if content.text.contains('\0') {
+            content.text = content.text.replace('\0', "\u{FFFD}").into();
+        }
+        content.speaker = content.speaker.filter(|label| !label.trim().is_empty());
+        self.hold_names(at, &mut content.speaker, &mut content.lang);
+        let sane = |ms: &MediaMs| (0..=SORT_MS_MAX).contains(ms);
+        if let Some(start) = content.start_ms.filter(|start| !sane(start)) {
+            self.problem(
+                at.line,
+                at.column,
+                format!("{start} ms is no time at which a line can start: it stands where the file has it"),
+            );
+            content.start_ms = None;
+        }
+        if let (Some(start), Some(end)) = (content.start_ms, content.end_ms)
+            && let Some(end) = clock_restart::end_past_midnight(start, end)
+        {
+            let to = precise_clock(end);
+            self.problem(at.line, at.column, format!("the end lies past midnight: read as {to}"));
+            content.end_ms = Some(end);
+        }
+        if let (Some(start), Some(end)) = (content.start_ms, content.end_ms)
+            && (end <= start || !sane(&end))
+        {
+            let (from, to) = (precise_clock(start), precise_clock(end));
+            self.problem(
+                at.line,
+                at.column,
+                format!("the end ({to}) does not lie behind the start ({from}): the line has no end"),
+            );
+            content.end_ms = None;
+        }
+        if content.start_ms.is_none() {
+            content.end_ms = None;
+        }
+        if let Some(start) = content.start_ms.filter(|_| self.times_rule) {
+            self.goes_back(at, start);
+            self.latest_ms = Some(start);
+        }
+        self.push(at, content);
+        true
+    }
+
+    /// Takes a line as it is, or as several that say the same, where lines are held to limits; that is told.
+    fn push(&mut self, at: FilePlace, content: Content) {
+        let Some(limits) = self.limits else {
+            self.lines.push(content);
+            self.places.push(at);
+            return;
+        };
+        let text_bytes = content.text.len();
+        let fitted = limits.fit(content);
+        for message in limits.messages(text_bytes, fitted.lines.len(), fitted.are_words_left_out) {
+            self.problem(at.line, at.column, message);
+        }
+        self.places.extend(fitted.lines.iter().map(|_| at));
+        self.lines.extend(fitted.lines);
+    }
+
+    /// Cuts a speaker's label and a language that are longer than the protocol has them, and tells of it.
+    pub(crate) fn hold_names(&mut self, at: FilePlace, speaker: &mut Option<Arc<str>>, lang: &mut Option<Arc<str>>) {
+        for (what, name, bytes_max) in
+            [("the speaker's name", speaker, SPEAKER_BYTES_MAX), ("the language", lang, LANG_BYTES_MAX)]
+        {
+            if let Some(cut) = name.as_deref().and_then(|name| cut_name(name, bytes_max)) {
+                // Of many that are long, readers give no more than tells it.
+                let message = format!("{what} has too many bytes and may have {bytes_max}: cut");
+                self.problem(at.line, at.column, message);
+                *name = Some(cut);
+            }
+        }
+    }
+
+    /// Cuts what is known of a feed as a whole, and tells of it.
+    pub(crate) fn hold_meta(&mut self, meta: &mut FeedMeta) {
+        let (mut title, mut language) = (meta.title.take(), meta.language.take());
+        if let Some(cut) = title.as_deref().and_then(|title| cut_name(title, TITLE_BYTES_MAX)) {
+            let bytes = title.as_deref().map_or(0, str::len);
+            self.problem(1, 1, format!("the title has {bytes} bytes and may have {TITLE_BYTES_MAX}: cut"));
+            title = Some(cut);
+        }
+        self.hold_names(FilePlace::default(), &mut None, &mut language);
+        (meta.title, meta.language) = (title, language);
+    }
+
+    /// Tells of a start that is before the one before.
+    fn goes_back(&mut self, at: FilePlace, start: MediaMs) {
+        if let Some(before) = self.latest_ms.filter(|before| start < *before) {
+            let (from, to) = (precise_clock(before), precise_clock(start));
+            self.problem(
+                at.line,
+                at.column,
+                format!("time goes back from {from} to {to}; the line will stand where its time says"),
+            );
+        }
+    }
+
+    /// Carries times on where the clock starts over, and tells of it; and of other times that go back.
+    fn carry_on_times(&mut self) {
+        let times: Vec<_> = self.lines.iter().map(LineTimes::of).collect();
+        let marks = self.part_marks(&self.places);
+        let mut steps = clock_restart::steps(&times, &marks).into_iter().peekable();
+        let mut offset = 0;
+        for (index, times) in times.iter().enumerate() {
+            if let Some(step) = steps.next_if(|step| step.line() == index) {
+                let places = std::mem::take(&mut self.places);
+                self.clock_goes_back(&step, &places);
+                self.places = places;
+                if let ClockStep::Restart(restart) = step {
+                    offset = restart.offset;
+                }
+            }
+            if offset > 0 && times.is_some() {
+                clock_restart::shift(&mut self.lines[index], offset);
+                if let Some(kept) = &mut self.kept {
+                    kept.shift(index, offset);
+                }
+            }
+        }
+    }
+
+    /// Tells of a clock that goes back; `places` are those of all lines.
+    pub(crate) fn clock_goes_back(&mut self, step: &ClockStep, places: &[FilePlace]) {
+        let at = places.get(step.line()).copied().unwrap_or_default();
+        let before = step.line().checked_sub(1).and_then(|before| places.get(before));
+        let is_first = before.is_none_or(|before| before.line != at.line);
+        self.problem(at.line, at.column, step.message(Some(at.line).filter(|_| is_first)));
+    }
+
+    /// Says how many lines have no time.
+    fn estimated(&self) -> Option<FileProblem> {
+        let first = self.lines.iter().position(|line| line.start_ms.is_none())?;
+        let (count, all) = (self.lines.iter().filter(|line| line.start_ms.is_none()).count(), self.lines.len());
+        let message = match count == all {
+            true => format!("the file has no times: those of its {all} lines are estimated from their length"),
+            false => format!("{count} of {all} lines have no time: theirs are estimated from their length"),
+        };
+        let FilePlace { line, column } = self.places[first];
+        Some(FileProblem { line, column, message, is_left_out: false })
+    }
+
+    /// The lines so far.
+    pub(crate) fn contents(&mut self) -> &mut [Content] {
+        &mut self.lines
+    }
+
+    pub(crate) fn finish(mut self, kind: FileKind) -> ParsedTranscript {
+        for (place, message) in std::mem::take(&mut self.unknown_fields).messages() {
+            self.problem(place.line, place.column, message);
+        }
+        if self.limits.is_some() {
+            let mut meta = std::mem::take(&mut self.meta);
+            self.hold_meta(&mut meta);
+            self.meta = meta;
+        }
+        if self.lines.iter().any(|line| line.text.is_empty()) {
+            let order: Vec<usize> = (0..self.lines.len()).filter(|index| !self.lines[*index].text.is_empty()).collect();
+            self.keep(&order);
+        }
+        if !self.times_rule {
+            self.carry_on_times();
+        }
+        let estimated = self.estimated();
+        let places = places(&self.lines);
+        let lines = self.lines.into_iter().zip(places).enumerate();
+        let lines = lines.map(|(index, (content, place))| Version {
+            id: (index + 1).to_string().into(),
+            rev: None,
+            arrival_ms: place,
+            time_source: place.map(|_| TimeSource::Order),
+            content,
+        });
+        ParsedTranscript {
+            kind,
+            meta: self.meta,
+            lines: lines.collect(),
+            unlisted: self.problems.unlisted(),
+            problems: self.problems.finish(),
+            losses: self.losses.finish(),
+            estimated,
+            history: None,
+            kept: self.kept.map(Arc::new),
+        }
+    }
+}
+
+/// The head of a text that may be a label of `bytes_max` bytes: where many lines have one label, none takes more than it can
+/// have, however long the file has it.
+pub(crate) fn label_start(text: &str, bytes_max: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes_max)]
+}
+
+/// Where lines stand that have no start: none for those that have one.
+fn places(lines: &[Content]) -> Vec<Option<MediaMs>> {
+    // With one blank between words, whatever a file has there: what is written and read again is as long as it was.
+    let weight = |content: &Content| {
+        let words = content.text.split_whitespace().map(|word| word.chars().count());
+        let chars = words.reduce(|all, word| all + 1 + word).unwrap_or_default();
+        let chars = i64::try_from(chars).unwrap_or(i64::MAX);
+        (chars.saturating_mul(1000) / SPOKEN_CHARS_PER_SECOND).max(1)
+    };
+    let mut places = vec![None; lines.len()];
+    let mut from = 0;
+    // What was said before a line, since the last start that is known.
+    let mut known: Option<MediaMs> = None;
+    let mut said_since: MediaMs = 0;
+    for at in 0..=lines.len() {
+        let next = lines.get(at).map(|content| content.start_ms);
+        if next == Some(None) {
+            continue;
+        }
+        // The lines of `from..at` have no start; the one at `at` has, or there is none any more.
+        let begin = known.unwrap_or(0);
+        let total = said_since + lines[from..at].iter().map(weight).fold(0, MediaMs::saturating_add);
+        let room = next.flatten().map(|next| (next - begin).max(0));
+        let mut said = said_since;
+        for index in from..at {
+            let along = match room {
+                // Text that would take longer than there is time is pressed together.
+                Some(room) if total > room => {
+                    i64::try_from(i128::from(said) * i128::from(room) / i128::from(total.max(1))).unwrap_or(room)
+                }
+                _ => said,
+            };
+            places[index] = Some(begin.saturating_add(along).min(SORT_MS_MAX));
+            said = said.saturating_add(weight(&lines[index]));
+        }
+        if let Some(content) = lines.get(at) {
+            known = content.start_ms;
+            said_since = weight(content);
+            // A known end is better than a guess at it.
+            if let (Some(start), Some(end)) = (content.start_ms, content.end_ms) {
+                said_since = end - start;
+            }
+        }
+        from = at + 1;
+    }
+    places
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(start_ms: Option<MediaMs>, chars: usize) -> Content {
+        Content { start_ms, text: "x".repeat(chars).into(), ..Content::default() }
+    }
+
+    #[test]
+    fn lines_without_times_stand_between_those_that_have_one() {
+        // 15 characters take a second.
+        let none = places(&[line(None, 15), line(None, 30), line(None, 1)]);
+        assert_eq!(none, [Some(0), Some(1_000), Some(3_000)]);
+        let roomy = places(&[line(Some(10_000), 15), line(None, 15), line(None, 15), line(Some(60_000), 1)]);
+        assert_eq!(roomy, [None, Some(11_000), Some(12_000), None]);
+        let tight = places(&[line(Some(10_000), 15), line(None, 15), line(None, 30), line(Some(12_000), 1)]);
+        assert_eq!(tight, [None, Some(10_500), Some(11_000), None]);
+        let back = places(&[line(Some(10_000), 15), line(None, 15), line(Some(5_000), 1)]);
+        assert_eq!(back, [None, Some(10_000), None]);
+        let mut ended = [line(Some(0), 150), line(None, 15)];
+        ended[0].end_ms = Some(500);
+        assert_eq!(places(&ended), [None, Some(500)]);
+    }
+
+    #[test]
+    fn blanks_between_words_take_no_time() {
+        let said = |text: &str| Content { text: text.into(), ..Content::default() };
+        let whole = places(&[said("One two.\n\nThree  four."), line(None, 10)]);
+        assert_eq!(whole, places(&[said("One two.\nThree four."), line(None, 10)]));
+    }
+
+    #[test]
+    fn labels_and_languages_are_as_publishers_may_send_them() {
+        let fits = "é".repeat(SPEAKER_BYTES_MAX / 2);
+        for (speaker, lang, kept, kept_lang, told) in [
+            ("Ann", "en-GB", "Ann", Some("en-GB"), &[][..]),
+            (&*fits, "en", &*fits, Some("en"), &[]),
+            (&*format!("{fits} "), "en", &*fits, Some("en"), &["may have 256: cut"]),
+            (&*format!("{fits}x"), "en", &*fits, Some("en"), &["may have 256: cut"]),
+            (&*format!("x{fits}"), "en", &format!("x{}", &fits[2..]), Some("en"), &["may have 256: cut"]),
+            (
+                "Ann",
+                &*"x".repeat(LANG_BYTES_MAX + 1),
+                "Ann",
+                Some(&"x".repeat(LANG_BYTES_MAX)),
+                &["the language has too many"],
+            ),
+        ] {
+            let mut gather = TranscriptBuilder::default();
+            let content = Content { speaker: Some(speaker.into()), lang: Some(lang.into()), ..line(Some(1), 1) };
+            assert!(gather.line((7, 9), content));
+            let reading = gather.finish(FileKind::Srt);
+            let content = &reading.lines[0].content;
+            assert_eq!((content.speaker.as_deref(), content.lang.as_deref()), (Some(kept), kept_lang));
+            assert_eq!(reading.problems.len(), told.len(), "{:?}", reading.problems);
+            for (problem, told) in reading.problems.iter().zip(told) {
+                assert!(problem.message.contains(told) && (problem.line, problem.column) == (7, 9), "{problem}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_has_times_that_a_line_can_have() {
+        let mut gather = TranscriptBuilder::default();
+        let at = |start_ms, end_ms| Content { start_ms, end_ms, ..line(None, 1) };
+        for (start, end, kept) in [
+            (Some(5), Some(5), (Some(5), None)),
+            (Some(5), Some(4), (Some(5), None)),
+            (Some(-1), Some(4), (None, None)),
+            (Some(SORT_MS_MAX + 1), None, (None, None)),
+            (None, Some(4), (None, None)),
+        ] {
+            assert!(gather.line(1, at(start, end)));
+            let last = gather.contents().last().expect("it was taken");
+            assert_eq!((last.start_ms, last.end_ms), kept, "{start:?} {end:?}");
+        }
+        assert!(!gather.line(1, line(Some(9), 0)));
+        assert_eq!(gather.finish(FileKind::Srt).problems.len(), 4);
+    }
+}

@@ -1,0 +1,521 @@
+//! Clocks that start over inside a file: a second recording put behind the first, an engine that was started again.
+//!
+//! Where the order of a file is the order of speech, a start that falls from the last hour of a day to the first one, from which
+//! later starts rise, is past midnight: a day is added to the times from there on. Else a start that falls begins a new part in
+//! three cases:
+//!
+//! 1. It falls by more than [`FALL_MS`] to under [`LOW_MS`], and later starts rise from there.
+//! 2. The file itself begins anew there ([`PartMark`]): its cues are counted from 1 again, or another header stands there.
+//! 3. The clock is where the part began, and a run of lines follows that would stand among all those of the part: see
+//!    `ClockPart::begins_again`. So a first part is noticed that is shorter than the fall of the first case.
+//!
+//! The times of a part count on behind the greatest time of the part before, so that no line of it stands among lines of
+//! another part. Any other step back is of lines that stand elsewhere in the file: their times say where, and it is told.
+//!
+//! One line alone that falls, after which the clock is where it was, is a wrong time and no new part: see `ClockPart::is_outlier`.
+
+use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use crate::transcript::order::SORT_MS_MAX;
+use crate::transcript::time::clock;
+use crate::transcript::{Content, MediaMs, Word};
+
+/// The least fall of a start that may be a clock that starts over: smaller ones are lines out of their order.
+const FALL_MS: MediaMs = 60_000;
+
+/// A clock that starts over does so near zero.
+const LOW_MS: MediaMs = 60_000;
+
+const HOUR_MS: MediaMs = 3_600_000;
+const DAY_MS: MediaMs = 24 * HOUR_MS;
+
+/// Starts that are out of order by less are of people who speak at once, or of an engine's pieces that overlap.
+const OVERLAP_MS: MediaMs = 5_000;
+
+/// The fewest lines in a row that are a part by their times alone: two may stand anywhere.
+const RUN_LINES_MIN: usize = 3;
+
+/// The times of one line of a file: its start, and the greatest of its start, its end and the times of its words, all held to
+/// `0..=`[`SORT_MS_MAX`], where lines stand: a file may have any number. Beside them, who speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LineTimes {
+    pub(crate) start: MediaMs,
+    pub(crate) latest: MediaMs,
+    /// Stands for the speaker's label; none where nobody is named.
+    speaker: Option<u64>,
+}
+
+impl LineTimes {
+    /// None for a line without a start.
+    pub(crate) fn of(line: &Content) -> Option<Self> {
+        Some(Self::new(line.start_ms?, line.end_ms, &line.words, line.speaker.as_deref()))
+    }
+
+    pub(crate) fn new(start: MediaMs, end: Option<MediaMs>, words: &[Word], speaker: Option<&str>) -> Self {
+        let words = words.iter().flat_map(|word| [Some(word.start_ms), word.end_ms]);
+        let latest = words.chain([end]).flatten().fold(start, MediaMs::max);
+        let held = |ms: MediaMs| ms.clamp(0, SORT_MS_MAX);
+        let hash = |label: &str| {
+            let mut hasher = DefaultHasher::new();
+            label.hash(&mut hasher);
+            hasher.finish()
+        };
+        Self { start: held(start), latest: held(latest), speaker: speaker.map(hash) }
+    }
+}
+
+/// A place at which a file says that a part begins, whatever the times are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PartMark {
+    /// The index of the first line behind it.
+    pub(crate) line: usize,
+    /// Somebody says so of the file, or it leaves no doubt: then any start that lies before the part's last one is of a new part.
+    pub(crate) is_sure: bool,
+}
+
+/// Adds `offset` to all times of a line.
+pub(crate) fn shift(line: &mut Content, offset: MediaMs) {
+    let later = |ms: &mut MediaMs| *ms = shifted(*ms, offset);
+    line.start_ms.iter_mut().chain(&mut line.end_ms).for_each(later);
+    line.words.iter_mut().for_each(|word| shift_word(word, offset));
+}
+
+/// Adds `offset` to the times of a word.
+pub(crate) fn shift_word(word: &mut Word, offset: MediaMs) {
+    word.start_ms = shifted(word.start_ms, offset);
+    word.end_ms = word.end_ms.map(|end| shifted(end, offset));
+}
+
+/// Adds `offset` to a time, as far as a line can stand.
+pub(crate) fn shifted(ms: MediaMs, offset: MediaMs) -> MediaMs {
+    ms.saturating_add(offset).min(SORT_MS_MAX)
+}
+
+/// A line at which the clock starts over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ClockRestart {
+    /// The index of the line.
+    pub(crate) line: usize,
+    /// The greatest start of the part before, and the start of this line, as the file has them.
+    pub(crate) from: MediaMs,
+    pub(crate) to: MediaMs,
+    /// What is added to the times from this line on.
+    pub(crate) offset: MediaMs,
+    /// It is the time of day, which begins anew at midnight.
+    passes_midnight: bool,
+}
+
+/// A line whose start falls within a part: it stands where its time says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ClockFall {
+    /// The index of the line.
+    pub(crate) line: usize,
+    /// The start before it, and its own, as the file has them.
+    from: MediaMs,
+    to: MediaMs,
+    /// How many lines from it on stand before one above it, where they do so by more than [`OVERLAP_MS`].
+    lines: usize,
+}
+
+/// A line at which the clock of a file goes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ClockStep {
+    Restart(ClockRestart),
+    Fall(ClockFall),
+}
+
+impl ClockStep {
+    /// The index of the line.
+    pub(crate) fn line(&self) -> usize {
+        match self {
+            Self::Restart(ClockRestart { line, .. }) | Self::Fall(ClockFall { line, .. }) => *line,
+        }
+    }
+
+    /// The words for it. `at` is where in the file the line begins; none where lines before it begin on the same one.
+    pub(crate) fn message(&self, at: Option<usize>) -> String {
+        match self {
+            Self::Restart(ClockRestart { from, to, offset, passes_midnight: true, .. }) => {
+                let (from, to, offset) = (clock(*from), clock(*to), clock(*offset));
+                format!("the clock passes midnight (from {from} to {to}): {offset} is added to the times from here on")
+            }
+            Self::Restart(ClockRestart { from, to, offset, .. }) => {
+                let (from, to, offset) = (clock(*from), clock(*to), clock(*offset));
+                format!(
+                    "the clock starts over (from {from} to {to}): read as a new part; {offset} is added to its times"
+                )
+            }
+            Self::Fall(ClockFall { from, to, lines, .. }) => {
+                let (from, to) = (clock(*from), clock(*to));
+                let mend = match at {
+                    Some(at) => format!("--part-at {at} keeps them behind those"),
+                    None => "put its lines into a file of their own".to_owned(),
+                };
+                match lines.checked_sub(1) {
+                    None | Some(0) => {
+                        format!("time goes back from {from} to {to}; the line will stand where its time says")
+                    }
+                    Some(more) => format!(
+                        "time goes back from {from} to {to}: this line and {more} behind it are put among those above, by \
+                         their times; if another recording begins here, {mend}"
+                    ),
+                }
+            }
+        }
+    }
+}
+
+/// The lines at which the clock goes back; `lines` holds the times of each line, none for a line without a start, and `marks`
+/// where the file says itself that a part begins, in order.
+pub(crate) fn steps(lines: &[Option<LineTimes>], marks: &[PartMark]) -> Vec<ClockStep> {
+    find_steps(lines, marks, false)
+}
+
+/// The words of a file, in its order, at which its clock goes back, by their times and `marks` as for [`steps`]: before each of
+/// them a line ends. No run of words is a part by itself (the third case), for that is a matter of lines; a fall is one of
+/// more than [`OVERLAP_MS`] to where the part began, from which words go on.
+pub(crate) fn word_steps(words: &[Option<LineTimes>], marks: &[PartMark]) -> Vec<ClockStep> {
+    find_steps(words, marks, true)
+}
+
+fn find_steps(lines: &[Option<LineTimes>], marks: &[PartMark], are_words: bool) -> Vec<ClockStep> {
+    let timed: Vec<(usize, LineTimes)> =
+        lines.iter().enumerate().filter_map(|(index, times)| Some((index, (*times)?))).collect();
+    let rises = next_greater(&timed);
+    // Behind the last line at which the clock goes from the first hour of the day to the last one, it stands out of its order.
+    let last_return =
+        timed.windows(2).rposition(|pair| is_after_midnight(pair[0].1.start) && is_before_midnight(pair[1].1.start));
+    let mut marks = marks.iter().peekable();
+    let mut steps = Vec::new();
+    let Some((_, first)) = timed.first() else { return steps };
+    let mut part = ClockPart::begin(*first);
+    let (mut offset, mut latest, mut before) = (0, first.latest, first.start);
+    for (place, (line, times)) in timed.iter().enumerate().skip(1) {
+        let mut mark = None;
+        while let Some(passed) = marks.next_if(|mark| mark.line <= *line) {
+            mark = mark.max(Some(passed.is_sure).filter(|_| passed.line > timed[place - 1].0));
+        }
+        let goes_on = rises[place].is_some_and(|rise| !part.is_outlier(times.start, rise));
+        let falls = goes_on && part.greatest - times.start > FALL_MS && times.start < LOW_MS;
+        let passes_midnight = goes_on
+            && is_before_midnight(part.greatest)
+            && is_after_midnight(times.start)
+            && last_return.is_none_or(|last| last < place)
+            && mark != Some(true);
+        if passes_midnight {
+            offset += DAY_MS;
+            let (from, to) = (part.greatest, times.start);
+            steps.push(ClockStep::Restart(ClockRestart { line: *line, from, to, offset, passes_midnight }));
+            part = ClockPart::begin(*times);
+        } else if falls
+            || mark.is_some_and(|is_sure| part.is_left(times.start, is_sure))
+            || !are_words && part.begins_again(&timed[place..], rises[place])
+        {
+            // The next whole second: strictly behind all that was said before, and decimals stay as they are.
+            offset = (latest / 1000 + 1) * 1000;
+            let (from, to) = (part.greatest, times.start);
+            steps.push(ClockStep::Restart(ClockRestart { line: *line, from, to, offset, passes_midnight }));
+            part = ClockPart::begin(*times);
+        } else {
+            let is_back = times.start <= part.first + OVERLAP_MS && before - times.start > OVERLAP_MS;
+            if times.start < before && (!are_words || goes_on && is_back) {
+                steps.push(ClockStep::Fall(part.fall(&timed[place..], before)));
+            }
+            part.take(*times);
+        }
+        before = times.start;
+        latest = latest.max(times.latest.saturating_add(offset).min(SORT_MS_MAX));
+    }
+    steps
+}
+
+/// True for the last hour of a day.
+pub(crate) fn is_before_midnight(start: MediaMs) -> bool {
+    (DAY_MS - HOUR_MS..DAY_MS).contains(&start)
+}
+
+/// True for the first hour of a day.
+pub(crate) fn is_after_midnight(start: MediaMs) -> bool {
+    (0..HOUR_MS).contains(&start)
+}
+
+/// `end`, the end of what begins at `start`, where it lies past midnight.
+pub(crate) fn end_past_midnight(start: MediaMs, end: MediaMs) -> Option<MediaMs> {
+    (is_before_midnight(start) && is_after_midnight(end)).then_some(end + DAY_MS)
+}
+
+/// The lines since the clock began, or started over.
+#[derive(Debug)]
+struct ClockPart {
+    first: MediaMs,
+    greatest: MediaMs,
+    /// The longest step forward.
+    step: Option<MediaMs>,
+    lines: usize,
+    /// No start lies farther before an earlier one than people who speak at once have it.
+    is_in_order: bool,
+    /// Whoever is named.
+    speakers: BTreeSet<u64>,
+}
+
+impl ClockPart {
+    fn begin(first: LineTimes) -> Self {
+        let speakers = first.speaker.into_iter().collect();
+        Self { first: first.start, greatest: first.start, step: None, lines: 1, is_in_order: true, speakers }
+    }
+
+    fn take(&mut self, line: LineTimes) {
+        if line.start > self.greatest {
+            self.step = self.step.max(Some(line.start - self.greatest));
+        }
+        self.is_in_order &= self.greatest - line.start <= OVERLAP_MS;
+        self.greatest = self.greatest.max(line.start);
+        self.lines += 1;
+        self.speakers.extend(line.speaker);
+    }
+
+    /// True for a start that falls alone: `rise`, the next start above it, is where the clock was, at most two steps before, and
+    /// farther ahead than any step. Programs write 0 for a line whose time they do not know.
+    fn is_outlier(&self, start: MediaMs, rise: MediaMs) -> bool {
+        let usual = self.step.unwrap_or(self.greatest).saturating_mul(2);
+        (-usual..=FALL_MS).contains(&(rise - self.greatest)) && rise - start > usual
+    }
+
+    /// True for a start that is not of this part, where the file, or somebody who knows it, says that another one begins.
+    fn is_left(&self, start: MediaMs, is_sure: bool) -> bool {
+        let falls = self.greatest - start;
+        falls > OVERLAP_MS || falls >= 0 && start <= self.first || falls > 0 && is_sure
+    }
+
+    /// True where `lines`, which stand behind the part, are as much a transcript as the part is: the clock is back where the part
+    /// began, some lines follow in order, as those of the part are, and go on for half of its time at least, so that they would
+    /// stand among all of its lines. People of the one are of the other too, or nobody is named: else it may be another
+    /// microphone of the same event.
+    fn begins_again(&self, lines: &[(usize, LineTimes)], rise: Option<MediaMs>) -> bool {
+        let Some((_, first)) = lines.first() else { return false };
+        let falls = self.greatest - first.start > OVERLAP_MS && first.start <= self.first + OVERLAP_MS;
+        if !falls || !self.is_in_order || self.lines < RUN_LINES_MIN {
+            return false;
+        }
+        let mut run = Self::begin(*first);
+        for (_, line) in lines.iter().skip(1).take_while(|(_, line)| line.start >= first.start) {
+            if run.greatest - line.start > OVERLAP_MS {
+                break;
+            }
+            run.take(*line);
+        }
+        let goes_on = (run.greatest - run.first).saturating_mul(2) >= self.greatest - self.first;
+        let are_others =
+            !self.speakers.is_empty() && !run.speakers.is_empty() && self.speakers.is_disjoint(&run.speakers);
+        run.lines >= RUN_LINES_MIN
+            && goes_on
+            && !are_others
+            && !rise.is_some_and(|rise| self.is_outlier(first.start, rise))
+    }
+
+    /// The fall to the first of `lines` from the start `before`.
+    fn fall(&self, lines: &[(usize, LineTimes)], before: MediaMs) -> ClockFall {
+        let (line, to) = lines.first().map_or((0, before), |(line, times)| (*line, times.start));
+        let mut last = to;
+        let is_among = |(_, times): &&(usize, LineTimes)| {
+            let is_one = times.start < self.greatest && times.start >= last;
+            last = times.start;
+            is_one
+        };
+        let among = lines.iter().take_while(is_among).count();
+        match self.greatest - to > OVERLAP_MS && among > 1 {
+            true => ClockFall { line, from: self.greatest, to, lines: among },
+            false => ClockFall { line, from: before, to, lines: 1 },
+        }
+    }
+}
+
+/// For each line the next start that is greater than its own.
+fn next_greater(timed: &[(usize, LineTimes)]) -> Vec<Option<MediaMs>> {
+    let mut next = vec![None; timed.len()];
+    let mut open: Vec<usize> = Vec::new();
+    for (place, (_, times)) in timed.iter().enumerate() {
+        while let Some(before) = open.pop_if(|before| timed[*before].1.start < times.start) {
+            next[before] = Some(times.start);
+        }
+        open.push(place);
+    }
+    next
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(start: MediaMs, latest: MediaMs) -> Option<LineTimes> {
+        Some(LineTimes { start, latest, speaker: None })
+    }
+
+    fn restarts_of(lines: &[Option<LineTimes>], marks: &[PartMark]) -> Vec<ClockRestart> {
+        let steps = steps(lines, marks).into_iter();
+        steps.filter_map(|step| if let ClockStep::Restart(restart) = step { Some(restart) } else { None }).collect()
+    }
+
+    /// Starts in seconds, with the letter of a speaker behind them or none; `-` is a line without a start, `|` a mark of the
+    /// file, and `!` one of somebody.
+    fn read(starts: &str) -> (Vec<Option<LineTimes>>, Vec<PartMark>) {
+        let (mut lines, mut marks) = (Vec::new(), Vec::new());
+        for start in starts.split(' ') {
+            if let "|" | "!" = start {
+                marks.push(PartMark { line: lines.len(), is_sure: start == "!" });
+                continue;
+            }
+            let (seconds, speaker) = match start.strip_suffix(|c: char| c.is_ascii_alphabetic()) {
+                Some(seconds) => (seconds, Some(&start[seconds.len()..])),
+                None => (start, None),
+            };
+            let seconds = seconds.parse::<MediaMs>().ok();
+            lines.push(seconds.map(|seconds| LineTimes::new(seconds * 1000, None, &[], speaker)));
+        }
+        (lines, marks)
+    }
+
+    /// The line and the offset in seconds of each restart.
+    fn restarts(starts: &str) -> Vec<(usize, MediaMs)> {
+        let (lines, marks) = read(starts);
+        restarts_of(&lines, &marks).into_iter().map(|found| (found.line, found.offset / 1000)).collect()
+    }
+
+    #[test]
+    fn short_parts_and_marks_as_a_table() {
+        for (starts, expected) in [
+            // A first part of 40 s, and one that begins where the first did.
+            ("0 10 20 30 40 0 10 20 30", vec![(5, 41)]),
+            ("1 11 21 31 41 3 9 19 29", vec![(5, 42)]),
+            ("90 100 200 600 91 120 400", vec![(4, 601)]),
+            ("0 20 40 0 15 30 0 10 25", vec![(3, 41), (6, 72)]),
+            ("0a 10b 20a 40b 0b 12c 25b", vec![(4, 41)]),
+            ("0 20 40 0 15", vec![]),
+            ("0 40 0 15 30", vec![]),
+            // Lines that were left out, put behind: they end where the file goes on.
+            ("0 12 25 50 1 3 5", vec![]),
+            ("0 12 25 50 30 35 40", vec![]),
+            // Microphones of one event, one behind the other.
+            ("0a 10a 20a 30a 5b 15b 25b", vec![]),
+            // A part that is in no order itself.
+            ("0 20 10 40 0 15 30", vec![]),
+            // Wherever the file itself begins anew.
+            ("0 100 600 | 90 190 290", vec![(3, 601)]),
+            ("0 40 | 0", vec![(2, 41)]),
+            ("0 | 0 5 | 0", vec![(1, 1), (3, 7)]),
+            ("0 40 | - 0 9", vec![(3, 41)]),
+            ("2 4 6 | 2 4", vec![(3, 7)]),
+            // But not where an engine's pieces overlap, or go on.
+            ("0 20 28 | 26 40", vec![]),
+            ("0 20 | 30 40", vec![]),
+            ("0 20 | 30 0 40", vec![]),
+            // Whoever knows it is believed.
+            ("0 20 28 ! 26 40", vec![(3, 29)]),
+            ("0 20 28 ! 30 40", vec![]),
+        ] {
+            assert_eq!(restarts(starts), expected, "{starts}");
+        }
+    }
+
+    #[test]
+    fn lines_that_are_put_among_others_are_told_once_with_how_many() {
+        for (starts, expected) in [
+            ("0 10 20 5 30", vec![(3, 1)]),
+            ("0 10 9 8 30", vec![(2, 1), (3, 1)]),
+            ("0 12 25 50 1 3 5", vec![(4, 3)]),
+            ("0 100 600 90 190 290 700", vec![(3, 3)]),
+            ("0 100 600 90 190 100 290", vec![(3, 2), (5, 2)]),
+            ("0 10 10 20", vec![]),
+        ] {
+            let (lines, marks) = read(starts);
+            let falls = steps(&lines, &marks).into_iter();
+            let falls = falls.filter_map(|step| if let ClockStep::Fall(fall) = step { Some(fall) } else { None });
+            assert_eq!(falls.map(|fall| (fall.line, fall.lines)).collect::<Vec<_>>(), expected, "{starts}");
+        }
+        let (lines, _) = read("0 12 25 50 1 3 5");
+        let [step] = steps(&lines, &[])[..] else { panic!("one step") };
+        let message = step.message(Some(17));
+        assert!(
+            message.contains("from 00:50 to 00:01: this line and 2 behind it") && message.contains("--part-at 17"),
+            "{message}"
+        );
+        assert!(step.message(None).contains("a file of their own"));
+    }
+
+    #[test]
+    fn restarts_as_a_table() {
+        for (starts, expected) in [
+            ("10 300 0 240", vec![(2, 301)]),
+            ("10 300 59 60", vec![(2, 301)]),
+            // Three parts; a line without a start between them.
+            ("0 300 0 240 - 5 200", vec![(2, 301), (5, 542)]),
+            // The low point is not the first line of the part.
+            ("10 300 40 10 50", vec![(2, 301)]),
+            ("10 300 290 0 0 240", vec![(3, 301)]),
+            // A part that is longer, one with a single step, and one that comes to the same time.
+            ("5 120 3 130", vec![(2, 121)]),
+            ("10 20 300 0 900", vec![(3, 301)]),
+            ("100 0 100", vec![(1, 101)]),
+            // A short part, after which the clock starts over with a pause.
+            ("0 5 10 20 40 60 80 100 0 45 50", vec![(8, 101)]),
+            ("0 5 10 15 20 25 30 35 40 45 50 55 60 65 0 30 35 40", vec![(14, 66)]),
+            // Not far enough, not low enough, nothing that rises.
+            ("10 61 1 62", vec![]),
+            ("10 300 60 360", vec![]),
+            ("10 300 0", vec![]),
+            ("10 300 5 5 2", vec![]),
+            ("10 20 30", vec![]),
+            // Lines without a time that a program writes as 0, alone and two in a row.
+            ("590 595 600 0 605 610 0 0 615", vec![]),
+            ("590 595 600 0 599 610", vec![]),
+            ("-", vec![]),
+        ] {
+            assert_eq!(restarts(starts), expected, "{starts}");
+        }
+    }
+
+    #[test]
+    fn a_time_of_day_goes_on_past_midnight() {
+        let day = 86_400;
+        for (starts, expected) in [
+            // 23:58:00, 23:59:50, 00:00:10, 00:01:30.
+            ("86280 86390 10 90", vec![(2, day)]),
+            ("86280 86390 90 150 4000", vec![(2, day)]),
+            ("82800 3599 3700", vec![(1, day)]),
+            // Twice, and behind a part of another kind.
+            ("86000 100 40000 86000 100 200", vec![(1, day), (4, 2 * day)]),
+            // Not from the last hour, not to the first one, nothing that rises, one line alone that is out of its order.
+            ("82799 100 200", vec![]),
+            ("86000 3600 3700", vec![]),
+            ("86000 86300 100", vec![]),
+            ("86000 86100 86200 100 86250 86300", vec![]),
+            ("84600 600 86000 86100", vec![]),
+            // A recording that is longer than a day.
+            ("0 90000 10 20", vec![(2, 90_001)]),
+            // Somebody says that it is another recording.
+            ("86280 86390 ! 10 90", vec![(2, 86_391)]),
+        ] {
+            assert_eq!(restarts(starts), expected, "{starts}");
+        }
+        let (lines, marks) = read("86280 86390 10 90");
+        let [step] = steps(&lines, &marks)[..] else { panic!("one step") };
+        let message = step.message(Some(17));
+        assert!(message.contains("passes midnight (from 23:59:50 to 00:10): 24:00:00 is added"), "{message}");
+        assert_eq!(end_past_midnight(86_398_000, 2_000), Some(86_402_000));
+        assert_eq!((end_past_midnight(80_000_000, 2_000), end_past_midnight(2_000, 1_000)), (None, None));
+    }
+
+    #[test]
+    fn a_part_stands_behind_all_that_was_said_before_it() {
+        let found = restarts_of(&[at(10_000, 400_250), at(300_000, 301_000), at(0, 900), at(1_000, 2_000)], &[]);
+        let expected = ClockRestart { line: 2, from: 300_000, to: 0, offset: 401_000, passes_midnight: false };
+        assert_eq!(found, [expected]);
+        // No time leaves the axis, and no number is too great to be compared.
+        let lines = [(5, 5), (i64::MIN, i64::MAX), (i64::MAX, 0), (i64::MIN, 0), (1, 1)]
+            .map(|(start, end)| Some(LineTimes::new(start, Some(end), &[], None)));
+        assert!(restarts_of(&lines, &[]).iter().all(|restart| restart.offset <= SORT_MS_MAX + 1_000));
+        let found = restarts_of(&[at(SORT_MS_MAX, SORT_MS_MAX), at(0, 0), at(1, 1)], &[]);
+        assert!(found.iter().all(|restart| restart.offset <= SORT_MS_MAX + 1_000), "{found:?}");
+    }
+}

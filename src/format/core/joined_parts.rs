@@ -1,0 +1,252 @@
+//! Files that somebody put together of several of ours: the records of each, behind those of the one before, so that no line,
+//! speaker or title of one takes the place of another's.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use crate::format::core::builder::{FilePlace, TranscriptBuilder};
+use crate::format::core::reused_ids::tell_same_id;
+use crate::format::text::text_lines::excerpt;
+use crate::position::{Epoch, Offset};
+use crate::transcript::line::{beside, sent_id};
+use crate::transcript::{FeedMeta, FoldView, Line, Op, Record, Timestamp, Transcript};
+
+/// The records of one of the files.
+#[derive(Debug, Default)]
+pub(crate) struct FilePart {
+    pub(crate) at: FilePlace,
+    /// Which life of a feed it is of, if it says so.
+    pub(crate) epoch: Option<Epoch>,
+    /// They are those of a log, and not of an export.
+    pub(crate) is_log: bool,
+    /// Its records, and where in the file each stands.
+    pub(crate) records: Vec<(FilePlace, Record)>,
+}
+
+/// Source and id of a line.
+type LineKeyOfFile = (Arc<str>, Arc<str>);
+
+/// The ids that lines have, and the next that is free beside each.
+#[derive(Debug, Default)]
+pub(crate) struct LineIds {
+    taken: HashSet<(usize, LineKeyOfFile)>,
+    next: HashMap<(usize, LineKeyOfFile), usize>,
+}
+
+impl LineIds {
+    pub(crate) fn of(records: &[Record]) -> Self {
+        let mut ids = Self::default();
+        for record in records {
+            ids.taken.extend(keys(&record.op).into_iter().map(|key| (0, key)));
+        }
+        ids
+    }
+
+    /// Takes an id; gives the one to use in its place where it is taken already.
+    pub(crate) fn take(&mut self, source: &Arc<str>, id: &Arc<str>) -> Option<Arc<str>> {
+        self.take_in_part(0, source, id)
+    }
+
+    /// As [`take`](Self::take), of the ids of one part.
+    pub(crate) fn take_in_part(&mut self, part: usize, source: &Arc<str>, id: &Arc<str>) -> Option<Arc<str>> {
+        if self.taken.insert((part, (source.clone(), id.clone()))) {
+            return None;
+        }
+        let sent = sent_id(id).unwrap_or(id);
+        let next = self.next.entry((part, (source.clone(), sent.into()))).or_insert(2);
+        loop {
+            let other = beside(sent, *next);
+            *next += 1;
+            if self.taken.insert((part, (source.clone(), other.clone()))) {
+                return Some(other);
+            }
+        }
+    }
+}
+
+/// The lines that a record says something of.
+fn keys(op: &Op) -> Vec<LineKeyOfFile> {
+    match op {
+        Op::Line { source, lines } => lines.iter().map(|line| (source.clone(), line.id.clone())).collect(),
+        Op::Retract { source, id, .. } | Op::Abandon { source, id, .. } => vec![(source.clone(), id.clone())],
+        _ => Vec::new(),
+    }
+}
+
+/// The lines that records lead to.
+pub(crate) fn shown_lines(records: &[Record]) -> Vec<Line> {
+    let mut transcript = Transcript::new(FoldView::FinalOnly);
+    for (offset, record) in (0..).zip(records) {
+        transcript.apply(Offset(offset), record.clone());
+    }
+    transcript.assembled().flat_map(|(_, lines)| lines).collect()
+}
+
+/// The names of the speakers of a part, by their ids.
+fn names(part: &FilePart) -> BTreeMap<Arc<str>, Arc<str>> {
+    let mut names = BTreeMap::new();
+    for (_, record) in &part.records {
+        match &record.op {
+            Op::Line { lines, .. } => {
+                for speaker in lines.iter().filter_map(|line| line.content.speaker.as_ref()) {
+                    names.entry(speaker.clone()).or_insert_with(|| speaker.clone());
+                }
+            }
+            Op::Rename { speaker, name, .. } => drop(names.insert(speaker.clone(), name.clone())),
+            _ => {}
+        }
+    }
+    names
+}
+
+/// Which source's lines are shown of a part.
+fn first_source(part: &FilePart) -> Option<Arc<str>> {
+    part.records.iter().find_map(|(_, record)| match &record.op {
+        Op::Line { source, .. } => Some(source.clone()),
+        _ => None,
+    })
+}
+
+/// The records of all parts, one behind the other.
+pub(crate) fn join(parts: Vec<FilePart>, gather: &mut TranscriptBuilder) -> Vec<Record> {
+    let mut all = JoinedFile::default();
+    let last = parts.len().saturating_sub(1);
+    for (number, part) in parts.into_iter().enumerate() {
+        all.add(number, part, number == last, gather);
+    }
+    all.records
+}
+
+/// What was put together so far.
+#[derive(Default)]
+struct JoinedFile {
+    records: Vec<Record>,
+    ids: LineIds,
+    /// The source that is on air: that of the first line.
+    source: Option<Arc<str>>,
+    sessions: HashSet<Arc<str>>,
+    speakers: HashMap<Arc<str>, Arc<str>>,
+    meta: FeedMeta,
+    /// The lines of the logs in the file, once all of them are there: those that an export of them has as well are one.
+    of_logs: Option<HashMap<LineKeyOfFile, Line>>,
+}
+
+impl JoinedFile {
+    fn add(&mut self, number: usize, part: FilePart, is_last: bool, gather: &mut TranscriptBuilder) {
+        let own_source = first_source(&part);
+        self.source = self.source.take().or_else(|| own_source.clone());
+        let on_air = self.source.clone();
+        let source_of = |source: &Arc<str>| match &on_air {
+            Some(on_air) if Some(source) == own_source.as_ref() => on_air.clone(),
+            _ => source.clone(),
+        };
+        if !part.is_log && self.of_logs.is_none() {
+            let shown = shown_lines(&self.records).into_iter();
+            self.of_logs = Some(shown.map(|line| ((line.source.clone(), line.id.clone()), line)).collect());
+        }
+        let names = names(&part);
+        let moved: BTreeMap<&Arc<str>, Arc<str>> = names
+            .iter()
+            .filter(|(id, name)| self.speakers.get(*id).is_some_and(|known| known != *name))
+            .map(|(id, _)| (id, format!("{id}~{}", number + 1).into()))
+            .collect();
+        for id in moved.keys() {
+            let message = format!("the speaker {:?} has another name further up: both are kept", excerpt(id));
+            gather.problem(part.at.line, part.at.column, message);
+        }
+        let speaker_of = |id: &Arc<str>| moved.get(id).unwrap_or(id).clone();
+        let mut given: HashMap<LineKeyOfFile, Arc<str>> = HashMap::new();
+        let mut sessions: HashSet<Arc<str>> = HashSet::new();
+        let mut named: HashSet<Arc<str>> = HashSet::new();
+        for (at, mut record) in part.records {
+            if let Some(published) = &mut record.published {
+                published.source = source_of(&published.source);
+                sessions.insert(published.session.clone());
+                if self.sessions.contains(&published.session) {
+                    published.session = format!("{}~{}", published.session, number + 1).into();
+                }
+            }
+            let received_at = record.received_at;
+            let mut id_of = |source: &Arc<str>, id: &Arc<str>| {
+                let key = (source.clone(), id.clone());
+                if let Some(known) = given.get(&key) {
+                    return known.clone();
+                }
+                let other = self.ids.take(source, id);
+                if other.is_some() {
+                    tell_same_id(at, id, gather);
+                }
+                let id = other.unwrap_or_else(|| id.clone());
+                given.insert(key, id.clone());
+                id
+            };
+            match &mut record.op {
+                Op::Line { source, lines } => {
+                    *source = source_of(&*source);
+                    lines.retain(|line| !is_known(self.of_logs.as_ref(), source, line, received_at));
+                    for line in lines.iter_mut() {
+                        line.id = id_of(&*source, &line.id);
+                        line.content.speaker = line.content.speaker.as_ref().map(speaker_of);
+                    }
+                    if lines.is_empty() {
+                        continue;
+                    }
+                }
+                Op::Retract { source, id, .. } | Op::Abandon { source, id, .. } => {
+                    *source = source_of(&*source);
+                    *id = id_of(&*source, &*id);
+                }
+                Op::Clock { source, .. } => *source = source_of(&*source),
+                Op::Rename { speaker, .. } => {
+                    *speaker = speaker_of(&*speaker);
+                    named.insert(speaker.clone());
+                }
+                Op::Merge { from, into } => (*from, *into) = (speaker_of(&*from), speaker_of(&*into)),
+                Op::Unmerge { from } => *from = speaker_of(&*from),
+                Op::Meta(meta) if number > 0 => {
+                    let mut all = meta.clone();
+                    all.update(&self.meta);
+                    let mut newer = self.meta.clone();
+                    newer.update(meta);
+                    if newer != all {
+                        let message = "what is said of the feed here (title, language or notes) stands otherwise further up: left out";
+                        gather.left_out(at.line, at.column, message);
+                    }
+                    *meta = all;
+                }
+                // The event goes on with the next part.
+                Op::End if !is_last => continue,
+                _ => {}
+            }
+            if let Op::Meta(meta) = &record.op {
+                self.meta.update(meta);
+            }
+            self.records.push(record);
+        }
+        // One that has no other name is called by its id.
+        let unnamed = moved.iter().filter(|(_, id)| !named.contains(*id));
+        let received_at = self.records.last().map_or(Timestamp::default(), |record| record.received_at);
+        let unnamed = unnamed.map(|(name, id)| {
+            let (speaker, name) = (id.clone(), (*name).clone());
+            Record::new(received_at, Op::Rename { speaker, name, kind: None })
+        });
+        self.records.extend(unnamed.collect::<Vec<_>>());
+        let met: Vec<_> = names.iter().map(|(id, name)| (speaker_of(id), name.clone())).collect();
+        self.speakers.extend(met);
+        self.sessions.extend(sessions);
+    }
+}
+
+/// True for a version that what is there already shows, as it came.
+fn is_known(
+    known: Option<&HashMap<LineKeyOfFile, Line>>,
+    source: &Arc<str>,
+    version: &crate::transcript::Version,
+    received_at: Timestamp,
+) -> bool {
+    known.and_then(|known| known.get(&(source.clone(), version.id.clone()))).is_some_and(|line| {
+        line.received_at == received_at
+            && line.text == version.content.text
+            && version.content.start_ms.is_none_or(|start| start == line.start_ms)
+    })
+}

@@ -1,0 +1,218 @@
+//! Kinds of files that are read, and formats that are written, by name.
+
+use std::fmt;
+
+/// A file format that is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// One JSON object: the feed, its speakers, its turns with their lines.
+    Json,
+    /// One JSON object a row: the feed, each speaker, then each turn followed by its lines.
+    Ndjson,
+    /// Plain text for people.
+    Txt,
+    /// Markdown.
+    Md,
+    /// WebVTT.
+    Vtt,
+    /// SubRip.
+    Srt,
+    /// The plain text that rev.com publishes.
+    Rev,
+    /// Rev's transcript JSON.
+    RevJson,
+    /// TTML, as IMSC 1.1 text has it.
+    Ttml,
+    /// The Podcast namespace's transcript JSON.
+    Podcast,
+}
+
+impl Format {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Json,
+        Self::Ndjson,
+        Self::Txt,
+        Self::Md,
+        Self::Vtt,
+        Self::Srt,
+        Self::Rev,
+        Self::RevJson,
+        Self::Ttml,
+        Self::Podcast,
+    ];
+
+    /// What the end of a file's name says: `a/b.VTT` is WebVTT, `x.rev.txt` is rev.com's, `x.txt` is plain text.
+    #[must_use]
+    pub fn from_name(file_name: &str) -> Option<Self> {
+        let name = file_name.rsplit(['/', '\\']).next().unwrap_or(file_name).to_ascii_lowercase();
+        let (stem, extension) = name.rsplit_once('.')?;
+        let inner = stem.rsplit('.').next().unwrap_or(stem);
+        match (inner, extension) {
+            ("rev", "txt") => Some(Self::Rev),
+            ("rev", "json") => Some(Self::RevJson),
+            ("podcast", "json") => Some(Self::Podcast),
+            (_, "xml" | "dfxp") => Some(Self::Ttml),
+            (_, "markdown") => Some(Self::Md),
+            (_, "jsonl") => Some(Self::Ndjson),
+            _ => extension.parse().ok(),
+        }
+    }
+
+    /// The media type to serve it with.
+    #[must_use]
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Json | Self::Podcast => "application/json",
+            Self::RevJson => "application/vnd.rev.transcript.v1.0+json",
+            Self::Ttml => "application/ttml+xml; charset=utf-8",
+            Self::Ndjson => "application/x-ndjson",
+            Self::Txt | Self::Rev => "text/plain; charset=utf-8",
+            Self::Md => "text/markdown; charset=utf-8",
+            Self::Vtt => "text/vtt; charset=utf-8",
+            Self::Srt => "application/x-subrip; charset=utf-8",
+        }
+    }
+
+    /// How a file's name ends, without the leading dot.
+    #[must_use]
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Ndjson => "ndjson",
+            Self::Txt => "txt",
+            Self::Md => "md",
+            Self::Vtt => "vtt",
+            Self::Srt => "srt",
+            Self::Rev => "rev.txt",
+            Self::RevJson => "rev.json",
+            Self::Ttml => "ttml",
+            Self::Podcast => "podcast.json",
+        }
+    }
+
+    /// The word for it in flags and URLs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rev => "rev",
+            Self::RevJson => "rev-json",
+            Self::Podcast => "podcast",
+            other => other.extension(),
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A kind of file that is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FileKind {
+    /// The plain text that rev.com publishes: blocks below `Name: (MM:SS)` or `Name (MM:SS):`.
+    Rev,
+    /// Blocks below `Name: HH:MM:SS`.
+    Names,
+    /// Blocks below `Name  M:SS`, as Otter, Teams and Zoom write them.
+    Otter,
+    /// Rows `[HH:MM:SS] Name: text`.
+    Timed,
+    /// WebVTT.
+    Vtt,
+    /// SubRip.
+    Srt,
+    /// Markdown turns: `**Name:** text`.
+    Markdown,
+    /// Rev's transcript JSON.
+    RevJson,
+    /// Our own JSON.
+    Json,
+    /// Our own NDJSON: an export, or the records of a log.
+    Ndjson,
+    /// TTML, IMSC, EBU-TT-D and EBU-TT Live.
+    Ttml,
+    /// A word a row.
+    Nlp,
+    /// Vexa's segments, bundles and recordings of its messages.
+    Vexa,
+    /// The Council Data Project's transcript JSON.
+    Cdp,
+    /// What the editor of rev.com saves.
+    RevEditor,
+    /// Speechmatics' JSON, of a batch job or a recording of its messages.
+    Speechmatics,
+    /// What Amazon Transcribe writes.
+    Aws,
+    /// The JSON of Whisper and of programs around it.
+    Whisper,
+    /// The Podcast namespace's transcript JSON.
+    Podcast,
+}
+
+impl FileKind {
+    /// All of them, with the words for them in flags, and what they are.
+    pub const ALL: [(Self, &'static str, &'static str); 19] = [
+        (Self::Rev, "rev", "rev.com's text ('Name: (MM:SS)' or 'Name (MM:SS):' alone on a line)"),
+        (Self::Names, "names", "text with 'Name: HH:MM:SS' alone on a line"),
+        (Self::Otter, "otter", "text with 'Name  M:SS' alone on a line (Otter, Teams, Zoom)"),
+        (Self::Timed, "timed", "rows '[HH:MM:SS] Name: text'"),
+        (Self::Vtt, "vtt", "WebVTT"),
+        (Self::Srt, "srt", "SubRip"),
+        (Self::Markdown, "md", "Markdown ('**Name:** text')"),
+        (Self::RevJson, "rev-json", "Rev's transcript JSON"),
+        (Self::Json, "json", "our JSON"),
+        (Self::Ndjson, "ndjson", "our NDJSON"),
+        (Self::Ttml, "ttml", "TTML (IMSC, EBU-TT-D, EBU-TT Live)"),
+        (Self::Nlp, "nlp", ".nlp"),
+        (Self::Vexa, "vexa", "Vexa's JSON"),
+        (Self::Cdp, "cdp", "CDP transcript JSON"),
+        (Self::RevEditor, "rev-editor", "the JSON of rev.com's editor"),
+        (Self::Speechmatics, "speechmatics", "Speechmatics' JSON"),
+        (Self::Aws, "aws", "Amazon Transcribe's JSON"),
+        (Self::Whisper, "whisper", "Whisper's JSON (whisperX, OpenAI, whisper.cpp)"),
+        (Self::Podcast, "podcast", "Podcast-namespace JSON"),
+    ];
+
+    /// The word for it in flags.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        Self::ALL.into_iter().find(|(kind, _, _)| *kind == self).map_or("", |(_, name, _)| name)
+    }
+
+    /// Whether files of this kind are JSON, or rows of it.
+    pub(crate) fn is_json(self) -> bool {
+        matches!(
+            self,
+            Self::RevJson
+                | Self::Json
+                | Self::Ndjson
+                | Self::Vexa
+                | Self::Cdp
+                | Self::RevEditor
+                | Self::Speechmatics
+                | Self::Aws
+                | Self::Whisper
+                | Self::Podcast
+        )
+    }
+
+    /// What it is, in words.
+    pub(crate) fn in_words(self) -> &'static str {
+        Self::ALL.into_iter().find(|(kind, ..)| *kind == self).map_or("", |(.., words)| words)
+    }
+
+    /// The kind that `format` is read as; none for what is written for people only.
+    #[must_use]
+    pub fn of(format: Format) -> Option<Self> {
+        Self::ALL.into_iter().find(|(_, name, _)| *name == format.as_str()).map(|(kind, _, _)| kind)
+    }
+}
+
+impl fmt::Display for FileKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}

@@ -1,0 +1,871 @@
+//! Who speaks, where a subtitle format has no field for it and the text says so: `MAN:`, `Speaker 1:`, `[SPEAKER_00]:`, `>>`.
+//!
+//! Some words before a colon are a name, and some begin a sentence or a heading: where nothing tells which, they stay in the text.
+//! [`super::person_names`] knows what is none. A name is what stands in brackets, behind `>>`, or is what people are called on the screen
+//! (`MAN`, `Speaker 1`, `DR. ROTH`); what stands there in capitals more than once, where not all is in capitals; and what is
+//! written as names are and stands there more than once. A word that the file has in small letters as well must stand there
+//! often.
+//!
+//! **In one cue several may speak**: each row that begins with a name, with `>>` or with the dash of another speaker begins a
+//! line of its own, at the time of its first word where that is known. Beside a name that is known, a name in capitals or of two
+//! words need not come again; and below a row of somebody who is named, a row that begins as if another one were is not said by
+//! the first.
+//!
+//! **A file of ours** says it with a no-break space behind the colon, which players show as a blank: what stands before the
+//! first is a name, whatever characters it has; a cue without one goes on with who spoke before, and `>>` says
+//! that nobody knows who speaks; with that space behind it it is no part of the text. Such a file is known by its first cue, which
+//! has one or the other, and by a second one: a single name counts only where no other cue begins with one of its own.
+//!
+//! **A file in which nearly every cue begins with a name**, as meeting tools write them, has names there, whatever characters
+//! they have, but for one word that stands there once. The names may have a row of their own, the first one.
+//!
+//! Some files name people where another one begins, and leave the cues between without a name; others name only those who
+//! are not seen. So a cue without a name has no speaker, unless it goes on with the sentence of a cue with one: in 35 hours
+//! of calls and podcasts, cut at 60 letters, the speaker changed at 35 of the 17,865 places where a small letter follows
+//! what ends no sentence, but at every fourth that ends one.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::format::core::builder::TranscriptBuilder;
+use crate::format::core::person_names::{self, has_large_words, is_no_name, is_person, is_sound, is_title, stem};
+use crate::format::core::source_markup::SourceMarkup;
+use crate::format::text::text_lines::one_line;
+use crate::transcript::{Break, Content, Word};
+
+/// Longer ones are sentences.
+const NAME_MAX: usize = 40;
+const NAME_WORDS_MAX: usize = 5;
+/// A pause in a sentence, in milliseconds; longer ones are where somebody else comes in.
+const PAUSE_MS: i64 = 2_000;
+
+/// Between a name, or `>>`, and what is said, in files of ours.
+const MARK: char = '\u{A0}';
+/// In front of what nobody knows who says.
+const NOBODY: &str = ">>";
+
+/// `text` as a cue of ours has it: with the name of who speaks, or the sign that it is not known, where that is another one
+/// than `before`, the speaker of the cue before, which the first cue has none of.
+pub(crate) fn marked(before: Option<Option<&str>>, name: Option<&str>, text: &str) -> String {
+    if before == Some(name) && !text.starts_with(NOBODY) && take_mark(text).is_none() {
+        return text.to_owned();
+    }
+    match name {
+        Some(name) => format!("{name}:{MARK}{text}"),
+        // What was said with the sign says it already.
+        None if before.is_some() && text.starts_with(NOBODY) && take_mark(text).is_none() => text.to_owned(),
+        None => format!("{NOBODY}{MARK}{text}"),
+    }
+}
+
+/// A name as it can stand before a colon and a mark.
+pub(crate) fn markable(name: &str) -> String {
+    one_line(name).replace(MARK, " ")
+}
+
+/// Who speaks, and what is said, of a text that [`marked`] has marked.
+fn take_mark(text: &str) -> Option<(Option<&str>, &str)> {
+    if let Some(text) = text.strip_prefix(NOBODY).and_then(|rest| rest.strip_prefix(MARK)) {
+        return Some((None, text));
+    }
+    let row = text.split('\n').next().unwrap_or_default();
+    let at = row.find(":\u{A0}")?;
+    let name = &row[..at];
+    let is_name = !name.trim().is_empty() && !name.contains(MARK) && !name.ends_with(' ');
+    is_name.then(|| (Some(name), &text[at + 1 + MARK.len_utf8()..]))
+}
+
+/// True for the texts of a file of ours, by what they are marked with.
+fn is_ours<'a>(mut texts: impl Iterator<Item = &'a str>) -> bool {
+    let Some(first) = texts.next().and_then(take_mark) else { return false };
+    let others: Vec<&str> = texts.collect();
+    let (Some(name), _) = first else { return true };
+    if others.is_empty() || others.iter().any(|text| take_mark(text).is_some()) {
+        return true;
+    }
+    // Other programs put such a space behind a colon as well.
+    let others = others.into_iter().map(|text| Content { text: text.into(), ..Content::default() }).collect();
+    !is_no_name(name) && by_speaker(others).iter().all(|(_, piece)| piece.speaker.is_none())
+}
+
+/// Marks one more of the texts of a file of ours where it would not be known else.
+pub(crate) fn mark_as_ours(texts: &mut [String], name: Option<&str>) {
+    if texts.len() > 1 && !is_ours(texts.iter().map(String::as_str)) {
+        texts[1] = marked(None, name, &texts[1]);
+    }
+}
+
+/// Makes speakers of the names in a file of ours; false for another file, of which nothing is changed.
+pub(crate) fn take_marked(lines: &mut [Content]) -> bool {
+    if !is_ours(lines.iter().map(|line| &*line.text)) {
+        return false;
+    }
+    let mut speaking: Option<Arc<str>> = None;
+    for line in lines {
+        let text = line.text.clone();
+        if let Some((name, text)) = take_mark(&text) {
+            speaking = name.map(Arc::from);
+            let content = Content { text: text.into(), break_before: None, ..std::mem::take(line) };
+            *line = with_break(content);
+        } else if text.starts_with(NOBODY) {
+            speaking = None;
+        }
+        line.speaker = speaking.clone();
+    }
+    true
+}
+
+/// Whether names would be taken from these texts, of which nobody is known to say any, or several people be found in one.
+pub(crate) fn would_take<'a>(texts: impl Iterator<Item = &'a str>) -> bool {
+    let mut lines: Vec<Content> = texts.map(|text| Content { text: text.into(), ..Content::default() }).collect();
+    if take_marked(&mut lines) {
+        return true;
+    }
+    let count = lines.len();
+    let pieces = by_speaker(lines);
+    pieces.len() != count || pieces.iter().any(|(_, piece)| piece.speaker.is_some())
+}
+
+/// True where what stands above the times of cues, one for each or none, says who speaks, and is no id: nearly all cues have such a
+/// line, each is written as a name, and most come again or are what people are called (`Speaker 1`).
+pub(crate) fn are_names(above: &[Option<&str>]) -> bool {
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    above.iter().flatten().for_each(|name| *counts.entry(name).or_default() += 1);
+    let is_name = |name: &&str| is_title(name) && !is_sound(name) && name.contains(char::is_alphabetic);
+    let is_sure = |name: &&&str| counts[**name] > 1 || is_person(name);
+    let named = above.iter().flatten().count();
+    named > 1
+        && named * 10 >= above.len() * 9
+        && counts.keys().all(is_name)
+        && above.iter().flatten().filter(is_sure).count() * 2 > named
+}
+
+/// Makes speakers of the names in front of texts, and lines of what each says.
+pub(crate) fn take_from_texts(gather: &mut TranscriptBuilder, kept: &mut SourceMarkup) {
+    if row_names(gather.contents()) == Some(RowNames::Likely) {
+        let at = gather.place_of(0);
+        gather.problem(at, 1, "what stands alone on the first row of nearly every cue is read as who speaks");
+    }
+    let pieces = by_speaker(gather.contents().to_vec());
+    kept.take_pieces(&pieces);
+    gather.take_pieces(pieces);
+}
+
+/// A name with a company and pronouns behind it.
+const LOOSE_NAME_MAX: usize = 80;
+/// Fewer cues say nothing of a file.
+const NAMED_MIN: usize = 4;
+
+/// Begins a turn where the text begins with `>>`: broadcasters' sign of another speaker.
+pub(crate) fn with_break(mut content: Content) -> Content {
+    if content.text.starts_with(">>") {
+        content.break_before = Some(Break::Turn);
+    }
+    content
+}
+
+/// How much it takes until what stands before a colon is a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Evidence {
+    /// It is one, by its form.
+    Form,
+    /// What people are called who have no name: it must come again.
+    Person,
+    /// It is in capitals: it must come again.
+    Capitals,
+    /// It is written as names are: it must come again.
+    Title,
+    /// It is not written as names are.
+    None,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct RowLabel<'a> {
+    name: &'a str,
+    /// Where in the row what is said begins.
+    said: usize,
+    evidence: Evidence,
+}
+
+/// What a meeting tool puts before a colon, whatever characters it has: `Ann Lee (she/her)`, `a.lee@example.org`.
+fn loose_label(row: &str) -> Option<RowLabel<'_>> {
+    let at = row.match_indices(": ").map(|(at, _)| at).next().or_else(|| row.strip_suffix(':').map(str::len))?;
+    let name = row[..at].trim();
+    let is_name = !name.is_empty()
+        && name.chars().count() <= LOOSE_NAME_MAX
+        && name.contains(char::is_alphanumeric)
+        && !name.contains([';', '?', '!', '\u{2026}', '"'])
+        && !name.starts_with(['-', '>', '(', '\u{2013}']);
+    is_name.then_some(RowLabel { name, said: at + 1, evidence: Evidence::Form })
+}
+
+/// The names that nearly every cue begins with; none where too few do.
+fn names_of_nearly_all(lines: &[Content]) -> HashSet<&str> {
+    let is_said = |text: &str, label: &RowLabel<'_>| !text[label.said..].trim().is_empty();
+    let labels = lines.iter().filter_map(|line| {
+        let row = line.text.split('\n').next().unwrap_or_default();
+        loose_label(row).filter(|label| is_said(&line.text, label)).map(|label| label.name)
+    });
+    let labels: Vec<&str> = labels.collect();
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    labels.iter().for_each(|label| *counts.entry(label).or_default() += 1);
+    // People speak more than once: a list of terms and what they mean has each once.
+    let is_one = labels.len() >= NAMED_MIN && labels.len() * 10 >= lines.len() * 9 && counts.len() * 2 <= labels.len();
+    // One word that stands there once may begin a sentence.
+    let is_name =
+        |(name, count): &(&str, usize)| !is_no_name(name) && (*count > 1 || !name.chars().all(char::is_alphabetic));
+    if is_one { counts.into_iter().filter(is_name).map(|(name, _)| name).collect() } else { HashSet::new() }
+}
+
+/// The labels that stand in the texts, and which of them are names.
+struct LabelNames<'a> {
+    /// Whatever characters they have.
+    loose: HashSet<&'a str>,
+    /// Those that are names, and look like such.
+    known: HashSet<&'a str>,
+    /// The first rows are names alone.
+    are_rows: bool,
+    is_all_capitals: bool,
+}
+
+impl<'a> LabelNames<'a> {
+    fn of(lines: &'a [Content]) -> Self {
+        let is_all_capitals = !lines.iter().any(|line| line.text.contains(char::is_lowercase));
+        let mut found: HashMap<&str, (Evidence, usize)> = HashMap::new();
+        let mut heads_in_capitals = 0;
+        for line in lines.iter().filter(|line| line.speaker.is_none()) {
+            let rows = line.text.split('\n');
+            let rows = rows.flat_map(|row| std::iter::once(row).chain(joined_rows(row).map(|(_, row)| row)));
+            for (place, label) in rows.enumerate().filter_map(|(place, row)| Some((place, candidate(row)?))) {
+                let (evidence, count) = found.entry(label.name).or_insert((label.evidence, 0));
+                (*evidence, *count) = ((*evidence).min(label.evidence), *count + 1);
+                heads_in_capitals += usize::from(place == 0 && label.evidence == Evidence::Capitals);
+            }
+        }
+        // Each text begins with one, and none comes again.
+        let is_dense =
+            found.len() > 1 && heads_in_capitals == lines.len() && found.values().all(|(_, count)| *count == 1);
+        let is_asked = found.contains_key("Q") && found.contains_key("A");
+        let is_one = |(name, (evidence, count)): (&&'a str, &(Evidence, usize))| {
+            let comes_again = *count > 1;
+            let is_one = match evidence {
+                Evidence::Form => true,
+                Evidence::Capitals if !is_all_capitals => comes_again || is_dense,
+                Evidence::Person => comes_again,
+                _ => is_asked && ["Q", "A"].contains(name),
+            };
+            is_one.then_some(*name)
+        };
+        let mut known: HashSet<&str> = found.iter().filter_map(is_one).collect();
+        let words = common_words(lines, &found);
+        let titles = found.iter().filter(|(name, (evidence, count))| {
+            let is_title = *evidence == Evidence::Title || *evidence == Evidence::Capitals && is_all_capitals;
+            is_title && *count > 1 && !(words.contains(*name) && (*count < OFTEN_MIN || *count * 10 < lines.len()))
+        });
+        known.extend(titles.map(|(name, _)| *name));
+        let loose = names_of_nearly_all(lines);
+        Self { loose, known, are_rows: row_names(lines).is_some(), is_all_capitals }
+    }
+
+    /// The label at the head of `row`, if it is a name.
+    fn label<'r>(&self, row: &'r str) -> Option<RowLabel<'r>> {
+        let loose = loose_label(row).filter(|label| self.loose.contains(label.name));
+        loose.or_else(|| candidate(row).filter(|label| self.known.contains(label.name)))
+    }
+}
+
+/// What stands alone on the first row of a text, as names do, and how long that row is; none where no other row follows.
+fn name_row(text: &str) -> Option<(&str, usize)> {
+    let (row, _) = text.split_once('\n')?;
+    let name = row.trim_start_matches(|c: char| c == '>' || c.is_whitespace() || DASHES.contains(&c)).trim_end();
+    (!name.is_empty()).then_some((name, row.len()))
+}
+
+/// How sure it is that the first rows of texts are who speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum RowNames {
+    /// By their looks.
+    Sure,
+    /// They may be a refrain.
+    Likely,
+}
+
+/// How sure it is that the first rows of texts are names, which have a row of their own; none where they are no names. What is sung
+/// comes again as well: names are no row of a text, and what stands below them differs. Of one word alone that stands above
+/// all texts nobody can say what it is.
+fn row_names(lines: &[Content]) -> Option<RowNames> {
+    let first_rows: Vec<Option<(&str, &str)>> =
+        lines.iter().map(|line| Some((name_row(&line.text)?.0, line.text.split_once('\n')?.1))).collect();
+    let names: Vec<Option<&str>> = first_rows.iter().map(|row| row.map(|(name, _)| name)).collect();
+    if !are_names(&names) {
+        return None;
+    }
+    let distinct: HashSet<&str> = names.iter().copied().flatten().collect();
+    let said: HashSet<&str> = first_rows.iter().flatten().map(|(_, said)| said.trim()).collect();
+    let alone = lines.iter().filter(|line| !line.text.contains('\n')).map(|line| &*line.text);
+    let mut rows = said.iter().flat_map(|said| said.split('\n')).chain(alone);
+    let is_sung =
+        said.len() * 4 < first_rows.iter().flatten().count() * 3 || rows.any(|row| distinct.contains(row.trim()));
+    let are_people = distinct.iter().all(|name| is_person(name));
+    match () {
+        () if are_people => Some(RowNames::Sure),
+        () if is_sung => None,
+        () if distinct.iter().any(|name| person_names::is_name(name)) && distinct.len() > 1 => Some(RowNames::Sure),
+        () if distinct.len() > 1 || distinct.iter().all(|name| person_names::is_name(name)) => Some(RowNames::Likely),
+        () => None,
+    }
+}
+
+/// As often as this a common word is a name, if it stands in a tenth of the texts.
+const OFTEN_MIN: usize = 4;
+
+/// The labels of one word that the texts have in small letters as well: `Remember`, but also `Will`.
+fn common_words<'a>(lines: &[Content], labels: &HashMap<&'a str, (Evidence, usize)>) -> HashSet<&'a str> {
+    let small: HashMap<String, &'a str> = labels
+        .iter()
+        .filter(|(name, (evidence, count))| *evidence == Evidence::Title && *count > 1 && !name.contains(' '))
+        .map(|(name, _)| (name.to_lowercase(), *name))
+        .filter(|(small, name)| small != name)
+        .collect();
+    if small.is_empty() {
+        return HashSet::new();
+    }
+    let words = lines.iter().flat_map(|line| line.text.split(|c: char| !c.is_alphanumeric()));
+    words.filter_map(|word| small.get(word).copied()).collect()
+}
+
+/// The label at the head of `row`, if it may be a name.
+fn candidate(row: &str) -> Option<RowLabel<'_>> {
+    label(row).filter(|label| label.evidence != Evidence::None && !is_no_name(label.name))
+}
+
+/// Where in a text somebody begins to speak.
+struct LabelPosition<'a> {
+    at: usize,
+    name: Option<&'a str>,
+    /// Where what is said begins.
+    said: usize,
+    /// Another person speaks, and nothing says who.
+    breaks: bool,
+}
+
+/// Who speaks in a text, from where on, in its order.
+fn heads<'t>(text: &'t str, names: &LabelNames<'_>) -> Vec<LabelPosition<'t>> {
+    let mut heads: Vec<LabelPosition<'t>> = Vec::new();
+    let mut at = 0;
+    let (mut is_dialogue, mut is_over, mut is_by_name) = (false, false, false);
+    // Beside a name that is known, another one need not come again.
+    let is_named = text.split('\n').any(|row| names.label(row).is_some());
+    if let Some((name, length)) = name_row(text).filter(|_| names.are_rows) {
+        return vec![LabelPosition { at: 0, name: Some(name), said: length + 1, breaks: false }];
+    }
+    for row in text.split('\n') {
+        let is_first = at == 0;
+        let is_dashed = begins_with_dash(row);
+        is_dialogue |= is_first && is_dashed;
+        let label = names.label(row).or_else(|| candidate(row).filter(|label| is_named && is_full_name(label)));
+        if let Some(label) = label {
+            heads.push(LabelPosition { at, name: Some(label.name), said: at + label.said, breaks: false });
+        } else if !is_first && is_by_name && candidate(row).is_some() {
+            // By nobody known, but not by who speaks above.
+            heads.push(LabelPosition { at, name: None, said: at, breaks: true });
+        } else if !is_first && (row.starts_with(NOBODY) || is_dashed && (is_dialogue || is_over)) {
+            heads.push(LabelPosition { at, name: None, said: at, breaks: true });
+        }
+        // Where rows were put together.
+        for (from, row) in joined_rows(row) {
+            if let Some(label) = names.label(row) {
+                heads.push(LabelPosition {
+                    at: at + from,
+                    name: Some(label.name),
+                    said: at + from + label.said,
+                    breaks: false,
+                });
+            }
+        }
+        is_by_name = is_by_name || heads.last().is_some_and(|head| head.name.is_some());
+        is_over =
+            row.trim_end().ends_with(['.', '?', '!', '\u{2026}', '\u{2014}', '"', '\u{201D}', ')', ']', '\u{266A}']);
+        at += row.len() + 1;
+    }
+    // A name that nothing stands behind is text.
+    let ends: Vec<usize> = heads.iter().skip(1).map(|head| head.at).chain([text.len()]).collect();
+    let mut ends = ends.into_iter();
+    heads.retain(|head| ends.next().is_some_and(|end| head.said < end && !text[head.said..end].trim().is_empty()));
+    heads
+}
+
+/// True for a name of which one look is enough: in capitals, or of two words that are written so.
+fn is_full_name(label: &RowLabel<'_>) -> bool {
+    label.evidence == Evidence::Capitals || label.name.contains(' ')
+}
+
+/// The rows that were put together in one, behind its first: each begins with `>>`.
+fn joined_rows(row: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut signs = row.match_indices(" >> ").map(|(at, _)| at + 1).peekable();
+    std::iter::from_fn(move || {
+        let from = signs.next()?;
+        let to = signs.peek().copied().unwrap_or(row.len());
+        Some((from, &row[from..to]))
+    })
+}
+
+const DASHES: [char; 4] = ['-', '\u{2010}', '\u{2013}', '\u{2014}'];
+
+/// True for a row that begins as those of a dialogue do, and not in the midst of a sentence.
+fn begins_with_dash(row: &str) -> bool {
+    let Some(said) = row.strip_prefix(DASHES) else { return false };
+    let is_number = said.starts_with(|c: char| c.is_ascii_digit());
+    let first = said.chars().find(|c| c.is_alphanumeric());
+    !is_number && !said.starts_with(DASHES) && first.is_some_and(|first| !first.is_lowercase())
+}
+
+/// The lines of each speaker in the order of `lines`, each with the index of the one that it is of.
+fn by_speaker(lines: Vec<Content>) -> Vec<(usize, Content)> {
+    let names = LabelNames::of(&lines);
+    let mut named = HashSet::new();
+    let mut pieces: Vec<(usize, Content)> = Vec::with_capacity(lines.len());
+    for (index, line) in lines.iter().enumerate() {
+        let heads = if line.speaker.is_some() { Vec::new() } else { heads(&line.text, &names) };
+        let Some(first) = heads.first() else {
+            pieces.push((index, line.clone()));
+            continue;
+        };
+        // What stands before the first name is said by whoever spoke before.
+        let begins = (!line.text[..first.at].trim().is_empty()).then_some(LabelPosition {
+            at: 0,
+            name: None,
+            said: 0,
+            breaks: false,
+        });
+        let heads: Vec<LabelPosition<'_>> = begins.into_iter().chain(heads).collect();
+        let ends = heads.iter().skip(1).map(|head| head.at).chain([line.text.len()]);
+        let ranges: Vec<Range<usize>> = heads.iter().zip(ends).map(|(head, end)| head.said..end).collect();
+        let words = words_of(&line.words, &line.text, &ranges);
+        for (place, ((head, range), words)) in heads.iter().zip(ranges).zip(words).enumerate() {
+            if head.name.is_some() {
+                named.insert(pieces.len());
+            }
+            let is_inside = |start: &i64| {
+                line.start_ms.is_some_and(|from| *start > from) && line.end_ms.is_none_or(|end| *start < end)
+            };
+            let start = words.first().map(|word| word.start_ms).filter(|start| place > 0 && is_inside(start));
+            let break_before = if place == 0 { line.break_before } else { head.breaks.then_some(Break::Turn) };
+            let text = line.text[range].trim().into();
+            let speaker = head.name.map(Arc::from);
+            let start_ms = start.or(line.start_ms);
+            pieces.push((index, Content { start_ms, speaker, text, words, break_before, ..line.clone() }));
+        }
+    }
+    for index in 1..pieces.len() {
+        let [(_, before), (_, line)] = &mut pieces[index - 1..=index] else { continue };
+        if line.speaker.is_none() && named.contains(&(index - 1)) && goes_on(before, line, names.is_all_capitals) {
+            line.speaker = before.speaker.clone();
+            named.insert(index);
+        }
+    }
+    pieces
+}
+
+/// The words of each of `ranges` of `text`; none where they are not its words.
+fn words_of(words: &[Word], text: &str, ranges: &[Range<usize>]) -> Vec<Vec<Word>> {
+    let mut found = vec![Vec::new(); ranges.len()];
+    let mut letters = text.char_indices().filter(|(_, c)| !c.is_whitespace());
+    for word in words {
+        let mut pieces: Vec<(usize, String)> = Vec::new();
+        for letter in word.text.chars().filter(|c| !c.is_whitespace()) {
+            let Some((at, _)) = letters.next().filter(|(_, c)| *c == letter) else {
+                return vec![Vec::new(); ranges.len()];
+            };
+            let range = ranges.partition_point(|range| range.end <= at);
+            if !ranges.get(range).is_some_and(|range| range.contains(&at)) {
+                continue;
+            }
+            match pieces.last_mut() {
+                Some((last, text)) if *last == range => text.push(letter),
+                _ => pieces.push((range, letter.to_string())),
+            }
+        }
+        for (range, text) in pieces {
+            found[range].push(Word { text: text.into(), ..word.clone() });
+        }
+    }
+    found
+}
+
+/// Returns true if `line` goes on with the sentence that `before` begins, without a pause in which somebody else might come in.
+fn goes_on(before: &Content, line: &Content, is_all_capitals: bool) -> bool {
+    let (Some(end), Some(start)) = (before.end_ms, line.start_ms) else { return false };
+    // A clock that starts over parts two recordings.
+    let is_later = before.start_ms.is_some_and(|before| start >= before);
+    let begins_small = line.text.starts_with(|c: char| c.is_lowercase() || is_all_capitals && c.is_uppercase());
+    let is_open = |c: char| c.is_alphanumeric() || matches!(c, ',' | ';' | '\'' | '\u{2019}');
+    let is_over = !before.text.trim_end().ends_with(is_open);
+    let is_named = candidate(&line.text).is_some();
+    begins_small && !is_over && is_later && !is_named && start - end < PAUSE_MS && line.break_before.is_none()
+}
+
+/// The label at the head of `row`, behind `>>` and the dash of a dialogue.
+fn label(row: &str) -> Option<RowLabel<'_>> {
+    let is_prefix = |c: char| c == '>' || c.is_whitespace() || DASHES.contains(&c);
+    let bare = row.trim_start_matches(is_prefix);
+    let prefix = &row[..row.len() - bare.len()];
+    if let Some((name, _)) = bare.strip_prefix('[').and_then(|rest| rest.split_once("]:")) {
+        let said = prefix.len() + name.len() + "[]:".len();
+        return is_name(name).then_some(RowLabel { name, said, evidence: Evidence::Form });
+    }
+    let (name, after) = bare.split_once(':')?;
+    if !is_name(name) || !(after.is_empty() || after.starts_with(char::is_whitespace)) {
+        return None;
+    }
+    let is_capitals = !name.contains(char::is_lowercase) && name.chars().filter(|c| c.is_uppercase()).count() > 1;
+    let is_numbered = name.ends_with(|c: char| c.is_ascii_digit());
+    let is_changed = prefix.contains(NOBODY) && after.contains(char::is_lowercase);
+    let evidence = match is_capitals || is_numbered {
+        true if is_person(name) || is_changed => Evidence::Form,
+        _ if is_person(name) => Evidence::Person,
+        _ if is_capitals && stem(name) == name => Evidence::Capitals,
+        _ if has_large_words(name) => Evidence::Title,
+        _ => Evidence::None,
+    };
+    Some(RowLabel { name, said: row.len() - after.len(), evidence })
+}
+
+fn is_name(name: &str) -> bool {
+    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, ' ' | '.' | '-' | '\'' | '\u{2019}' | '_' | '#' | '&');
+    let first = name.chars().next();
+    first.is_some_and(|first| first.is_alphabetic() && !first.is_lowercase())
+        && !name.ends_with(' ')
+        && name.chars().count() <= NAME_MAX
+        && name.split_whitespace().count() <= NAME_WORDS_MAX
+        && name.chars().all(is_plain)
+        // `Dr. Ann` has a short word before its dot, a sentence a long one.
+        && name.split_whitespace().all(|word| !word.ends_with('.') || word.chars().count() <= 5)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(texts: &[&str]) -> Vec<(Option<String>, String)> {
+        let mut lines: Vec<_> =
+            texts.iter().map(|text| Content { text: (*text).into(), ..Content::default() }).collect();
+        let speaker = |line: &Content| line.speaker.as_deref().map(str::to_owned);
+        by_speaker(std::mem::take(&mut lines)).iter().map(|(_, line)| (speaker(line), line.text.to_string())).collect()
+    }
+
+    #[test]
+    fn names_as_a_table() {
+        for (text, name, rest) in [
+            ("MAN:\nHow did we end up here?", "MAN", "How did we end up here?"),
+            ("[SPEAKER_00]: hello", "SPEAKER_00", "hello"),
+            (">> MAYOR O'BRIEN: hello", "MAYOR O'BRIEN", "hello"),
+            ("Speaker 1: hello", "Speaker 1", "hello"),
+            ("DR. ÖZ: hello", "DR. ÖZ", "hello"),
+        ] {
+            assert_eq!(taken(&[text, "and more"])[0], (Some(name.to_owned()), rest.to_owned()), "{text}");
+        }
+        for plain in [
+            "He said: no",
+            "At 10:30 we left",
+            "Note: one",
+            "http://x",
+            "MAN:",
+            "[applause]",
+            "[APPLAUSE] ok",
+            "a: b",
+            "I left. So: no",
+            "A very long way to begin a sentence is this one: yes",
+            "A:b",
+            ": x",
+            "Mr, X: y",
+        ] {
+            assert_eq!(taken(&[plain, "and more"])[0], (None, plain.to_owned()), "{plain}");
+        }
+        // What stands twice is a name; where all is in capitals, capitals say nothing.
+        assert_eq!(taken(&["Ann: one", "two", "Ann: three"])[2], (Some("Ann".to_owned()), "three".to_owned()));
+        assert_eq!(taken(&["ITEM ONE: THE BUDGET", "AND"])[0].0, None);
+        assert_eq!(taken(&["[ANN]: THE BUDGET", "AND"])[0].0.as_deref(), Some("ANN"));
+    }
+
+    #[test]
+    fn who_goes_on_with_a_sentence_is_who_began_it() {
+        let speakers = |cues: &[(i64, &str)]| -> Vec<Option<String>> {
+            let content = |(start, text): &(i64, &str)| {
+                with_break(Content {
+                    start_ms: Some(*start),
+                    end_ms: Some(start + 1_000),
+                    text: (*text).into(),
+                    ..Content::default()
+                })
+            };
+            let mut lines: Vec<_> = cues.iter().map(content).collect();
+            // Others are named as well.
+            lines.push(content(&(99_000, "WOMAN: SO.")));
+            let mut speakers: Vec<_> =
+                by_speaker(lines).iter().map(|(_, line)| line.speaker.as_deref().map(str::to_owned)).collect();
+            speakers.pop();
+            speakers
+        };
+        let ann = Some("MAN".to_owned());
+        let cues =
+            [(0, "MAN: I think that,"), (1_000, "if we may,"), (2_000, "we go."), (3_000, "and then"), (4_000, "so")];
+        assert_eq!(speakers(&cues), [ann.clone(), ann.clone(), ann.clone(), None, None]);
+        for (next, goes_on) in [
+            ((1_000, "we may go."), true),
+            ((2_900, "we may go."), true),
+            ((3_000, "we may go."), false),
+            ((1_000, "We may go."), false),
+            ((1_000, "- we may go."), false),
+            ((1_000, ">> we may go."), false),
+            ((1_000, "[applause]"), false),
+        ] {
+            assert_eq!(speakers(&[(0, "MAN: I think that"), next])[1].is_some(), goes_on, "{next:?}");
+        }
+        for over in
+            ["MAN: I think so.", "MAN: I think\u{2014}", "MAN: Do I?", "MAN: no, \u{201C}go\u{201D}", "MAN: I\u{2026}"]
+        {
+            assert_eq!(speakers(&[(0, over), (1_000, "we may go.")])[1], None, "{over}");
+        }
+        // In capitals nothing is small.
+        let capitals = speakers(&[(0, "[MAN]: I THINK THAT"), (1_000, "WE MAY GO."), (2_000, "YES")]);
+        assert_eq!(capitals, [ann.clone(), ann, None]);
+        // Where nobody is named, nobody goes on.
+        assert_eq!(speakers(&[(0, "I think that"), (1_000, "we may go.")]), [None, None]);
+    }
+
+    #[test]
+    fn what_nearly_every_cue_begins_with_is_a_name() {
+        let names = [
+            "Ann Lee (she/her)",
+            "\u{674E}\u{660E}",
+            "a.lee@example.org",
+            "iPhone (2)",
+            "Dr. A. B. Smith-Jones, ACME | Berlin",
+        ];
+        let texts: Vec<String> = names.iter().chain(&names).map(|name| format!("{name}: Yes: so.")).collect();
+        let mut texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let read = taken(&texts);
+        for (name, (speaker, text)) in names.iter().chain(&names).zip(&read) {
+            assert_eq!((speaker.as_deref(), text.as_str()), (Some(*name), "Yes: so."));
+        }
+        // One cue in ten may go on without; of more, and of names that stand once, nothing is said.
+        texts.push("and on");
+        assert_eq!(taken(&texts)[10], (None, "and on".to_owned()));
+        texts.extend(["and on", "and on"]);
+        assert_eq!(taken(&texts)[2].0, None);
+        let terms = ["cat: a pet", "dog: a pet", "cow: no pet", "elk: no pet", "ape: no pet"];
+        assert!(taken(&terms).iter().all(|(speaker, _)| speaker.is_none()));
+    }
+
+    #[test]
+    fn what_is_marked_is_taken_whatever_characters_it_has() {
+        let said = [
+            (None, "Nobody: begins"),
+            (Some("Ann"), "one"),
+            (Some("Ann"), "Note: two"),
+            (Some("Ann"), ">> three"),
+            (Some("Ann"), "Ben:\u{A0}four"),
+            (None, ">> five"),
+            (None, "six"),
+            (Some("Dr. A. B. Smith-Jones (BBC)"), "seven"),
+            (Some("10:30 -- 11: x::"), "eight"),
+            (Some(">> Q"), "nine"),
+            (Some("\u{674E}\u{660E}"), "ten"),
+            (Some("a"), "Ann: eleven\nsecond row"),
+            (Some("O\u{2019}Brien's [1]"), "twelve"),
+        ];
+        let mut before = None;
+        let mut lines = Vec::new();
+        for (name, text) in said {
+            let text = marked(before, name, text);
+            before = Some(name);
+            lines.push(with_break(Content { text: text.into(), ..Content::default() }));
+        }
+        assert!(take_marked(&mut lines));
+        let read: Vec<_> = lines.iter().map(|line| (line.speaker.as_deref(), &*line.text)).collect();
+        assert_eq!(read, said);
+        assert_eq!(markable(" Ann:\u{A0}B\n"), "Ann: B");
+        // Other files are left as they are: French has such a space in front of its colons.
+        let mut french = [Content { text: "Il dit\u{A0}:\u{A0}oui".into(), ..Content::default() }];
+        assert!(!take_marked(&mut french) && french[0].speaker.is_none());
+    }
+
+    fn by(name: &str, text: &str) -> (Option<String>, String) {
+        (Some(name.to_owned()), text.to_owned())
+    }
+
+    fn nobody(text: &str) -> (Option<String>, String) {
+        (None, text.to_owned())
+    }
+
+    #[test]
+    fn each_speaker_of_a_cue_has_a_line() {
+        for (text, expected) in [
+            ("MAN: Where?\nWOMAN: There", vec![by("MAN", "Where?"), by("WOMAN", "There")]),
+            ("Q: Where?\nA: At\nhome.", vec![by("Q", "Where?"), by("A", "At\nhome.")]),
+            (">> ANN: Who?\n>> BEN: Me.", vec![by("ANN", "Who?"), by("BEN", "Me.")]),
+            ("- ANN: Who?\n- BEN: Me.", vec![by("ANN", "Who?"), by("BEN", "Me.")]),
+            ("ANN: Who? >> BEN: Me. >> ANN: So.", vec![by("ANN", "Who?"), by("BEN", "Me."), by("ANN", "So.")]),
+            ("has left.\nMAN: Oh.", vec![nobody("has left."), by("MAN", "Oh.")]),
+            ("MAN: Who?\n- Me.", vec![by("MAN", "Who?"), nobody("- Me.")]),
+            ("- Hi.\n- Hello\nthere.", vec![nobody("- Hi."), nobody("- Hello\nthere.")]),
+            ("\u{2013} Hi.\n\u{2013} Hello.", vec![nobody("\u{2013} Hi."), nobody("\u{2013} Hello.")]),
+            ("Coming?\n-No.", vec![nobody("Coming?"), nobody("-No.")]),
+            (">> Hi.\n>> Hello.", vec![nobody(">> Hi."), nobody(">> Hello.")]),
+        ] {
+            assert_eq!(taken(&[text]), expected, "{text}");
+        }
+        // What a list, a number or the rest of a sentence begins with is no sign of another one.
+        for one in [
+            "Buy:\n- Milk\n- Bread",
+            "It was\n-5 there.",
+            "I came\n- And left",
+            "- one\n- two",
+            "a\n-- B",
+            "MAN:\nMAN:",
+        ] {
+            assert_eq!(taken(&[one]), [nobody(one)], "{one}");
+        }
+        let breaks: Vec<_> = by_speaker(vec![Content { text: "- Hi.\n- Hello.".into(), ..Content::default() }])
+            .into_iter()
+            .map(|(index, piece)| (index, piece.break_before))
+            .collect();
+        assert_eq!(breaks, [(0, None), (0, Some(Break::Turn))]);
+        // A name alone on the first row of each.
+        let rows = ["- Ann Lee\nWho?", "- Ben Roth\nMe.\nNo.", "- Ann Lee\nSo."];
+        assert_eq!(taken(&rows)[..2], [by("Ann Lee", "Who?"), by("Ben Roth", "Me.\nNo.")]);
+        assert_eq!(taken(&["Ann Lee\nWho?", "Ben\nMe.", "Carl\nSo."])[0].0, None);
+        // What is sung has such rows too.
+        for sung in [
+            &["Hallelujah\nHallelujah"; 8][..],
+            &["Hallelujah\nPraise him", "Hallelujah\nHe lives", "Hallelujah\nHe came"],
+            &["Sweet Home\nBack again", "Sweet Home\nBack again", "Far Away\nBack again", "Far Away\nBack again"],
+            &["Sweet Home\nFar Away", "Far Away\nSweet Home", "Sweet Home\nSo long", "Far Away\nI go"],
+        ] {
+            assert!(taken(sung).iter().all(|(speaker, _)| speaker.is_none()), "{sung:?}");
+        }
+        let likely = |texts: &[&str]| {
+            let lines = texts.iter().map(|text| Content { text: (*text).into(), ..Content::default() });
+            row_names(&lines.collect::<Vec<_>>())
+        };
+        assert_eq!(likely(&rows), Some(RowNames::Sure));
+        assert_eq!(likely(&["Ann\nWho?", "Ben\nMe.", "Ann\nSo.", "Ben\nNo."]), Some(RowNames::Likely));
+        assert_eq!(likely(&["Speaker 1\nWho?", "Speaker 1\nWho?"]), Some(RowNames::Sure));
+        // Who is named once is not the one above.
+        let once = |second: &str| {
+            let texts = ["Ann: Who?", "Bea: Me.", "Bea: So.", &format!("Ann: Well?\n{second}")].map(str::to_owned);
+            taken(&texts.each_ref().map(String::as_str))[4..].to_vec()
+        };
+        assert_eq!(once("Ben Roth: Me."), [by("Ben Roth", "Me.")]);
+        assert_eq!(once("BEN: Me."), [by("BEN", "Me.")]);
+        assert_eq!(once("Ben: Me."), [nobody("Ben: Me.")]);
+        assert!(once("However: me.").is_empty());
+        // Meeting tools, too.
+        let both = ["Ann Lee: Hello.\nBen (he): Hi.", "Ben (he): So.", "Ann Lee: Yes.", "Ben (he): Good."];
+        assert_eq!(taken(&both)[..2], [by("Ann Lee", "Hello."), by("Ben (he)", "Hi.")]);
+    }
+
+    #[test]
+    fn what_goes_on_is_said_by_the_last_of_a_cue() {
+        let cue = |start_ms, text: &str| Content {
+            start_ms: Some(start_ms),
+            end_ms: Some(start_ms + 1_000),
+            text: text.into(),
+            ..Content::default()
+        };
+        let pieces = by_speaker(vec![cue(0, "MAN: Where is he?\nWOMAN: I think that"), cue(1_000, "he has left.")]);
+        let speakers: Vec<_> = pieces.iter().map(|(_, piece)| piece.speaker.as_deref()).collect();
+        assert_eq!(speakers, [Some("MAN"), Some("WOMAN"), Some("WOMAN")]);
+    }
+
+    #[test]
+    fn headings_are_no_names_and_names_come_with_others() {
+        for texts in [
+            &["Step 1: Preheat.", "WARNING: hot.", "COVID-19: what we know"][..],
+            &["Note: a", "so", "Note: b", "no", "no"],
+            &["WARNING: a", "so", "WARNING: b"],
+            &["CHAPTER ONE: a", "CHAPTER TWO: b"],
+            &["He said: no", "and", "He said: yes"],
+            &["ANN: Hi."],
+            &["NASA: a history", "It was so."],
+            &["However: so", "Remember: no", "However: a", "x", "Remember: b"],
+            &["Listen: so", "Bottom line: no", "Listen: a", "x", "Bottom line: b"],
+            // The file has them in small letters, too.
+            &["Pizza: a", "Pasta: b", "Pizza: c", "Pasta: d", "we had pizza and pasta"],
+        ] {
+            let expected: Vec<_> = texts.iter().map(|text| nobody(text)).collect();
+            assert_eq!(taken(texts), expected, "{texts:?}");
+        }
+        assert_eq!(taken(&["ANN: Hi.", "BEN: Yes."]), [by("ANN", "Hi."), by("BEN", "Yes.")]);
+        let names = ["ANN: Hi.", "BEN: Yes.", "ANN: No.", "BEN: Oh.", "NASA: a history", "x"];
+        assert_eq!(taken(&names)[3..5], [by("BEN", "Oh."), nobody("NASA: a history")]);
+        assert_eq!(taken(&names[..5])[4], nobody("NASA: a history"));
+        let dense = ["Ann: Hi.", "Ben: Yes.", "Ann: No.", "Ben: Oh.", "Ann: So.", "Surprise: he came."];
+        assert_eq!(taken(&dense)[4..], [by("Ann", "So."), nobody("Surprise: he came.")]);
+        let common =
+            ["Will: Hi.", "Ann: Yes.", "Will: No.", "Ann: Oh.", "Will: So.", "Will: I will.", "Ann: You will."];
+        assert_eq!(taken(&common)[5], by("Will", "I will."));
+        let mixed = ["Ann: Hi.", "x", "Ann: Yes.", "BEN: No."];
+        assert_eq!(taken(&mixed)[2..], [by("Ann", "Yes."), nobody("BEN: No.")]);
+        let host = ["Narrator: Once.", "x", "Narrator: Twice."];
+        assert_eq!(taken(&host)[2], by("Narrator", "Twice."));
+        let (page, he) = ("Page Turner: Hi.", "He Jiang: Yes.");
+        assert_eq!(taken(&[page, he, "x", page, he])[3..], [by("Page Turner", "Hi."), by("He Jiang", "Yes.")]);
+    }
+
+    #[test]
+    fn one_space_behind_a_colon_is_no_file_of_ours() {
+        let read = |texts: &[&str]| {
+            let mut lines: Vec<_> =
+                texts.iter().map(|text| Content { text: (*text).into(), ..Content::default() }).collect();
+            take_marked(&mut lines)
+                .then(|| lines.iter().map(|line| line.speaker.as_deref().map(str::to_owned)).collect())
+        };
+        for foreign in [
+            &["Note:\u{A0}by X", "Hello.", "BEN: Hi.", "ANN: Yes."][..],
+            &["Subtitles by:\u{A0}X", "Hello.", "Yes."],
+            &["Zoe:\u{A0}So.", "MAN: Hi."],
+        ] {
+            assert_eq!(read(foreign), None::<Vec<Option<String>>>, "{foreign:?}");
+        }
+        let ann = Some("Ann".to_owned());
+        assert_eq!(read(&["Ann:\u{A0}one", "two", "He said: three"]), Some(vec![ann; 3]));
+        // Whoever is called so has another sign.
+        let mut texts = ["Note:\u{A0}one".to_owned(), "two".to_owned(), "three".to_owned()];
+        mark_as_ours(&mut texts, Some("Note"));
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        assert_eq!(read(&texts), Some(vec![Some("Note".to_owned()); 3]));
+    }
+
+    #[test]
+    fn a_name_is_none_of_the_words() {
+        let word = |(text, start_ms): (&str, i64)| Word { text: text.into(), start_ms, end_ms: None, confidence: None };
+        let line = Content {
+            start_ms: Some(0),
+            end_ms: Some(9_000),
+            text: "DR. ROTH: well now\nMAN: then".into(),
+            words: [("DR.", 0), ("ROTH:", 0), ("well", 0), ("now", 1_000), ("MAN:", 2_000), ("then", 3_000)]
+                .map(word)
+                .to_vec(),
+            ..Content::default()
+        };
+        let pieces = by_speaker(vec![line]);
+        let read: Vec<_> = pieces
+            .iter()
+            .map(|(_, piece)| {
+                let words: Vec<_> = piece.words.iter().map(|word| (&*word.text, word.start_ms)).collect();
+                (piece.start_ms, words)
+            })
+            .collect();
+        let expected = [(Some(0), vec![("well", 0), ("now", 1_000)]), (Some(3_000), vec![("then", 3_000)])];
+        assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn chevrons_begin_a_turn() {
+        let with = |text: &str| with_break(Content { text: text.into(), ..Content::default() }).break_before;
+        assert_eq!((with(">> HELLO"), with(">>> NEWS"), with("a >> b")), (Some(Break::Turn), Some(Break::Turn), None));
+    }
+}

@@ -1,0 +1,612 @@
+//! Words become lines: where a source gives a speaker's words and no lines.
+//!
+//! A line ends where the speaker changes, after a sentence of some length, before a pause, and before it is too long to be
+//! read. No word moves to another speaker.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::format::core::builder::{FilePlace, TranscriptBuilder};
+use crate::format::core::clock_restart::{self, LineTimes, PartMark};
+use crate::transcript::{Content, MediaMs, Word};
+
+/// A sentence that is shorter takes the next one along.
+const LINE_CHARS: usize = 60;
+
+/// A line that is longer ends at the next word.
+const LINE_CHARS_MAX: usize = 400;
+
+/// A pause after which people expect a new line.
+const PAUSE_MS: MediaMs = 2_000;
+
+/// A silence that parts what two people say, in milliseconds: as for the words of live engines.
+pub(crate) const ANSWER_PAUSE_MS: MediaMs = 300;
+
+/// A run of fewer words without a speaker goes with the words beside it, as noise in the labels of live engines does. So does one
+/// of any length within what somebody says.
+const UNLABELLED_RUN_MIN: usize = 3;
+
+/// A word as it stands in the text, with the punctuation that belongs to it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct WordToken<'a> {
+    pub(crate) text: Cow<'a, str>,
+    pub(crate) start_ms: Option<MediaMs>,
+    pub(crate) end_ms: Option<MediaMs>,
+    pub(crate) confidence: Option<f64>,
+    /// Stands right behind what is before it, without a blank.
+    pub(crate) is_attached: bool,
+    /// Punctuation, which belongs to the word before.
+    pub(crate) is_punctuation: bool,
+}
+
+/// Who says a word, as far as the source says it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+enum WordSpeaker {
+    /// It has no label.
+    #[default]
+    Unlabelled,
+    /// The source has heard that it is somebody else, and does not know who.
+    Unidentified,
+    Named(Arc<str>),
+}
+
+impl WordSpeaker {
+    fn name(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Named(name) => Some(name),
+            Self::Unlabelled | Self::Unidentified => None,
+        }
+    }
+}
+
+/// What a reader of words says, in the order of the file.
+#[derive(Debug)]
+enum WordPiece<'a> {
+    Word(FilePlace, WordToken<'a>),
+    Speaker(WordSpeaker),
+    Lang(Option<Arc<str>>),
+    /// Marks that stand right before the next word, whoever says that: `¿`, an opening quotation mark.
+    Opening(Cow<'a, str>),
+    LineEnd,
+    /// True if the source says where lines end.
+    HasLineEnds(bool),
+    /// The file itself begins anew.
+    PartMayBegin,
+}
+
+/// The words of a file, which become lines once all of them are there: a clock that starts over is known by what follows.
+#[derive(Debug, Default)]
+pub(crate) struct WordLines<'a> {
+    pieces: Vec<WordPiece<'a>>,
+    speaker: WordSpeaker,
+    lang: Option<Arc<str>>,
+    /// Words may lack the speaker that others have.
+    may_lack_speakers: bool,
+}
+
+impl<'a> WordLines<'a> {
+    /// The source names the speaker of each word, and may leave some out. One or two such words are by whoever says the word
+    /// before them, or else behind them, if no pause and no end of a sentence stands between, and so are more between words of
+    /// one speaker; others are by nobody known, which is told.
+    pub(crate) fn may_lack_speakers(&mut self) {
+        self.may_lack_speakers = true;
+    }
+
+    /// From here on `speaker` speaks.
+    pub(crate) fn speaker(&mut self, speaker: Option<&str>) {
+        if self.speaker.name().map(|name| &**name) != speaker || self.speaker == WordSpeaker::Unidentified {
+            self.speaks(speaker.map_or(WordSpeaker::Unlabelled, |name| WordSpeaker::Named(name.into())));
+        }
+    }
+
+    /// From here on somebody speaks of whom the source says that it does not know who it is.
+    pub(crate) fn unidentified_speaker(&mut self) {
+        if self.speaker != WordSpeaker::Unidentified {
+            self.speaks(WordSpeaker::Unidentified);
+        }
+    }
+
+    fn speaks(&mut self, speaker: WordSpeaker) {
+        self.speaker = speaker;
+        self.pieces.push(WordPiece::Speaker(self.speaker.clone()));
+    }
+
+    /// From here on it is in this language.
+    pub(crate) fn lang(&mut self, lang: Option<&str>) {
+        if self.lang.as_deref() != lang {
+            self.lang = lang.map(Arc::from);
+            self.pieces.push(WordPiece::Lang(self.lang.clone()));
+        }
+    }
+
+    /// Takes the next token, which stands at `at` in the file.
+    pub(crate) fn push(&mut self, at: impl Into<FilePlace>, token: WordToken<'a>) {
+        self.pieces.push(WordPiece::Word(at.into(), token));
+    }
+
+    /// Keeps a mark for the word that comes next.
+    pub(crate) fn open(&mut self, mark: Cow<'a, str>) {
+        self.pieces.push(WordPiece::Opening(mark));
+    }
+
+    /// Ends the line under way.
+    pub(crate) fn end_line(&mut self) {
+        self.pieces.push(WordPiece::LineEnd);
+    }
+
+    /// Whether from here on the source says where lines end: then nothing else ends one.
+    pub(crate) fn has_line_ends(&mut self, has_line_ends: bool) {
+        self.pieces.push(WordPiece::HasLineEnds(has_line_ends));
+    }
+
+    /// The file begins anew with the next word: if its time falls, it is the first of a part.
+    pub(crate) fn part_may_begin(&mut self) {
+        self.pieces.extend([WordPiece::LineEnd, WordPiece::PartMayBegin]);
+    }
+
+    /// Makes lines of all that was taken, and begins without a speaker again. A mark that no word came behind belongs to the
+    /// last one.
+    pub(crate) fn finish(&mut self, gather: &mut TranscriptBuilder) {
+        let Self { pieces, may_lack_speakers, .. } = std::mem::take(self);
+        let pieces = if may_lack_speakers { with_all_speakers(pieces, gather) } else { pieces };
+        let mut steps = steps(&pieces, gather).into_iter().peekable();
+        let (mut line, mut offset, mut index) = (LineUnderWay::default(), 0, 0);
+        for piece in pieces {
+            match piece {
+                WordPiece::Word(at, mut token) => {
+                    if let Some((_, restart)) = steps.next_if(|(step, _)| *step == index) {
+                        line.flush(gather);
+                        offset = restart.unwrap_or(offset);
+                    }
+                    index += 1;
+                    for ms in [&mut token.start_ms, &mut token.end_ms].into_iter().flatten().filter(|_| offset > 0) {
+                        *ms = clock_restart::shifted(*ms, offset);
+                    }
+                    line.push(at, &token, gather);
+                }
+                WordPiece::Speaker(speaker) => {
+                    line.flush(gather);
+                    line.speaker = speaker.name().cloned();
+                }
+                WordPiece::Lang(lang) => {
+                    line.flush(gather);
+                    line.lang = lang;
+                }
+                WordPiece::Opening(mark) => line.opening.push_str(&mark),
+                WordPiece::LineEnd => line.flush(gather),
+                WordPiece::HasLineEnds(has_line_ends) => line.has_line_ends = has_line_ends,
+                WordPiece::PartMayBegin => {}
+            }
+        }
+        let opening = std::mem::take(&mut line.opening);
+        line.text.push_str(&opening);
+        line.flush(gather);
+    }
+}
+
+/// `pieces` with the speakers of words that have none: see [`WordLines::may_lack_speakers`].
+fn with_all_speakers<'a>(pieces: Vec<WordPiece<'a>>, gather: &mut TranscriptBuilder) -> Vec<WordPiece<'a>> {
+    // The speaker of each word, and whether it goes on with the word before.
+    let mut words: Vec<(WordSpeaker, bool)> = Vec::new();
+    let (mut speaking, mut goes_on, mut latest): (_, bool, Option<MediaMs>) = (WordSpeaker::default(), false, None);
+    for piece in &pieces {
+        match piece {
+            WordPiece::Speaker(speaker) => speaking.clone_from(speaker),
+            WordPiece::LineEnd | WordPiece::PartMayBegin => goes_on = false,
+            WordPiece::Word(_, token) => {
+                if !token.is_punctuation {
+                    let is_pause =
+                        latest.zip(token.start_ms).is_some_and(|(end, start)| start - end >= ANSWER_PAUSE_MS);
+                    words.push((speaking.clone(), goes_on && !is_pause));
+                    latest = token.end_ms.or(token.start_ms).or(latest);
+                }
+                goes_on = !ends_sentence(&token.text);
+            }
+            _ => {}
+        }
+    }
+    let is_unlabelled = |word: &(WordSpeaker, bool)| word.0 == WordSpeaker::Unlabelled;
+    let named = words.iter().filter(|(speaker, _)| speaker.name().is_some()).count();
+    if named == 0 || named == words.len() {
+        return pieces;
+    }
+    let mut from = 0;
+    while from < words.len() {
+        let goes_on = |(speaker, goes_on): &&(WordSpeaker, bool)| *goes_on && *speaker == WordSpeaker::Unlabelled;
+        let end = from + 1 + words[from + 1..].iter().take_while(goes_on).count();
+        if !is_unlabelled(&words[from]) {
+            from += 1;
+            continue;
+        }
+        let before = from.checked_sub(1).filter(|_| words[from].1);
+        let beside = before.or(Some(end).filter(|end| words.get(*end).is_some_and(|(_, goes_on)| *goes_on)));
+        let is_within = before.is_some_and(|before| {
+            words.get(end).is_some_and(|(speaker, goes_on)| *goes_on && *speaker == words[before].0)
+        });
+        if let Some(beside) = beside.filter(|_| is_within || end - from < UNLABELLED_RUN_MIN) {
+            let speaker = words[beside].0.clone();
+            words[from..end].iter_mut().for_each(|word| word.0 = speaker.clone());
+        }
+        from = end;
+    }
+    let mut labels = words.into_iter().map(|(speaker, _)| speaker);
+    let (mut labelled, mut speaking) = (Vec::with_capacity(pieces.len()), WordSpeaker::default());
+    let (mut count, mut first) = (0, FilePlace::default());
+    for piece in pieces {
+        match &piece {
+            WordPiece::Speaker(_) => continue,
+            WordPiece::Word(at, token) if !token.is_punctuation => {
+                let label = labels.next().unwrap_or_default();
+                if label.name().is_none() {
+                    first = if count == 0 { *at } else { first };
+                    count += 1;
+                }
+                if label != speaking {
+                    speaking = label;
+                    labelled.push(WordPiece::Speaker(speaking.clone()));
+                }
+            }
+            _ => {}
+        }
+        labelled.push(piece);
+    }
+    if count > 0 {
+        let message = format!("nothing says who speaks {count} of these words: read as said by nobody known");
+        gather.problem(first.line, first.column, message);
+    }
+    labelled
+}
+
+fn ends_sentence(text: &str) -> bool {
+    text.trim_end().ends_with(['.', '?', '!', '…', '。', '？', '！', '।', '؟'])
+}
+
+/// The words, by their number among all, before which the clock goes back: see [`TranscriptBuilder::word_steps`].
+fn steps(pieces: &[WordPiece<'_>], gather: &mut TranscriptBuilder) -> Vec<(usize, Option<MediaMs>)> {
+    let (mut words, mut marks, mut speaking) = (Vec::new(), Vec::new(), None);
+    for piece in pieces {
+        match piece {
+            WordPiece::Word(at, token) => {
+                let start = token.start_ms.filter(|_| !token.is_punctuation);
+                words.push((*at, start.map(|start| LineTimes::new(start, token.end_ms, &[], speaking))));
+            }
+            WordPiece::Speaker(speaker) => speaking = speaker.name().map(|name| &**name),
+            WordPiece::PartMayBegin => marks.push(PartMark { line: words.len(), is_sure: false }),
+            _ => {}
+        }
+    }
+    gather.word_steps(&words, &marks)
+}
+
+/// The line under way.
+#[derive(Debug, Default)]
+struct LineUnderWay {
+    speaker: Option<Arc<str>>,
+    lang: Option<Arc<str>>,
+    at: FilePlace,
+    text: String,
+    words: Vec<Word>,
+    start_ms: Option<MediaMs>,
+    /// When its last word ends, if that is known.
+    end_ms: Option<MediaMs>,
+    /// The greatest time of its words.
+    latest_ms: Option<MediaMs>,
+    /// Marks that stand right before the next word.
+    opening: String,
+    has_line_ends: bool,
+}
+
+impl LineUnderWay {
+    fn push(&mut self, at: FilePlace, token: &WordToken<'_>, gather: &mut TranscriptBuilder) {
+        if !token.is_punctuation && self.ends_before(token) {
+            self.flush(gather);
+        }
+        if self.text.is_empty() {
+            self.at = at;
+        } else if !token.is_attached {
+            self.text.push(' ');
+        }
+        self.text.push_str(&std::mem::take(&mut self.opening));
+        self.text.push_str(&token.text);
+        match (token.start_ms, token.is_punctuation) {
+            (Some(start_ms), false) => {
+                let WordToken { end_ms, confidence, .. } = *token;
+                let end_ms = end_ms.filter(|end| *end >= start_ms);
+                self.words.push(Word { text: token.text.trim().into(), start_ms, end_ms, confidence });
+                self.start_ms = self.start_ms.or(Some(start_ms));
+                self.latest_ms = self.latest_ms.max(end_ms).max(Some(start_ms));
+                // Of a word without an end nobody knows how far its line goes: that of a word before it is not its end.
+                self.end_ms = end_ms.and(self.latest_ms);
+            }
+            // Those that have a time keep it.
+            (None, false) => {
+                self.latest_ms = self.latest_ms.max(token.end_ms);
+                self.end_ms = token.end_ms.max(self.end_ms);
+            }
+            (_, true) => {}
+        }
+    }
+
+    fn ends_before(&self, token: &WordToken<'_>) -> bool {
+        // Within a word no line ends; where words have no blanks between them, each character may be one.
+        let is_within = token.is_attached && !self.text.ends_with(is_unspaced);
+        if self.has_line_ends || is_within {
+            return false;
+        }
+        let length = self.text.chars().count();
+        let is_pause = match (self.latest_ms, token.start_ms) {
+            (Some(end), Some(start)) => start.saturating_sub(end) >= PAUSE_MS,
+            _ => false,
+        };
+        let is_sentence = ends_sentence(&self.text);
+        length > 0 && (is_pause || length >= LINE_CHARS && is_sentence || length >= LINE_CHARS_MAX)
+    }
+
+    fn flush(&mut self, gather: &mut TranscriptBuilder) {
+        let text = std::mem::take(&mut self.text);
+        let words = std::mem::take(&mut self.words);
+        let (start_ms, end_ms) = (self.start_ms.take(), self.end_ms.take());
+        self.latest_ms = None;
+        let text = crate::format::text::text_lines::tidy(text.trim()).into();
+        let (speaker, lang) = (self.speaker.clone(), self.lang.clone());
+        // An engine that counts a word before the one said earlier has its line start at the earlier one.
+        let first = words.iter().map(|word| word.start_ms).min();
+        let content =
+            Content { start_ms: first.or(start_ms), end_ms, speaker, text, lang, words, ..Content::default() };
+        gather.line(self.at, content);
+    }
+}
+
+/// True for the characters of scripts that have no blanks between words: Han, Hiragana, Katakana, Thai, and their marks.
+pub(crate) fn is_unspaced(c: char) -> bool {
+    matches!(c, '\u{0E00}'..='\u{0E7F}' | '\u{3000}'..='\u{30FF}' | '\u{3400}'..='\u{9FFF}' | '\u{FF00}'..='\u{FFEF}')
+}
+
+/// How many of the words that are `said` are not in `text`.
+pub(crate) fn missing_words(said: &str, text: &str) -> usize {
+    if letters(said).eq(letters(text)) {
+        return 0;
+    }
+    let mut known: HashMap<String, usize> = HashMap::new();
+    spoken_words(text).for_each(|word| *known.entry(word).or_default() += 1);
+    let is_missing = |word: &String| match known.get_mut(word) {
+        Some(count @ 1..) => {
+            *count -= 1;
+            false
+        }
+        _ => true,
+    };
+    spoken_words(said).filter(is_missing).count()
+}
+
+/// The letters and digits of a text, in small letters.
+fn letters(text: &str) -> impl Iterator<Item = char> {
+    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase)
+}
+
+fn spoken_words(text: &str) -> impl Iterator<Item = String> {
+    text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(|word| letters(word).collect())
+}
+
+/// The label of who says a word of a channel: its speaker, or else whoever the channel is of. Engines count the speakers of
+/// each channel from 0, so that in a file of several both are the label.
+pub(crate) fn channel_speaker(channel: Option<&str>, speaker: Option<&str>, has_several: bool) -> Option<String> {
+    match (channel, speaker) {
+        (Some(channel), Some(speaker)) if has_several => Some(format!("{channel} {speaker}")),
+        (channel, speaker) => speaker.or(channel).map(str::to_owned),
+    }
+}
+
+/// Reads words with the channel of each, one channel behind the other: those of people who talk at the same time would cut
+/// each other's lines. The lines stand in the order of their starts. `read` is told whether there are several channels.
+pub(crate) fn read_by_channel<'a, T>(
+    words: &'a [(Option<String>, T)],
+    gather: &mut TranscriptBuilder,
+    mut read: impl FnMut(&'a T, Option<&str>, bool, &mut WordLines<'a>, &mut TranscriptBuilder),
+) {
+    let mut channels: Vec<Option<&str>> = Vec::new();
+    let mut by_channel: HashMap<Option<&str>, Vec<&'a T>> = HashMap::new();
+    for (channel, word) in words {
+        let words = by_channel.entry(channel.as_deref()).or_default();
+        if words.is_empty() {
+            channels.push(channel.as_deref());
+        }
+        words.push(word);
+    }
+    let has_several = channels.len() > 1;
+    for channel in channels {
+        if has_several {
+            gather.new_part();
+        }
+        let mut lines = WordLines::default();
+        for word in by_channel.remove(&channel).unwrap_or_default() {
+            read(word, channel, has_several, &mut lines, gather);
+        }
+        lines.finish(gather);
+    }
+    if has_several {
+        let mut starts = Vec::with_capacity(gather.len());
+        let mut latest = 0;
+        for content in gather.contents() {
+            latest = content.start_ms.unwrap_or(latest);
+            starts.push(latest);
+        }
+        let mut order: Vec<usize> = (0..starts.len()).collect();
+        order.sort_by_key(|index| starts[*index]);
+        gather.keep(&order);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::core::kinds::FileKind;
+
+    fn lines(tokens: &[(&str, Option<MediaMs>, Option<&str>)]) -> Vec<(String, Option<MediaMs>, usize)> {
+        let (mut lines, mut gather) = (WordLines::default(), TranscriptBuilder::default());
+        for (text, start_ms, speaker) in tokens {
+            lines.speaker(*speaker);
+            let end_ms = start_ms.map(|start| start + 100);
+            lines.push(1, WordToken { text: (*text).into(), start_ms: *start_ms, end_ms, ..WordToken::default() });
+        }
+        lines.finish(&mut gather);
+        let reading = gather.finish(FileKind::Srt);
+        let facts = reading
+            .lines
+            .iter()
+            .map(|line| (line.content.text.to_string(), line.content.start_ms, line.content.words.len()));
+        facts.collect()
+    }
+
+    #[test]
+    fn a_line_whose_last_word_has_no_end_has_none() {
+        let read = |ends: [Option<MediaMs>; 3]| {
+            let (mut lines, mut gather) = (WordLines::default(), TranscriptBuilder::default());
+            for (start, end_ms) in [0, 1_000, 2_000].into_iter().zip(ends) {
+                lines.push(1, WordToken { text: "a".into(), start_ms: Some(start), end_ms, ..WordToken::default() });
+            }
+            lines.finish(&mut gather);
+            let line = gather.finish(FileKind::Srt).lines.remove(0).content;
+            assert_eq!(line.words.iter().map(|word| word.end_ms).collect::<Vec<_>>(), ends);
+            line.end_ms
+        };
+        assert_eq!(read([Some(500), Some(1_500), Some(2_500)]), Some(2_500));
+        assert_eq!(read([Some(500), None, Some(2_500)]), Some(2_500));
+        assert_eq!(read([Some(500), Some(1_500), None]), None);
+        assert_eq!(read([Some(2_600), Some(1_500), None]), None);
+        // Of words said at once the line ends with the last of them.
+        assert_eq!(read([Some(2_600), Some(1_500), Some(2_500)]), Some(2_600));
+    }
+
+    #[test]
+    fn words_without_a_speaker_go_with_their_sentence() {
+        // A blank before a word is a pause.
+        let read = |words: &[(&str, &str)]| {
+            let (mut lines, mut gather, mut at) = (WordLines::default(), TranscriptBuilder::default(), 0);
+            lines.may_lack_speakers();
+            for (speaker, word) in words {
+                at += if word.starts_with(' ') { 5_000 } else { 200 };
+                match *speaker {
+                    "?" => lines.unidentified_speaker(),
+                    speaker => lines.speaker(Some(speaker).filter(|speaker| !speaker.is_empty())),
+                }
+                let (start_ms, end_ms) = (Some(at), Some(at + 100));
+                lines.push(1, WordToken { text: word.trim().into(), start_ms, end_ms, ..WordToken::default() });
+            }
+            lines.finish(&mut gather);
+            let reading = gather.finish(FileKind::Aws);
+            let line = |line: &crate::transcript::Version| {
+                format!("{}: {}", line.content.speaker.as_deref().unwrap_or("-"), line.content.text)
+            };
+            (reading.lines.iter().map(line).collect::<Vec<_>>(), reading.problems.len())
+        };
+        for (words, lines, told) in [
+            (
+                &[("A", "The"), ("", "vote"), ("A", "is"), ("", "closed."), ("B", "So.")][..],
+                &["A: The vote is closed.", "B: So."][..],
+                0,
+            ),
+            (&[("A", "Hello."), ("", "And"), ("A", "welcome.")], &["A: Hello. And welcome."], 0),
+            (
+                &[("A", "Hello."), ("", " Who"), ("", "knows."), ("B", " So.")],
+                &["A: Hello.", "-: Who knows.", "B: So."],
+                1,
+            ),
+            (&[("A", "Hello"), ("", " Who"), ("", "knows"), ("B", " So")], &["A: Hello", "-: Who knows", "B: So"], 1),
+            (&[("", "Who"), ("", "knows.")], &["-: Who knows."], 0),
+            // More than two of them may be anybody's, but within what somebody says.
+            (&[("A", "So"), ("", "no"), ("", "never"), ("", "said"), ("A", "it.")], &["A: So no never said it."], 0),
+            (
+                &[("A", "So"), ("", "no"), ("", "never"), ("", "said"), ("B", "Yes.")],
+                &["A: So", "-: no never said", "B: Yes."],
+                1,
+            ),
+            (&[("", "no"), ("", "never"), ("", "said"), ("B", "Yes.")], &["-: no never said", "B: Yes."], 1),
+            (&[("", "And"), ("", "so"), ("B", "said"), ("", "we.")], &["B: And so said we."], 0),
+            (&[("A", "So."), ("", " And"), ("", "so"), ("B", "on.")], &["A: So.", "B: And so on."], 0),
+            // Whom the source does not know is nobody else.
+            (&[("A", "So"), ("?", "no"), ("A", "we")], &["A: So", "-: no", "A: we"], 1),
+            (&[("?", "Hello"), ("?", "there"), ("A", "Hi")], &["-: Hello there", "A: Hi"], 1),
+            (&[("A", "So."), ("?", "No"), ("", "never"), ("A", " we")], &["A: So.", "-: No never", "A: we"], 1),
+            (&[("?", "Who"), ("?", "knows.")], &["-: Who knows."], 0),
+        ] {
+            let lines: Vec<_> = lines.iter().map(|line| (*line).to_owned()).collect();
+            assert_eq!(read(words), (lines, told), "{words:?}");
+        }
+    }
+
+    #[test]
+    fn lines_end_where_people_expect_it() {
+        let ann = Some("Ann");
+        assert_eq!(
+            lines(&[("a", Some(0), ann), ("b.", Some(100), ann), ("c", Some(300), Some("Bob"))]),
+            [("a b.".to_owned(), Some(0), 2), ("c".to_owned(), Some(300), 1)]
+        );
+        assert_eq!(
+            lines(&[("a", Some(0), ann), ("b", Some(2_099), ann), ("c", Some(4_199), ann)]),
+            [("a b".to_owned(), Some(0), 2), ("c".to_owned(), Some(4_199), 1)]
+        );
+        let long = "x".repeat(59) + ".";
+        assert_eq!(lines(&[(&long, Some(0), ann), ("b", Some(100), ann)]).len(), 2);
+        assert_eq!(lines(&[(&long[1..], Some(0), ann), ("b", Some(100), ann)]).len(), 1);
+        let endless = vec![("xxxxxxx", Some(0), ann); 200];
+        assert!(lines(&endless).iter().all(|(text, ..)| text.len() <= LINE_CHARS_MAX + 8));
+        // Words without a time do not cost the other words theirs.
+        assert_eq!(
+            lines(&[("a", Some(5), ann), ("b", None, ann), ("c", Some(300), ann)]),
+            [("a b c".to_owned(), Some(5), 2)]
+        );
+    }
+
+    /// Words of one speaker at these seconds; the starts of the lines that they become, with the number of words of each, and
+    /// how often something is told.
+    fn starts(seconds: &[MediaMs], anew_at: Option<usize>) -> (Vec<(MediaMs, usize)>, usize) {
+        let (mut lines, mut gather) = (WordLines::default(), TranscriptBuilder::default());
+        for (index, second) in seconds.iter().enumerate() {
+            if anew_at == Some(index) {
+                lines.part_may_begin();
+            }
+            let (start_ms, end_ms) = (Some(second * 1000), Some(second * 1000 + 900));
+            lines.push(index + 1, WordToken { text: "a".into(), start_ms, end_ms, ..WordToken::default() });
+        }
+        lines.finish(&mut gather);
+        let reading = gather.finish(FileKind::Nlp);
+        let lines =
+            reading.lines.iter().map(|line| (line.content.start_ms.expect("a start"), line.content.words.len()));
+        (lines.collect(), reading.problems.len())
+    }
+
+    #[test]
+    fn a_clock_that_starts_over_within_the_words_of_a_speaker_begins_a_part() {
+        let count = |from: MediaMs, to: MediaMs| (from..to).collect::<Vec<_>>();
+        let both = |one: Vec<MediaMs>, other: Vec<MediaMs>| [one, other].concat();
+        // A second part of one line, and of one word behind another.
+        assert_eq!(starts(&both(count(0, 90), count(1, 40)), None), (vec![(0, 90), (91_000, 39)], 1));
+        assert_eq!(starts(&both(count(0, 90), count(0, 2)), None), (vec![(0, 90), (90_000, 2)], 1));
+        // One word alone whose time is wrong is no part, and tears no line.
+        assert_eq!(starts(&both(both(count(0, 90), vec![0]), count(90, 99)), None), (vec![(0, 100)], 0));
+        // Below the minute the line ends, and what it is, the lines decide.
+        assert_eq!(starts(&both(count(0, 40), count(0, 30)), None).0, [(0, 40), (0, 30)]);
+        // Words of an engine that overlap stay one line.
+        assert_eq!(starts(&[0, 1, 2, 3, 4, 5, 1, 2, 6], None), (vec![(0, 9)], 0));
+        // Where the file begins anew less is enough.
+        assert_eq!(starts(&both(count(0, 9), count(0, 3)), Some(9)), (vec![(0, 9), (9_000, 3)], 1));
+        assert_eq!(starts(&count(0, 12), Some(9)), (vec![(0, 9), (9_000, 3)], 0));
+    }
+
+    #[test]
+    fn lines_end_between_words_that_have_no_blanks() {
+        let sentence = "\u{4f60}\u{597d}\u{5417}".chars().cycle().take(70).chain(['\u{3002}']);
+        let (mut lines, mut gather) = (WordLines::default(), TranscriptBuilder::default());
+        for c in sentence.clone().chain(sentence).chain("ab".chars()) {
+            let is_punctuation = c == '\u{3002}';
+            let text = c.to_string().into();
+            lines.push(1, WordToken { text, is_attached: true, is_punctuation, ..WordToken::default() });
+        }
+        lines.finish(&mut gather);
+        let reading = gather.finish(FileKind::Nlp);
+        let lengths: Vec<_> = reading.lines.iter().map(|line| line.content.text.chars().count()).collect();
+        assert_eq!(lengths, [71, 71, 2]);
+    }
+}

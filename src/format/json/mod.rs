@@ -1,0 +1,11 @@
+//! Transcripts as JSON and JSON lines.
+
+pub(super) mod field_faults;
+pub(super) mod guessed_rows;
+pub(super) mod native;
+pub(super) mod podcast;
+pub(super) mod rev_json;
+pub(super) mod row_fields;
+pub(super) mod sent_rows;
+pub(super) mod unknown_fields;
+pub(super) mod writer;

@@ -1,0 +1,707 @@
+//! Our own JSON and NDJSON, and the records of a log one a row, read: the feed is as it was.
+//!
+//! Of an export the records are made that lead to it: each line as it was shown last, in its revision and with the time at
+//! which it came, then names and merges. What an export does not hold, it cannot give back: earlier revisions, what was
+//! retracted, the settings of turns. The rows of a log (`{"op":…}`) give back all of it. Other rows that have text are lines as
+//! publishers send them ([`super::sent_rows`]).
+//!
+//! All of these may stand in one file, and a file may be several put together: nothing of it takes the place of anything else.
+//! An id that comes again for another line, and a speaker's id that comes again for another name, get a new one, and it is told.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::format::core::builder::{FilePlace, TranscriptBuilder};
+use crate::format::core::clock_restart::{self, ClockStep, LineTimes};
+use crate::format::core::error::FormatError;
+use crate::format::core::joined_parts::{FilePart, LineIds, join, shown_lines};
+use crate::format::core::json_spans::{Fields, JsonSpans, values, whole};
+use crate::format::core::kinds::FileKind;
+use crate::format::core::line_limits::{LineLimits, SPEAKER_BYTES_MAX, cut_name};
+use crate::format::core::reading::ParsedTranscript;
+use crate::format::core::reused_ids::{SAME_LINE_MS, tell_same_id};
+use crate::format::json::guessed_rows::is_kind_of_lines;
+use crate::format::json::sent_rows::SentRows;
+use crate::format::json::unknown_fields::RowObject;
+use crate::format::text::text_lines::excerpt;
+use crate::position::{Epoch, Offset};
+use crate::transcript::line::{DEFAULT_SOURCE, check_kept_line_id, check_source};
+use crate::transcript::order::SORT_MS_MAX;
+use crate::transcript::{
+    FeedMeta, FeedState, FoldView, Line, MarkKind, MediaMs, Op, Record, Speaker, Status, TimeSource, Transcript,
+    Version,
+};
+
+/// A line of an export, and where it stands.
+#[derive(Debug)]
+struct ExportLine {
+    at: FilePlace,
+    /// Which of the exports that were put together.
+    part: usize,
+    line: Line,
+    /// A later revision of the line at this index.
+    of: Option<usize>,
+}
+
+/// One export of those that a file was put together of: its lines stand beside those of all.
+#[derive(Debug, Default)]
+struct ExportPart {
+    at: FilePlace,
+    meta: FeedMeta,
+    state: Option<FeedState>,
+    epoch: Option<Epoch>,
+    speakers: Vec<Speaker>,
+}
+
+/// What the records of an export are made of.
+#[derive(Debug, Default)]
+struct Export<'a> {
+    parts: Vec<ExportPart>,
+    by_epoch: HashMap<Epoch, usize>,
+    /// Which of them the rows are of that come now.
+    part: usize,
+    lines: Vec<ExportLine>,
+    /// The rows of lines, as they stand in the file.
+    rows: HashSet<&'a str>,
+    /// Where each line of a part is, by source and id.
+    by_key: HashMap<(usize, Arc<str>, Arc<str>), usize>,
+    ids: LineIds,
+}
+
+#[derive(Deserialize)]
+struct ExportFeed {
+    #[serde(flatten)]
+    meta: FeedMeta,
+    #[serde(default)]
+    state: Option<FeedState>,
+    #[serde(default)]
+    epoch: Option<Epoch>,
+}
+
+pub(crate) fn read_json(text: &str, mut gather: TranscriptBuilder) -> Result<ParsedTranscript, FormatError> {
+    let fields: Fields<'_> = whole(text)?;
+    let places = JsonSpans::of(text);
+    let facts: ExportFeed = whole(text)?;
+    gather.unknown_fields.note_plain(RowObject::Feed, &fields, FilePlace::default());
+    let mut export = Export::default();
+    export.feed(FilePlace::default(), facts);
+    for speaker in places.list(&fields, "speakers", &mut gather) {
+        export.speaker(speaker, &places, &mut gather);
+    }
+    for turn in places.list(&fields, "turns", &mut gather) {
+        let Some(fields) = places.read::<Fields<'_>>(turn, "this turn", &mut gather) else { continue };
+        for line in places.due_list(turn, &fields, "lines", &mut gather) {
+            export.line(line, &places, &mut gather);
+        }
+    }
+    let records = join(export.finish(&mut gather), &mut gather);
+    Ok(ParsedTranscript { kind: FileKind::Json, ..history(records, gather) })
+}
+
+pub(crate) fn read_ndjson(text: &str, mut gather: TranscriptBuilder) -> ParsedTranscript {
+    let places = JsonSpans::of(text);
+    let (mut export, mut sent) = (Export::default(), SentRows::default());
+    let mut logs: Vec<FilePart> = Vec::new();
+    for row in rows(text, &mut gather) {
+        let Some(fields) = places.read::<Fields<'_>>(row, "this row", &mut gather) else { continue };
+        let word = |name: &str| fields.get(name).and_then(|word| serde_json::from_str::<Cow<'_, str>>(word.get()).ok());
+        let at = FilePlace::from(places.place(row.get()));
+        let has = |name: &str| fields.contains_key(name);
+        match (word("type").as_deref(), word("op")) {
+            (Some("feed"), _) => {
+                gather.part_may_begin_at(export.lines.len());
+                gather.unknown_fields.note_plain(RowObject::Feed, &fields, at);
+                if let Some(facts) = places.read::<ExportFeed>(row, "what is said of the feed", &mut gather) {
+                    export.feed(at, facts);
+                }
+            }
+            (Some("speaker"), _) => export.speaker(row, &places, &mut gather),
+            // Its lines say the same.
+            (Some("turn"), _) => {}
+            (Some("line"), _) if has("received_at") => export.line(row, &places, &mut gather),
+            (None, Some(op)) if has("received_at") => match Record::decode(row.get().as_bytes()) {
+                Record { op: Op::Unknown, .. } => {
+                    gather.left_out(at.line, at.column, format!("this record ({op}) cannot be read: left out"));
+                }
+                record => log_record(&mut logs, at, record, &mut gather),
+            },
+            (Some("line") | None, _) if has("text") => sent.line(row, &places, &mut gather),
+            (Some("lines"), _) => {
+                for line in places.due_list(row, &fields, "lines", &mut gather) {
+                    sent.line(line, &places, &mut gather);
+                }
+            }
+            // Engines call their rows by whether they are final.
+            (Some(kind), _) if has("text") && is_kind_of_lines(kind) => sent.line(row, &places, &mut gather),
+            (Some("retract"), _) => sent.retract(at, &fields, &mut gather),
+            // They say when it is, and that it is over: of a file both are known.
+            (Some("clock" | "end"), _) => {}
+            (Some("line"), _) => {
+                gather.unknown_fields.note_plain(RowObject::SentLine, &fields, at);
+                gather.left_out(at.line, at.column, "this line has no text: left out");
+            }
+            (kind, _) => {
+                gather.unknown_fields.note_plain(RowObject::SentLine, &fields, at);
+                let kind = excerpt(kind.unwrap_or("none"));
+                let message = format!("this row is of no type that a transcript has ({kind}): left out");
+                gather.left_out(at.line, at.column, message);
+            }
+        }
+    }
+    let ids = sent.finish(&mut gather);
+    if logs.is_empty() && export.is_empty() {
+        return with_ids(gather.finish(FileKind::Ndjson), ids);
+    }
+    if !export.is_empty() {
+        logs.extend(export.finish(&mut gather));
+    }
+    let mut records = join(logs, &mut gather);
+    if !ids.is_empty() {
+        add_sent(&mut records, ids, &mut gather);
+    }
+    history(records, gather)
+}
+
+/// Adds a record to those of its log: another one begins where a feed is opened that is another.
+fn log_record(logs: &mut Vec<FilePart>, at: FilePlace, record: Record, gather: &mut TranscriptBuilder) {
+    let is_other = match &record.op {
+        Op::Open { epoch, .. } => logs.last().is_some_and(|log| log.epoch.as_ref() != Some(epoch)),
+        _ => false,
+    };
+    // Records before the first opening are of the log that it opens.
+    if logs.is_empty() || is_other && logs.last().is_some_and(|log| log.epoch.is_some()) {
+        logs.push(FilePart { at, is_log: true, ..FilePart::default() });
+    }
+    if let (Op::Open { epoch, .. }, Some(log)) = (&record.op, logs.last_mut()) {
+        log.epoch = Some(epoch.clone());
+    }
+    let record = held_record(record, at, gather);
+    if let Some(log) = logs.last_mut() {
+        log.records.push((at, record));
+    }
+}
+
+/// Cuts the name or the id of a speaker, and tells of it.
+fn hold_speaker_name(name: &mut Arc<str>, at: FilePlace, gather: &mut TranscriptBuilder) {
+    if let Some(cut) = cut_name(name, SPEAKER_BYTES_MAX) {
+        let bytes = name.len();
+        gather.problem(
+            at.line,
+            at.column,
+            format!("a speaker's name or id has {bytes} bytes and may have {SPEAKER_BYTES_MAX}: cut"),
+        );
+        *name = cut;
+    }
+}
+
+/// A record of a log whose lines are no larger than lines may be. One that is, cannot become several: its corrections name it.
+fn held_record(mut record: Record, at: FilePlace, gather: &mut TranscriptBuilder) -> Record {
+    match &mut record.op {
+        Op::Meta(meta) => gather.hold_meta(meta),
+        Op::Rename { speaker: first, name: second, .. } | Op::Merge { from: first, into: second } => {
+            hold_speaker_name(first, at, gather);
+            hold_speaker_name(second, at, gather);
+        }
+        Op::Unmerge { from } => hold_speaker_name(from, at, gather),
+        Op::Line { lines, .. } => {
+            for line in lines {
+                gather.hold_names(at, &mut line.content.speaker, &mut line.content.lang);
+            }
+        }
+        _ => {}
+    }
+    let Some(limits) = gather.limits() else { return record };
+    let Op::Line { lines, .. } = &mut record.op else { return record };
+    lines.retain_mut(|line| {
+        if !limits.is_within(&line.content) && !line.content.words.is_empty() {
+            line.content.words.clear();
+            limits.messages(0, 1, true).into_iter().for_each(|message| gather.problem(at.line, at.column, message));
+        }
+        let is_within = limits.is_within(&line.content);
+        if !is_within {
+            let (bytes, LineLimits { text_bytes, .. }) = (line.content.text.len(), limits);
+            let message = format!(
+                "a line of this record has a text of {bytes} bytes and may have {text_bytes} (limits.text_bytes): left out; an \
+                 export without --history is read with such lines as several"
+            );
+            gather.left_out(at.line, at.column, message);
+        }
+        is_within
+    });
+    record
+}
+
+/// The rows that are JSON, or the items of a list; the others are told.
+pub(crate) fn rows<'a>(text: &'a str, gather: &mut TranscriptBuilder) -> Vec<&'a RawValue> {
+    if text.trim_start().starts_with('[')
+        && let Ok(items) = whole(text)
+    {
+        return items;
+    }
+    // Values one behind the other, on lines of their own or not.
+    if let Ok(values) = values(text) {
+        return values;
+    }
+    let mut rows = Vec::new();
+    for (at, row) in crate::format::text::text_lines::numbered(text).filter(|(_, row)| !row.trim().is_empty()) {
+        let mut of_row = serde_json::Deserializer::from_str(row).into_iter();
+        let before = rows.len();
+        let broken = of_row.by_ref().find_map(|value| value.map(|value| rows.push(value)).err());
+        let Some(error) = broken else { continue };
+        let behind = row_behind(&row[of_row.byte_offset()..]);
+        let is_behind = !behind.is_empty();
+        let message = match () {
+            () if is_behind => "this row breaks off, and another one stands behind it: what breaks off is left out",
+            () if rows.len() > before => "what stands behind the value on this row is no JSON: left out",
+            () => "this row is no JSON: left out",
+        };
+        gather.left_out(at, error.column().max(1), message);
+        rows.extend(behind);
+    }
+    rows
+}
+
+/// The whole objects at the end of a row that breaks off: a program that died within a row goes on behind it. What stands behind a
+/// colon, a comma or a bracket is a part of the row itself.
+fn row_behind(broken: &str) -> Vec<&RawValue> {
+    /// No row has more objects within the part that breaks off.
+    const TRIES_MAX: usize = 64;
+    let begins = broken.match_indices("{\"").map(|(at, _)| at).filter(|at| *at > 0).take(TRIES_MAX);
+    let is_part = |at: usize| broken[..at].trim_end().ends_with([':', ',', '[']);
+    let all = |at: usize| serde_json::Deserializer::from_str(&broken[at..]).into_iter().collect::<Result<_, _>>().ok();
+    begins.filter(|at| !is_part(*at)).find_map(all).unwrap_or_default()
+}
+
+/// Gives lines the ids that their rows have, and others to those that have none.
+fn with_ids(mut reading: ParsedTranscript, ids: Vec<Option<Arc<str>>>) -> ParsedTranscript {
+    let given: HashSet<Arc<str>> = ids.iter().flatten().cloned().collect();
+    let mut free = (1..).map(|number: usize| Arc::from(number.to_string())).filter(|id| !given.contains(id));
+    for (line, id) in reading.lines.iter_mut().zip(ids) {
+        line.id = id.or_else(|| free.next()).unwrap_or_default();
+    }
+    reading
+}
+
+/// Adds the lines of rows as publishers send them to what else the file holds, as lines of the source that is on air: those of
+/// another would not be shown. A speaker is who is called so.
+fn add_sent(records: &mut Vec<Record>, ids: Vec<Option<Arc<str>>>, gather: &mut TranscriptBuilder) {
+    let shown = shown_lines(records);
+    let source = shown.first().map_or_else(|| DEFAULT_SOURCE.into(), |line| line.source.clone());
+    let mut taken = LineIds::of(records);
+    let mut names: HashMap<Arc<str>, Arc<str>> = HashMap::new();
+    for record in records.iter() {
+        if let Op::Rename { speaker, name, .. } = &record.op {
+            names.entry(name.clone()).or_insert_with(|| speaker.clone());
+        }
+    }
+    let speakers: HashSet<Arc<str>> = shown.iter().filter_map(|line| line.speaker.clone()).collect();
+    let received_at = records.iter().map(|record| record.received_at).max().unwrap_or_default();
+    let mut before = shown.iter().map(|line| line.start_ms).max().unwrap_or_default();
+    let mut number = shown.len();
+    let lines: Vec<Record> = gather
+        .take_lines()
+        .into_iter()
+        .zip(ids)
+        .map(|((at, mut content), id)| {
+            let is_given = id.is_some();
+            let id = id.unwrap_or_else(|| {
+                number += 1;
+                number.to_string().into()
+            });
+            let other = taken.take(&source, &id);
+            if is_given && other.is_some() {
+                tell_same_id(at, &id, gather);
+            }
+            let id = other.unwrap_or(id);
+            if let Some(label) = content.speaker.as_ref().filter(|label| !speakers.contains(*label)) {
+                content.speaker = Some(names.get(label).unwrap_or(label).clone());
+            }
+            // One without a time stands behind what is before it.
+            before = content.start_ms.unwrap_or(before.saturating_add(1).min(SORT_MS_MAX));
+            let is_placed = content.start_ms.is_none();
+            let (arrival_ms, time_source) = (is_placed.then_some(before), is_placed.then_some(TimeSource::Order));
+            let lines = vec![Version { id, rev: None, arrival_ms, time_source, content }];
+            Record::new(received_at, Op::Line { source: source.clone(), lines })
+        })
+        .collect();
+    let behind = records.iter().rposition(|record| matches!(record.op, Op::Line { .. })).map_or(0, |last| last + 1);
+    records.splice(behind..behind, lines);
+}
+
+impl<'a> Export<'a> {
+    fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+            && self.parts.iter().all(|part| part.meta == FeedMeta::default() && part.speakers.is_empty())
+    }
+
+    /// Takes what is said of a feed: what follows is of its export. One of an epoch that was there goes on.
+    fn feed(&mut self, at: FilePlace, facts: ExportFeed) {
+        let ExportFeed { meta, state, epoch } = facts;
+        let known = epoch.clone().map(|epoch| *self.by_epoch.entry(epoch).or_insert(self.parts.len()));
+        if let Some(same) = known.filter(|known| *known < self.parts.len()) {
+            self.part = same;
+            self.parts[same].meta.update(&meta);
+            self.parts[same].state = state.or(self.parts[same].state);
+            return;
+        }
+        self.part = self.parts.len();
+        self.parts.push(ExportPart { at, meta, state, epoch, speakers: Vec::new() });
+    }
+
+    /// The export that rows are of; of rows without a feed before them there is one too.
+    fn part(&mut self, at: FilePlace) -> &mut ExportPart {
+        if self.parts.is_empty() {
+            self.parts.push(ExportPart { at, ..ExportPart::default() });
+        }
+        &mut self.parts[self.part]
+    }
+
+    fn speaker(&mut self, row: &'a RawValue, places: &JsonSpans<'a>, gather: &mut TranscriptBuilder) {
+        let Some(mut speaker) = places.read::<Speaker>(row, "this speaker", gather) else { return };
+        let at = FilePlace::from(places.place(row.get()));
+        for name in [Some(&mut speaker.id), Some(&mut speaker.name), speaker.into.as_mut()].into_iter().flatten() {
+            hold_speaker_name(name, at, gather);
+        }
+        self.part(at).speakers.push(speaker);
+    }
+
+    fn line(&mut self, row: &'a RawValue, places: &JsonSpans<'a>, gather: &mut TranscriptBuilder) {
+        let Some(mut line) = places.read::<Line>(row, "this line", gather) else { return };
+        let at = FilePlace::from(places.place(row.get()));
+        if let Ok(fields) = serde_json::from_str::<Fields<'_>>(row.get()) {
+            gather.unknown_fields.note_plain(RowObject::Line, &fields, at);
+        }
+        if check_kept_line_id(&line.id).is_err() || check_source(&line.source).is_err() {
+            let message = "the id or the source of this line is none that can be: left out";
+            return gather.left_out(at.line, at.column, message);
+        }
+        if line.text.trim().is_empty() {
+            return gather.left_out(at.line, at.column, "this line has no text: left out");
+        }
+        if !self.rows.insert(row.get()) {
+            return gather.left_out(at.line, at.column, "this line stands in the file already: once is enough");
+        }
+        gather.hold_names(at, &mut line.speaker, &mut line.lang);
+        self.part(at);
+        let key = (self.part, line.source.clone(), line.id.clone());
+        let index = self.lines.len();
+        let mut of = None;
+        if let Some(first) = self.by_key.get(&key).copied() {
+            let known = &self.lines[first].line;
+            let is_near = (i128::from(known.start_ms) - i128::from(line.start_ms)).abs() <= i128::from(SAME_LINE_MS);
+            if known.rev != line.rev && is_near {
+                of = Some(first);
+            } else if let Some(id) = self.ids.take_in_part(self.part, &line.source, &line.id) {
+                tell_same_id(at, &line.id, gather);
+                line.id = id;
+            }
+        } else {
+            self.ids.take_in_part(self.part, &line.source, &line.id);
+            self.by_key.insert(key, index);
+        }
+        self.lines.push(ExportLine { at, part: self.part, line, of });
+    }
+
+    /// Carries times on where the clock starts over, and tells of it; and of other times that go back. An export of ours is in
+    /// the order of times; one that somebody put together of two is not. A later revision is where its line is.
+    fn carry_on_times(&mut self, gather: &mut TranscriptBuilder) {
+        let times = self.lines.iter().map(|ExportLine { line, of, .. }| {
+            let times = || LineTimes::new(line.start_ms, line.end_ms, &line.words, line.speaker.as_deref());
+            of.is_none().then(times)
+        });
+        let times: Vec<_> = times.collect();
+        let places: Vec<FilePlace> = self.lines.iter().map(|line| line.at).collect();
+        let marks = gather.part_marks(&places);
+        let mut steps = clock_restart::steps(&times, &marks).into_iter().peekable();
+        let mut offset = 0;
+        let mut offsets: Vec<MediaMs> = Vec::with_capacity(self.lines.len());
+        for (index, ExportLine { line, of, .. }) in self.lines.iter_mut().enumerate() {
+            if let Some(step) = steps.next_if(|step| step.line() == index) {
+                gather.clock_goes_back(&step, &places);
+                if let ClockStep::Restart(restart) = step {
+                    offset = restart.offset;
+                }
+            }
+            let offset = of.and_then(|first| offsets.get(first).copied()).unwrap_or(offset);
+            offsets.push(offset);
+            if offset > 0 {
+                line.start_ms = clock_restart::shifted(line.start_ms, offset);
+                line.end_ms = line.end_ms.map(|end| clock_restart::shifted(end, offset));
+                line.words.iter_mut().for_each(|word| clock_restart::shift_word(word, offset));
+            }
+        }
+    }
+
+    /// Holds lines to what they may be; that is told.
+    fn hold_to(&mut self, limits: &LineLimits, gather: &mut TranscriptBuilder) {
+        let mut taken: HashSet<Arc<str>> = self.lines.iter().map(|line| line.line.id.clone()).collect();
+        for ExportLine { at, part, line, .. } in std::mem::take(&mut self.lines) {
+            let text_bytes = line.text.len();
+            let (lines, are_words_left_out) = limits.fit_line(line, |id| !taken.contains(id));
+            for message in limits.messages(text_bytes, lines.len(), are_words_left_out) {
+                gather.problem(at.line, at.column, message);
+            }
+            if lines.len() > 1 {
+                taken.extend(lines.iter().map(|line| line.id.clone()));
+            }
+            self.lines.extend(lines.into_iter().map(|line| ExportLine { at, part, line, of: None }));
+        }
+    }
+
+    /// The records that lead to what was exported, and what they lead to, of each export.
+    fn finish(mut self, gather: &mut TranscriptBuilder) -> Vec<FilePart> {
+        self.carry_on_times(gather);
+        if let Some(limits) = gather.limits() {
+            self.hold_to(&limits, gather);
+        }
+        self.parts.iter_mut().for_each(|part| gather.hold_meta(&mut part.meta));
+        let mut lines: Vec<Vec<ExportLine>> = self.parts.iter().map(|_| Vec::new()).collect();
+        for line in self.lines {
+            if let Some(lines) = lines.get_mut(line.part) {
+                lines.push(line);
+            }
+        }
+        self.parts.into_iter().zip(lines).map(|(part, lines)| part.records(lines)).collect()
+    }
+}
+
+impl ExportPart {
+    fn records(self, lines: Vec<ExportLine>) -> FilePart {
+        let received_at = lines.iter().map(|line| line.line.received_at).max().unwrap_or_default();
+        let mut records: Vec<(FilePlace, Record)> = Vec::new();
+        let at = self.at;
+        let add = |records: &mut Vec<_>, op: Op| records.push((at, Record::new(received_at, op)));
+        if self.meta != FeedMeta::default() {
+            add(&mut records, Op::Meta(self.meta));
+        }
+        // Speakers are listed in the order in which they were met.
+        for Speaker { id, name, kind, .. } in &self.speakers {
+            let (speaker, name, kind) = (id.clone(), name.clone(), kind.clone());
+            add(&mut records, Op::Rename { speaker, name, kind });
+        }
+        for ExportLine { at, line, .. } in lines {
+            let is_abandoned = line.marks.iter().any(|mark| mark.kind == MarkKind::Unconfirmed);
+            let (source, id, rev, received_at) = (line.source.clone(), line.id.clone(), line.rev, line.received_at);
+            let version = version(line, is_abandoned);
+            let op = Op::Line { source: source.clone(), lines: vec![version] };
+            records.push((at, Record::new(received_at, op)));
+            if is_abandoned {
+                let op = Op::Abandon { source, id, rev: Some(rev) };
+                records.push((at, Record::new(received_at, op)));
+            }
+        }
+        for Speaker { id, into, .. } in self.speakers {
+            if let Some(into) = into {
+                add(&mut records, Op::Merge { from: id, into });
+            }
+        }
+        match self.state {
+            Some(FeedState::Live | FeedState::Scheduled) => {}
+            Some(FeedState::Paused) => add(&mut records, Op::Pause),
+            Some(FeedState::Ended | FeedState::None) | None => add(&mut records, Op::End),
+        }
+        FilePart { at, epoch: self.epoch, is_log: false, records }
+    }
+}
+
+fn version(line: Line, is_abandoned: bool) -> Version {
+    let (id, rev, time_source) = (line.id.clone(), Some(line.rev), line.time_source);
+    let arrival_ms = time_source.map(|_| line.start_ms);
+    let mut content = line.into_content();
+    if is_abandoned {
+        content.status = Status::Interim;
+    }
+    Version { id, rev, arrival_ms, time_source, content }
+}
+
+/// Records as a log has them: all but the opening, which the feed that takes them has of its own.
+fn history(records: Vec<Record>, gather: TranscriptBuilder) -> ParsedTranscript {
+    let mut transcript = Transcript::new(FoldView::FinalOnly);
+    let mut kept = Vec::with_capacity(records.len());
+    for (offset, record) in (0..).zip(records) {
+        transcript.apply(Offset(offset), record.clone());
+        if !matches!(record.op, Op::Open { .. }) {
+            kept.push(record);
+        }
+    }
+    let lines = transcript.assembled().flat_map(|(_, lines)| lines).map(|line| version(line, false)).collect();
+    let meta = transcript.meta().clone();
+    ParsedTranscript { meta, lines, history: Some(kept), ..gather.finish(FileKind::Ndjson) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::registry::{ReadOptions, read_with};
+
+    /// Start, text and number of words of a line.
+    type LineFacts = (Option<i64>, String, usize);
+
+    /// The lines of a file, and the lines of its problems.
+    fn lines(file: &str) -> (Vec<LineFacts>, Vec<usize>) {
+        let reading = crate::format::registry::read(file.as_bytes(), None).expect("it can be read");
+        let line = |line: Version| (line.content.start_ms, line.content.text.to_string(), line.content.words.len());
+        let problems = reading.problems.iter().map(|problem| problem.line).collect();
+        (reading.lines.into_iter().map(line).collect(), problems)
+    }
+
+    #[test]
+    fn a_row_behind_one_that_breaks_off_is_read() {
+        const ROW: &str = r#"{"start_ms":2000,"speaker":{"name":"Ben"},"text":"two"}"#;
+        for (half, rest, texts, told) in [
+            (r#"{"start_ms":1000,"te"#, ROW, &["one", "two", "end"][..], "another one stands behind it"),
+            (r#"{"start_ms":1000,"text":"ha"#, ROW, &["one", "two", "end"], "another one stands behind it"),
+            (
+                r#"{"start_ms":1000,"te"#,
+                r#"{"start_ms":1500,"text":"too"}{"start_ms":2000,"text":"two"}"#,
+                &["one", "too", "two", "end"],
+                "another one stands behind it",
+            ),
+            (r#"{"start_ms":1000,"text":"half"}"#, "x", &["one", "half", "end"], "behind the value"),
+            (r#"{"start_ms":1000,"text":"half","#, "", &["one", "end"], "this row is no JSON"),
+            // What stands within the half is no row.
+            (r#"{"start_ms":1000,"text":"half","speaker":{"text":"x"}"#, "", &["one", "end"], "this row is no JSON"),
+        ] {
+            let ends = [r#"{"start_ms":0,"text":"one"}"#, r#"{"start_ms":3000,"text":"end"}"#];
+            let file = format!("{}\n{half}{rest}\n{}\n", ends[0], ends[1]);
+            let reading = crate::format::registry::read(file.as_bytes(), None).expect("it can be read");
+            let found: Vec<_> = reading.lines.iter().map(|line| &*line.content.text).collect();
+            assert_eq!(found, texts, "{file}");
+            let messages: Vec<_> = reading.problems.iter().map(|problem| &*problem.message).collect();
+            assert!(matches!(messages[..], [message] if message.contains(told)), "{file}: {messages:?}");
+        }
+    }
+
+    #[test]
+    fn rows_of_publishers_are_what_each_was_in_the_end() {
+        let file = r#"{"id":"1","start_ms":5,"text":"He","status":"interim"}
+{"id":"1","start_ms":5,"text":"Hello there","words":[{"text":"Hello","start_ms":5,"end_ms":9},{"text":"there","start_ms":7}]}
+{"id":"2","start_ms":20,"text":"Yes","status":"interim"}
+{"id":"1","start_ms":30,"text":"Hello again, and later"}
+{"start_ms":40,"text":"bad words","words":[{"text":"bad"},{"text":"words","start_ms":-1}]}
+"#;
+        let (lines, problems) = lines(file);
+        let line = |start, text: &str, words| (Some(start), text.to_owned(), words);
+        assert_eq!(lines, [line(30, "Hello again, and later", 0), line(20, "Yes", 0), line(40, "bad words", 0)]);
+        assert_eq!(problems, [3, 3, 5]);
+    }
+
+    /// Two programs count their ids from 1, or one does again: which line is another one, its words tell.
+    #[test]
+    fn rows_of_two_programs_in_one_file_overwrite_nothing() {
+        let rows = |rows: &[(&str, i64, &str)]| {
+            let row = |(id, start_ms, text): &(&str, i64, &str)| {
+                serde_json::json!({"id": id, "start_ms": start_ms, "text": text}).to_string()
+            };
+            rows.iter().map(row).collect::<Vec<_>>().join("\n")
+        };
+        let first =
+            [("1", 1_000, "Welcome to the hearing."), ("2", 600_000, "Thank you."), ("3", 3_600_000, "Closed.")];
+        let second =
+            [("1", 2_000, "Second day, good morning."), ("2", 500_000, "Three items."), ("3", 3_500_000, "Bye.")];
+        let (read, problems) = lines(&rows(&[first, second].concat()));
+        let texts: Vec<_> = read.iter().map(|(_, text, _)| text.as_str()).collect();
+        assert_eq!(texts, [first, second].concat().iter().map(|(_, _, text)| *text).collect::<Vec<_>>());
+        assert!(read.is_sorted_by_key(|(start, ..)| *start), "the second part stands behind the first: {read:?}");
+        assert!(!problems.is_empty());
+
+        let woven = [
+            ("1", 1_000, "One of them."),
+            ("1", 1_500, "Somebody else"),
+            ("1", 1_500, "Somebody else said."),
+            ("1", 1_600, "One of them?"),
+        ];
+        let (read, problems) = lines(&rows(&woven));
+        let texts: Vec<_> = read.iter().map(|(_, text, _)| text.as_str()).collect();
+        assert_eq!((texts, problems), (vec!["One of them.", "Somebody else said.", "One of them?"], vec![2, 4]));
+    }
+
+    #[test]
+    fn a_list_of_lines_is_read_as_rows_are() {
+        let (lines, problems) = lines(r#"[{"start_ms":5,"text":"a"}, {"speaker":"Ann","text":"b"}]"#);
+        assert_eq!((lines.len(), lines[0].0, lines[1].0, problems.len()), (2, Some(5), None, 0));
+    }
+
+    #[test]
+    fn half_a_character_costs_no_line() {
+        let half = "\\ud83d";
+        let row = |text: &str| format!("{{\"start_ms\":5,\"text\":\"{text}\"}}");
+        let whisper = |text: &str| format!("{{\"segments\":[{{\"start\":0,\"end\":1,\"text\":\"{text}\"}}]}}");
+        for (file, texts, told) in [
+            (
+                format!("{}\n{}\n", row("a"), row(&format!("b {half} c{half}"))),
+                vec!["a", "b \u{FFFD} c\u{FFFD}"],
+                Some((2, 2)),
+            ),
+            (format!("[{}]", row(&format!("{half}{half}"))), vec!["\u{FFFD}\u{FFFD}"], Some((1, 2))),
+            (whisper(&format!("a{half}")), vec!["a\u{FFFD}"], Some((1, 1))),
+            (row("a \\ud83d\\ude00 b"), vec!["a \u{1F600} b"], None),
+            (format!("[00:00:01] Ann: a {half} b.\n[00:00:05] Ben: c d.\n"), vec!["a \\ud83d b.", "c d."], None),
+        ] {
+            let reading = crate::format::registry::read(file.as_bytes(), None).expect("it can be read");
+            let said: Vec<_> = reading.lines.iter().map(|line| &*line.content.text).collect();
+            assert_eq!(said, texts, "{file}");
+            let found = reading.problems.iter().filter(|problem| problem.message.contains("half a character"));
+            let found: Vec<_> = found.map(|problem| (problem.line, problem.message.clone())).collect();
+            match told {
+                Some((line, count)) => {
+                    assert_eq!(found.len(), 1, "{file}");
+                    assert!(found[0].0 == line && found[0].1.contains(&format!("alone: {count};")), "{found:?}");
+                }
+                None => assert!(found.is_empty(), "{file}: {found:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn fields_of_an_export_that_slips_hide_are_told() {
+        let line = |fields: &str| {
+            format!(
+                r#"{{"type":"line","source":"main","id":"1","rev":0,"sort":"","start_ms":1,"text":"a","status":"final","received_at":"2026-01-01T00:00:00.000Z"{fields}}}"#
+            )
+        };
+        let feed = r#"{"type":"feed","feed":"x","state":"ended"}"#;
+        for (feed, row, told) in [
+            (feed, line(r#","speaker":null,"end_ms":null,"marks":[],"x":1"#), None),
+            (feed, line(r#","spekaer":"Ann""#), Some("\"spekaer\": did you mean \"speaker\"?")),
+            (r#"{"type":"feed","titel":"A"}"#, line(""), Some("\"titel\": did you mean \"title\"?")),
+            (feed, r#"{"type":"line","txt":"a"}"#.to_owned() + "\n" + &line(""), Some("did you mean \"text\"?")),
+            (feed, r#"{"type":"lines","linse":[]}"#.to_owned() + "\n" + &line(""), Some("`lines` is missing")),
+        ] {
+            let reading =
+                crate::format::registry::read(format!("{feed}\n{row}\n").as_bytes(), None).expect("it can be read");
+            let problems: Vec<_> = reading.problems.iter().map(|problem| problem.message.as_str()).collect();
+            match told {
+                Some(told) => assert!(problems.iter().any(|problem| problem.contains(told)), "{row}: {problems:?}"),
+                None => assert!(problems.is_empty(), "{row}: {problems:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn lines_of_an_export_that_are_too_long_become_several() {
+        let line = |id: &str, text: &str| {
+            let received_at = "2026-01-01T00:00:00.000Z";
+            serde_json::json!({"source": "main", "id": id, "rev": 0, "sort": "", "start_ms": 1_000, "text": text,
+                "status": "final", "marks": [], "received_at": received_at})
+        };
+        let said = "One two. Three four. Five six.";
+        let lines = [line("7", said), line("7.2", "Another."), line("8~s2", said)];
+        let file = serde_json::json!({"feed": "x", "turns": [{"lines": lines}]}).to_string();
+        let limits = Some(LineLimits { text_bytes: 12, ..LineLimits::default() });
+        let options = ReadOptions { limits, ..ReadOptions::default() };
+        let reading = read_with(file.as_bytes(), &options).expect("it can be read");
+        let ids: Vec<_> = reading.lines.iter().map(|line| (&*line.id, &*line.content.text)).collect();
+        for id in ["7", "7.3", "7.4", "8~s2", "8:s2.2", "8:s2.3"] {
+            assert!(ids.iter().any(|(known, _)| *known == id), "{id}: {ids:?}");
+        }
+        assert!(ids.contains(&("7.2", "Another.")) && ids.contains(&("7.3", "Three four.")), "{ids:?}");
+        assert!(reading.lines.iter().all(|line| line.time_source.is_some()
+            == (line.id.contains(".3") || line.id.contains(".4") || *line.id == *"8:s2.2")));
+        assert_eq!(reading.problems.len(), 2);
+    }
+}

@@ -1,0 +1,728 @@
+//! The headers of a plain-text transcript: which of its lines begin a block, by the labels that the whole file has. The forms
+//! that a line may have are in [`super::header_forms`].
+//!
+//! A file has one form, and lines that nearly are of it: a time in other brackets, of another form, none at all, or something
+//! in its place that is no time. Each of them begins a block of its own speaker, for what follows was not said by the one
+//! before. A sentence that ends in a colon begins none: see [`is_name`].
+
+use std::collections::{HashMap, HashSet};
+
+use crate::format::core::kinds::FileKind;
+use crate::format::core::label_spelling::letters;
+use crate::format::core::person_names::{is_label, is_name, is_sentence, is_sound, is_title};
+use crate::format::core::timestamps::{When, bare, is_blank, is_colon, is_open, is_unreadable};
+use crate::format::text::header_forms::{
+    Header, HeaderForm, HeaderShape, NO_COLON, NO_SIGN, is_placeholder, paragraph, says_nothing, shapes,
+    text_behind_time,
+};
+use crate::format::text::text_lines::LABEL_MAX;
+use crate::format::text::time_lines::{Layout, TimeLines};
+use crate::format::text::unreadable_times::{self, HeaderOrders};
+use crate::transcript::MediaMs;
+
+/// `Name  0:01 text` among headers that have their text below.
+const TEXT_ON_LINE: &str = "the text stands on the line of the header";
+
+/// Where a line stands in its file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileLine {
+    /// Somebody speaks already: before the first block less is a header.
+    pub(crate) is_open: bool,
+    /// Text follows before the next header.
+    pub(crate) has_text_below: bool,
+    /// A time stands alone on the next line.
+    pub(crate) has_time_below: bool,
+    /// It begins a paragraph.
+    pub(crate) is_first: bool,
+    /// It ends a paragraph, or what stands below it begins large: no sentence goes on there.
+    pub(crate) is_last: bool,
+    /// The times of the headers before and behind, as far as there are some.
+    pub(crate) from_ms: Option<MediaMs>,
+    pub(crate) until_ms: Option<MediaMs>,
+    /// As far as the longest block of the file reaches behind the header before.
+    pub(crate) reach_ms: Option<MediaMs>,
+}
+
+impl FileLine {
+    /// A line in the midst of a file of which nothing else is known.
+    pub(crate) const WITHIN: Self = Self {
+        is_open: true,
+        has_text_below: true,
+        has_time_below: false,
+        is_first: false,
+        is_last: false,
+        from_ms: None,
+        until_ms: None,
+        reach_ms: None,
+    };
+}
+
+/// The labels of a file, and by them which lines of it begin a block.
+#[derive(Debug)]
+pub(crate) struct Headers<'a> {
+    kind: FileKind,
+    /// Labels that have a time elsewhere.
+    known: HashSet<&'a str>,
+    /// Labels that stand before a colon more than once.
+    repeated: HashSet<&'a str>,
+    /// In `timed`: nine rows in ten have a name.
+    is_named: bool,
+    /// The file is of a loose form.
+    is_loose: bool,
+    /// Its headers are `[Name] 0:01`.
+    is_bracketed: bool,
+    /// Its headers are `[0:01] - Name`.
+    is_dashed: bool,
+    /// It is a table.
+    has_columns: bool,
+    /// It has rows `Name: text` below times.
+    has_rows: bool,
+    /// In `timed`, where nine rows in ten have a name: those before the colons of rows.
+    labels: HashSet<&'a str>,
+    /// Where name, time and text stand in its headers.
+    orders: HeaderOrders,
+    /// The letters and digits of those who are known.
+    letters: HashSet<String>,
+}
+
+impl<'a> Headers<'a> {
+    pub(crate) fn of(kind: FileKind, lines: &[&'a str]) -> Self {
+        let mut known = HashSet::new();
+        let mut loose: HashMap<&str, usize> = HashMap::new();
+        let mut counts: HashMap<&str, usize> = HashMap::new();
+        let (mut rows, mut named, mut natives, mut loosely) = (0_usize, 0_usize, 0_usize, 0_usize);
+        let (mut is_bracketed, mut dashed, mut has_columns) = (false, 0_usize, false);
+        let (mut orders, mut loose_orders) = (HeaderOrders::default(), HeaderOrders::default());
+        let lines = || lines.iter().copied().filter(|line| !line.starts_with('\\'));
+        for line in lines() {
+            let (mut is_native, mut is_loose) = (false, false);
+            for shape in shapes(line) {
+                is_loose |= shape.is_loose(kind);
+                has_columns |= shape.is_loose(kind) && shape.form == HeaderForm::Columns;
+                if shape.is_loose(kind) && !shape.label.is_empty() {
+                    *loose.entry(shape.label).or_default() += 1;
+                    loose_orders.take(line, &shape);
+                }
+                if shape.is_native(kind) {
+                    orders.take(line, &shape);
+                }
+                if kind == FileKind::Timed {
+                    let is_row = shape.is_native(kind);
+                    is_native |= is_row;
+                    rows += usize::from(is_row);
+                    let is_alone = shape.label.is_empty() && is_name(shape.whole);
+                    named += usize::from(is_row && (is_alone || is_label(shape.label)));
+                    if is_row && is_label(shape.label) {
+                        *counts.entry(shape.label).or_default() += 1;
+                    }
+                    if is_row && is_name(shape.label) {
+                        known.insert(shape.label);
+                    }
+                } else if shape.is_native(kind) {
+                    is_native = true;
+                    is_bracketed |= shape.form == HeaderForm::NameTime && bare(line).starts_with('[');
+                    dashed += usize::from(is_behind_dash(line, &shape));
+                    known.insert(shape.label);
+                } else if shape.form == HeaderForm::Colon && is_title(shape.label) {
+                    *counts.entry(shape.label).or_default() += 1;
+                }
+            }
+            natives += usize::from(is_native);
+            loosely += usize::from(is_loose && !is_native);
+        }
+        let is_named = named * 10 >= rows * 9;
+        let is_one = |label: &&str| kind == FileKind::Timed && is_named && !is_sentence(label);
+        let labels = counts.keys().copied().filter(is_one).collect();
+        let repeated: HashSet<_> = counts.into_iter().filter(|(_, count)| *count > 1).map(|(label, _)| label).collect();
+        if kind == FileKind::Timed {
+            known.extend(repeated.iter().filter(|label| !is_sentence(label)));
+        }
+        let is_loose = loosely > natives;
+        if is_loose {
+            let is_one = |(label, count): &(&str, usize)| *count > 1 || is_title(label);
+            known.extend(loose.into_iter().filter(is_one).map(|(label, _)| label));
+            orders = loose_orders;
+        }
+        let mut headers = Self {
+            kind,
+            known,
+            repeated,
+            is_named,
+            is_loose,
+            is_bracketed,
+            is_dashed: dashed * 2 > natives,
+            has_columns,
+            has_rows: false,
+            orders,
+            labels,
+            letters: HashSet::new(),
+        };
+        let is_text = |line: &str| {
+            !bare(line).is_empty()
+                && !shapes(line).any(|shape| shape.is_native(kind) || headers.is_behind_own_dash(line, &shape))
+        };
+        let above = lines().zip(lines().skip(1)).filter(|_| headers.is_dashed);
+        let own = above.flat_map(|(line, below)| shapes(line).map(move |shape| (line, shape, below)));
+        let is_one = |(line, shape, below): &(&str, HeaderShape<'_>, &str)| {
+            headers.is_behind_own_dash(line, shape) && (is_title(shape.label) || is_text(below))
+        };
+        let dashed: Vec<&str> = own.filter(is_one).map(|(_, shape, _)| shape.label).collect();
+        headers.known.extend(dashed);
+        // Who is named by a header without a time is known as well. A header of the file's form says nothing else:
+        // `Ann: (0:01): (0:05)` is by somebody of a strange name, and Ann does not speak.
+        let is_body = |line: &&str| !headers.is_own(line);
+        let place = FileLine { has_text_below: false, ..FileLine::WITHIN };
+        // Those may be sentences.
+        let is_one = |shape: &HeaderShape<'_>| !matches!(shape.form, HeaderForm::Inline | HeaderForm::PlainTimeText);
+        let others = lines().skip_while(is_body).filter(is_body).flat_map(shapes).filter(is_one);
+        let others: Vec<&str> =
+            others.filter(|shape| headers.accept(*shape, place).is_some()).map(|one| one.label).collect();
+        headers.known.extend(others);
+        headers.letters.extend(headers.known.iter().map(|label| letters(label)));
+        headers
+    }
+
+    /// Those of a file of rev.com's text that is written, in which `labels` have times.
+    pub(crate) fn of_written(labels: impl Iterator<Item = &'a str>) -> Self {
+        Self {
+            kind: FileKind::Rev,
+            known: labels.collect(),
+            repeated: HashSet::new(),
+            is_named: false,
+            is_loose: false,
+            is_bracketed: false,
+            is_dashed: false,
+            has_columns: false,
+            has_rows: false,
+            orders: HeaderOrders::of_rev(),
+            labels: HashSet::new(),
+            letters: HashSet::new(),
+        }
+    }
+
+    /// Takes what times alone on their lines say of a file.
+    pub(crate) fn take_time_lines(&mut self, times: &TimeLines<'a>) {
+        self.known.extend(times.names());
+        self.letters.extend(times.names().map(letters));
+        self.has_rows = times.layout == Layout::Rows;
+        self.is_named |= self.has_rows;
+    }
+
+    /// True for a line of text that must be kept from being a header, wherever it stands.
+    pub(crate) fn may_take(&self, line: &str) -> bool {
+        let is_one = |shape: HeaderShape<'_>| shape.form == HeaderForm::Colon && is_title(shape.label);
+        let all: Vec<_> = shapes(line).collect();
+        self.choose(line, &all, FileLine::WITHIN).is_some() || all.into_iter().any(is_one) || paragraph(line).is_some()
+    }
+
+    #[cfg(test)]
+    fn of_labels(kind: FileKind, labels: impl Iterator<Item = &'a str>) -> Self {
+        Self { kind, ..Self::of_written(labels) }
+    }
+
+    /// True for a header by its form alone.
+    pub(crate) fn is_own(&self, line: &str) -> bool {
+        self.own_start(line).is_some()
+    }
+
+    /// The time of a header that is one by its form alone.
+    pub(crate) fn own_start(&self, line: &str) -> Option<MediaMs> {
+        shapes(line).find(|shape| self.has_form(line, shape))?.header().start_ms
+    }
+
+    /// True for the form of the file. In a loose one small words may go on with a sentence.
+    fn has_form(&self, line: &str, shape: &HeaderShape<'_>) -> bool {
+        let is_one = || shape.form != HeaderForm::TimeName || is_title(shape.label) || self.known.contains(shape.label);
+        let is_loose = || self.is_loose && shape.is_loose(self.kind) && is_one();
+        shape.is_native(self.kind) || is_loose() || self.is_dash_form(line, shape)
+    }
+
+    /// Returns true if the time of a header may stand here. A sentence may begin with a name and digits too (`John 3:16 says`):
+    /// without a sign between them they are a header only between the times around them. Behind the last of these somebody who
+    /// is known, alone on a line, may have any later time, and others none beyond what the longest block reaches.
+    fn has_room(&self, place: FileLine, header: &Header<'_>) -> bool {
+        let Some(start) = header.start_ms.filter(|_| matches!(header.odd, Some(TEXT_ON_LINE | NO_SIGN))) else {
+            return true;
+        };
+        let FileLine { from_ms, until_ms, reach_ms, .. } = place;
+        let is_alone = header.text.is_empty() && place.has_text_below && place.is_last;
+        let reach_ms = reach_ms.filter(|_| !is_alone || !self.known.contains(header.label));
+        let (is_behind, is_before) =
+            (from_ms.is_none_or(|from| from <= start), until_ms.or(reach_ms).is_none_or(|until| start <= until));
+        // Another recording may begin between the two.
+        let goes_back = from_ms.zip(until_ms).is_some_and(|(from, until)| until < from);
+        is_behind && is_before || goes_back && (is_behind || is_before)
+    }
+
+    /// True for `[0:01] - name` in a file of such headers, whoever that is. Small letters may say a sound as well, where no text
+    /// of theirs follows.
+    fn is_dash_form(&self, line: &str, shape: &HeaderShape<'_>) -> bool {
+        self.is_behind_own_dash(line, shape) && (is_title(shape.label) || self.known.contains(shape.label))
+    }
+
+    /// True for `[0:01] - text` in a file whose headers have that form.
+    fn is_behind_own_dash(&self, line: &str, shape: &HeaderShape<'_>) -> bool {
+        let is_timed = shape.form == HeaderForm::TimeName && matches!(shape.when, When::Known(..));
+        let is_one = || bare(line).starts_with(is_open) && is_label(shape.label) && !is_sentence(shape.label);
+        self.is_dashed && is_timed && is_one() && is_behind_dash(line, shape)
+    }
+
+    /// The header that `line` is.
+    pub(crate) fn find<'b>(&self, line: &'b str, place: FileLine) -> Option<Header<'b>> {
+        self.choose(line, &shapes(line).collect::<Vec<_>>(), place)
+    }
+
+    /// The header among the readings of a line.
+    fn choose<'b>(&self, line: &'b str, all: &[HeaderShape<'b>], place: FileLine) -> Option<Header<'b>> {
+        let all = all.iter().copied();
+        if self.kind == FileKind::Timed && place.has_text_below {
+            // A name alone behind the time of a row: what is said stands below.
+            let is_speaker = |shape: &HeaderShape<'_>| {
+                let is_one = self.known.contains(shape.label) || self.is_named && is_name(shape.label);
+                shape.form == HeaderForm::TimeName
+                    && matches!(shape.when, When::Known(..))
+                    && is_one
+                    && shape.has_label()
+            };
+            if let Some(shape) = all.clone().find(is_speaker) {
+                return Some(HeaderShape { odd: Some("the text stands on the next line"), ..shape }.header());
+            }
+        }
+        let native = all.clone().find(|shape| self.has_form(line, shape));
+        // The first cell of a row may be a time that cannot be read.
+        let is_sure =
+            |native: &HeaderShape<'_>| native.form != HeaderForm::Columns || self.known.contains(native.label);
+        if let Some(native) = native.filter(is_sure) {
+            return Some(self.native(native.in_kind(self.kind)));
+        }
+        let mut others = all.clone().filter_map(|shape| self.accept(shape, place));
+        let mut is_refused = false;
+        let mut has_room = |header: &Header<'_>| {
+            let has_room = self.has_room(place, header);
+            is_refused |= !has_room;
+            has_room
+        };
+        let accepted = self.known_before_text(line).filter(&mut has_room);
+        let accepted = accepted.or_else(|| others.find(&mut has_room));
+        if native.is_none() && accepted.is_some_and(|header| header.start_ms.is_some()) {
+            return accepted;
+        }
+        let is_known = |label: &str| self.known.contains(label) || self.labels.contains(label);
+        // A time that can be read and lies elsewhere is none that cannot.
+        let accepted = accepted.filter(|header| !is_refused || header.remark.is_empty());
+        let unreadable =
+            if is_refused { None } else { unreadable_times::find(line, self.orders, place.has_text_below, is_known) };
+        let unreadable = unreadable.map(unreadable_times::HeaderGuess::header);
+        unreadable.or_else(|| native.map(|native| self.native(native.in_kind(self.kind)))).or(accepted)
+    }
+
+    /// The header of a block whose text stands on its line, where its time stands first, and behind it somebody who has a time
+    /// elsewhere: `0:10 - Ann text`.
+    fn known_before_text<'b>(&self, line: &'b str) -> Option<Header<'b>> {
+        let (when, rest) = text_behind_time(bare(line)).filter(|_| self.kind == FileKind::Otter)?;
+        let ends = rest.match_indices(is_blank).map(|(at, _)| at).take_while(|at| *at <= 4 * LABEL_MAX);
+        let label = ends.map(|end| &rest[..end]).filter(|label| self.known.contains(label)).last()?;
+        let text = bare(&rest[label.len()..]);
+        let shape =
+            HeaderShape { form: HeaderForm::TimeFirst, label, when, text, whole: rest, odd: Some(TEXT_ON_LINE) };
+        (!self.known.contains(rest) && !says_nothing(text)).then(|| shape.header())
+    }
+
+    fn accept<'b>(&self, shape: HeaderShape<'b>, place: FileLine) -> Option<Header<'b>> {
+        let HeaderShape { form, label, when, .. } = shape;
+        let FileLine { is_open, has_text_below, has_time_below, .. } = place;
+        let kind = self.kind;
+        if label.chars().count() > LABEL_MAX {
+            return None;
+        }
+        let is_known = self.known.contains(label);
+        let is_somebody = || is_known || is_name(label);
+        let is_timed = matches!(when, When::Known(..));
+        let has_names = kind != FileKind::Timed || self.is_named;
+        let is_one = match (form, when) {
+            // The time of a paragraph within a block.
+            (HeaderForm::Bracket, When::Known(..)) if label.is_empty() => return None,
+            (HeaderForm::ColonBracket | HeaderForm::BracketColon, When::Known(..)) => true,
+            (HeaderForm::ColonBracket | HeaderForm::BracketColon, When::Unknown(_)) => is_known || is_label(label),
+            (HeaderForm::ColonBracket, When::Words(_)) => is_somebody(),
+            (HeaderForm::Bracket, When::Known(..)) => is_somebody() || is_open && is_title(label),
+            (HeaderForm::Bracket, When::Words(remark)) => {
+                // A year or a count may stand behind a name in a sentence.
+                is_known && is_open && has_text_below && remark.contains(char::is_alphabetic)
+            }
+            (HeaderForm::NameTime | HeaderForm::ColonTime, When::Known(..)) => {
+                // `Genesis 12:30` is no header where headers look otherwise.
+                let is_alike = matches!(kind, FileKind::Names | FileKind::Otter);
+                is_somebody() || is_open && is_alike && is_title(label)
+            }
+            (HeaderForm::Bracket, When::Unknown(_)) => is_somebody(),
+            (HeaderForm::ColonTime, When::Unknown(remark)) => {
+                let is_apart = matches!(kind, FileKind::Names | FileKind::Rev) && has_text_below;
+                let is_like = is_somebody() || is_apart && is_open && is_title(label) && is_placeholder(remark);
+                is_like && (is_placeholder(remark) || is_apart && !remark.contains(['.', '\u{2026}', '?', '!', ',']))
+            }
+            (HeaderForm::NameTime, When::Unknown(remark)) => {
+                let is_sure = is_placeholder(remark);
+                let is_apart = shape.odd.is_none() && kind == FileKind::Otter;
+                let is_like =
+                    is_name(label) || is_apart && (is_title(label) || is_label(label) && remark.contains(is_colon));
+                is_known && (is_sure || is_apart || !says_nothing(remark)) || is_like && (is_sure || is_apart)
+            }
+            (HeaderForm::InBrackets, When::Known(..) | When::Unknown(_)) => {
+                // `[Ann 00:02:58] said so`: a guess at what was said, as transcribers mark it.
+                let is_alike = matches!(kind, FileKind::Otter | FileKind::Timed);
+                is_known && (is_alike || shape.text.is_empty()) || is_name(label) && is_alike
+            }
+            (HeaderForm::TimeFirst, When::Known(..)) => {
+                is_somebody() || is_open && kind != FileKind::Timed && is_title(label)
+            }
+            (HeaderForm::TimeFirst, When::Unknown(remark)) => {
+                // `[...] he said`, `[inaudible] Ann: yes`: what stands there was said, or left out.
+                let is_row = kind == FileKind::Timed && (label.is_empty() || is_label(label) && !is_sentence(label));
+                is_placeholder(remark) && is_row && !shape.whole.is_empty()
+                    || is_somebody() && !remark.contains(['.', '\u{2026}']) && !remark.eq_ignore_ascii_case("inaudible")
+            }
+            (HeaderForm::TimeName, When::Known(..)) => {
+                let is_row = kind == FileKind::Otter && (is_title(label) || self.is_loose && is_label(label));
+                has_text_below && (is_known || has_names && is_name(label) || is_open && is_row)
+            }
+            (HeaderForm::TimeName, When::Unknown(remark)) => {
+                has_text_below && is_placeholder(remark) && (is_known || has_names && is_name(label))
+            }
+            (HeaderForm::NameTimeText, When::Known(..)) => is_somebody() || is_open && is_title(label),
+            (HeaderForm::NameTimeText, When::Unknown(remark)) => is_somebody() && is_placeholder(remark),
+            (HeaderForm::NameTimeBare, When::Known(..)) => is_known,
+            (HeaderForm::NameTimeBare, When::Unknown(remark)) => {
+                is_known && is_placeholder(remark) && !remark.is_empty()
+            }
+            // In rows the time stands first, and words behind a name are text.
+            (HeaderForm::PlainTimeText, When::Known(..)) => {
+                let is_apart = shape.odd.is_none() && matches!(kind, FileKind::Names | FileKind::Otter);
+                kind != FileKind::Timed && (is_known || is_apart && is_name(label))
+            }
+            (HeaderForm::Columns, _) => {
+                let is_one = is_label(label) && (is_timed || !is_unreadable(label));
+                let is_cell = self.has_columns && (label.is_empty() && is_timed || is_one);
+                kind == FileKind::Timed && is_cell || is_timed && is_somebody()
+            }
+            (HeaderForm::Colon, _) => is_known || is_open && (is_name(label) || self.repeated.contains(label)),
+            (HeaderForm::Inline, _) => {
+                let is_row = kind == FileKind::Timed && (self.is_named || !self.known.is_empty());
+                is_open && (is_known || is_row && is_name(label) || self.has_rows && is_title(label))
+            }
+            (HeaderForm::BracketInline, _) => is_open && is_known,
+            (HeaderForm::Alone, _) => {
+                let is_split = has_time_below && kind != FileKind::Rev && (is_known || is_title(label));
+                is_split || is_open && is_known && (has_text_below || has_time_below)
+            }
+            (HeaderForm::DashAlone, _) => self.is_dashed && is_open && has_text_below && is_somebody(),
+            (HeaderForm::BracketAlone, _) => {
+                let is_alike = self.is_bracketed && is_name(label) && !is_sound(label);
+                is_open && has_text_below && (is_known || is_alike)
+            }
+            _ => false,
+        };
+        let foreign = "written otherwise than the other headers of this file";
+        let odd = match form {
+            HeaderForm::PlainTimeText => Some(TEXT_ON_LINE),
+            _ => shape.odd.or_else(|| is_timed.then_some(foreign)),
+        };
+        is_one.then(|| HeaderShape { odd, ..shape }.header())
+    }
+
+    /// In rows, what stands before a colon may begin a sentence.
+    fn native<'b>(&self, shape: HeaderShape<'b>) -> Header<'b> {
+        let HeaderShape { label, whole, .. } = shape;
+        if self.kind != FileKind::Timed || label.is_empty() || self.known.contains(label) || is_name(label) {
+            return shape.header();
+        }
+        if self.is_named && is_label(label) && !is_sentence(label) {
+            let odd = (!is_title(label)).then_some("what stands before the colon stands there once");
+            return Header { odd: shape.odd.or(odd), ..shape.header() };
+        }
+        Header { label: "", text: whole, ..shape.header() }
+    }
+
+    /// True for a name that is written nearly as that of somebody who is known: with other capitals, blanks or signs.
+    fn resembles_known(&self, label: &str) -> bool {
+        let is_short = label.chars().count() <= LABEL_MAX && !is_over(label);
+        is_short && !self.known.contains(label) && self.letters.contains(&letters(label))
+    }
+
+    /// Says of a line that is no header why it is none, if it looks like one.
+    pub(crate) fn near_miss(&self, line: &str, place: FileLine) -> Option<HeaderNearMiss> {
+        let at = |label: &str| label.as_ptr() as usize - line.as_ptr() as usize;
+        let why = |why| Some(HeaderNearMiss { at: 0, why });
+        let is_known = |label: &str| self.known.contains(label) || self.labels.contains(label);
+        let all: Vec<_> = shapes(line).collect();
+        let anywhere = FileLine { from_ms: None, until_ms: None, reach_ms: None, ..place };
+        if self.choose(line, &all, anywhere).is_some_and(|header| !self.has_room(place, &header)) {
+            return why("its time does not lie between those of the headers around it");
+        }
+        let is_timed = |shape: &HeaderShape<'_>| matches!(shape.when, When::Known(..)) && shape.has_label();
+        let is_doubtful = || unreadable_times::is_doubtful(line, self.orders, place.has_text_below, is_known);
+        if !all.iter().any(is_timed) && is_doubtful() {
+            return why("it looks like a header whose time cannot be read");
+        }
+        for shape in all {
+            let HeaderShape { form, label, when, .. } = shape;
+            let is_timed = matches!(when, When::Known(..)) && !label.is_empty();
+            let is_long = label.chars().count() > LABEL_MAX;
+            let found = match form {
+                HeaderForm::ColonBracket | HeaderForm::ColonTime | HeaderForm::BracketColon if is_timed && is_long => {
+                    why("the name is longer than 80 characters")
+                }
+                HeaderForm::Bracket if is_timed && !is_long && (shape.odd == Some(NO_COLON) || is_title(label)) => {
+                    Some(HeaderNearMiss { at: at(label) + label.len(), why: NO_COLON })
+                }
+                HeaderForm::NameTimeText
+                | HeaderForm::NameTimeBare
+                | HeaderForm::NameTime
+                | HeaderForm::TimeName
+                | HeaderForm::PlainTimeText
+                    if place.is_open && is_timed && is_title(label) && !is_sound(label) =>
+                {
+                    why("who stands beside the time speaks nowhere else in this file")
+                }
+                HeaderForm::Inline if place.is_open && is_name(label) => {
+                    why("who stands before the colon has a time nowhere in this file")
+                }
+                HeaderForm::Inline
+                    if place.is_open && self.kind == FileKind::Timed && self.is_named && is_title(label) =>
+                {
+                    why("there is no time before it, and what stands before the colon may begin a sentence")
+                }
+                HeaderForm::Alone | HeaderForm::Colon | HeaderForm::Inline
+                    if place.is_open && self.resembles_known(label) =>
+                {
+                    why("it is nearly the name of somebody who has a time elsewhere")
+                }
+                HeaderForm::Alone
+                    if place.is_open
+                        && place.is_first
+                        && place.is_last
+                        && place.has_text_below
+                        && self.kind != FileKind::Timed
+                        && is_title(label)
+                        && !is_sound(label)
+                        && !is_over(label) =>
+                {
+                    why("it may be a name, and whoever has it has a time nowhere in this file")
+                }
+                HeaderForm::BracketAlone
+                    if place.is_open
+                        && !is_sound(label)
+                        && (is_name(label) || self.is_bracketed && is_title(label)) =>
+                {
+                    why("there is no time behind it, and who stands in the brackets has one nowhere in this file")
+                }
+                _ => None,
+            };
+            if found.is_some() {
+                return found;
+            }
+        }
+        None
+    }
+}
+
+/// True for a name that stands behind a time and a dash.
+fn is_behind_dash(line: &str, shape: &HeaderShape<'_>) -> bool {
+    let name = if shape.form == HeaderForm::TimeName { shape.whole } else { shape.label };
+    let before = bare(line).strip_suffix(name).unwrap_or_default();
+    before.trim_end().ends_with(['-', '\u{2013}', '\u{2014}'])
+}
+
+/// True for what ends as a sentence, or a part of one, does.
+fn is_over(label: &str) -> bool {
+    label.ends_with(['.', '?', '!', ',', '\u{2026}', '-'])
+}
+
+/// A line that resembles a header and is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct HeaderNearMiss {
+    /// The byte at which the trouble is.
+    pub(crate) at: usize,
+    pub(crate) why: &'static str,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transcript::MediaMs;
+
+    /// What `line` is within a file of `kind` in which Ann and Ben Roth speak: label, start, remark and text.
+    fn find(kind: FileKind, line: &str) -> Option<(String, Option<MediaMs>, String, String)> {
+        let headers = Headers::of_labels(kind, ["Ann", "Ben Roth"].into_iter());
+        let header = headers.find(line, FileLine::WITHIN)?;
+        Some((header.label.into(), header.start_ms, header.remark.into(), header.text.into()))
+    }
+
+    #[test]
+    fn headers_of_rev_as_a_table() {
+        for (line, label, start, remark, text) in [
+            ("Vladimir Putin: (00:41)", "Vladimir Putin", Some(41_000), "", ""),
+            ("A: (1:02:03) \t", "A", Some(3_723_000), "", ""),
+            ("A: B: (0:01)", "A: B", Some(1_000), "", ""),
+            ("A: (x): (00:01)", "A: (x)", Some(1_000), "", ""),
+            ("Carl Oss (00:41):", "Carl Oss", Some(41_000), "", ""),
+            ("Carl Oss (1:00:41.25):", "Carl Oss", Some(3_641_250), "", ""),
+            // A time that can be understood, written otherwise.
+            ("Carl Oss: [00:35]", "Carl Oss", Some(35_000), "", ""),
+            ("Carl Oss : (00:35)", "Carl Oss", Some(35_000), "", ""),
+            ("Carl Oss:(00:35)", "Carl Oss", Some(35_000), "", ""),
+            ("Carl Oss:  (00:35)", "Carl Oss", Some(35_000), "", ""),
+            ("\u{738B}\u{FF1A}\u{FF08}00\u{FF1A}35\u{FF09}", "\u{738B}", Some(35_000), "", ""),
+            ("Carl Oss\u{FF1A}(00:35)", "Carl Oss", Some(35_000), "", ""),
+            ("Carl (00:35)", "Carl", Some(35_000), "", ""),
+            ("Ann 00:35", "Ann", Some(35_000), "", ""),
+            ("Carl Oss: 00:00:35", "Carl Oss", Some(35_000), "", ""),
+            ("[00:00:35] Carl Oss: Well.", "Carl Oss", Some(35_000), "", "Well."),
+            (": (12:00)", "", Some(720_000), "", ""),
+            // None that can.
+            ("Carl Oss: (NA)", "Carl Oss", None, "NA", ""),
+            ("Carl Oss: ()", "Carl Oss", None, "", ""),
+            ("Carl Oss: (1:2:3:4)", "Carl Oss", None, "1:2:3:4", ""),
+            ("A: (12:75)", "A", None, "12:75", ""),
+            ("Carl Oss (00:XX)", "Carl Oss", None, "00:XX", ""),
+            ("Carl Oss (00:XX):", "Carl Oss", None, "00:XX", ""),
+            ("Carl Oss: (inaudible)", "Carl Oss", None, "inaudible", ""),
+            ("Carl Oss: (laughing)", "Carl Oss", None, "laughing", ""),
+            ("Carl Oss: [--:--]", "Carl Oss", None, "--:--", ""),
+            ("Dr. Carl Oss, PhD:", "Dr. Carl Oss, PhD", None, "", ""),
+            ("Carl Oss (via Zoom):", "Carl Oss (via Zoom)", None, "", ""),
+            ("The President:", "The President", None, "", ""),
+            ("MODERATOR:", "MODERATOR", None, "", ""),
+            ("Speaker 3:", "Speaker 3", None, "", ""),
+            ("Ann:", "Ann", None, "", ""),
+            ("Ann: I object.", "Ann", None, "", "I object."),
+        ] {
+            let expected = Some((label.to_owned(), start, remark.to_owned(), text.to_owned()));
+            assert_eq!(find(FileKind::Rev, line), expected, "{line}");
+        }
+        for plain in [
+            "",
+            "The answer is this:",
+            "THE ANSWER IS THIS:",
+            "Note:",
+            "Question:",
+            "The Answer:",
+            "Well, Ben:",
+            "Yes, Mr. President:",
+            "He said: (yes)",
+            "he said: (yes)",
+            "Carl: yes",
+            "At five (pm)",
+            "We met at noon (12:00)",
+            "It was 12:30",
+            "Genesis 12:30",
+            "(silence)",
+            "(00:41)",
+            "[inaudible 00:16:09]",
+            "five \u{2014} Ann: (yes)",
+            "https://example.org",
+            "[1] Ben: a footnote",
+        ] {
+            assert_eq!(find(FileKind::Rev, plain), None, "{plain}");
+        }
+        assert_eq!(find(FileKind::Rev, &format!("{}: (00:01)", "x".repeat(81))), None);
+        assert!(find(FileKind::Rev, &format!("{}: (00:01)", "x".repeat(80))).is_some());
+        assert_eq!(
+            ["(01:30)", "[0:10] So.", "(silence)", "A (01:30)", "0:10 So."].map(paragraph),
+            [Some((90_000, "")), Some((10_000, "So.")), None, None, None]
+        );
+    }
+
+    #[test]
+    fn headers_of_the_other_kinds_as_a_table() {
+        for (kind, line, label, start, text) in [
+            (FileKind::Names, "Carl Oss: 00:00:35", "Carl Oss", Some(35_000), ""),
+            (FileKind::Names, "Carl:00:00:35", "Carl", Some(35_000), ""),
+            (FileKind::Names, "Carl Oss: 12:35", "Carl Oss", Some(755_000), ""),
+            (FileKind::Names, "Carl Oss: 00:75:00", "Carl Oss", None, ""),
+            (FileKind::Names, "Carl 00:00:35", "Carl", Some(35_000), ""),
+            (FileKind::Names, "Carl Oss:", "Carl Oss", None, ""),
+            (FileKind::Otter, "Speaker 1  0:35", "Speaker 1", Some(35_000), ""),
+            (FileKind::Otter, "carl  1:00:35", "carl", Some(3_635_000), ""),
+            (FileKind::Otter, "Carl Oss\t00:35", "Carl Oss", Some(35_000), ""),
+            (FileKind::Otter, "[Carl Oss] 10:02:11", "Carl Oss", Some(36_131_000), ""),
+            (FileKind::Otter, "[00:00:05.190] - Carl Oss", "Carl Oss", Some(5_190), ""),
+            (FileKind::Otter, "Carl Oss (0:00:35)", "Carl Oss", Some(35_000), ""),
+            (FileKind::Timed, "[00:00:35] Carl: Well: yes.", "", Some(35_000), "Carl: Well: yes."),
+            (FileKind::Timed, "[00:00:35] Ann: Well: yes.", "Ann", Some(35_000), "Well: yes."),
+            (FileKind::Timed, "00:35 Ann: Well.", "Ann", Some(35_000), "Well."),
+            (FileKind::Timed, "00:00:35.500 - Carl Oss: Well.", "Carl Oss", Some(35_500), "Well."),
+            (FileKind::Timed, "(0:35) Ann: Well.", "Ann", Some(35_000), "Well."),
+            (FileKind::Timed, "[00:35 - 00:40] Ann: Well.", "Ann", Some(35_000), "Well."),
+            (FileKind::Timed, "00:35 --> 00:40 Ann: Well.", "Ann", Some(35_000), "Well."),
+            (FileKind::Timed, "[00:00:35.000 --> 00:00:36.000]  So it is.", "", Some(35_000), "So it is."),
+            (FileKind::Timed, "10:02:11 From Carl Oss to Everyone : Hi.", "Carl Oss", Some(36_131_000), "Hi."),
+            (FileKind::Timed, "[00:XX] Carl: Well.", "Carl", None, "Well."),
+        ] {
+            let found = find(kind, line).map(|(label, start, _, text)| (label, start, text));
+            assert_eq!(found, Some((label.to_owned(), start, text.to_owned())), "{kind}: {line}");
+        }
+        for (kind, plain) in [
+            (FileKind::Names, "64."),
+            (FileKind::Names, "It was 12:30"),
+            (FileKind::Names, "00:00:01"),
+            (FileKind::Otter, "it was 12:30"),
+            (FileKind::Timed, "10:30 is when we meet"),
+            (FileKind::Timed, "00:00:01,000 --> 00:00:02,000"),
+            (FileKind::Timed, "[laughter] Ann said so"),
+        ] {
+            assert_eq!(find(kind, plain), None, "{kind}: {plain}");
+        }
+        let ended =
+            Headers::of_labels(FileKind::Timed, std::iter::empty()).find("00:35 --> 00:40 Well.", FileLine::WITHIN);
+        assert_eq!(ended.map(|header| (header.label, header.text)), Some(("", "Well.")));
+        let ended =
+            Headers::of_labels(FileKind::Timed, std::iter::empty()).find("[00:35 - 00:40] Well.", FileLine::WITHIN);
+        assert_eq!(ended.and_then(|header| header.end_ms), Some(40_000));
+    }
+
+    #[test]
+    fn a_level_is_nobodys_name() {
+        for (kind, line) in [
+            (FileKind::Timed, "[00:00:35] INFO: started"),
+            (FileKind::Timed, "00:35 Error: cannot connect"),
+            (FileKind::Rev, "WARNING: slow"),
+            (FileKind::Rev, "[00:35] DEBUG: x"),
+        ] {
+            let found = find(kind, line);
+            assert!(found.as_ref().is_none_or(|(label, ..)| label.is_empty()), "{kind}: {line} {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_header_names_one_speaker() {
+        let lines = ["Ann: (0:01): (0:05)", "Ann", "and more", "Ben: (0:06)", "Ben", "more"];
+        let headers = Headers::of(FileKind::Rev, &lines);
+        let found = lines.map(|line| headers.find(line, FileLine::WITHIN).map(|header| header.label));
+        assert_eq!(found, [Some("Ann: (0:01)"), None, None, Some("Ben"), Some("Ben"), None]);
+    }
+
+    #[test]
+    fn a_sentence_with_a_colon_is_nobodys_name() {
+        let labels = |rows: &[&str]| -> Vec<(String, bool)> {
+            let rows: Vec<String> = rows.iter().map(|row| format!("[00:35] {row}")).collect();
+            let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+            let headers = Headers::of(FileKind::Timed, &rows);
+            let found = rows.iter().filter_map(|row| headers.find(row, FileLine::WITHIN));
+            found.map(|header| (header.label.to_owned(), header.odd.is_some())).collect()
+        };
+        let named = |label: &str| (label.to_owned(), false);
+        let sentences = ["The answer is simple: no.", "Remember one thing: go.", "And then: it rained."];
+        // Six rows in ten have a name.
+        let rows = ["Ann: a", "Ann: b", "Ann: c", "Ann: d", "e", "f", "g", sentences[0], sentences[1], sentences[2]];
+        let mut expected = vec![named("Ann"); 4];
+        expected.extend(vec![named(""); 6]);
+        assert_eq!(labels(&rows), expected);
+        // All rows have one: a sentence is still none, and what may be one is told.
+        let rows = ["Ann: a", "Ben: b", "lee (she/her): c", sentences[0]];
+        assert_eq!(labels(&rows), [named("Ann"), named("Ben"), ("lee (she/her)".to_owned(), true), named("")]);
+        // What stands twice is a name; a sentence that does is none.
+        let rows = ["lee: a", "lee: b", "c", "d", sentences[0], sentences[0]];
+        assert_eq!(labels(&rows), ["lee", "lee", "", "", "", ""].map(named));
+    }
+}

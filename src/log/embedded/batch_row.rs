@@ -1,0 +1,53 @@
+//! How records lie in one row: as [`frames`](crate::log::record_framing), with a checksum beside the body that tells what a disk
+//! has changed, a single letter too.
+
+use bytes::Bytes;
+use rusqlite::Row;
+
+pub(super) use crate::log::record_framing::{cut, push};
+
+/// A row of `batches` but for its id.
+#[derive(Debug, Clone)]
+pub(super) struct BatchRow {
+    pub(super) log: i64,
+    /// The offset of the first record.
+    pub(super) first: i64,
+    pub(super) count: i64,
+    pub(super) body: Bytes,
+    /// None in rows of the first version, which had none.
+    pub(super) crc: Option<u32>,
+}
+
+/// The columns that make a [`BatchRow`], in its order.
+pub(super) const COLUMNS: &str = "log, first, count, body, crc";
+
+impl BatchRow {
+    /// Reads the [`COLUMNS`], which begin at the column `at`.
+    pub(super) fn read(row: &Row<'_>, at: usize) -> rusqlite::Result<Self> {
+        Ok(Self {
+            log: row.get(at)?,
+            first: row.get(at + 1)?,
+            count: row.get(at + 2)?,
+            body: Bytes::from(row.get::<_, Vec<u8>>(at + 3)?),
+            crc: row.get(at + 4)?,
+        })
+    }
+
+    /// Its records, sharing its memory; `None` when it is not as it was written.
+    pub(super) fn records(&self) -> Option<Vec<Bytes>> {
+        if self.crc.is_some_and(|crc| crc != checksum(self.log, self.first, self.count, &self.body)) {
+            return None;
+        }
+        cut(self.body.clone()).filter(|records| i64::try_from(records.len()) == Ok(self.count))
+    }
+}
+
+/// CRC-32 (ISO-HDLC) of log, first and count in eight bytes each, little end first, and the body.
+pub(super) fn checksum(log: i64, first: i64, count: i64, body: &[u8]) -> u32 {
+    let mut crc = crc32fast::Hasher::new();
+    for number in [log, first, count] {
+        crc.update(&number.to_le_bytes());
+    }
+    crc.update(body);
+    crc.finalize()
+}

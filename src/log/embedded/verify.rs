@@ -1,0 +1,282 @@
+//! Whether an archive is as it was written, and a copy of it that is.
+//!
+//! Both read beside a server that may be writing, through a connection that cannot write. What is looked at is SQLite's
+//! own structure, the places of the rows, and each row's checksum (one that the first version of the file wrote has none:
+//! there, how its records are cut).
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::{Connection, OpenFlags};
+
+use crate::log::embedded::batch_row::{BatchRow, COLUMNS};
+use crate::log::embedded::schema;
+use crate::log::embedded::starts::{self, MissingRecords, StartReach};
+use crate::log::{LogEntry, LogError};
+use crate::position::Offset;
+
+/// Rows that are read at a time: some MiB at most, and a read transaction of milliseconds.
+const ROWS_AT_ONCE: i64 = 64;
+/// Faults that SQLite names before it stops looking; the first few say all there is to say.
+const FAULTS_MAX: i64 = 20;
+/// The copy's name while it is not known to be whole.
+const PART_NAME: &str = "archive.db.part";
+/// Times that a copy is begun while the archive is locked, each after SQLite's own wait.
+const COPY_TRIES: usize = 3;
+
+/// What a look through a whole archive has found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verification {
+    /// The archive.
+    pub file: PathBuf,
+    /// Its logs by name, the deleted ones left out.
+    pub logs: Vec<CheckedLog>,
+    /// What is wrong, each with its place; empty for a sound archive.
+    pub faults: Vec<ArchiveFault>,
+}
+
+/// A log that was looked through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckedLog {
+    /// The name of its feed, as it stands in the archive.
+    pub feed: String,
+    /// Records that could be read.
+    pub records: u64,
+    /// Bytes of those.
+    pub bytes: u64,
+}
+
+/// Something in an archive that is not as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArchiveFault {
+    /// Where: the file, a table, or a row of a feed.
+    pub place: String,
+    /// What is wrong there.
+    pub what: String,
+}
+
+/// Looks through the archive in `dir` and shows every record to `look`, with the name of its feed. Beside a running
+/// server, it sees what had been committed when it came to a place. Blocks, for as long as reading all of the file takes.
+///
+/// # Errors
+/// [`LogError::Storage`]: it cannot be opened at all. What is wrong inside is in the answer.
+pub fn verify(dir: &Path, look: impl FnMut(&str, &LogEntry)) -> Result<Verification, LogError> {
+    let file = dir.join(schema::FILE_NAME);
+    // First: a server that writes meanwhile has in the archive what it marked before.
+    let mark = starts::read_mark(dir);
+    let db = schema::open_reader(&file, true)?;
+    let mut verification = look_through(file, &db, look);
+    verification.faults.extend(lost(&db, mark.as_ref()));
+    Ok(verification)
+}
+
+/// Copies the archive in `dir` to the directory `dest`, which is made if it is missing and may not hold an archive, and
+/// looks through the copy as [`verify`] does. The copy is of one moment: of each log all records up to some offset. A
+/// server can be started on it. Blocks for as long as copying takes; a server that writes meanwhile is not held up, but
+/// its WAL grows for so long.
+///
+/// `beside` writes what belongs to the copy, and says in words why it cannot. It comes before the archive has its name: a copy
+/// that was cut short is none, and not one without what belongs to it.
+///
+/// # Errors
+/// [`LogError::Storage`]: there is an archive at `dest`, one of the two cannot be used, `beside` failed, or the disk says no.
+/// Nothing is left of the copy then, but for what `beside` wrote.
+pub fn backup(
+    dir: &Path,
+    dest: &Path,
+    beside: impl FnOnce(&Path) -> Result<(), String>,
+    look: impl FnMut(&str, &LogEntry),
+) -> Result<Verification, LogError> {
+    let source_file = dir.join(schema::FILE_NAME);
+    let source = schema::open_reader(&source_file, true)?;
+    schema::make_directory(dest)?;
+    let file = dest.join(schema::FILE_NAME);
+    if file.exists() {
+        return Err(schema::unusable(&file, &"it is there already, and a backup replaces none; name a new directory"));
+    }
+    // Whoever else copies to the same place is told, instead of both writing one file.
+    let part = dest.join(PART_NAME);
+    let made = File::options().write(true).create_new(true).open(&part);
+    drop(made.map_err(|cause| schema::unusable(&part, &cause))?);
+    let copied = copy(&source_file, &source, &part).and_then(|()| {
+        let db = schema::open_reader(&part, false)?;
+        let mut verification = look_through(part.clone(), &db, look);
+        // The last connection takes the WAL with it.
+        db.close().map_err(|(_, cause)| schema::unusable(&part, &cause))?;
+        let flushed = File::open(&part).and_then(|copy| copy.sync_all());
+        beside(dest).map_err(|cause| schema::unusable(dest, &cause))?;
+        // A link fails where a name is taken, which a rename would not.
+        let named = flushed.and_then(|()| std::fs::hard_link(&part, &file));
+        named.map_err(|cause| schema::unusable(&file, &cause))?;
+        verification.file.clone_from(&file);
+        Ok(verification)
+    });
+    for name in [PART_NAME, "archive.db.part-wal", "archive.db.part-shm", "archive.db.part-journal"] {
+        // Most of them are not there.
+        let _ = std::fs::remove_file(dest.join(name));
+    }
+    let verification = copied?;
+    schema::sync_directory(dest)?;
+    Ok(verification)
+}
+
+/// Copies all pages in one step: a copy in several starts anew after each commit of a server, and might never end.
+fn copy(source_file: &Path, source: &Connection, part: &Path) -> Result<(), LogError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(part, flags);
+    let mut db = db.map_err(|cause| schema::unusable(part, &cause))?;
+    {
+        let backup = Backup::new(source, &mut db).map_err(|cause| schema::unusable(part, &cause))?;
+        let mut tries = 0;
+        loop {
+            match backup.step(-1) {
+                Ok(StepResult::Done) => break,
+                Ok(_) if tries < COPY_TRIES => tries += 1,
+                Ok(_) => return Err(schema::unusable(source_file, &"another program keeps it locked; try again")),
+                Err(cause) => return Err(schema::unusable(source_file, &format!("it could not be copied: {cause}"))),
+            }
+        }
+    }
+    db.close().map_err(|(_, cause)| schema::unusable(part, &cause))
+}
+
+/// What was acknowledged and is not there: after the last server ended, or before it started.
+fn lost(db: &Connection, mark: Option<&StartReach>) -> Vec<ArchiveFault> {
+    let say = |MissingRecords { records, changes }: MissingRecords, when: &str| ArchiveFault {
+        place: starts::MARK_NAME.into(),
+        what: format!(
+            "at least {records} records, and {changes} feeds created, deleted or replaced, were acknowledged and are not there; \
+             {when}"
+        ),
+    };
+    let mut faults = Vec::new();
+    match mark.map_or(Ok(MissingRecords::default()), |mark| starts::missing(db, mark)) {
+        Ok(MissingRecords { records: 0, changes: 0 }) => {}
+        Ok(missing) => faults.push(say(missing, "a copy of another day was put here, or a disk has lost them")),
+        Err(cause) => faults.push(ArchiveFault { place: "table starts".into(), what: cause.to_string() }),
+    }
+    match starts::found_missing(db) {
+        Ok(None) => {}
+        Ok(Some(missing)) => faults.push(say(missing, "the server found that when it was started last")),
+        Err(cause) => faults.push(ArchiveFault { place: "table starts".into(), what: cause.to_string() }),
+    }
+    faults
+}
+
+fn look_through(file: PathBuf, db: &Connection, look: impl FnMut(&str, &LogEntry)) -> Verification {
+    let mut check = ArchiveCheck { db, look, logs: Vec::new(), faults: Vec::new() };
+    check.structure(&file);
+    check.logs();
+    check.strays();
+    let ArchiveCheck { logs, faults, .. } = check;
+    Verification { file, logs, faults }
+}
+
+struct ArchiveCheck<'a, L> {
+    db: &'a Connection,
+    look: L,
+    logs: Vec<CheckedLog>,
+    faults: Vec<ArchiveFault>,
+}
+
+impl<L: FnMut(&str, &LogEntry)> ArchiveCheck<'_, L> {
+    fn fault(&mut self, place: impl Into<String>, what: impl Into<String>) {
+        self.faults.push(ArchiveFault { place: place.into(), what: what.into() });
+    }
+
+    /// What SQLite itself thinks of the file.
+    fn structure(&mut self, file: &Path) {
+        let said = self.texts(&format!("PRAGMA integrity_check({FAULTS_MAX})"));
+        let place = file.display().to_string();
+        match said {
+            Ok(said) if said == ["ok"] => {}
+            Ok(said) => said.into_iter().for_each(|what| self.fault(place.clone(), what)),
+            Err(error) => self.fault(place, error.to_string()),
+        }
+    }
+
+    fn texts(&self, sql: &str) -> rusqlite::Result<Vec<String>> {
+        self.db.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
+    }
+
+    fn logs(&mut self) {
+        match self.lives() {
+            Ok(lives) => lives.into_iter().for_each(|(life, feed)| self.log(life, feed)),
+            Err(error) => self.fault("table feeds", error.to_string()),
+        }
+    }
+
+    fn lives(&self) -> rusqlite::Result<Vec<(i64, String)>> {
+        let mut rows = self.db.prepare("SELECT id, name FROM feeds WHERE state = 'here' ORDER BY name")?;
+        rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+    }
+
+    fn log(&mut self, life: i64, feed: String) {
+        let faults_before = self.faults.len();
+        let mut log = CheckedLog { feed, records: 0, bytes: 0 };
+        let mut next: u64 = 0;
+        loop {
+            match self.page(life, next) {
+                Ok(rows) if rows.is_empty() => break,
+                Ok(rows) => rows.into_iter().for_each(|row| next = self.row(&mut log, next, row)),
+                Err(error) => {
+                    self.fault(format!("feed {}, from offset {next} on", log.feed), error.to_string());
+                    break;
+                }
+            }
+        }
+        // A server may have deleted it meanwhile, row by row; then nothing is wrong with it.
+        if self.is_here(life) {
+            self.logs.push(log);
+        } else {
+            self.faults.truncate(faults_before);
+        }
+    }
+
+    fn is_here(&self, life: i64) -> bool {
+        let sql = "SELECT state = 'here' FROM feeds WHERE id = ?1";
+        // What cannot be read is not known to be deleted.
+        self.db.query_row(sql, [life], |row| row.get(0)).unwrap_or(true)
+    }
+
+    fn page(&self, life: i64, from: u64) -> rusqlite::Result<Vec<(i64, BatchRow)>> {
+        let sql = format!("SELECT id, {COLUMNS} FROM batches WHERE log = ?1 AND first >= ?2 ORDER BY first LIMIT ?3");
+        let mut rows = self.db.prepare_cached(&sql)?;
+        let rows =
+            rows.query_map((life, from.cast_signed(), ROWS_AT_ONCE), |row| Ok((row.get(0)?, BatchRow::read(row, 1)?)))?;
+        rows.collect()
+    }
+
+    /// Gives the offset that has to follow.
+    fn row(&mut self, log: &mut CheckedLog, next: u64, (id, row): (i64, BatchRow)) -> u64 {
+        let first = row.first.cast_unsigned();
+        let place = format!("feed {}, row {id} of batches, offset {first}", log.feed);
+        if first != next {
+            self.fault(place.clone(), format!("offset {next} should stand here; records are missing"));
+        }
+        match row.records() {
+            None => self.fault(place, "it is not as it was written"),
+            Some(records) => {
+                for (offset, record) in (first..).zip(records) {
+                    log.records += 1;
+                    log.bytes += record.len() as u64;
+                    (self.look)(&log.feed, &LogEntry { offset: Offset(offset), record });
+                }
+            }
+        }
+        // At least one further, so that a nonsensical count ends all the same.
+        first.saturating_add(row.count.max(1).cast_unsigned()).min(i64::MAX.cast_unsigned())
+    }
+
+    /// Rows that belong to no log.
+    fn strays(&mut self) {
+        let sql = "SELECT DISTINCT CAST(log AS TEXT) FROM batches WHERE log NOT IN (SELECT id FROM feeds)";
+        match self.texts(sql) {
+            Ok(lives) => lives.into_iter().for_each(|life| {
+                self.fault("table batches", format!("there are rows of a log {life}, which does not exist"));
+            }),
+            Err(error) => self.fault("table batches", error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,558 @@
+//! What readers ask of a transcript: what differs since they saw it, the whole of it, and how it stands.
+//!
+//! Nothing here changes anything.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::position::{Cursor, Cursors, Epoch, Offset, Starts, UnknownStart};
+use crate::transcript::assembly::SlotIndex;
+use crate::transcript::fold::changes::FoldView;
+use crate::transcript::fold::changes::{FeedState, TurnChange, ViewChanges};
+use crate::transcript::fold::memberships::SessionIndex;
+use crate::transcript::fold::{FoldItem, LineEntry, MediaMoment, RULES, Transcript, TurnMemo};
+use crate::transcript::line::{Line, Status, VersionState};
+use crate::transcript::mark::{Mark, MarkKind, marks};
+use crate::transcript::record::{FeedMeta, Op};
+use crate::transcript::speaker::Speaker;
+use crate::transcript::time::{MediaMs, Timestamp};
+use crate::transcript::turn::{Turn, TurnState, WholeTurn};
+
+/// Reason why a cursor leads nowhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StrayRecord {
+    /// It is of another life of the feed, another view or other rules, or was given during a start of the archive that is not
+    /// known any more.
+    Epoch,
+    /// It counts changes that are not there, or are others than those that were read: the log was shortened since.
+    Change,
+}
+
+impl Transcript {
+    /// What a reader has to learn who has seen the first `since` changes: whole changes, until their encoding is likely
+    /// to pass `bytes_max` (at least one change, however large, and even if `bytes_max` is 0).
+    #[must_use]
+    pub fn changes_since(&self, since: u64, bytes_max: usize) -> ViewChanges {
+        let mut changes = ViewChanges { to: since.min(self.changes), ..ViewChanges::default() };
+        let mut bytes = 0;
+        for (number, item) in self.log_after(since) {
+            if number != changes.to && changes.to > since && bytes >= bytes_max {
+                changes.behind = true;
+                return changes;
+            }
+            changes.to = number;
+            bytes += self.tell(item, since, &mut changes);
+        }
+        changes.to = self.changes.max(changes.to);
+        changes
+    }
+
+    /// What a reader has to learn who wants to begin now: no lines, but all speakers, the last turn and the state.
+    #[must_use]
+    pub fn changes_from_now(&self) -> ViewChanges {
+        let speakers = self.speakers.indices().filter(|index| self.speakers_told[*index as usize].first != 0);
+        ViewChanges {
+            to: self.changes,
+            speakers: speakers.map(|index| self.speakers.get(index)).collect(),
+            turns: self.last_turn().cloned().into_iter().collect(),
+            feed: (self.feed_told.first != 0).then(|| (self.state, self.meta.clone())),
+            ..ViewChanges::default()
+        }
+    }
+
+    /// What a reader of whole turns has to learn who has seen the first `since` changes, change by change: those that are
+    /// nothing to it are left out. Also the number of the last change looked at, and whether there are more behind it:
+    /// it stops where the encoding is likely to pass `bytes_max`, at a whole change.
+    #[must_use]
+    pub fn turn_changes_since(&self, since: u64, bytes_max: usize) -> (Vec<TurnChange>, u64, bool) {
+        let mut changes = Vec::new();
+        let (mut to, mut bytes) = (since.min(self.changes), 0);
+        for (number, item) in self.log_after(since) {
+            if number != to && to > since && bytes >= bytes_max {
+                return (changes, to, true);
+            }
+            to = number;
+            bytes += self.tell_of_turn((number, item), since, &mut changes);
+        }
+        (changes, self.changes.max(to), false)
+    }
+
+    /// What changed last after the first `since` changes.
+    fn log_after(&self, since: u64) -> impl Iterator<Item = (u64, FoldItem)> {
+        let from = self.log.partition_point(|(number, _)| *number <= since);
+        self.log[from..].iter().copied().filter(|entry| self.counts_still(*entry))
+    }
+
+    /// The lines that the changes after the first `since` ones showed for the first time, as they read now, change by change and
+    /// in each of them in their order: for who cannot take back what was sent. Lines that are shown no more are left out. Also
+    /// the number of the last change of those: whole changes, until their texts pass `bytes_max` (at least one that showed
+    /// lines, also if `bytes_max` is 0).
+    #[must_use]
+    pub fn new_lines_since(&self, since: u64, bytes_max: usize) -> (Vec<Line>, u64) {
+        let mut new: Vec<(u64, SlotIndex)> =
+            self.log_after(since).filter_map(|(_, item)| self.first_shown(item, since)).collect();
+        // They come in the order in which they changed last, which is nearly this one.
+        new.sort();
+        let (mut lines, mut bytes) = (Vec::new(), 0);
+        for of_one in new.chunk_by(|(a, _), (b, _)| a == b) {
+            if !lines.is_empty() && bytes >= bytes_max {
+                return (lines, of_one[0].0 - 1);
+            }
+            let from = lines.len();
+            lines.extend(of_one.iter().filter_map(|(_, slot)| self.shown_line(*slot)));
+            lines[from..].sort_by(|a, b| a.sort.cmp(&b.sort));
+            bytes += lines[from..].iter().map(|line| line.text.len()).sum::<usize>();
+        }
+        (lines, self.changes.max(since))
+    }
+
+    /// The number of the change that showed a line for the first time, if that is one after the first `since` and it is shown.
+    fn first_shown(&self, item: FoldItem, since: u64) -> Option<(u64, SlotIndex)> {
+        let FoldItem::Line(slot) = item else { return None };
+        let first = self.lines[slot as usize].told.first;
+        (first > since && self.assembly.is_shown(slot)).then_some((first, slot))
+    }
+
+    /// Adds what `item` is to a reader of whole turns; gives about how many bytes its encoding takes.
+    fn tell_of_turn(&self, (number, item): (u64, FoldItem), since: u64, changes: &mut Vec<TurnChange>) -> usize {
+        /// What looking at an item costs where nothing is told of it, as bytes.
+        const PASSED_OVER_BYTES: usize = 8;
+        let mut told = TurnChange { number, speakers: Vec::new(), feed: None, turns: Vec::new(), gone: Vec::new() };
+        let bytes = match item {
+            FoldItem::Feed => {
+                told.feed = Some((self.state, self.meta.clone()));
+                64
+            }
+            FoldItem::Speaker(index) => {
+                told.speakers.push(self.speakers.get(index));
+                96
+            }
+            // It is told with its turn.
+            FoldItem::Line(_) => return PASSED_OVER_BYTES,
+            FoldItem::Turn(slot) => match self.lines[slot as usize].turn.as_deref() {
+                Some(TurnMemo { shown: Some(turn), .. }) if turn.state == TurnState::Closed => {
+                    let turn = WholeTurn::new(turn.clone(), self.lines_of_turn(slot));
+                    let lines = turn.lines.iter().map(|line| 220 + 2 * line.text.len() + 64 * line.words.len());
+                    let bytes = lines.sum();
+                    told.turns.push(turn);
+                    bytes
+                }
+                // Who has not been sent it need not see it go.
+                Some(TurnMemo { shown: None, first_closed, .. }) if (1..=since).contains(first_closed) => {
+                    told.gone.push(self.key(slot).to_string().into());
+                    24
+                }
+                // An open one is told when it closes.
+                _ => return PASSED_OVER_BYTES,
+            },
+        };
+        match changes.last_mut() {
+            Some(last) if last.number == number => last.take(told),
+            _ => changes.push(told),
+        }
+        bytes
+    }
+
+    /// Adds what is to be told of `item`; gives about how many bytes its encoding takes.
+    fn tell(&self, item: FoldItem, since: u64, changes: &mut ViewChanges) -> usize {
+        match item {
+            FoldItem::Feed => {
+                changes.feed = Some((self.state, self.meta.clone()));
+                64
+            }
+            FoldItem::Speaker(index) => {
+                let speaker = self.speakers.get(index);
+                let bytes = 48 + 2 * speaker.id.len();
+                changes.speakers.push(speaker);
+                bytes
+            }
+            FoldItem::Line(slot) => match self.shown_line(slot) {
+                Some(line) => {
+                    let bytes = 220 + line.text.len() + 64 * line.words.len();
+                    changes.lines.push(line);
+                    bytes
+                }
+                // Who has not seen it come need not see it go.
+                None if self.lines[slot as usize].told.first <= since => {
+                    changes.gone.push(self.key(slot).to_string());
+                    24
+                }
+                None => 0,
+            },
+            FoldItem::Turn(slot) => match self.lines[slot as usize].turn.as_deref() {
+                Some(TurnMemo { shown: Some(turn), .. }) => {
+                    changes.turns.push(turn.clone());
+                    160
+                }
+                Some(memo) if memo.told.first <= since => {
+                    changes.gone_turns.push(self.key(slot).to_string().into());
+                    24
+                }
+                _ => 0,
+            },
+        }
+    }
+
+    /// The turn that begins with `slot`, as readers were told last.
+    pub(super) fn shown_turn(&self, slot: SlotIndex) -> Option<&Turn> {
+        self.lines[slot as usize].turn.as_ref()?.shown.as_ref()
+    }
+
+    fn shown_line(&self, slot: SlotIndex) -> Option<Line> {
+        if !self.assembly.is_shown(slot) {
+            return None;
+        }
+        let LineEntry { source, id, arrival, head, .. } = &self.lines[slot as usize];
+        let VersionState::Content(content) = &head.said else { return None };
+        let (spot, end_ms) = self.assembly.place(slot);
+        let mut marks = marks(&content.text);
+        if head.abandoned {
+            let end = content.text.chars().count();
+            marks.push(Mark { kind: MarkKind::Unconfirmed, start: 0, end, at_ms: None });
+        }
+        Some(Line {
+            source: self.sources[*source as usize].name.clone(),
+            id: id.clone(),
+            rev: head.rev,
+            sort: spot.sort.clone(),
+            start_ms: spot.start_ms,
+            end_ms,
+            speaker: content.speaker.clone(),
+            text: content.text.clone(),
+            status: if head.abandoned { Status::Final } else { content.status },
+            lang: content.lang.clone(),
+            break_before: content.break_before,
+            time_source: content.start_ms.is_none().then_some(arrival.1),
+            marks,
+            words: content.words.clone(),
+            received_at: head.received_at,
+        })
+    }
+
+    /// The whole transcript, turn by turn, with the lines of each.
+    pub fn assembled(&self) -> impl DoubleEndedIterator<Item = (Turn, Vec<Line>)> {
+        self.assembly.turns().filter_map(|first| Some((self.shown_turn(first)?.clone(), self.lines_of_turn(first))))
+    }
+
+    /// The lines of a source that are shown, in no particular order: the id of each, where it starts and ends, and its text.
+    pub fn spans_of(&self, source: &str) -> impl Iterator<Item = (&Arc<str>, MediaMs, Option<MediaMs>, &Arc<str>)> {
+        let source = self.source_index.get(source).copied();
+        let slots = (0..)
+            .zip(&self.lines)
+            .filter(move |(slot, line)| Some(line.source) == source && self.assembly.is_shown(*slot));
+        slots.filter_map(|(slot, LineEntry { id, head, .. })| {
+            let VersionState::Content(content) = &head.said else { return None };
+            let (spot, end_ms) = self.assembly.place(slot);
+            Some((id, spot.start_ms, end_ms, &content.text))
+        })
+    }
+
+    /// The lines of the turn that `first` opens.
+    fn lines_of_turn(&self, first: SlotIndex) -> Vec<Line> {
+        self.slots_of_turn(first).filter_map(|slot| self.shown_line(slot)).collect()
+    }
+
+    fn slots_of_turn(&self, first: SlotIndex) -> impl Iterator<Item = SlotIndex> {
+        let rest = self.assembly.lines_from(first);
+        rest.enumerate().take_while(|(n, slot)| *n == 0 || !self.assembly.opens(*slot)).map(|(_, slot)| slot)
+    }
+
+    /// The last line that is final, and its turn.
+    #[must_use]
+    pub fn last_final(&self) -> Option<(&Turn, Line)> {
+        let is_final = |slot: &SlotIndex| match &self.lines[*slot as usize].head {
+            head if head.abandoned => true,
+            head => matches!(&head.said, VersionState::Content(content) if content.status == Status::Final),
+        };
+        self.assembly.turns().rev().find_map(|first| {
+            let last = self.slots_of_turn(first).filter(is_final).last()?;
+            Some((self.shown_turn(first)?, self.shown_line(last)?))
+        })
+    }
+
+    /// Where the first line starts.
+    #[must_use]
+    pub fn begins_at(&self) -> Option<MediaMs> {
+        self.shown_turn(self.assembly.turns().next()?).map(|turn| turn.start_ms)
+    }
+
+    /// The speakers that readers know of, in the order in which they were met.
+    #[must_use]
+    pub fn speakers(&self) -> Vec<Speaker> {
+        self.changes_from_now().speakers
+    }
+
+    /// What to call the speaker `id`, after merges and renames.
+    #[must_use]
+    pub fn speaker_name(&self, id: &str) -> Arc<str> {
+        match self.speakers.find(id) {
+            Some(index) => self.speakers.get(self.speakers.root(index)).name,
+            None => id.into(),
+        }
+    }
+
+    /// Which view this is.
+    #[must_use]
+    pub fn view(&self) -> FoldView {
+        self.view
+    }
+
+    /// The place after the last record taken.
+    #[must_use]
+    pub fn next_offset(&self) -> Offset {
+        self.next
+    }
+
+    /// This life of the log, once its first record was taken.
+    #[must_use]
+    pub fn epoch(&self) -> Option<&Epoch> {
+        self.opened.as_ref().map(|(epoch, ..)| epoch)
+    }
+
+    /// Time at which the feed was opened.
+    #[must_use]
+    pub fn opened_at(&self) -> Option<Timestamp> {
+        self.opened.as_ref().map(|(_, at, _)| *at)
+    }
+
+    /// The silence between turns, in milliseconds of media time, as the feed was opened with.
+    #[must_use]
+    pub fn turn_gap_ms(&self) -> MediaMs {
+        self.settings.turn_gap_ms
+    }
+
+    /// What vendors' frames take in the log, in bytes.
+    #[must_use]
+    pub fn frame_bytes(&self) -> u64 {
+        self.frame_bytes
+    }
+
+    /// True for an event read from a file.
+    #[must_use]
+    pub fn is_imported(&self) -> bool {
+        self.opened.as_ref().is_some_and(|(.., imported)| *imported)
+    }
+
+    /// The number of changes so far.
+    #[must_use]
+    pub fn change(&self) -> u64 {
+        self.changes
+    }
+
+    /// The cursor of a reader of this view who has taken `change` changes. None before the first record.
+    #[must_use]
+    pub fn cursor(&self, change: u64) -> Option<Cursor> {
+        Some(self.cursors()?.at(change))
+    }
+
+    /// The cursors of this view. None before the first record.
+    #[must_use]
+    pub fn cursors(&self) -> Option<Cursors> {
+        Some(Cursors::new(self.fold_name()?, self.starts.clone()))
+    }
+
+    /// What places in this view are kept with: [`fold_name`](Self::fold_name), and the start of the archive that goes on.
+    #[must_use]
+    pub fn view_epoch(&self) -> Option<Epoch> {
+        let name = self.fold_name()?;
+        Some(match self.starts.starts().current() {
+            Some(start) => Epoch::new(&format!("{name}-{start}")),
+            None => Epoch::new(&name),
+        })
+    }
+
+    /// Names this fold of this life of the feed: the feed's epoch, the number of the rules, the view.
+    #[must_use]
+    pub fn fold_name(&self) -> Option<String> {
+        let view = match self.view {
+            FoldView::Interim => 'i',
+            FoldView::FinalOnly => 'f',
+        };
+        self.epoch().map(|epoch| format!("{epoch}.{RULES}{view}"))
+    }
+
+    /// Number of changes a reader has seen who brings a cursor with this epoch and this number.
+    ///
+    /// # Errors
+    /// [`StrayRecord`]: it leads to nothing that is in this view.
+    pub fn place_of(&self, epoch: &Epoch, change: u64) -> Result<u64, StrayRecord> {
+        let name = self.fold_name().ok_or(StrayRecord::Epoch)?;
+        let start = match epoch.as_str().strip_prefix(&name).ok_or(StrayRecord::Epoch)? {
+            "" => None,
+            rest => Some(rest.strip_prefix('-').ok_or(StrayRecord::Epoch)?),
+        };
+        let last = self.starts.last_of(start, self.changes).map_err(|UnknownStart| StrayRecord::Epoch)?;
+        if change > last { Err(StrayRecord::Change) } else { Ok(change) }
+    }
+
+    /// The starts of the log's archive.
+    #[must_use]
+    pub fn starts(&self) -> &Starts {
+        self.starts.starts()
+    }
+
+    /// Where the event stands.
+    #[must_use]
+    pub fn state(&self) -> FeedState {
+        self.state
+    }
+
+    /// What is known of the event.
+    #[must_use]
+    pub fn meta(&self) -> &FeedMeta {
+        &self.meta
+    }
+
+    /// When the event ended, while it is ended.
+    #[must_use]
+    pub fn ended_at(&self) -> Option<Timestamp> {
+        self.ended_at
+    }
+
+    /// When the last line came that was new, or said something new of itself.
+    #[must_use]
+    pub fn last_line_at(&self) -> Option<Timestamp> {
+        self.last_line_at
+    }
+
+    /// The greatest media time that any source gave in a line or clock; times of arrival and the server's own clocks do
+    /// not count.
+    #[must_use]
+    pub fn reach(&self) -> Option<MediaMoment> {
+        self.reach
+    }
+
+    /// The greatest media time of a line or clock of the source on air, once there is one.
+    #[must_use]
+    pub fn clock(&self) -> Option<MediaMoment> {
+        self.sources[self.holder? as usize].reach
+    }
+
+    /// The greatest media time of a line or clock of `source`, once it gave one.
+    #[must_use]
+    pub fn source_reach_ms(&self, source: &str) -> Option<MediaMs> {
+        self.source_reach(source).map(|reach| reach.media_ms)
+    }
+
+    /// The same, and when it was taken. Times of arrival and the server's own clocks count as well.
+    #[must_use]
+    pub fn source_reach(&self, source: &str) -> Option<MediaMoment> {
+        let source = self.source_index.get(source)?;
+        self.sources[*source as usize].reach
+    }
+
+    /// The greatest time of arrival at which a line of `source` stands, once it sent one without a time.
+    #[must_use]
+    pub fn source_arrival_ms(&self, source: &str) -> Option<MediaMs> {
+        let source = self.source_index.get(source)?;
+        self.sources[*source as usize].arrived_ms
+    }
+
+    /// The revision of a line, and whether it was taken back; `None` for one that was never met.
+    #[must_use]
+    pub fn line_rev(&self, source: &str, id: &str) -> Option<(u64, bool)> {
+        let head = &self.lines[self.slot(source, id)? as usize].head;
+        Some((head.rev, head.said.is_retracted()))
+    }
+
+    /// A line as it is shown; `None` for one that is not.
+    #[must_use]
+    pub fn line(&self, source: &str, id: &str) -> Option<Line> {
+        self.shown_line(self.slot(source, id)?)
+    }
+
+    /// The source on air, once there was a line.
+    #[must_use]
+    pub fn holder(&self) -> Option<&Arc<str>> {
+        self.holder.map(|holder| &self.sources[holder as usize].name)
+    }
+
+    /// The last turn.
+    #[must_use]
+    pub fn last_turn(&self) -> Option<&Turn> {
+        self.last_turn.and_then(|slot| self.shown_turn(slot))
+    }
+
+    /// The greatest `seq` of a source's session; 0 for one that was never met.
+    #[must_use]
+    pub fn seq(&self, source: &str, session: &str) -> u64 {
+        let source = self.source_index.get(source).map(|index| &self.sources[*index as usize]);
+        source.and_then(|source| source.sessions.get(session)).map_or(0, |session| session.seq)
+    }
+
+    /// A place of the log at or before that of the message `seq` of a session, and a number below `seq`: before the place
+    /// there is nothing of the session above that number. None for a session that is not known.
+    #[must_use]
+    pub fn session_place(&self, source: &str, session: &str, seq: u64) -> Option<(u64, Offset)> {
+        let source = &self.sources[*self.source_index.get(source)? as usize];
+        let places = source.sessions.get(session)?.places;
+        let (number, offset) = places.into_iter().rev().find(|(number, _)| *number <= seq).unwrap_or(places[0]);
+        Some((number.min(seq).saturating_sub(1), offset))
+    }
+
+    /// The greatest id of a source, by natural order.
+    #[must_use]
+    pub fn last_id(&self, source: &str) -> Option<&Arc<str>> {
+        self.sources[*self.source_index.get(source)? as usize].last_id.as_ref()
+    }
+
+    /// True if the log holds another operation than `op` under the name `op_id`: `op` would be taken for a repeat of it.
+    #[must_use]
+    pub fn is_op_id_taken(&self, op_id: &str, op: &Op) -> bool {
+        self.op_ids.get(op_id).is_some_and(|mark| *mark != op.mark())
+    }
+
+    /// True if the log holds a version of this line, shown or not.
+    #[must_use]
+    pub fn knows(&self, source: &str, id: &str) -> bool {
+        self.slot(source, id).is_some()
+    }
+
+    /// The interim lines of a source, their revisions, and when these were taken: what has to be abandoned if the source
+    /// does not come back.
+    #[must_use]
+    pub fn interim_lines(&self, source: &str) -> Vec<(Arc<str>, u64, Timestamp)> {
+        self.interim_lines_of_others(source, &[])
+    }
+
+    /// The same without the lines that one of `sessions` said last.
+    #[must_use]
+    pub fn interim_lines_of_others(&self, source: &str, sessions: &[&str]) -> Vec<(Arc<str>, u64, Timestamp)> {
+        let Some(source) = self.source_index.get(source) else { return Vec::new() };
+        let known = &self.sources[*source as usize].sessions;
+        let sessions: Vec<_> = sessions.iter().filter_map(|name| known.get(*name)).map(|known| known.index).collect();
+        self.interim_lines_where(*source, |session| !sessions.contains(&session))
+    }
+
+    /// The same of the lines that a session said last which `is_asked`.
+    #[must_use]
+    pub fn interim_lines_of(&self, source: &str, is_asked: impl Fn(&str) -> bool) -> Vec<(Arc<str>, u64, Timestamp)> {
+        let Some(source) = self.source_index.get(source) else { return Vec::new() };
+        let known = self.sources[*source as usize].sessions.iter();
+        let sessions: Vec<_> = known.filter(|(name, _)| is_asked(name)).map(|(_, known)| known.index).collect();
+        self.interim_lines_where(*source, |session| sessions.contains(&session))
+    }
+
+    fn interim_lines_where(
+        &self,
+        source: u32,
+        is_asked: impl Fn(SessionIndex) -> bool,
+    ) -> Vec<(Arc<str>, u64, Timestamp)> {
+        let lines = self.interim.iter().map(|slot| &self.lines[*slot as usize]);
+        let asked = lines.filter(|line| line.source == source && is_asked(line.session));
+        asked.map(|line| (line.id.clone(), line.head.rev, line.head.received_at)).collect()
+    }
+
+    /// The sources that have interim lines, by name.
+    #[must_use]
+    pub fn interim_sources(&self) -> BTreeSet<Arc<str>> {
+        let source_of = |slot: &SlotIndex| self.sources[self.lines[*slot as usize].source as usize].name.clone();
+        self.interim.iter().map(source_of).collect()
+    }
+
+    /// How many lines and turns are shown.
+    #[must_use]
+    pub fn counts(&self) -> (usize, usize) {
+        (self.assembly.line_count(), self.assembly.turn_count())
+    }
+}

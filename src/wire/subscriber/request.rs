@@ -1,0 +1,353 @@
+//! What a subscriber says: how a replay goes, and, on a socket of many feeds, which feeds.
+
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+
+use crate::parse_error::describe_json_error;
+use crate::position::{BadName, Cursor, FeedId};
+use crate::transcript::MediaMs;
+use crate::wire::publisher::{NackCode, Refusal};
+
+/// What a reader is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unit {
+    /// Lines as they come, and the boundaries between turns.
+    #[default]
+    Lines,
+    /// Turns that are finished, each with its lines.
+    Turns,
+}
+
+/// How fast a replay goes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Pace {
+    /// So many times as fast as it happened; above 0.
+    Times(f64),
+    /// As fast as the reader takes it.
+    Max,
+    /// One record for each `step`.
+    Step,
+}
+
+/// The slowest and fastest pace that can be asked for; beyond, `max` or `step` is what is meant.
+pub const PACE_RANGE: std::ops::RangeInclusive<f64> = 0.01..=100_000.0;
+
+impl std::str::FromStr for Pace {
+    type Err = &'static str;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "max" => Ok(Self::Max),
+            "step" => Ok(Self::Step),
+            number => match number.parse::<f64>() {
+                Ok(times) if PACE_RANGE.contains(&times) => Ok(Self::Times(times)),
+                _ => Err("a pace is a number from 0.01 to 100000, \"max\" or \"step\""),
+            },
+        }
+    }
+}
+
+impl Serialize for Pace {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Times(times) => serializer.serialize_f64(*times),
+            Self::Max => serializer.serialize_str("max"),
+            Self::Step => serializer.serialize_str("step"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Pace {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match serde_json::Value::deserialize(deserializer)? {
+            serde_json::Value::String(text) => text.parse().map_err(serde::de::Error::custom),
+            other => other.to_string().parse().map_err(serde::de::Error::custom),
+        }
+    }
+}
+
+/// What a subscriber may say.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum FromSubscriber {
+    /// One record more, in a replay with `pace=step`.
+    Step,
+    /// Let the replay rest.
+    Pause,
+    /// Let it go on.
+    Resume,
+    /// Change how fast it is.
+    Pace {
+        /// The new pace.
+        pace: Pace,
+    },
+    /// Go to another place.
+    Seek(Seek),
+    /// On a socket of many feeds: send this one too; in place of the subscription to it that there is, if there is one.
+    Subscribe(Box<Subscribe>),
+    /// On a socket of many feeds: send no more of this one. It is answered in any case.
+    Unsubscribe {
+        /// The feed.
+        feed: FeedId,
+    },
+}
+
+impl FromSubscriber {
+    /// Reads a text frame.
+    ///
+    /// # Errors
+    /// What is wrong and the mend.
+    pub fn decode(text: &str) -> Result<Self, Refusal> {
+        let refused = |code, message: String| Err(Refusal { code, message, field: None });
+        #[derive(Deserialize)]
+        struct MessageTag {
+            r#type: String,
+        }
+        const KINDS: [&str; 7] = ["step", "pause", "resume", "pace", "seek", "subscribe", "unsubscribe"];
+        let Ok(MessageTag { r#type: kind }) = serde_json::from_str(text) else {
+            return refused(NackCode::BadJson, "a message is a JSON object with a type".into());
+        };
+        if !KINDS.contains(&kind.as_str()) {
+            let kinds = "a subscriber says step, pause, resume, pace or seek; of many feeds subscribe or unsubscribe";
+            return refused(NackCode::UnknownType, kinds.into());
+        }
+        let said = serde_json::from_str(text).or_else(|error| {
+            refused(NackCode::BadField, format!("{kind}: {}", describe_json_error(&error, text.as_bytes())))
+        })?;
+        if let Self::Subscribe(_) = &said {
+            refuse_what_is_not_there(text)?;
+        }
+        Ok(said)
+    }
+
+    /// The feed that a message names, whatever else is wrong with it.
+    #[must_use]
+    pub fn feed_of(text: &str) -> Option<FeedId> {
+        #[derive(Deserialize)]
+        struct NamedFeed {
+            feed: String,
+        }
+        FeedId::new(&serde_json::from_str::<NamedFeed>(text).ok()?.feed).ok()
+    }
+}
+
+/// Refuses what would change what a reader is sent, and is not passed over like other unknown fields.
+fn refuse_what_is_not_there(text: &str) -> Result<(), Refusal> {
+    #[derive(Deserialize, Default)]
+    #[serde(default)]
+    struct MissingPolicy {
+        view: Option<IgnoredAny>,
+        pace: Option<IgnoredAny>,
+    }
+    let refused = |field, message: &str| Err(Refusal::new(NackCode::Unsupported, field, message));
+    match serde_json::from_str(text).unwrap_or_default() {
+        MissingPolicy { view: Some(_), .. } => refused("view", "this server has no view"),
+        MissingPolicy { pace: Some(_), .. } => {
+            refused("pace", "a replay has a socket of its own: /v1/feeds/{feed}/subscribe")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What is to be sent of a feed, as one message among many; its fields are the parameters of a socket of its own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Subscribe {
+    /// The feed.
+    pub feed: FeedId,
+    /// Where to begin.
+    #[serde(default, skip_serializing_if = "StartPoint::is_start")]
+    pub from: StartPoint,
+    /// Interim lines too; none is what suits the unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interim: Option<bool>,
+    /// Lines, or whole turns.
+    #[serde(default, skip_serializing_if = "Unit::is_lines")]
+    pub unit: Unit,
+    /// How long.
+    #[serde(default, skip_serializing_if = "SubscribeUntil::is_live")]
+    pub until: SubscribeUntil,
+    /// Wait for a feed that does not exist.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub wait: bool,
+}
+
+impl Subscribe {
+    /// All of `feed`, from the start on.
+    #[must_use]
+    pub fn new(feed: FeedId) -> Self {
+        let (from, interim) = (StartPoint::Start, None);
+        Self { feed, from, interim, unit: Unit::Lines, until: SubscribeUntil::Live, wait: false }
+    }
+}
+
+impl Unit {
+    fn is_lines(&self) -> bool {
+        *self == Self::Lines
+    }
+}
+
+/// How long to be sent a feed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SubscribeUntil {
+    /// As long as it goes on.
+    #[default]
+    Live,
+    /// Until everything there is was sent.
+    Head,
+}
+
+impl SubscribeUntil {
+    fn is_live(&self) -> bool {
+        *self == Self::Live
+    }
+}
+
+/// Where to begin.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum StartPoint {
+    /// With the transcript so far.
+    #[default]
+    Start,
+    /// With what comes: no lines from before, but all speakers and the last turn.
+    Now,
+    /// After what was seen before.
+    Cursor(Cursor),
+}
+
+impl StartPoint {
+    fn is_start(&self) -> bool {
+        *self == Self::Start
+    }
+}
+
+impl std::fmt::Display for StartPoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Start => f.write_str("start"),
+            Self::Now => f.write_str("now"),
+            Self::Cursor(cursor) => cursor.fmt(f),
+        }
+    }
+}
+
+impl std::str::FromStr for StartPoint {
+    type Err = BadName;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "start" => Ok(Self::Start),
+            "now" => Ok(Self::Now),
+            cursor => cursor.parse().map(Self::Cursor),
+        }
+    }
+}
+
+impl TryFrom<String> for StartPoint {
+    type Error = BadName;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<StartPoint> for String {
+    fn from(begin: StartPoint) -> Self {
+        begin.to_string()
+    }
+}
+
+/// Where to go in a replay.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "RawSeek", into = "RawSeek")]
+pub enum Seek {
+    /// The first record whose line starts at or after this media time.
+    Media(MediaMs),
+    /// The place of this cursor of the same view.
+    Cursor(Cursor),
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+struct RawSeek {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    media_ms: Option<MediaMs>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cursor: Option<Cursor>,
+}
+
+impl TryFrom<RawSeek> for Seek {
+    type Error = &'static str;
+    fn try_from(raw: RawSeek) -> Result<Self, Self::Error> {
+        match (raw.media_ms, raw.cursor) {
+            (Some(media_ms), None) => Ok(Self::Media(media_ms)),
+            (None, Some(cursor)) => Ok(Self::Cursor(cursor)),
+            _ => Err("a seek names media_ms or cursor"),
+        }
+    }
+}
+
+impl From<Seek> for RawSeek {
+    fn from(seek: Seek) -> Self {
+        match seek {
+            Seek::Media(media_ms) => Self { media_ms: Some(media_ms), cursor: None },
+            Seek::Cursor(cursor) => Self { media_ms: None, cursor: Some(cursor) },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_subscriber_says_is_read_or_refused() {
+        assert_eq!(FromSubscriber::decode(r#"{"type":"step","more":1}"#), Ok(FromSubscriber::Step));
+        let seek = FromSubscriber::Seek(Seek::Media(7));
+        assert_eq!(FromSubscriber::decode(r#"{"type":"seek","media_ms":7}"#), Ok(seek));
+        for bad in ["", "[]", "{}", r#"{"type":"dance"}"#, r#"{"type":"seek"}"#, r#"{"type":"pace","pace":0}"#] {
+            assert!(FromSubscriber::decode(bad).is_err(), "{bad}");
+        }
+        assert!(FromSubscriber::decode(r#"{"type":"seek","media_ms":1,"cursor":"e:1"}"#).is_err());
+    }
+
+    #[test]
+    fn a_subscription_is_read_or_refused_by_name() {
+        let geneva = FeedId::new("geneva").expect("a name");
+        let read = |fields: &str| FromSubscriber::decode(&format!(r#"{{"type":"subscribe","feed":"geneva"{fields}}}"#));
+        let plain = Subscribe::new(geneva.clone());
+        assert_eq!(read(""), Ok(FromSubscriber::Subscribe(Box::new(plain.clone()))));
+        assert_eq!(read(r#","colour":1"#), Ok(FromSubscriber::Subscribe(Box::new(plain.clone()))));
+        let turns =
+            Subscribe { from: StartPoint::Now, unit: Unit::Turns, until: SubscribeUntil::Head, wait: true, ..plain };
+        let fields = r#","from":"now","unit":"turns","until":"head","wait":true"#;
+        assert_eq!(read(fields), Ok(FromSubscriber::Subscribe(Box::new(turns))));
+        for (fields, code) in [
+            (r#","from":"nonsense""#, NackCode::BadField),
+            (r#","from":7"#, NackCode::BadField),
+            (r#","interim":"false""#, NackCode::BadField),
+            (r#","unit":"words""#, NackCode::BadField),
+            (r#","view":"public""#, NackCode::Unsupported),
+            (r#","pace":2"#, NackCode::Unsupported),
+        ] {
+            let refusal = read(fields).expect_err(fields);
+            assert_eq!(refusal.code, code, "{fields}");
+            crate::parse_error::assert_plain(&refusal.message);
+        }
+        assert!(FromSubscriber::decode(r#"{"type":"subscribe","feed":"Geneva"}"#).is_err());
+        assert!(FromSubscriber::decode(r#"{"type":"unsubscribe"}"#).is_err());
+        let feed_of = |text: &str| FromSubscriber::feed_of(text);
+        assert_eq!(feed_of(r#"{"type":"subscribe","feed":"geneva","from":7}"#), Some(geneva));
+        assert_eq!((feed_of(r#"{"feed":"Geneva"}"#), feed_of("{")), (None, None));
+    }
+
+    #[test]
+    fn paces_are_read() {
+        for (text, pace) in
+            [("1", Pace::Times(1.0)), ("0.5", Pace::Times(0.5)), ("max", Pace::Max), ("step", Pace::Step)]
+        {
+            assert_eq!(text.parse(), Ok(pace));
+        }
+        for bad in ["0", "-1", "NaN", "inf", "1e9", "fast", ""] {
+            assert!(bad.parse::<Pace>().is_err(), "{bad}");
+        }
+    }
+}
