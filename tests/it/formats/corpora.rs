@@ -3,7 +3,12 @@
 use proptest::prelude::*;
 
 #[path = "../../../fuzz/targets.rs"]
-#[allow(dead_code, unreachable_pub, reason = "shared with the fuzz targets, each of which uses a part of it")]
+#[allow(
+    clippy::duplicate_mod,
+    dead_code,
+    unreachable_pub,
+    reason = "shared with the fuzz targets, each of which uses a part of it"
+)]
 mod targets;
 
 /// The cases of `tests/golden` that a reader begins with, beside its corpus if it has one.

@@ -370,7 +370,7 @@ async fn an_address_and_the_archive_have_their_limits() {
     assert_eq!(server.subscribe("geneva/subscribe").await.closed().await.0, 4004);
     drop(first);
     // A connection has its seat until the server has seen it go, which may be after the next one has come.
-    let no_seat = "as many connections as may be";
+    let no_seat = "the connection limit";
     let put = async |feed: &str| loop {
         let answer = server.json("PUT", &format!("/v1/feeds/{feed}"), json!({})).await;
         if !answer.text().contains(no_seat) {
