@@ -1,8 +1,8 @@
 //! Shown lines in their order, and the turn boundaries between them.
 //!
-//! Kept incrementally: whoever puts a line in, moves it or takes it out has the boundaries looked at again from there
-//! on, up to the first line for which nothing changed. That line's turn and all after it cannot have changed either,
-//! because the rule looks at the line before and at the end of the turn so far, and both are kept with every line.
+//! The structure is updated incrementally. Inserting, moving or removing a line re-evaluates the boundaries from that
+//! place on, up to the first line for which nothing changed. The turns from that line on cannot have changed either,
+//! because the rule reads only the line before and the end of the turn so far, and both are stored with every line.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -12,23 +12,23 @@ use super::speaker::{SpeakerIndex, Speakers};
 use super::time::MediaMs;
 use crate::transcript::turn::{LinePlacement, TurnSettings, opens_turn};
 
-/// Stands for a line within one fold.
+/// Index of a line within one fold.
 pub(crate) type SlotIndex = u32;
 
-/// Where a line stands: its sort string, and before it the time that the string begins with. They say the same order; but
-/// numbers are compared where they lie, and only equal ones send the search to where the string is.
+/// Position of a line: its sort string, and the start time that the string begins with. Both give the same order, but
+/// the time is compared without following the pointer, and the string is read only if the times are equal.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct AssemblyPosition {
     pub(crate) start_ms: MediaMs,
     pub(crate) sort: Arc<str>,
 }
 
-/// A line that is shown.
+/// State of a shown line.
 #[derive(Debug)]
 struct ShownLine {
     spot: AssemblyPosition,
     end_ms: Option<MediaMs>,
-    /// Before merges.
+    /// Speaker before merges.
     speaker: Option<SpeakerIndex>,
     breaks: bool,
     opens: bool,
@@ -36,7 +36,7 @@ struct ShownLine {
     turn_end: Option<MediaMs>,
 }
 
-/// What the assembly is told of a line.
+/// Properties of a line that the assembly needs to place it.
 #[derive(Debug)]
 pub(crate) struct AssemblyLine {
     pub(crate) spot: AssemblyPosition,
@@ -45,15 +45,15 @@ pub(crate) struct AssemblyLine {
     pub(crate) breaks: bool,
 }
 
-/// Where a turn stands: derived from its lines when asked for.
+/// Extent of a turn, derived from its lines on request.
 #[derive(Debug)]
 pub(crate) struct TurnSpan {
     pub(crate) spot: AssemblyPosition,
     pub(crate) speaker: Option<SpeakerIndex>,
     pub(crate) end_ms: Option<MediaMs>,
-    /// Its last line.
+    /// The last line of the turn.
     pub(crate) last: SlotIndex,
-    /// The time that a pause after it is counted from.
+    /// Media time from which a pause after the turn is measured.
     pub(crate) quiet_from_ms: MediaMs,
 }
 
@@ -61,15 +61,15 @@ pub(crate) struct TurnSpan {
 #[derive(Debug, Default)]
 pub(crate) struct Assembly {
     order: BTreeMap<AssemblyPosition, SlotIndex>,
-    /// Where turns begin: the spot of a first line, and its slot.
+    /// First lines of all turns: position and slot.
     turns: Turns,
     shown: Vec<Option<ShownLine>>,
-    /// First lines of turns that began, ended or may have changed, and whether a line of theirs certainly did.
+    /// First lines of turns that began, ended or may have changed; `true` if one of their lines certainly changed.
     touched: Vec<(SlotIndex, bool)>,
 }
 
 impl Assembly {
-    /// Shows `slot` as `placed` says, wherever it stood before.
+    /// Shows `slot` as `placed` says. Moves it if it was shown at another position.
     pub(crate) fn put(&mut self, slot: SlotIndex, placed: AssemblyLine, rule: (TurnSettings, &Speakers)) {
         let index = slot as usize;
         if self.shown.len() <= index {
@@ -86,7 +86,7 @@ impl Assembly {
         self.rescan(&spot, false, rule);
     }
 
-    /// Shows `slot` no more; nothing if it is not shown.
+    /// Hides `slot`. Does nothing if it is not shown.
     pub(crate) fn take(&mut self, slot: SlotIndex, rule: (TurnSettings, &Speakers)) {
         let Some(gone) = self.shown.get_mut(slot as usize).and_then(Option::take) else { return };
         self.order.remove(&gone.spot);
@@ -95,18 +95,18 @@ impl Assembly {
             self.touched.push((slot, false));
         }
         self.rescan(&gone.spot, true, rule);
-        // The turn before gains what is left of the one that `slot` opened, or loses its last line.
+        // The turn before gains the rest of the turn that `slot` opened, or loses its last line.
         self.touched.extend(turn_at(&self.turns, &gone.spot).map(|turn| (turn, false)));
     }
 
-    /// Notes that `slot`, and so the turn that it is in now, is changed for certain; nothing if it is not shown.
+    /// Marks the turn of `slot` as certainly changed. Does nothing if `slot` is not shown.
     pub(crate) fn touch(&mut self, slot: SlotIndex) {
         if self.is_shown(slot) {
             self.touched.extend(turn_of(&self.shown, &self.turns, slot).map(|turn| (turn, true)));
         }
     }
 
-    /// Looks at every boundary again, after a merge or its undoing.
+    /// Re-evaluates all boundaries, after a merge or unmerge.
     pub(crate) fn resettle(&mut self, rule: (TurnSettings, &Speakers)) {
         let Self { order, turns, shown, touched } = self;
         let mut previous = None;
@@ -118,12 +118,13 @@ impl Assembly {
         }
     }
 
-    /// Settles lines from the spot of a line that was put there or is gone from there, until nothing changes.
+    /// Re-evaluates boundaries from the position of a line that was put there or removed from there, until nothing
+    /// changes.
     fn rescan(&mut self, from: &AssemblyPosition, is_gone: bool, rule: (TurnSettings, &Speakers)) {
         let Self { order, turns, shown, touched } = self;
         let mut from_end = order.iter().rev();
         if let Some((_, &slot)) = from_end.next().filter(|(last, _)| !is_gone && *last == from) {
-            // As nearly every line does, it stands at the end: one step, and nothing to search for.
+            // Nearly every line is appended at the end: one step, no search.
             let previous = from_end.next().map(|(_, slot)| *slot);
             if settle_one((&mut *shown, &mut *turns), slot, previous, rule).0 {
                 touch_flipped(touched, (shown, turns), slot, previous);
@@ -137,7 +138,7 @@ impl Assembly {
             if flips {
                 touch_flipped(touched, (shown, turns), slot, previous);
             }
-            // A line that was put here says something else, even if neither its boundary nor its turn's end does.
+            // A line that was put here has new content, even if neither its boundary nor the end of its turn changed.
             let was_put = n == 0 && !is_gone;
             if !was_put && !changes {
                 break;
@@ -146,7 +147,7 @@ impl Assembly {
         }
     }
 
-    /// Takes what was touched since the last call; what is touched from now on goes into `empty`.
+    /// Returns the entries touched since the last call. Later ones are collected in `empty`.
     pub(crate) fn take_touched(&mut self, empty: Vec<(SlotIndex, bool)>) -> Vec<(SlotIndex, bool)> {
         std::mem::replace(&mut self.touched, empty)
     }
@@ -155,7 +156,7 @@ impl Assembly {
         self.turns.last_key_value().map(|(_, slot)| *slot)
     }
 
-    /// The turn that `first` opens, if it opens one.
+    /// Returns the turn that `first` opens, or `None` if it opens none.
     pub(crate) fn turn(&self, first: SlotIndex) -> Option<TurnSpan> {
         let line = self.shown.get(first as usize)?.as_ref()?;
         if !line.opens {
@@ -182,7 +183,7 @@ impl Assembly {
         })
     }
 
-    /// The shown lines from `first` on; none if it is not shown.
+    /// Returns the shown lines from `first` on; empty if `first` is not shown.
     pub(crate) fn lines_from(&self, first: SlotIndex) -> impl Iterator<Item = SlotIndex> {
         let from = self.shown.get(first as usize).and_then(Option::as_ref);
         from.into_iter().flat_map(|line| self.order.range(&line.spot..)).map(|(_, slot)| *slot)
@@ -201,7 +202,7 @@ impl Assembly {
         self.at(slot).opens
     }
 
-    /// Where a shown line stands, and where it ends.
+    /// Returns the position and the end time of a shown line.
     pub(crate) fn place(&self, slot: SlotIndex) -> (&AssemblyPosition, Option<MediaMs>) {
         let line = self.at(slot);
         (&line.spot, line.end_ms)
@@ -226,7 +227,8 @@ fn shown_at(shown: &[Option<ShownLine>], slot: SlotIndex) -> &ShownLine {
     shown[slot as usize].as_ref().expect("only shown lines are in the order")
 }
 
-/// Works out boundary and turn end of one line; says whether the boundary flipped, and whether either changed.
+/// Computes the boundary and the turn end of one line. Returns whether the boundary flipped, and whether either
+/// changed.
 fn settle_one(
     (shown, turns): (&mut [Option<ShownLine>], &mut Turns),
     slot: SlotIndex,
@@ -256,7 +258,8 @@ fn settle_one(
     (flips, changes)
 }
 
-/// Of a line that began a turn or no longer does: that turn, and the one before, which lost or gained its lines.
+/// Marks the turn of a line that now begins or no longer begins a turn, and the turn before, which lost or gained its
+/// lines.
 fn touch_flipped(
     touched: &mut Vec<(SlotIndex, bool)>,
     (shown, turns): (&[Option<ShownLine>], &Turns),
@@ -271,7 +274,7 @@ fn turn_of(shown: &[Option<ShownLine>], turns: &Turns, slot: SlotIndex) -> Optio
     turn_at(turns, &shown_at(shown, slot).spot)
 }
 
-/// The first line of the turn that holds the place `spot`.
+/// Returns the first line of the turn that contains the position `spot`.
 fn turn_at(turns: &Turns, spot: &AssemblyPosition) -> Option<SlotIndex> {
     match turns.last_key_value() {
         Some((last, slot)) if last <= spot => return Some(*slot),

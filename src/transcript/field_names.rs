@@ -1,6 +1,6 @@
-//! Names of fields that were probably meant by those that are not known here.
+//! Suggestions for unknown field names.
 
-/// What others call our fields: vendors' engines, editors, and programs written by heart.
+/// Common names for our fields in vendors' engines, in editors and in hand-written programs.
 const SYNONYMS: &[(&str, &str)] = &[
     ("final", "status"),
     ("is_final", "status"),
@@ -59,7 +59,7 @@ const SYNONYMS: &[(&str, &str)] = &[
     ("prob", "confidence"),
 ];
 
-/// The one of `known` that was probably meant by `name`: what others call it, or what differs by slips.
+/// Returns the name among `known` that `name` probably means: by a synonym, or by a small edit distance.
 #[must_use]
 pub fn nearest_field(name: &str, known: &[&'static str]) -> Option<&'static str> {
     // `isFinal`, `Start-Ms` and `start_ms` are one name.

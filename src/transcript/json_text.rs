@@ -1,7 +1,7 @@
-//! JSON from outside: escapes that stand for no character.
+//! Repair of JSON from outside: escapes that stand for no character.
 
-/// Replaces escapes of surrogates that have no partner by `\ufffd`, which is U+FFFD; `None` if there are none. Programs that
-/// cut text in the midst of a character write them (RFC 8259, section 8.2), and one of them is no reason to lose a line.
+/// Replaces escapes of surrogates that have no partner by `\ufffd`, which is U+FFFD; `None` if there are none. Programs
+/// that cut text within a character write them (RFC 8259, section 8.2), and such an escape is no reason to lose a line.
 #[must_use]
 pub fn replace_lone_surrogates(json: &[u8]) -> Option<Vec<u8>> {
     if !json.contains(&b'\\') {
@@ -11,7 +11,7 @@ pub fn replace_lone_surrogates(json: &[u8]) -> Option<Vec<u8>> {
     let mut at = 0;
     while at < json.len() {
         let step = match (json[at], surrogate(json, at)) {
-            // A backslash that is escaped begins nothing.
+            // An escaped backslash begins no escape.
             (b'\\', None) => 2,
             (_, None) => 1,
             (_, Some(0xd800..=0xdbff)) if matches!(surrogate(json, at + 6), Some(0xdc00..=0xdfff)) => 12,
@@ -26,7 +26,7 @@ pub fn replace_lone_surrogates(json: &[u8]) -> Option<Vec<u8>> {
     replaced
 }
 
-/// The surrogate whose escape stands at `at`.
+/// Returns the surrogate whose escape begins at `at`.
 fn surrogate(json: &[u8], at: usize) -> Option<u16> {
     let digits = json.get(at..at + 6)?.strip_prefix(b"\\u")?;
     if !digits.iter().all(u8::is_ascii_hexdigit) {

@@ -1,4 +1,4 @@
-//! A caption line: its key, its versions, and the rule that names its head (semantics, sections 1 and 3).
+//! A caption line: its key, its versions, and the rule that selects its head (semantics, sections 1 and 3).
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -13,19 +13,19 @@ use super::time::{MediaMs, Timestamp};
 use crate::position::{BadName, is_plain_name};
 use crate::transcript::serde_arc::{maybe_text, text};
 
-/// The source of lines when none is named.
+/// Source of lines that name none.
 pub const DEFAULT_SOURCE: &str = "main";
 
-/// The longest speaker label that is taken, in bytes: names with titles fit several times over.
+/// Longest speaker label accepted, in bytes: a name with titles fits several times over.
 pub const SPEAKER_BYTES_MAX: usize = 256;
 
-/// The longest language tag that is taken, in bytes. RFC 5646, section 4.4.1, advises room for 35.
+/// Longest language tag accepted, in bytes. RFC 5646, section 4.4.1, advises room for 35.
 pub const LANG_BYTES_MAX: usize = 35;
 
 /// Checks the name of a source: `[a-z0-9][a-z0-9_-]{0,63}`.
 ///
 /// # Errors
-/// [`BadName`] with the rule in words.
+/// [`BadName`], which states the rule.
 pub fn check_source(name: &str) -> Result<(), BadName> {
     const RULE: &str = "1 to 64 of a-z, 0-9, '_' and '-', beginning with a letter or digit";
     if is_plain_name(name, 64) { Ok(()) } else { Err(BadName::new("source", name, RULE)) }
@@ -34,7 +34,7 @@ pub fn check_source(name: &str) -> Result<(), BadName> {
 /// Checks the id of a line: 1 to 128 of `[A-Za-z0-9._:-]`.
 ///
 /// # Errors
-/// [`BadName`] with the rule in words.
+/// [`BadName`], which states the rule.
 pub fn check_line_id(id: &str) -> Result<(), BadName> {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-');
     if (1..=128).contains(&id.len()) && id.bytes().all(allowed) {
@@ -44,16 +44,16 @@ pub fn check_line_id(id: &str) -> Result<(), BadName> {
     }
 }
 
-/// Ends the id of a line that was sent under an id which its source uses for another line already: `7~s2` is the second
-/// line called `7`. No publisher may send a `~`, so that only the fold gives such names.
+/// Separator before the number in the id of a line that was sent under an id which its source already uses for another
+/// line: `7~s2` is the second line sent as `7`. Publishers may not send a `~`, so only the fold creates such ids.
 const BESIDE: &str = "~s";
 
-/// The id of the `number`-th line of a source that was sent as `id`.
+/// Returns the id of the `number`-th line that a source sent as `id`.
 pub(crate) fn beside(id: &str, number: usize) -> Arc<str> {
     format!("{id}{BESIDE}{number}").into()
 }
 
-/// The id under which a line was sent that is kept as `id`, if that is another one.
+/// Returns the id under which the line `id` was sent, if that is a different one.
 #[must_use]
 pub fn sent_id(id: &str) -> Option<&str> {
     if !id.as_bytes().contains(&b'~') {
@@ -64,16 +64,16 @@ pub fn sent_id(id: &str) -> Option<&str> {
     (is_number && !matches!(number, "" | "1") && check_line_id(sent).is_ok()).then_some(sent)
 }
 
-/// Checks the id of a line as logs, files and readers hold it: one that [`check_line_id`] takes, or one that the fold gave
-/// to a line beside another (`7~s2`).
+/// Checks the id of a line as logs, files and readers hold it: one that [`check_line_id`] accepts, or one that the fold
+/// gave to a line beside another (`7~s2`).
 ///
 /// # Errors
-/// [`BadName`] with the rule in words.
+/// [`BadName`], which states the rule.
 pub fn check_kept_line_id(id: &str) -> Result<(), BadName> {
     if sent_id(id).is_some() { Ok(()) } else { check_line_id(id) }
 }
 
-/// What a line is known by: who sends it and what the sender calls it. Never its time, text or speaker.
+/// Key of a line: its source and the id that the source gave it. It does not depend on time, text or speaker.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LineKey {
     /// The source.
@@ -88,18 +88,18 @@ impl fmt::Display for LineKey {
     }
 }
 
-/// Whether a version may still change.
+/// Status of a version: interim or final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// A first guess.
+    /// May still change; shown as a guess.
     Interim,
-    /// As the source means it, until it corrects it.
+    /// Settled, though the source may still correct it.
     #[default]
     Final,
 }
 
-/// What a source says about where a line stands among its neighbours.
+/// Boundary that a source requests before a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Break {
@@ -107,33 +107,33 @@ pub enum Break {
     Turn,
 }
 
-/// Where a line's start comes from, if not from its source.
+/// Origin of a line's start that its source did not give.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TimeSource {
-    /// The feed's media time when its first version came.
+    /// The feed's media time when the first version arrived.
     Arrival,
-    /// Its place in the file it was read from.
+    /// Its position in the file it was read from.
     Order,
 }
 
-/// One word of a line, where the source times its words.
+/// One word of a line whose source times its words.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Word {
-    /// The word as it stands in the text.
+    /// The word as written in the text.
     #[serde(deserialize_with = "text")]
     pub text: Arc<str>,
-    /// Where it starts, in media time.
+    /// Start in media time.
     pub start_ms: MediaMs,
-    /// Where it ends, in media time.
+    /// End in media time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end_ms: Option<MediaMs>,
-    /// How sure the source is, 0 to 1.
+    /// Confidence of the source, 0 to 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confidence: Option<f64>,
 }
 
-/// As their equality has it.
+/// Hashes the bits of `confidence`, in agreement with `PartialEq`.
 impl Hash for Word {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let Self { text, start_ms, end_ms, confidence } = self;
@@ -141,7 +141,7 @@ impl Hash for Word {
     }
 }
 
-/// Equal if their canonical encoding is: `0.0` and `-0.0` are two contents, and no number differs from itself.
+/// Equal if the canonical encodings are: `0.0` and `-0.0` are two contents, and every number equals itself.
 impl PartialEq for Word {
     fn eq(&self, other: &Self) -> bool {
         let Self { text, start_ms, end_ms, confidence } = self;
@@ -152,30 +152,31 @@ impl PartialEq for Word {
     }
 }
 
-/// What a version of a line says: everything of it but its `rev` and its arrival.
+/// Content of a version: all of it but `rev` and arrival.
 ///
-/// The field order is the canonical order: [`content_hash`] is pinned by a golden and decides conflicts for ever.
+/// The field order is the canonical order: [`content_hash`] is pinned by a golden file and decides conflicts
+/// permanently.
 #[derive(Debug, Clone, PartialEq, Hash, Default, Serialize, Deserialize)]
 pub struct Content {
     /// Interim or final.
     #[serde(default)]
     pub status: Status,
-    /// Where the speech starts.
+    /// Start of the speech, in media time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_ms: Option<MediaMs>,
-    /// Where it ends, if known; not before `start_ms`.
+    /// End of the speech, if known; not before `start_ms`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end_ms: Option<MediaMs>,
     /// The label the source gives the speaker; not an identity.
     #[serde(default, deserialize_with = "maybe_text", skip_serializing_if = "Option::is_none")]
     pub speaker: Option<Arc<str>>,
-    /// What was said. A text that is empty after trimming is not shown.
+    /// The words spoken. A text that is empty after trimming is not shown.
     #[serde(default, deserialize_with = "text")]
     pub text: Arc<str>,
     /// BCP 47 tag of the text's language.
     #[serde(default, deserialize_with = "maybe_text", skip_serializing_if = "Option::is_none")]
     pub lang: Option<Arc<str>>,
-    /// Whether a turn begins here whatever else holds.
+    /// `turn` if a turn begins here, regardless of the other rules.
     #[serde(default, rename = "break", skip_serializing_if = "Option::is_none")]
     pub break_before: Option<Break>,
     /// The words with their times.
@@ -184,7 +185,7 @@ pub struct Content {
 }
 
 impl Content {
-    /// The same without its times, and without the words that have times.
+    /// Returns the content without its times, and without its timed words.
     #[must_use]
     pub fn without_times(&self) -> Self {
         Self { start_ms: None, end_ms: None, words: Vec::new(), ..self.clone() }
@@ -194,30 +195,30 @@ impl Content {
 /// One version of a line as a record holds it.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Version {
-    /// Which line of the record's source.
+    /// Id of the line within the record's source.
     #[serde(deserialize_with = "text")]
     pub id: Arc<str>,
-    /// Its revision as the source numbered it; without one the fold numbers it in log order.
+    /// Revision as the source numbered it; `None` if the fold numbers it in log order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rev: Option<u64>,
-    /// For a version without a usable time: the feed's media time when it arrived, as the server that took it knew it, or its
-    /// place in a file. Records without it count their arrival from the feed's opening.
+    /// Start for a version without a usable time: the feed's media time at arrival, as measured by the server that
+    /// received it, or the position in a file. Without it the fold counts the arrival from the feed's opening.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arrival_ms: Option<MediaMs>,
-    /// What `arrival_ms` counts, where it is not the arrival.
+    /// Meaning of `arrival_ms`, if it is not the arrival.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_source: Option<TimeSource>,
-    /// What it says.
+    /// The content.
     #[serde(rename = "says")]
     pub content: Content,
 }
 
-/// What a version makes of its line.
+/// State that a version gives its line.
 #[derive(Debug, Clone, PartialEq, Hash)]
 pub enum VersionState {
-    /// The line says this.
+    /// The line has this content.
     Content(Content),
-    /// The line is taken back.
+    /// The line is retracted.
     Retracted,
 }
 
@@ -233,7 +234,7 @@ impl VersionState {
     }
 }
 
-/// SHA-256 of the canonical encoding: JSON in the field order of [`Content`], `null` for a retraction.
+/// Returns the SHA-256 of the canonical encoding: JSON in the field order of [`Content`], `null` for a retraction.
 #[must_use]
 pub fn content_hash(said: &VersionState) -> [u8; 32] {
     let canonical = match said {
@@ -243,30 +244,30 @@ pub fn content_hash(said: &VersionState) -> [u8; 32] {
     Sha256::digest(&canonical).into()
 }
 
-/// Stands for a content where it is only asked whether there was an equal one: 8 bytes instead of the text. It is the same
-/// in every process of one build, and is never written anywhere.
+/// Returns a hash that stands for a content in comparisons for equality: 8 bytes instead of the text. It is the same in
+/// every process of one build, and is never stored.
 pub(crate) fn content_mark(said: &VersionState) -> u64 {
     foldhash::quality::FixedState::default().hash_one(said)
 }
 
-/// How two versions of one line stand to each other.
+/// Result of comparing two versions of one line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Comparison {
-    /// Which one is the head; `Equal` for a duplicate.
+    /// Rank of the first version against the second; the greater one is the head, and `Equal` means a duplicate.
     pub order: Ordering,
-    /// True when the same revision was given two contents, and only the hash could decide.
+    /// True if one revision was sent with two contents, so that only the hash decides.
     pub conflict: bool,
 }
 
-/// The head rule: the greater of two versions by (not interim, rev, retracted, hash of the content).
+/// Compares two versions by the head rule: the greater one by (not interim, rev, retracted, hash of the content) wins.
 ///
-/// A join, so that neither the order of arrival nor repetition matters.
+/// This is a join (the maximum of a total order), so that neither the order of arrival nor repetition matters.
 #[must_use]
 pub fn compare_versions(a: (u64, &VersionState), b: (u64, &VersionState)) -> Comparison {
     let rank = |(rev, said): (u64, &VersionState)| (!said.is_interim(), rev, said.is_retracted());
     match rank(a).cmp(&rank(b)) {
         Ordering::Equal if a.1 == b.1 => Comparison { order: Ordering::Equal, conflict: false },
-        // The hash costs more than all the rest and is needed for conflicts only.
+        // The hash is expensive and only conflicts need it.
         Ordering::Equal => Comparison { order: content_hash(a.1).cmp(&content_hash(b.1)), conflict: true },
         order => Comparison { order, conflict: false },
     }
@@ -275,53 +276,53 @@ pub fn compare_versions(a: (u64, &VersionState), b: (u64, &VersionState)) -> Com
 /// A line as readers see it: the one schema of socket, transcript and export.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Line {
-    /// Who sent it.
+    /// The source that sent it.
     pub source: Arc<str>,
-    /// What the source calls it.
+    /// The id that the source gave it, or the one that the fold gave it (`7~s2`).
     pub id: Arc<str>,
     /// The revision shown.
     pub rev: u64,
-    /// Its place: plain comparison of these strings is the order of lines.
+    /// Sort key: plain comparison of these strings gives the order of lines.
     pub sort: Arc<str>,
-    /// Where it starts: as the source said, else as `time_source` says.
+    /// Start as the source gave it, otherwise as `time_source` says.
     pub start_ms: MediaMs,
-    /// Where it ends, if known.
+    /// End, if known.
     #[serde(default)]
     pub end_ms: Option<MediaMs>,
     /// The id of its speaker before merges.
     #[serde(default)]
     pub speaker: Option<Arc<str>>,
-    /// What was said.
+    /// The words spoken.
     pub text: Arc<str>,
-    /// Whether it may still change.
+    /// Interim or final.
     pub status: Status,
     /// The language of the text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lang: Option<Arc<str>>,
-    /// Whether its source begins a turn here.
+    /// `turn` if its source begins a turn here.
     #[serde(default, rename = "break", skip_serializing_if = "Option::is_none")]
     pub break_before: Option<Break>,
-    /// Where `start_ms` comes from, if not from the source.
+    /// Origin of `start_ms`, if not the source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_source: Option<TimeSource>,
-    /// What is notated inside the text.
+    /// Notations inside the text.
     #[serde(default)]
     pub marks: Vec<Mark>,
-    /// The words with their times, where the source gives them.
+    /// The words with their times, if the source gives them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub words: Vec<Word>,
-    /// Time at which the server took the version shown.
+    /// Time at which the server received the version shown.
     pub received_at: Timestamp,
 }
 
 impl Line {
-    /// What it is known by.
+    /// Returns the key of the line.
     #[must_use]
     pub fn key(&self) -> LineKey {
         LineKey { source: self.source.clone(), id: self.id.clone() }
     }
 
-    /// What it says, without a start where its source gave none.
+    /// Returns the content, without a start if its source gave none.
     #[must_use]
     pub fn into_content(self) -> Content {
         Content {

@@ -1,4 +1,5 @@
-//! What a transcriber notates inside the text: `[inaudible 00:16:09]`, `(silence)`, a cut-off `-` (semantics, section 10).
+//! Marks: notations of a transcriber inside the text, such as `[inaudible 00:16:09]`, `(silence)` and a cut-off `-`
+//! (semantics, section 10).
 //!
 //! A mark is a span over the text, in Unicode scalar values; the text itself is never changed.
 
@@ -6,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::time::MediaMs;
 
-/// What a mark says.
+/// Kind of a mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MarkKind {
@@ -41,18 +42,18 @@ pub enum MarkKind {
 /// One mark in a line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
-    /// What it says.
+    /// The kind of the mark.
     pub kind: MarkKind,
     /// Its first character, counted in Unicode scalar values from 0.
     pub start: usize,
-    /// The character after its last one.
+    /// The index after its last character.
     pub end: usize,
-    /// The media time it names, if it names one.
+    /// The media time that the mark names, if any.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub at_ms: Option<MediaMs>,
 }
 
-/// The words of marks, in lower case. `[word]` and `(word)` take them alike.
+/// The words of marks, in lower case. `[word]` and `(word)` accept the same ones.
 const KNOWN: &[(&str, MarkKind)] = &[
     ("inaudible", MarkKind::Inaudible),
     ("unintelligible", MarkKind::Inaudible),
@@ -67,11 +68,11 @@ const KNOWN: &[(&str, MarkKind)] = &[
     ("pause", MarkKind::Silence),
 ];
 
-/// The marks of `text`, by place.
+/// Returns the marks of `text`, in order of position.
 #[must_use]
 pub fn marks(text: &str) -> Vec<Mark> {
     let mut found = Vec::new();
-    // Most lines of a live feed hold none of these characters, and the fold passes here for every one of them.
+    // Most lines of a live feed contain none of these characters, and the fold runs this check for every line.
     if text.bytes().any(|b| matches!(b, b'[' | b'(')) {
         bracketed(text, &mut found);
     }
@@ -118,7 +119,7 @@ fn kind_of(inner: &str, square: bool) -> Option<(MarkKind, Option<MediaMs>)> {
     }
 }
 
-/// `word(s) HH:MM:SS` in two; the time is none where the end does not look like one.
+/// Splits `word(s) HH:MM:SS` in two. The time is `None` if the end does not look like one.
 fn split_time(inner: &str) -> (&str, Option<MediaMs>) {
     let Some((word, time)) = inner.rsplit_once(' ') else { return (inner, None) };
     let parts: Vec<&str> = time.split(':').collect();

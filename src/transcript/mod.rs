@@ -1,10 +1,10 @@
-//! What was said: lines, turns, speakers, and what every record changes in them.
+//! The transcript: lines, turns, speakers, and how records change them.
 //!
-//! This room is pure. It knows no clock and no I/O, waits for nothing and cannot fail: whatever bytes a log holds,
-//! folding them gives a transcript. The same records give the same transcript on every machine and in every replay.
+//! This module is pure: no clock, no I/O, no waiting and no errors. Any bytes that a log holds can be folded, and the
+//! same records give the same transcript on every machine and in every replay.
 //!
-//! In reading order: [`time`], [`line`](mod@line) and its head rule, [`raw_frame`], [`record`], [`order`], [`speaker`], [`turn`] and its
-//! rule, [`mark`], and [`fold`], where they meet.
+//! In reading order: [`time`], [`line`](mod@line) and its head rule, [`raw_frame`], [`record`], [`order`], [`speaker`],
+//! [`turn`] and its rule, [`mark`], and [`fold`], which combines them.
 
 mod assembly;
 pub mod field_names;

@@ -1,7 +1,7 @@
 //! The order of lines: start, source, natural order of the id, raw bytes of the id (semantics, section 4).
 //!
-//! The order is carried by one string of printable ASCII, the `sort` of a line, whose plain comparison in any language
-//! equals it. Nothing else in the house compares lines.
+//! One string of printable ASCII, the `sort` of a line, encodes this order: plain comparison in any language gives it.
+//! No other code compares lines.
 
 use std::cmp::Ordering;
 
@@ -16,11 +16,11 @@ const LENGTH_DIGITS: usize = 3;
 /// The greatest media time that a sort string can hold.
 pub const SORT_MS_MAX: MediaMs = 9_999_999_999_999;
 
-/// The sort string of the line `source`/`id` that starts at `start_ms` (held to `0..=`[`SORT_MS_MAX`]).
+/// Returns the sort string of the line `source`/`id` that starts at `start_ms` (clamped to `0..=`[`SORT_MS_MAX`]).
 ///
-/// `!` ends the time, the source and the id's natural form: it lies below every byte that a source or an id may hold.
-/// A run of digits loses its leading zeros and gains its length in three digits (an id has at most 128 bytes), so that
-/// `9` stands before `10`; the raw id comes last and decides between `7` and `07`.
+/// `!` ends the time, the source and the id's natural form: it is less than every byte that a source or an id may
+/// contain. A run of digits is written without leading zeros and after its length in three digits (an id has at most
+/// 128 bytes), so that `9` sorts before `10`. The raw id comes last and decides between `7` and `07`.
 #[must_use]
 pub fn sort_key(start_ms: MediaMs, source: &str, id: &str) -> String {
     let mut key = String::with_capacity(TIME_DIGITS + 2 + source.len() + 2 * id.len() + 8);
@@ -48,7 +48,7 @@ pub fn sort_key(start_ms: MediaMs, source: &str, id: &str) -> String {
     key
 }
 
-/// Adds `number` in `WIDTH` digits; one that is too long loses its first ones.
+/// Appends `number` in `WIDTH` digits; a longer number loses its leading digits.
 fn push_digits<const WIDTH: usize>(key: &mut String, mut number: u64) {
     let mut digits = [b'0'; WIDTH];
     for digit in digits.iter_mut().rev() {
@@ -58,7 +58,7 @@ fn push_digits<const WIDTH: usize>(key: &mut String, mut number: u64) {
     key.extend(digits.map(char::from));
 }
 
-/// Natural order of ids, then their raw bytes: what [`sort_key`] encodes, said directly.
+/// Compares ids in natural order, then by raw bytes. This is the order that [`sort_key`] encodes.
 #[must_use]
 pub fn compare_ids(a: &str, b: &str) -> Ordering {
     natural(a.as_bytes(), b.as_bytes()).then_with(|| a.as_bytes().cmp(b.as_bytes()))
@@ -83,7 +83,7 @@ fn natural(mut a: &[u8], mut b: &[u8]) -> Ordering {
     }
 }
 
-/// Takes the run of digits off the front of `text`; gives it without its leading zeros.
+/// Removes the leading run of digits from `text` and returns it without leading zeros.
 fn digit_run<'a>(text: &mut &'a [u8]) -> &'a [u8] {
     let all = text.iter().take_while(|b| b.is_ascii_digit()).count();
     let zeros = text[..all].iter().take_while(|b| **b == b'0').count();

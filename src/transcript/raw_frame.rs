@@ -1,4 +1,4 @@
-//! A vendor's frame, kept as it came: what lines were read from. It changes nothing in a transcript.
+//! A vendor's frame, stored as received, before the lines that were read from it. It changes nothing in a transcript.
 
 use std::sync::Arc;
 
@@ -7,26 +7,26 @@ use serde::{Deserialize, Serialize};
 use crate::transcript::serde_arc::maybe_text;
 use crate::transcript::time::MediaMs;
 
-/// A vendor's frame, and all that it takes to read it again.
+/// A vendor's frame, with everything needed to decode it again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawFrame {
     /// The source that sent it.
     pub source: Arc<str>,
-    /// The connection, or the session of what is posted: frames are read with those before them of the same one.
+    /// The connection, or the session of HTTP posts. A frame is decoded after the earlier frames of the same one.
     pub connection: Arc<str>,
-    /// The vendor's format, by its name in the query.
+    /// Name of the vendor's format, as in the query (`format=`).
     pub format: Arc<str>,
-    /// Media time at the start of the vendor's session, if its program said so.
+    /// Media time at the start of the vendor's session, if its program gave one.
     pub offset_ms: Option<MediaMs>,
-    /// True where labels mean the same in every session.
+    /// True if speaker labels mean the same in every session.
     pub has_names: bool,
-    /// The language of what does not say its own.
+    /// Language of lines that name none.
     pub lang: Option<Arc<str>>,
-    /// What it says.
+    /// The content of the frame.
     pub bytes: FrameBytes,
 }
 
-/// The bytes of a frame: as text where they are, in hexadecimal where not, so that JSON holds either.
+/// The bytes of a frame: as text if they are UTF-8, otherwise in hexadecimal, so that JSON can hold them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct FrameBytes {
     #[serde(default, deserialize_with = "maybe_text", skip_serializing_if = "Option::is_none")]
@@ -36,7 +36,7 @@ pub struct FrameBytes {
 }
 
 impl FrameBytes {
-    /// Holds `bytes`.
+    /// Creates a frame with these bytes.
     #[must_use]
     pub fn new(bytes: &[u8]) -> Self {
         match std::str::from_utf8(bytes) {
@@ -48,7 +48,7 @@ impl FrameBytes {
         }
     }
 
-    /// The bytes; none where there are none, or the hexadecimal is not well-formed.
+    /// Returns the bytes; `None` if there are none, or the hexadecimal is malformed.
     #[must_use]
     pub fn get(&self) -> Option<Vec<u8>> {
         if let Some(text) = &self.text {
@@ -58,7 +58,7 @@ impl FrameBytes {
         (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).ok()).collect()
     }
 
-    /// What they take in the log, in bytes; what the escapes of JSON add is not counted.
+    /// Returns the bytes that the frame takes in the log, without those that JSON escapes add.
     #[must_use]
     pub fn stored_len(&self) -> u64 {
         [&self.text, &self.hex].into_iter().flatten().map(|held| held.len() as u64).sum()

@@ -1,7 +1,7 @@
 //! One entry of a feed's log: every operation that the log can hold, and its one encoding.
 //!
-//! Reading never fails: bytes that no rule of this release reads become [`Op::Unknown`], which changes nothing, so that
-//! a log written by a newer release, or damaged in one place, still gives all the rest.
+//! Decoding never fails: bytes that this release cannot read become [`Op::Unknown`], which changes nothing. So a log
+//! written by a newer release, or damaged in one place, still gives everything else.
 
 use std::borrow::Cow;
 use std::hash::BuildHasher;
@@ -17,7 +17,7 @@ use crate::position::Epoch;
 use crate::transcript::raw_frame::{FrameBytes, RawFrame};
 use crate::transcript::serde_arc::maybe_text;
 
-/// Who published a record: the source, its run, and the number of the message in that run.
+/// Publisher of a record: its source, its session, and the number of the message in that session.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PublishedBy {
     /// The source.
@@ -26,44 +26,44 @@ pub struct PublishedBy {
     pub session: Arc<str>,
     /// The message's number in the session, from 1.
     pub seq: u64,
-    /// True if its ids are the session's own: a line that another session sent under the same id is changed only where
-    /// the fold's rule of identity allows it. False if they name the source's lines, whoever sent them: so it is in logs
-    /// from before there was such a rule, and where a session says that it corrects.
+    /// True if ids belong to the session: it changes a line of another session under the same id only where the fold's
+    /// identity rule allows it. False if ids name the source's lines, whichever session sent them; so it is in logs
+    /// older than the rule, and for sessions that declare corrections.
     pub own_ids: bool,
 }
 
-/// One entry of a feed's log, but for its offset, which the log knows.
+/// One entry of a feed's log, without its offset, which only the log knows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
-    /// Time at which the server took it.
+    /// Time at which the server received it.
     pub received_at: Timestamp,
-    /// Who published it, for what a publisher sent.
+    /// The publisher; `None` if no publisher sent the record.
     pub published: Option<PublishedBy>,
-    /// For what a desk or the server itself ordered: seen twice, it changes nothing the second time.
+    /// Id of an operation of a desk or of the server itself. A second record with the same id changes nothing.
     pub op_id: Option<Arc<str>>,
-    /// What happened.
+    /// The operation.
     pub op: Op,
 }
 
-/// What is known of a feed as a whole. Fields that are none say nothing.
+/// Metadata of a feed. A field that is `None` leaves its value unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct FeedMeta {
-    /// What people call the event.
+    /// Display title of the event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<Arc<str>>,
-    /// BCP 47 tag of the language spoken for the most part.
+    /// BCP 47 tag of the main language spoken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub language: Option<Arc<str>>,
-    /// What an imported file says before its first line.
+    /// Text before the first line of an imported file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preamble: Option<Arc<str>>,
-    /// What it says after its last.
+    /// Text after its last line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trailer: Option<Arc<str>>,
 }
 
 impl FeedMeta {
-    /// Takes over the fields that `newer` gives; true if one of them changed.
+    /// Takes over the fields that `newer` sets; true if one of them changed.
     pub fn update(&mut self, newer: &Self) -> bool {
         let before = self.clone();
         let newer = newer.clone();
@@ -75,7 +75,7 @@ impl FeedMeta {
     }
 }
 
-/// What a record does.
+/// Operation of a record.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Op {
     /// Versions of lines of one source.
@@ -85,85 +85,85 @@ pub enum Op {
         /// One or more versions, in the order in which they were sent.
         lines: Vec<Version>,
     },
-    /// A line is taken back.
+    /// Retracts a line.
     Retract {
         /// The source.
         source: Arc<str>,
-        /// Which line of it.
+        /// Id of the line.
         id: Arc<str>,
-        /// The revision of the retraction; without one the fold numbers it.
+        /// Revision of the retraction; `None` if the fold numbers it.
         rev: Option<u64>,
     },
-    /// Media time has reached this point.
+    /// Media time has reached this value.
     Clock {
-        /// Whose clock.
+        /// The source whose clock it is.
         source: Arc<str>,
-        /// The time reached.
+        /// The media time.
         media_ms: MediaMs,
     },
-    /// An interim line whose source has gone for good stands as it is.
+    /// Shows an interim line as final, because its source has gone for good.
     Abandon {
         /// The source.
         source: Arc<str>,
-        /// Which line of it.
+        /// Id of the line.
         id: Arc<str>,
-        /// The revision that was abandoned; another one by then stays as it is.
+        /// The revision to abandon. If the line has another revision by then, nothing changes.
         rev: Option<u64>,
     },
-    /// A speaker is called otherwise from now on, everywhere.
+    /// Changes the name of a speaker everywhere.
     Rename {
         /// The speaker's id.
         speaker: Arc<str>,
-        /// Its name.
+        /// The new name.
         name: Arc<str>,
-        /// `person`, `role`, …; none leaves it.
+        /// `person`, `role`, …; `None` leaves it unchanged.
         kind: Option<Arc<str>>,
     },
-    /// One speaker is another.
+    /// Resolves one speaker to another.
     Merge {
         /// The id that is resolved.
         from: Arc<str>,
         /// The id it is resolved to.
         into: Arc<str>,
     },
-    /// A merge is taken back.
+    /// Undoes a merge.
     Unmerge {
         /// The id that was merged.
         from: Arc<str>,
     },
-    /// The first record of a log; a second one changes nothing.
+    /// The first record of a log. A later one changes nothing.
     Open {
-        /// This life of the log.
+        /// Epoch of this generation of the log.
         epoch: Epoch,
-        /// The settings that the turn rule reads, for this life.
+        /// Settings of the turn rule for this generation.
         settings: TurnSettings,
-        /// True for an event read from a file: it is played by media time, its arrival says nothing.
+        /// True for an event imported from a file: it is replayed by media time, and its arrival times mean nothing.
         imported: bool,
     },
     /// The event pauses.
     Pause,
-    /// The event goes on, or begins.
+    /// The event begins, or resumes after a pause.
     Resume,
-    /// The event is over; published by a source, it holds if that source is on air.
+    /// The event ends. If a source published it, it counts only if that source is on air.
     End,
-    /// The event goes on after its end.
+    /// The event resumes after its end.
     Reopen,
-    /// What is known of the event as a whole.
+    /// Metadata of the feed.
     Meta(FeedMeta),
-    /// A vendor's frame, in front of the lines that it became. It changes nothing; readers never see it.
+    /// A vendor's frame, stored before the lines decoded from it. It changes nothing, and readers never see it.
     Frame(Box<RawFrame>),
-    /// What this release cannot read. It changes nothing.
+    /// A record that this release cannot read. It changes nothing.
     Unknown,
 }
 
 impl Record {
-    /// A record that no publisher sent.
+    /// Creates a record that no publisher sent.
     #[must_use]
     pub fn new(received_at: Timestamp, op: Op) -> Self {
         Self { received_at, published: None, op_id: None, op }
     }
 
-    /// Reads what [`Record::encode`] wrote, or what another release did.
+    /// Decodes a record that [`Record::encode`] of this or another release wrote.
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Self {
         match serde_json::from_slice::<Raw<'_>>(bytes) {
@@ -172,7 +172,7 @@ impl Record {
         }
     }
 
-    /// The one encoding: a JSON object on one line. An [`Op::Unknown`] loses what it was; it is never written.
+    /// Returns the encoding: a JSON object on one line. An [`Op::Unknown`] loses its content; it is never written.
     #[must_use]
     pub fn encode(&self) -> Bytes {
         let mut bytes = Vec::new();
@@ -180,13 +180,13 @@ impl Record {
         bytes.into()
     }
 
-    /// Adds the encoding to the end of `bytes`.
+    /// Appends the encoding to `bytes`.
     pub fn encode_to(&self, bytes: &mut Vec<u8>) {
         serde_json::to_writer(bytes, &Raw::write(self)).expect("a record has no map with odd keys");
     }
 }
 
-/// The encoding as serde sees it: every field of every operation, most of them absent.
+/// The encoding as serde sees it: the fields of all operations, most of them absent.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Raw<'a> {
     #[serde(borrow)]
@@ -264,7 +264,8 @@ impl<'a> Raw<'a> {
 
     fn read_op(self) -> Option<Op> {
         let source = self.source.unwrap_or_else(|| DEFAULT_SOURCE.into());
-        // The order of lines rests on what sources and ids may hold, so a damaged name is as good as none.
+        // The order of lines depends on the characters of sources and ids, so a record with a bad name is treated as
+        // unreadable.
         let ids = self.lines.iter().map(|version| &version.id).chain(&self.id);
         if check_source(&source).is_err() || ids.into_iter().any(|id| check_kept_line_id(id).is_err()) {
             return None;
@@ -358,13 +359,13 @@ impl<'a> Raw<'a> {
 }
 
 impl Op {
-    /// Stands for the operation where it is only asked whether two are equal. Never written anywhere.
+    /// Returns a hash of the operation, for comparisons for equality. It is never stored.
     pub(crate) fn mark(&self) -> u64 {
         let record = Record::new(Timestamp::default(), self.clone());
         foldhash::quality::FixedState::default().hash_one(&record.encode()[..])
     }
 
-    /// The name under which the log holds it.
+    /// Returns the name of the operation in the log.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {

@@ -1,19 +1,19 @@
-//! Reading strings that are shared: each is copied once, to where it stays.
+//! Deserializers for shared strings that copy each string only once.
 //!
-//! serde's own way to an `Arc<str>` is by a `String`, with one more allocation and one more copy for every string of
-//! every line.
+//! serde deserializes an `Arc<str>` by way of a `String`, with one more allocation and one more copy for every string
+//! of every line.
 
 use std::fmt;
 use std::sync::Arc;
 
 use serde::de::{Deserializer, Error, Visitor};
 
-/// For `#[serde(deserialize_with = …)]` on an `Arc<str>`.
+/// Deserializes an `Arc<str>`; for `#[serde(deserialize_with = …)]`.
 pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<str>, D::Error> {
     deserializer.deserialize_str(SharedText)
 }
 
-/// For `#[serde(default, deserialize_with = …)]` on an `Option<Arc<str>>`.
+/// Deserializes an `Option<Arc<str>>`; for `#[serde(default, deserialize_with = …)]`.
 pub(crate) fn maybe_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Arc<str>>, D::Error> {
     deserializer.deserialize_option(OptionalText)
 }

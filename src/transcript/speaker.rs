@@ -1,6 +1,6 @@
-//! Who speaks: labels, the speakers they resolve to, and rename and merge (semantics, sections 1, 2 and 5).
+//! Speakers: labels, the speakers they resolve to, and rename and merge (semantics, sections 1, 2 and 5).
 //!
-//! Ids are never rewritten: a rename changes the name, a merge sets `into`, and either can be undone exactly.
+//! Ids are never rewritten: a rename changes the name, a merge sets `into`, and both can be undone exactly.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,20 +12,20 @@ use serde::{Deserialize, Serialize};
 pub struct Speaker {
     /// The id that lines and turns carry.
     pub id: Arc<str>,
-    /// What to show.
+    /// Display name.
     pub name: Arc<str>,
-    /// What the desk calls it: `person`, `role`, …
+    /// Kind that the desk gave it: `person`, `role`, …
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<Arc<str>>,
-    /// The speaker that it was merged into; follow it to the end.
+    /// The speaker that it was merged into. Follow it to the end of the chain.
     #[serde(default)]
     pub into: Option<Arc<str>>,
 }
 
-/// Stands for a speaker within one fold.
+/// Index of a speaker within one fold.
 pub(crate) type SpeakerIndex = u32;
 
-/// The speakers of a feed, in the order in which they were first met.
+/// The speakers of a feed, in the order of first appearance.
 #[derive(Debug, Default)]
 pub(crate) struct Speakers {
     all: Vec<KnownSpeaker>,
@@ -38,12 +38,12 @@ struct KnownSpeaker {
     name: Option<Arc<str>>,
     kind: Option<Arc<str>>,
     into: Option<SpeakerIndex>,
-    /// The end of the chain of `into`: looked at for every line, changed by merges only.
+    /// End of the chain of `into`. It is read for every line and changes only with merges.
     root: SpeakerIndex,
 }
 
 impl Speakers {
-    /// The speaker `id`, made if it was not met before.
+    /// Returns the speaker `id`, and creates it if it is new.
     pub(crate) fn intern(&mut self, id: &str) -> SpeakerIndex {
         if let Some(known) = self.by_id.get(id) {
             return *known;
@@ -55,7 +55,7 @@ impl Speakers {
         index
     }
 
-    /// The speaker `id`, if it was met.
+    /// Returns the speaker `id`, if it exists.
     pub(crate) fn find(&self, id: &str) -> Option<SpeakerIndex> {
         self.by_id.get(id).copied()
     }
@@ -64,7 +64,7 @@ impl Speakers {
         &self.all[index as usize].id
     }
 
-    /// Whom `index` is after all merges.
+    /// Returns the speaker that `index` resolves to after all merges.
     pub(crate) fn root(&self, index: SpeakerIndex) -> SpeakerIndex {
         self.all[index as usize].root
     }
@@ -83,7 +83,7 @@ impl Speakers {
         }
     }
 
-    /// Sets the name (and the kind, if one is given); true if that changed anything.
+    /// Sets the name, and the kind if one is given. Returns true if that changed anything.
     pub(crate) fn rename(&mut self, index: SpeakerIndex, name: &Arc<str>, kind: Option<&Arc<str>>) -> bool {
         let known = &mut self.all[index as usize];
         let before = (known.name.clone().unwrap_or_else(|| known.id.clone()), known.kind.clone());
@@ -92,7 +92,8 @@ impl Speakers {
         (name.clone(), known.kind.clone()) != before
     }
 
-    /// Merges `from` into `into`; false, and nothing changed, if `from` is merged already or a cycle would close.
+    /// Merges `from` into `into`. Returns false, and changes nothing, if `from` is merged already or a cycle would
+    /// result.
     pub(crate) fn merge(&mut self, from: SpeakerIndex, into: SpeakerIndex) -> bool {
         if self.all[from as usize].into.is_some() || self.root(into) == from {
             return false;
@@ -102,7 +103,7 @@ impl Speakers {
         true
     }
 
-    /// Takes the merge of `from` back; false if there is none.
+    /// Undoes the merge of `from`. Returns false if there is none.
     pub(crate) fn unmerge(&mut self, from: SpeakerIndex) -> bool {
         let was_merged = self.all[from as usize].into.take().is_some();
         if was_merged {
@@ -114,7 +115,7 @@ impl Speakers {
     fn find_roots(&mut self) {
         for index in self.indices() {
             let mut root = index;
-            // Ends: `merge` refuses to close a cycle.
+            // Terminates, because `merge` refuses to close a cycle.
             while let Some(into) = self.all[root as usize].into {
                 root = into;
             }

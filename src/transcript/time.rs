@@ -1,6 +1,6 @@
-//! Time, of two kinds that are never mixed: media time (where speech stands in the event) and wall time.
+//! Time, of two kinds that are never mixed: media time (the position of speech in the event) and wall time.
 //!
-//! Nothing here reads a clock: the time of day is always handed in.
+//! Nothing here reads a clock: callers pass the time of day.
 
 use std::fmt;
 
@@ -9,18 +9,18 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// Media time in milliseconds on the feed's own axis.
 pub type MediaMs = i64;
 
-/// A moment of wall time in milliseconds since 1970 UTC; written as RFC 3339 with three decimals.
+/// Wall time in milliseconds since 1970 UTC, written as RFC 3339 with three decimals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(pub i64);
 
 impl Timestamp {
-    /// Milliseconds from `earlier` to this moment; negative when this one comes first.
+    /// Returns the milliseconds from `earlier` to this time; negative if this time is earlier.
     #[must_use]
     pub fn since(self, earlier: Self) -> i64 {
         self.0.saturating_sub(earlier.0)
     }
 
-    /// Reads RFC 3339, with any offset and any number of decimals.
+    /// Parses RFC 3339, with any offset and any number of decimals.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         text.parse::<jiff::Timestamp>().ok().map(|at| Self(at.as_millisecond()))
@@ -29,7 +29,7 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // jiff knows the years -9999 to 9999; a record from outside may hold any number.
+        // jiff supports the years -9999 to 9999; a record from outside may hold any number.
         match jiff::Timestamp::from_millisecond(self.0) {
             Ok(at) => write!(f, "{at:.3}"),
             Err(_) => f.write_str(if self.0 < 0 { "-009999-01-02T01:59:59.000Z" } else { "9999-12-30T22:00:00.000Z" }),
@@ -59,7 +59,7 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
-/// Writes media time as a person reads it: `MM:SS` below an hour, `H:MM:SS` from there on.
+/// Formats media time for people: `MM:SS` below an hour, `H:MM:SS` above.
 #[must_use]
 pub fn clock(ms: MediaMs) -> String {
     let seconds = ms.max(0) / 1000;
@@ -67,7 +67,7 @@ pub fn clock(ms: MediaMs) -> String {
     if hours == 0 { format!("{minutes:02}:{seconds:02}") } else { format!("{hours}:{minutes:02}:{seconds:02}") }
 }
 
-/// Writes media time as [`clock`] does, with its milliseconds where it has some: for messages that compare times.
+/// Formats media time like [`clock`], with milliseconds unless they are zero; for messages that compare times.
 #[must_use]
 pub fn precise_clock(ms: MediaMs) -> String {
     match ms.max(0) % 1000 {
@@ -76,7 +76,7 @@ pub fn precise_clock(ms: MediaMs) -> String {
     }
 }
 
-/// Writes media time as `HH:MM:SS` followed by `separator` and three decimals: WebVTT uses `.`, SRT `,`.
+/// Formats media time as `HH:MM:SS` followed by `separator` and three decimals: WebVTT uses `.`, SRT `,`.
 #[must_use]
 pub fn cue_clock(ms: MediaMs, separator: char) -> String {
     let ms = ms.max(0);
@@ -84,7 +84,8 @@ pub fn cue_clock(ms: MediaMs, separator: char) -> String {
     format!("{hours:02}:{minutes:02}:{:02}{separator}{:03}", ms / 1000 % 60, ms % 1000)
 }
 
-/// Reads `MM:SS` or `H:MM:SS` (minutes and seconds of two digits and below 60, hours of one to four digits).
+/// Parses `MM:SS` or `H:MM:SS`. Minutes and seconds are below 60, seconds have two digits, minutes one or two, and
+/// hours one to four.
 #[must_use]
 pub fn parse_clock(text: &str) -> Option<MediaMs> {
     let mut parts = text.split(':').rev();

@@ -1,6 +1,6 @@
 //! A speaker turn, and the rule that opens a new one (semantics, section 5).
 //!
-//! A turn is derived, never stored: it is a boundary before a line. Its lines are those up to the next boundary.
+//! A turn is derived, never stored: it is a boundary before a line, and contains the lines up to the next boundary.
 
 use std::sync::Arc;
 
@@ -10,13 +10,13 @@ use super::line::Line;
 use super::speaker::SpeakerIndex;
 use super::time::MediaMs;
 
-/// Whether more may be said in a turn.
+/// State of a turn: open, or closed once another turn follows, time has passed or the feed has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TurnState {
-    /// The last turn of a feed that goes on.
+    /// The last turn of a running feed.
     Open,
-    /// Another turn follows, time has passed it by, or the feed ended. It may still be corrected.
+    /// Another turn follows, the pause after it is long enough, or the feed has ended. It may still be corrected.
     Closed,
 }
 
@@ -30,31 +30,31 @@ pub struct Turn {
     /// The id of its first line's speaker, before merges.
     #[serde(default)]
     pub speaker: Option<Arc<str>>,
-    /// Where its first line starts.
+    /// Start of its first line.
     pub start_ms: MediaMs,
     /// The greatest end known of any of its lines.
     #[serde(default)]
     pub end_ms: Option<MediaMs>,
-    /// Whether more may be said in it.
+    /// Open or closed.
     pub state: TurnState,
-    /// Rises with every change of a turn that was closed before; never falls.
+    /// Rises with every change of the turn after it was first closed; never falls.
     pub rev: u64,
 }
 
-/// A turn with all that was said in it.
+/// A turn with all of its lines.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WholeTurn {
     /// The turn.
     #[serde(flatten)]
     pub turn: Turn,
-    /// The texts of its lines, a line break between them: its paragraphs.
+    /// The texts of its lines, joined by line breaks: its paragraphs.
     pub text: String,
     /// Its lines, in order.
     pub lines: Vec<Line>,
 }
 
 impl WholeTurn {
-    /// `turn` with its `lines`.
+    /// Creates it from `turn` and its `lines`.
     #[must_use]
     pub fn new(turn: Turn, lines: Vec<Line>) -> Self {
         let texts: Vec<&str> = lines.iter().map(|line| &*line.text).collect();
@@ -62,12 +62,12 @@ impl WholeTurn {
     }
 }
 
-/// The settings that the rule reads, fixed by a feed's first record.
+/// Settings of the turn rule, fixed by a feed's first record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TurnSettings {
-    /// A pause this long ends a turn (B3).
+    /// A pause of at least this length ends a turn (B3).
     pub turn_gap_ms: MediaMs,
-    /// The longest stretch of an unknown speaker without a boundary (B4).
+    /// Time grid, in milliseconds, at which a turn of an unknown speaker is split (B4).
     pub max_unknown_turn_ms: MediaMs,
 }
 
@@ -77,17 +77,17 @@ impl Default for TurnSettings {
     }
 }
 
-/// What the rule looks at in a line.
+/// Properties of a line that the turn rule reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LinePlacement {
     pub(crate) start_ms: MediaMs,
     pub(crate) end_ms: Option<MediaMs>,
-    /// After merges.
+    /// Speaker after merges.
     pub(crate) speaker: Option<SpeakerIndex>,
     pub(crate) breaks: bool,
 }
 
-/// Returns true if `line` opens a turn after `last`, the line before it, whose turn so far ends at `turn_end`.
+/// True if `line` opens a turn after `last`, the line before it, whose turn so far ends at `turn_end`.
 pub(crate) fn opens_turn(
     settings: TurnSettings,
     last: LinePlacement,
@@ -96,7 +96,7 @@ pub(crate) fn opens_turn(
 ) -> bool {
     let other_speaker = line.speaker != last.speaker; // B1
     let forced = line.breaks; // B2
-    // B3: a last line without an end never counts as a pause, or transcripts with starts only would fall apart.
+    // B3: a last line without an end never counts as a pause. Otherwise transcripts with starts only would fall apart.
     let after_pause =
         last.end_ms.is_some() && turn_end.is_some_and(|end| line.start_ms.saturating_sub(end) >= settings.turn_gap_ms);
     let bucket = |ms: MediaMs| ms.div_euclid(settings.max_unknown_turn_ms.max(1));

@@ -1,4 +1,4 @@
-//! What a fold tells: of a record what it did, of two places of a view what differs between them.
+//! Results of a fold: the effect of one record, and the difference between two positions of a view.
 
 use std::sync::Arc;
 
@@ -10,25 +10,25 @@ use crate::transcript::record::FeedMeta;
 use crate::transcript::speaker::Speaker;
 use crate::transcript::turn::{Turn, WholeTurn};
 
-/// Where an event stands.
+/// Lifecycle state of a feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FeedState {
-    /// There is no such feed yet; only readers who wait for one see this.
+    /// The feed does not exist yet. Only readers that wait for one see this.
     None,
-    /// It has not begun.
+    /// The event has not begun.
     #[default]
     Scheduled,
-    /// It goes on.
+    /// The event is running.
     Live,
-    /// It rests.
+    /// The event is paused.
     Paused,
-    /// It is over; corrections are still taken.
+    /// The event is over. Corrections are still accepted.
     Ended,
 }
 
 impl FeedState {
-    /// The name on the wire.
+    /// Returns the name on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -41,61 +41,61 @@ impl FeedState {
     }
 }
 
-/// Which lines a fold shows.
+/// Selects the lines that a fold shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum FoldView {
-    /// All of them, interim ones too.
+    /// All lines, interim ones too.
     #[default]
     Interim,
-    /// Those whose head is final or abandoned.
+    /// Lines whose head is final or abandoned.
     FinalOnly,
 }
 
-/// A revision of a line that was given two contents.
+/// A revision of a line that was sent with two different contents.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RevisionConflict {
     /// The line.
     pub key: LineKey,
     /// The revision.
     pub rev: u64,
-    /// The session that sent the second content; none for a record without one.
+    /// The session that sent the second content; `None` if no publisher sent the record.
     pub session: Option<Arc<str>>,
 }
 
-/// What a record did.
+/// Effect of one record.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ApplyOutcome {
-    /// True if the view differs now.
+    /// True if the record changed the view.
     pub changed: bool,
-    /// Lines of which one revision was given two contents.
+    /// Revisions that were sent with two different contents.
     pub conflicts: Vec<RevisionConflict>,
-    /// Ids that name a line already, of which the session that used them has to be told, in the order in which it did.
+    /// Ids that already named a line and have to be reported to the session that sent them, in the order of the record.
     pub reused: Vec<ReusedId>,
 }
 
-/// What differs between two places of a view.
+/// Difference between two positions of a view.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ViewChanges {
-    /// The number of the last change that is in.
+    /// The number of the last change included.
     pub to: u64,
-    /// Lines to show; each replaces any earlier one of its key.
+    /// Lines to show. Each replaces any earlier line with the same key.
     pub lines: Vec<Line>,
     /// Keys that are no longer shown.
     pub gone: Vec<String>,
-    /// Turns whose facts changed.
+    /// Turns that changed.
     pub turns: Vec<Turn>,
-    /// Ids of turns that are no more.
+    /// Ids of turns that no longer exist.
     pub gone_turns: Vec<Arc<str>>,
-    /// Speakers whose facts changed.
+    /// Speakers that changed.
     pub speakers: Vec<Speaker>,
-    /// The feed's state and what is known of it, if one of them changed.
+    /// The feed's state and metadata, if either changed.
     pub feed: Option<(FeedState, FeedMeta)>,
-    /// True if there is more behind these changes that the limit left out.
+    /// True if more changes follow that did not fit into the limit.
     pub behind: bool,
 }
 
 impl ViewChanges {
-    /// True if there is nothing to tell.
+    /// True if there is nothing to send.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         let Self { lines, gone, turns, gone_turns, speakers, feed, .. } = self;
@@ -108,23 +108,23 @@ impl ViewChanges {
     }
 }
 
-/// What one change is to a reader of whole turns.
+/// One change, as a reader of whole turns receives it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TurnChange {
     /// The number of the change.
     pub number: u64,
-    /// Speakers whose facts changed.
+    /// Speakers that changed.
     pub speakers: Vec<Speaker>,
-    /// The feed's state and what is known of it, if one of them changed.
+    /// The feed's state and metadata, if either changed.
     pub feed: Option<(FeedState, FeedMeta)>,
-    /// Turns that were closed, or amended since.
+    /// Turns that were closed, or amended after they were closed.
     pub turns: Vec<WholeTurn>,
-    /// Ids of turns that were closed once and are no more.
+    /// Ids of turns that were closed once and no longer exist.
     pub gone: Vec<Arc<str>>,
 }
 
 impl TurnChange {
-    /// Takes what else belongs to the same change.
+    /// Merges the other parts of the same change into this one.
     pub(super) fn take(&mut self, other: Self) {
         self.speakers.extend(other.speakers);
         self.feed = other.feed.or_else(|| self.feed.take());

@@ -1,29 +1,31 @@
-//! Identity: which line a session means by an id, where several sessions of one source use it.
+//! Line identity: decides which line a session means by an id when several sessions of one source use it.
 //!
-//! A program that starts again may number its lines from 1 again. So an id is a session's own, unless its records say
-//! otherwise ([`PublishedBy::own_ids`]): a line is changed by its members, which are the sessions that the fold knows to mean
-//! it. What any other session sends under its id is one of these:
+//! A restarted program may number its lines from 1 again. So an id belongs to a session, unless the records say
+//! otherwise ([`PublishedBy::own_ids`]). Only the members of a line change it: the sessions of which the fold knows
+//! that they mean this line. A version that another session sends under the same id is one of these:
 //!
-//! * **said before**: the content is one that this line, or another that is called so, has had. It changes nothing, not
-//!   even where the line was corrected since: a whole session that is sent again leaves everything as it is. It is read
-//!   along with what the line has had, so that a text which comes back after another one is not taken for the first.
-//! * **a reconnect in mid-sentence**: the line and the version both start within [`MID_SENTENCE_MS`] of the feed's clock as
-//!   it stood before the record, and they can be one sentence. A final line goes on with its start, its speaker and all of
-//!   its words, of which it has two at least (four letters, in a script that writes no blanks). Of a guess the speaker, the start and the first words are signs; what one of the
-//!   two does not say is no sign. It goes on with two of them, or as a text that begins with all of its words, of nobody else.
-//!   The session becomes a member. A retraction says nothing of a sentence: it takes a guess back, and no final line, and
-//!   makes no member. What would not become the line's head goes on with nothing.
-//! * **something else**: it is kept as a line of its own beside the first one, `7~s2`, and all that the session says of
-//!   `7` from then on goes there. A session of which one line is kept so counts anew: it changes no line of another one of
-//!   which it is no member. A retraction has nothing to keep: it changes nothing. Both are reported, and so is a final line
-//!   that a session replaced which did not say what it said last.
+//! * **a repeat**: this line, or another line sent under the same id, has had this content before. It changes nothing,
+//!   even if the line was corrected since, so a whole session can be resent safely. The session's versions are matched
+//!   against the line's history in order, so that a text that returns after another one is not mistaken for the first.
+//! * **a reconnect in mid-sentence**: the line and the version both start within [`MID_SENTENCE_MS`] of the feed's
+//!   clock before the record, and they can be one sentence. The session becomes a member. A final line is continued
+//!   only by a version with its start, its speaker and all of its words, at least two of them (four letters in a script
+//!   without spaces). For an interim line, the speaker, the start and the first words are signs; a value that one of
+//!   the two does not have is no sign. Two signs are enough, and so is a text that begins with all words of the line
+//!   and has no other speaker. A retraction does not show which sentence it means: it retracts an interim line but no
+//!   final one, and makes no member. A version that would not become the line's head continues nothing.
+//! * **another line**: it is stored as a line of its own beside the first one, `7~s2`, and everything that the session
+//!   sends under `7` from then on goes there. From then on the session is known to number its lines from the start
+//!   again: it changes no line of another session unless it is a member of it. A retraction has no content to store and
+//!   changes nothing. Both cases are reported, and so is a final line that a session replaced without having sent its
+//!   last content.
 //!
-//! A session that repeats a line's head, or any final version of it, with its start has shown that it knows the line: what it
-//! says of it for the first time is a correction. Without a start a repeat shows nothing, but of a guess that is being said:
-//! `Yes.` is said by many. Nor does repeating a guess that was overtaken: two runs of one engine may begin a sentence with the
-//! same word.
+//! A session that repeats a line's head, or any final version of it, with its start has shown that it knows the line:
+//! its first new content for it is a correction. A repeat without a start proves nothing, because many people say
+//! `Yes.`; the exception is an interim line that is being spoken now. A repeat of an outdated interim version proves
+//! nothing either: two runs of one engine may begin a sentence with the same word.
 //!
-//! All this is decided in the log's order and by the log alone, so that nodes, restarts and both views agree.
+//! All this depends only on the log and its order, so that nodes, restarts and both views agree.
 
 use std::sync::Arc;
 
@@ -36,31 +38,33 @@ use crate::transcript::line::{Content, LineKey, Status, Version, VersionState, b
 use crate::transcript::record::PublishedBy;
 use crate::transcript::time::{MediaMs, Timestamp};
 
-/// How far from the feed's clock a line and another session's version of it may start and still be one sentence, in
-/// milliseconds. Longer than a connection takes to come back and shorter than two sentences an hour apart; a rule of the
-/// fold, so that it is no setting.
+/// Greatest distance, in milliseconds, between the feed's clock and the starts of a line and of another session's
+/// version that can still be one sentence. It is longer than a reconnect takes and shorter than two sentences an hour
+/// apart. It is a rule of the fold and therefore not a setting.
 const MID_SENTENCE_MS: u64 = 10_000;
-/// How far apart two versions of one sentence start at most, in milliseconds: engines move a start by some frames. A rule of
-/// the fold, too.
+/// Greatest distance between the starts of two versions of one sentence, in milliseconds: engines move a start by some
+/// frames. Also a rule of the fold.
 const SAME_START_MS: u64 = 1_000;
 
-/// What a sender means by an id that a line has.
+/// Meaning of an id that already names a line, as one sender uses it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ReportedId {
-    /// This line, as a member of it.
+    /// This line; the sender is a member of it.
     Line(SlotIndex),
-    /// This line, which has said so before; and where in its history, if the sender has thereby shown that it knows it.
+    /// This line, which has had this content before. The index is its place in the line's history, if the repeat shows
+    /// that the sender knows the line.
     Repeat(SlotIndex, Option<u32>),
-    /// This line, of which it becomes a member.
+    /// This line; the sender becomes a member.
     Joins(SlotIndex),
-    /// This line, of which it becomes no member: a retraction says nothing of what the line says.
+    /// This line, but the sender does not become a member: a retraction does not show that it knows the content.
     Stranger(SlotIndex),
-    /// None of those that are called so.
+    /// None of the lines sent under this id.
     Another,
 }
 
 impl Transcript {
-    /// Where what `sender` says of the line `base` goes. `start_ms` is where it starts; none for a retraction.
+    /// Decides to which line a version or retraction goes that `sender` sent under the id of `base`. `start_ms` is its
+    /// start, `None` for a retraction. Appends to `reused` if the id names a different line.
     pub(super) fn destination(
         &mut self,
         base: SlotIndex,
@@ -79,7 +83,7 @@ impl Transcript {
             ReportedId::Repeat(slot, None) => Destination::Repeat(slot),
             ReportedId::Repeat(slot, repeated) => {
                 self.memberships.set((sender.session, base), slot, repeated);
-                // The head again, maybe under a higher revision.
+                // The head again, possibly under a higher revision.
                 let is_head = rev.is_some() && self.lines[slot as usize].head.said == *said;
                 if is_head { Destination::Stranger(slot) } else { Destination::Repeat(slot) }
             }
@@ -94,7 +98,8 @@ impl Transcript {
         }
     }
 
-    /// What is reported if the sender makes `said` the head of the line `slot`; none if the line is its own to change.
+    /// Returns the report for `said` becoming the head of `slot`; `None` unless it replaces a final line that another
+    /// session changed last.
     pub(super) fn replacement(&self, slot: SlotIndex, sender: Sender<'_>, said: &VersionState) -> Option<ReusedId> {
         let line = &self.lines[slot as usize];
         let by = sender.by.filter(|by| by.own_ids && line.session != sender.session)?;
@@ -106,8 +111,9 @@ impl Transcript {
         })
     }
 
-    /// What is reported if a session makes `said` the head of its own line `slot`. That is a correction, as a rule; a final line
-    /// that is another sentence far from where it was is one that counts its ids anew within its session.
+    /// Returns the report for a session that makes `said` the head of its own line `slot`. Usually that is a
+    /// correction. A final line that becomes another sentence far from its old time means that the program reused its
+    /// own ids.
     pub(super) fn overwriting(
         &self,
         slot: SlotIndex,
@@ -135,8 +141,8 @@ impl Transcript {
         })
     }
 
-    /// What is reported of a version of the line `slot`, or a retraction, that its head overtakes: none of what the line has said
-    /// before, and none of a guess behind a final version, which is as it should be.
+    /// Returns the report for a version or retraction of the line `slot` that ranks below its head. `None` if the line
+    /// has had this content before, and for an interim version behind a final one, which is normal.
     pub(super) fn overtaken(
         &self,
         slot: SlotIndex,
@@ -175,15 +181,15 @@ impl Transcript {
         let counts_anew = self.memberships.counting_anew.contains(&sender.session);
         let known = known.filter(|_| !counts_anew);
         if let (Some(Membership { slot, .. }), Some(_)) = (known, rev) {
-            // Of a session that knows the line a version with a revision takes its place by that: a repeat is below the head
-            // or equal to it, and one content may come under several revisions.
+            // A version with a revision, from a session that knows the line, is ranked by that revision: a repeat ranks
+            // at or below the head, and one content may be sent under several revisions.
             return ReportedId::Joins(slot);
         }
         let is_now = |ms: MediaMs| sender.clock.is_some_and(|clock| clock.abs_diff(ms) <= MID_SENTENCE_MS);
         let is_version_now = start_ms.is_none_or(is_now);
         let is_said_now = |line: &LineEntry| is_version_now && line.start_ms().is_some_and(is_now);
         let called_so = self.called(line);
-        // All retractions are alike: one of another line that is called so is none of this one.
+        // All retractions are equal: one of another line sent under this id says nothing about this one.
         let compared = called_so.clone().filter(|slot| *slot == base || !said.is_retracted());
         let mark = content_mark(said);
         let said_before = known.map(|known| known.slot).into_iter().chain(compared).find_map(|slot| {
@@ -218,24 +224,25 @@ impl Transcript {
         }
     }
 
-    /// The lines that were sent under the id of `line`: the newest first, `line` last.
+    /// Returns the lines that were sent under the id of `line`: the newest first, `line` last.
     fn called(&self, line: &LineEntry) -> impl Iterator<Item = SlotIndex> + Clone {
         let source = &self.sources[line.source as usize];
         let beside = source.beside.get(&line.id).map_or(&[][..], Vec::as_slice);
         beside.iter().rev().chain(source.slots.get(&line.id)).copied()
     }
 
-    /// The next id of a line beside `key`.
+    /// Returns the next free id for a line beside `key`.
     fn free_id(&self, key: &LineKey) -> Arc<str> {
         let source = &self.sources[self.source_index[&key.source] as usize];
-        // The first line has no number, and the second is 2. A file may have brought some of them, with gaps.
+        // The first line has no number, and the second is 2. An imported file may contain some of the numbers, with
+        // gaps.
         let first = source.beside.get(&key.id).map_or(0, Vec::len) + 2;
         let ids = (first..).map(|number| beside(&key.id, number));
         let mut free = ids.filter(|id| !source.slots.contains_key(id));
         free.next().expect("there are more numbers than lines in memory")
     }
 
-    /// Notes that `sender` has changed, or tried to change, the line `slot`, which it calls by the id of `base`.
+    /// Records that `sender` changed, or tried to change, the line `slot`, which it names by the id of `base`.
     pub(super) fn note_member(&mut self, sender: Sender<'_>, base: SlotIndex, slot: SlotIndex, is_head: bool) {
         let line = &mut self.lines[slot as usize];
         if sender.session == 0 || line.session == sender.session {
@@ -252,13 +259,13 @@ impl Transcript {
         }
     }
 
-    /// Notes a new line that was sent under the id of `base`, and is kept beside it.
+    /// Records a new line that was sent under the id of `base` and is stored beside it.
     pub(super) fn note_beside(&mut self, sender: Sender<'_>, base: SlotIndex, slot: SlotIndex) {
         self.memberships.set((sender.session, base), slot, None);
         self.memberships.counting_anew.insert(sender.session);
     }
 
-    /// When the line was changed last, if it says `content`, or ever said it before it was corrected or taken back.
+    /// Time of the line's last change, if `content` is or ever was its content; otherwise `None`.
     #[must_use]
     pub fn when_said(&self, source: &str, id: &str, content: &Content) -> Option<Timestamp> {
         let line = &self.lines[self.slot(source, id)? as usize];
@@ -267,15 +274,16 @@ impl Transcript {
         has_said.then_some(line.head.received_at)
     }
 
-    /// True if `version`, published now as `by` says, would begin a line: one of an id that is not known, or one beside the
-    /// line that another session sent under it.
+    /// True if `version`, published now by `by`, would begin a line: its id is unknown, or it would be stored beside
+    /// the line that another session sent under it.
     #[must_use]
     pub fn begins_line(&self, by: &PublishedBy, version: &Version, at: Timestamp) -> bool {
         let is_beside = || self.foresee_reuse(by, version, at).is_some_and(|reused| reused.is_beside());
         self.slot(&by.source, &version.id).is_none() || is_beside()
     }
 
-    /// What would be reported if `version` were published now as `by` says. The log decides: another record may come first.
+    /// Returns the report that `version` would cause if `by` published it now. Only the log decides: another record may
+    /// be stored first.
     #[must_use]
     pub fn foresee_reuse(&self, by: &PublishedBy, version: &Version, at: Timestamp) -> Option<ReusedId> {
         if !self.names_foreign_line(by, &version.id) {
@@ -286,7 +294,8 @@ impl Transcript {
         self.foresee(by, &version.id, (version.rev, &VersionState::Content(version.content.clone())), Some(start_ms))
     }
 
-    /// What would be reported if `by` took the line `id` back now. The log decides, as for a version.
+    /// Returns the report that a retraction of the line `id` by `by` would cause now. Only the log decides, as for a
+    /// version.
     #[must_use]
     pub fn foresee_retraction(&self, by: &PublishedBy, id: &str, rev: Option<u64>) -> Option<ReusedId> {
         if !self.names_foreign_line(by, id) {
@@ -295,7 +304,7 @@ impl Transcript {
         self.foresee(by, id, (rev, &VersionState::Retracted), None)
     }
 
-    /// The line of a source that has this id, and whether another session than this one changed it last.
+    /// Returns the source's line with this id, and whether a session other than this one changed it last.
     #[must_use]
     pub fn named_line(&self, source: &str, session: &str, id: &str) -> Option<NamedLine> {
         let source = &self.sources[*self.source_index.get(source)? as usize];
@@ -334,8 +343,9 @@ impl Transcript {
         }
     }
 
-    /// The id of the line that a session of `source` means by `id`, as far as the log says; none if it has no part in any line
-    /// that is called so. Of what no session published, and of sessions that correct, that is the first line of the id.
+    /// Returns the stored id of the line that `by` means by `id`, as far as the log shows; `None` if its session has no
+    /// part in any line sent under that id. For records of no publisher, and for sessions that correct, this is the
+    /// first line with the id.
     #[must_use]
     pub fn kept_id(&self, source: &str, by: Option<&PublishedBy>, id: &str) -> Option<&Arc<str>> {
         let base = self.slot(source, id)?;
@@ -358,7 +368,7 @@ impl ReusedId {
 }
 
 impl LineEntry {
-    /// Keeps that the line says this next, or would if it were not overtaken. Before its head becomes another one.
+    /// Appends `said` to the line's history, whether or not it becomes the head. Call it before the head is replaced.
     pub(super) fn keep_in_history(&mut self, said: &VersionState) {
         if self.head.said == *said {
             return;
@@ -368,15 +378,15 @@ impl LineEntry {
         history.push(content_mark(said));
     }
 
-    /// Where in its history, from `from` on, the line has said this.
+    /// Returns the index in the line's history, from `from` on, at which the line had this content.
     fn said_since(&self, said: &VersionState, mark: u64, from: u32) -> Option<u32> {
         let Some(history) = &self.history else { return (self.head.said == *said).then_some(0) };
         history.position(mark, from)
     }
 
-    /// Returns true if what another session says can be the line's sentence, which is being said. A retraction has no sign of
-    /// it. What only one of the two says, and where each arrived, is no sign either: programs that start anew leave out the
-    /// same.
+    /// True if another session's version can be the sentence of this line that is being spoken. A retraction shows no
+    /// sign of that. Neither does a value that only one of the two has, nor an arrival time: programs that restart omit
+    /// the same values.
     fn can_go_on_as(&self, said: &VersionState) -> bool {
         let VersionState::Content(head) = &self.head.said else { return false };
         let is_guess = head.status == Status::Interim;
@@ -393,7 +403,7 @@ impl LineEntry {
             || has_speaker != Some(false) && begins_with(&version.text, &head.text)
     }
 
-    /// Where it starts; none if it is taken back.
+    /// Returns the start of the line; `None` if it is retracted.
     fn start_ms(&self) -> Option<MediaMs> {
         match &self.head.said {
             VersionState::Content(content) => Some(self.times(content.start_ms, None).0),
@@ -402,11 +412,11 @@ impl LineEntry {
     }
 }
 
-/// Letters that a text has at least to be told from others by them: fewer begin many sentences.
+/// Fewest letters by which two texts can be told apart: many sentences share a shorter beginning.
 const TELLING_LETTERS: usize = 4;
 
-/// Two texts, cut alike to be compared: into words or, where one of them is a single word of a script that writes no blanks, into
-/// letters.
+/// Two texts, split in the same way for comparison: into words, or into letters if one of them is a single word in a
+/// script without spaces.
 struct ContentMatch {
     first: Vec<String>,
     second: Vec<String>,
@@ -420,14 +430,14 @@ impl ContentMatch {
         Self { first: cut(first), second: cut(second), by_letters }
     }
 
-    /// How many of them both begin with.
+    /// Returns the number of leading parts that both texts share.
     fn common(&self) -> usize {
         self.first.iter().zip(&self.second).take_while(|(first, second)| first == second).count()
     }
 }
 
-/// Returns true if two texts can be one sentence that went on or was heard better: more than half of the words of the shorter
-/// one are the first of the other one too, or one of them holds all of the other.
+/// True if two texts can be one sentence that continued or was recognized better: they share more than half of the
+/// shorter one's words at the beginning, or one of them contains all of the other.
 fn begin_alike(a: &str, b: &str) -> bool {
     let compared = ContentMatch::new(a, b);
     let shorter = compared.first.len().min(compared.second.len());
@@ -436,8 +446,8 @@ fn begin_alike(a: &str, b: &str) -> bool {
     is_telling && 2 * compared.common() > shorter || has_words || a == b
 }
 
-/// Returns true if a text says all that a guess of it said, and goes on from there. The last word of a guess may be cut short,
-/// but in a number, and unless it is the only one and has no parts.
+/// True if a text contains all that an interim version of it said, and continues from there. The last word of the
+/// interim version may be cut short, unless it ends in a digit or is the only word and has no parts.
 fn begins_with(text: &str, guess: &str) -> bool {
     let compared = ContentMatch::new(text, guess);
     let (said, guessed) = (compared.common(), compared.second.len());
@@ -446,13 +456,13 @@ fn begins_with(text: &str, guess: &str) -> bool {
     }
     let (Some(word), Some(cut)) = (compared.first.get(said), compared.second.get(said)) else { return false };
     let is_cut = word.starts_with(cut) && !cut.ends_with(char::is_numeric);
-    // Of a word that is joined of several. Marks of a letter, as Indic scripts have them, stand in most words.
+    // A word joined from several. Combining marks, as Indic scripts use them, occur in most words and do not count.
     let has_parts = cut.contains(|c: char| !c.is_alphanumeric() && (c < '\u{300}' || is_general_punctuation(c)));
     !compared.by_letters && said + 1 == guessed && is_cut && (said > 0 || has_parts)
 }
 
-/// Returns true if a text says all words of a final one, and maybe more behind them. One word alone, or a few letters, may
-/// begin any sentence.
+/// True if a text begins with all words of a final one; more may follow. A single word, or a few letters, may begin any
+/// sentence and is not enough.
 fn holds_sentence(text: &str, said: &str) -> bool {
     let compared = ContentMatch::new(text, said);
     let count = compared.second.len();
@@ -464,13 +474,13 @@ fn is_general_punctuation(c: char) -> bool {
     ('\u{2000}'..='\u{206f}').contains(&c)
 }
 
-/// Returns true if a text is one word, and has letters of a script that writes no blanks between words.
+/// True if a text is one word with letters of a script without spaces between words.
 fn is_without_blanks(text: &str) -> bool {
     text.contains(|c: char| c.is_alphabetic() && is_of_unspaced_script(c)) && words(text).nth(1).is_none()
 }
 
-/// Returns true if a character is in a block of the scripts of East and South-East Asia that write no blanks between words.
-/// Hangul, Arabic, Hebrew and those of India do.
+/// True for characters in the blocks of the East and South-East Asian scripts without spaces between words. Hangul,
+/// Arabic, Hebrew and the scripts of India use spaces.
 fn is_of_unspaced_script(c: char) -> bool {
     matches!(c,
         '\u{e00}'..='\u{fff}' // Thai, Lao, Tibetan
@@ -483,14 +493,14 @@ fn is_of_unspaced_script(c: char) -> bool {
     )
 }
 
-/// The words of a text, without case and without what stands around them.
+/// Returns the words of a text, in lower case and without punctuation around them.
 fn words(text: &str) -> impl Iterator<Item = String> {
     let words = text.split_whitespace().map(|word| word.trim_matches(|c: char| !c.is_alphanumeric()));
     words.filter(|word| !word.is_empty()).map(str::to_lowercase)
 }
 
-/// The letters of a text, without case, marks and what stands between them; a number is one, with what stands between its
-/// digits: 1.5 is not 15.
+/// Returns the letters of a text, in lower case and without marks and punctuation. A number is one item and keeps the
+/// characters between its digits: 1.5 is not 15.
 fn letters(text: &str) -> Vec<String> {
     let mut letters: Vec<String> = Vec::new();
     let mut passed_over = String::new();

@@ -1,4 +1,4 @@
-//! Sessions and the lines that they mean by their ids: what is known of each, and what is reported.
+//! Memberships: the lines that each session means by its ids, and reports about reused ids.
 
 use std::sync::Arc;
 
@@ -9,10 +9,10 @@ use crate::transcript::line::LineKey;
 use crate::transcript::record::PublishedBy;
 use crate::transcript::time::MediaMs;
 
-/// Stands for a session within one fold; 0 for none: the server itself, or a file.
+/// Index of a session within one fold; 0 for records of the server itself or of a file.
 pub(super) type SessionIndex = u32;
 
-/// Who sends the record at hand.
+/// Sender of the record being applied.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sender<'a> {
     pub(super) by: Option<&'a PublishedBy>,
@@ -21,41 +21,41 @@ pub(super) struct Sender<'a> {
     pub(super) clock: Option<MediaMs>,
 }
 
-/// An id that a session used which names a line already, where the session has to be told what became of it.
+/// An id that a session used although it already names a line, to be reported to that session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReusedId {
     /// The line that the id names already.
     pub key: LineKey,
-    /// What became of the two.
+    /// The outcome for the line and for the content sent.
     pub outcome: ReuseOutcome,
-    /// The session that sent it.
+    /// The session that sent the content.
     pub session: Arc<str>,
 }
 
-/// What became of a line and of what a session sent under its id.
+/// Outcome for an existing line and for the content that a session sent under its id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReuseOutcome {
-    /// Both are there: the new one is called so.
+    /// Both are stored; the new line has this id.
     Beside(Arc<str>),
-    /// The line was final, and says otherwise now or is taken back.
+    /// The line was final, and now has other content or is retracted.
     Replaced,
-    /// A retraction changed nothing.
+    /// A retraction that changed nothing.
     NotTakenBack,
-    /// The line was final and the session's own, and is another sentence in another place now.
+    /// The line was final and the session's own, and is now another sentence at another time.
     Overwritten {
-        /// True if both gave their start; without, the places are where they arrived.
+        /// True if both gave their start; otherwise the arrival times were compared.
         is_timed: bool,
     },
-    /// What came was never said of the line and is not shown: its revision is too low.
+    /// The content is new to the line but not shown: its revision is too low.
     Overtaken {
-        /// The revision that came.
+        /// The revision that was sent.
         rev: u64,
         /// The revision of the line's head.
         head_rev: u64,
     },
 }
 
-/// What is known of a line that a publisher names.
+/// Facts about a line that a publisher names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NamedLine {
     /// The revision of its head.
@@ -64,22 +64,22 @@ pub struct NamedLine {
     pub is_foreign: bool,
 }
 
-/// What a session, other than the one that changed a line last, has to do with it.
+/// Relation of a session to a line that another session changed last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Membership {
-    /// The line that it means.
+    /// The line that the session means.
     pub(super) slot: SlotIndex,
-    /// For one that has shown that it knows the line and has not changed it: where in the line's history that was. None for
-    /// a member.
+    /// Index in the line's history that the session repeated, if it has shown that it knows the line but has not
+    /// changed it; `None` for a member.
     pub(super) repeated: Option<u32>,
 }
 
-/// Which sessions mean which lines, beside what each line says of the session that changed it last.
+/// Lines that sessions mean by their ids, beyond the session that changed each line last.
 #[derive(Debug, Default)]
 pub(super) struct Memberships {
-    /// By the session and the line that has the id as it was sent.
+    /// Keyed by session and by the line that has the id as it was sent.
     pub(super) by_session: HashMap<(SessionIndex, SlotIndex), Membership>,
-    /// Sessions of which a line is kept beside another session's.
+    /// Sessions with a line stored beside another session's.
     pub(super) counting_anew: HashSet<SessionIndex>,
 }
 
@@ -89,24 +89,25 @@ impl Memberships {
     }
 }
 
-/// Stands for all contents that a line has had, in the log's order, once there were two.
+/// History of a line: hashes of all contents that it has had, in the log's order. Exists once there were two.
 #[derive(Debug, Default)]
 pub(super) struct ContentHistory {
     marks: Vec<u64>,
-    /// Where each mark stands first, once there are so many that looking through them takes long.
+    /// Index of the first occurrence of each hash, built once a linear search takes long.
     first: HashMap<u64, u32>,
 }
 
-/// A line with more contents than this has an index of them. Few lines have: engines guess some ten times.
+/// Contents of one line above which an index is built. Few lines have that many: engines send about ten interim
+/// versions.
 pub(super) const LONG_HISTORY: usize = 64;
 
 impl ContentHistory {
-    /// The history of a line whose first content has this mark.
+    /// Creates the history of a line whose first content has this hash.
     pub(super) fn beginning_with(mark: u64) -> Self {
         Self { marks: vec![mark], ..Self::default() }
     }
 
-    /// Adds a mark, unless it is the last one.
+    /// Appends a hash, unless it equals the last one.
     pub(super) fn push(&mut self, mark: u64) {
         if self.marks.last() == Some(&mark) {
             return;
@@ -120,7 +121,7 @@ impl ContentHistory {
         }
     }
 
-    /// Where a mark stands first, from `from` on.
+    /// Returns the index of the first occurrence of a hash, from `from` on.
     pub(super) fn position(&self, mark: u64, from: u32) -> Option<u32> {
         if from == 0 && !self.first.is_empty() {
             return self.first.get(&mark).copied();
@@ -129,16 +130,16 @@ impl ContentHistory {
     }
 }
 
-/// Where a version goes.
+/// Target of a version or retraction.
 pub(super) enum Destination {
-    /// To the line, of which the sender is a member.
+    /// The line; the sender is a member of it.
     Line(SlotIndex),
-    /// To the line, of which the sender is no member.
+    /// The line; the sender is not a member.
     Stranger(SlotIndex),
-    /// Nowhere: the line has said it before.
+    /// None: the line has had this content before.
     Repeat(SlotIndex),
-    /// To a new line of this id, whose sender is called by the first line's.
+    /// A new line with this id. Its sender continues to use the id of the first line.
     Beside(Arc<str>),
-    /// Nowhere: there is no line that the sender could take back.
+    /// None: there is no line that the sender could retract.
     Nowhere,
 }

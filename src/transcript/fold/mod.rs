@@ -1,14 +1,16 @@
 //! Folding: one record after another becomes the transcript.
 //!
-//! [`Transcript::apply`] takes the records of a log in order. [`Transcript::changes_since`], with all else that readers ask
-//! (`asked`), says what a reader has to learn who has seen the first so many changes. One `Transcript` is one view: with interim lines or without.
+//! [`Transcript::apply`] takes the records of a log in order. [`Transcript::changes_since`] returns what a reader has
+//! missed that has seen a given number of changes; the other questions that readers ask are in `queries`. One
+//! `Transcript` is one view: with interim lines or without.
 //!
-//! Cost: a record whose line comes after all others O(log n); a line in the midst looks at boundaries only around its
-//! place, and on to the end of its turn if it lasts longer than all that is said there; a merge, or its undoing, looks at
-//! all of them; an answer costs what it holds. `cargo bench --bench fold` says how much that is.
+//! Cost: O(log n) for a record whose line comes after all others. A line in the middle re-evaluates the boundaries
+//! around its place, and up to the end of its turn if it ends later than the lines there. A merge or unmerge
+//! re-evaluates all boundaries. The cost of a query is proportional to its result. `cargo bench --bench fold` measures
+//! all this.
 //!
-//! Every change of the view gets the next number; records that change nothing in it get none, so that a cursor shows
-//! nothing of the log behind the view.
+//! Every change of the view gets the next number. Records that change nothing in the view get none, so that a cursor
+//! reveals nothing about the log behind the view.
 
 mod changes;
 mod identity;
@@ -39,8 +41,8 @@ pub use crate::transcript::fold::changes::{
 };
 pub use crate::transcript::fold::queries::StrayRecord;
 
-/// The number of the fold's rules. Raised whenever a release folds one log differently, so that readers with a cursor
-/// from before start over instead of keeping what the new rules would not give them.
+/// Version number of the fold's rules. Raise it whenever a release folds the same log differently: readers with an
+/// older cursor then start over, and do not keep a state that the new rules would not give them.
 pub const RULES: u32 = 1;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,7 +53,7 @@ enum FoldItem {
     Turn(SlotIndex),
 }
 
-/// Time at which an item was first and last changed; 0 is never.
+/// Numbers of the first and the last change of an item; 0 is never.
 #[derive(Debug, Clone, Copy, Default)]
 struct ChangeStamp {
     first: u64,
@@ -63,34 +65,34 @@ struct FoldHead {
     rev: u64,
     said: VersionState,
     received_at: Timestamp,
-    /// The source went away; the interim text stands as final.
+    /// The source did not return; the interim text is shown as final.
     abandoned: bool,
 }
 
 #[derive(Debug)]
 struct LineEntry {
     source: u32,
-    /// The session that changed it last; 0 for none. What other sessions have to do with it is in `memberships`.
+    /// The session that changed the line last; 0 for none. The relations of other sessions are in `memberships`.
     session: SessionIndex,
     id: Arc<str>,
-    /// Time and kind of the key's first record, for its versions without a time.
+    /// Arrival time and its kind, from the first record of the key; used for versions without a time.
     arrival: (MediaMs, TimeSource),
     head: FoldHead,
-    /// What it has said, once it was more than its head.
+    /// All contents that the line has had; `None` while the head is the only one.
     history: Option<Box<ContentHistory>>,
     told: ChangeStamp,
-    /// The turn that begins with it, if it ever began one.
+    /// The turn that begins with this line, if it ever began one.
     turn: Option<Box<TurnMemo>>,
 }
 
 #[derive(Debug, Default)]
 struct TurnMemo {
     rev: u64,
-    /// The change with which it was closed for the first time; 0 is never.
+    /// Number of the change that closed the turn for the first time; 0 is never.
     first_closed: u64,
-    /// As readers were told last; none while there is no such turn.
+    /// The turn as last sent to readers; `None` while it does not exist.
     shown: Option<Turn>,
-    /// Its last line then.
+    /// The last line of the turn as last sent.
     last_line: SlotIndex,
     told: ChangeStamp,
 }
@@ -99,25 +101,26 @@ struct TurnMemo {
 struct SourceState {
     name: Arc<str>,
     slots: HashMap<Arc<str>, SlotIndex>,
-    /// By the id under which they were sent: lines that are kept beside the one of this id.
+    /// Lines stored beside another line, by the id under which they were sent.
     beside: HashMap<Arc<str>, Vec<SlotIndex>>,
     sessions: HashMap<Arc<str>, SessionState>,
     last_id: Option<Arc<str>>,
     /// The greatest media time of any of its lines and clocks.
     reach: Option<MediaMoment>,
-    /// The greatest time of arrival at which one of its lines stands.
+    /// The greatest arrival time used as the start of one of its lines.
     arrived_ms: Option<MediaMs>,
 }
 
-/// How many numbers of a session are between two places that are noted of it: as many as may be without an answer by default.
+/// Distance, in sequence numbers, between two log offsets that are remembered for a session: the default limit of
+/// unacknowledged messages.
 const SESSION_PLACE_EVERY: u64 = 1_024;
 
 #[derive(Debug, Clone, Copy)]
 struct SessionState {
     index: SessionIndex,
-    /// The greatest number of its messages.
+    /// The greatest sequence number of the session.
     seq: u64,
-    /// Numbers and where they stand: the first one, and two of the last.
+    /// Sequence numbers and their offsets: the first one and two recent ones.
     places: [(u64, Offset); 3],
 }
 
@@ -135,12 +138,12 @@ impl SessionState {
     }
 }
 
-/// A moment of media time and when the server learned of it.
+/// A media time, with the wall time at which the server learned of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MediaMoment {
     /// The media time.
     pub media_ms: MediaMs,
-    /// Time at which it was taken.
+    /// Time at which the server received it.
     pub at: Timestamp,
 }
 
@@ -148,7 +151,7 @@ pub struct MediaMoment {
 #[derive(Debug, Default)]
 pub struct Transcript {
     view: FoldView,
-    /// Where the starts of the archive fall among the changes.
+    /// Positions of the archive's starts among the changes.
     starts: StartChanges,
     next: Offset,
     opened: Option<(Epoch, Timestamp, bool)>,
@@ -157,14 +160,14 @@ pub struct Transcript {
     meta: FeedMeta,
     ended_at: Option<Timestamp>,
     last_line_at: Option<Timestamp>,
-    /// What vendors' frames take in the log, in bytes.
+    /// Bytes that vendors' frames take in the log.
     frame_bytes: u64,
     sources: Vec<SourceState>,
     source_index: HashMap<Arc<str>, u32>,
     /// The source on air: that of the feed's first line.
     holder: Option<u32>,
     lines: Vec<LineEntry>,
-    /// The sessions of all sources.
+    /// Number of sessions of all sources.
     session_count: SessionIndex,
     memberships: Memberships,
     /// Lines whose head is interim and not abandoned.
@@ -174,36 +177,37 @@ pub struct Transcript {
     assembly: Assembly,
     last_turn: Option<SlotIndex>,
     reach: Option<MediaMoment>,
-    /// The names of what a desk or the server ordered, and a mark of what that was.
+    /// Names (`op_id`) of operations of a desk or the server, with a hash of the operation.
     op_ids: HashMap<Arc<str>, u64>,
     changes: u64,
     feed_told: ChangeStamp,
-    /// What changed with which number, in the order of numbers; of an item only its last change counts.
+    /// Changes by number, in order. Of several entries for one item only the last counts.
     log: Vec<(u64, FoldItem)>,
-    /// Entries of the log that count no more.
+    /// Number of entries in `log` that no longer count.
     stale: usize,
-    /// What the record at hand has changed so far.
+    /// Items that the current record has changed so far.
     pending: Vec<FoldItem>,
-    /// Lines that the record at hand gave another head, with the one that was replaced.
+    /// Lines that got another head from the current record, with the head that was replaced.
     new_heads: Vec<(SlotIndex, Option<FoldHead>)>,
-    /// Empty between records; kept for its memory.
+    /// Empty between records; kept to reuse its allocation.
     touched: Vec<(SlotIndex, bool)>,
 }
 
 impl Transcript {
-    /// An empty transcript, before the first record.
+    /// Creates an empty transcript, before the first record.
     #[must_use]
     pub fn new(view: FoldView) -> Self {
         Self { view, ..Self::default() }
     }
 
-    /// An empty transcript of a log whose archive has these starts: its cursors name the last of them.
+    /// Creates an empty transcript of a log whose archive has these starts. Its cursors name the last of them.
     #[must_use]
     pub fn with_starts(view: FoldView, starts: Starts) -> Self {
         Self { view, starts: StartChanges::new(starts), ..Self::default() }
     }
 
-    /// Takes the next record. Records come in the order of their offsets; one that was taken already is passed over.
+    /// Applies the next record. Records come in the order of their offsets; a record that was applied before is
+    /// ignored.
     pub fn apply(&mut self, offset: Offset, record: Record) -> ApplyOutcome {
         let mut applied = ApplyOutcome::default();
         if offset < self.next {
@@ -220,7 +224,7 @@ impl Transcript {
         applied
     }
 
-    /// The session of a record that was not taken before, 0 for one that no publisher sent; none for a repeat.
+    /// Returns the session of a new record, 0 if no publisher sent it; `None` for a repeat.
     fn session_of_new(&mut self, record: &Record, offset: Offset) -> Option<SessionIndex> {
         if let Some(op_id) = &record.op_id {
             if self.op_ids.contains_key(op_id) {
@@ -263,7 +267,7 @@ impl Transcript {
             }
             Op::Clock { source, media_ms } => {
                 let source = self.source(&source);
-                // One that the server logged goes on from what was known before.
+                // A clock that the server logged extrapolates from an earlier one.
                 self.reach_time(source, media_ms, published.is_some(), at);
             }
             Op::Abandon { source, id, rev } => self.abandon(&source, &id, rev),
@@ -293,7 +297,7 @@ impl Transcript {
                     self.opened = Some((epoch, at, imported));
                     self.settings = settings;
                     self.pending.push(FoldItem::Feed);
-                    // Only a damaged log holds lines before this.
+                    // Only a damaged log has lines before this record.
                     self.assembly.resettle((self.settings, &self.speakers));
                 }
             }
@@ -378,13 +382,13 @@ impl Transcript {
             let arrived_ms = &mut self.sources[source as usize].arrived_ms;
             *arrived_ms = (*arrived_ms).max(Some(start));
         }
-        // A time of arrival says nothing of where the event's own clock stands.
+        // An arrival time says nothing about the event's own clock.
         let is_given = start_ms.is_some();
         self.reach_time(source, end.unwrap_or(start), is_given, at);
     }
 
-    /// Takes a version, with its time of arrival and its start, or a retraction. Gives its line, and whether it is the head of
-    /// it now and was not before; none for a retraction of a line that is not the sender's.
+    /// Applies a version (with its arrival time and start) or a retraction. Returns its line, and whether it has just
+    /// become the head; `None` for a retraction of a line that does not belong to the sender.
     fn take_said(
         &mut self,
         (source, id): (u32, &Arc<str>),
@@ -486,17 +490,17 @@ impl Transcript {
         }
     }
 
-    /// Only once the whole record is taken: what one part of it says and another takes back was never there.
+    /// Runs only after the whole record: content that one part adds and another part retracts never appears.
     fn show_new_heads(&mut self) {
         let mut heads = std::mem::take(&mut self.new_heads);
-        // Of a line that got several, the first entry has the head from before the record.
+        // For a line with several entries, the first one has the head from before the record.
         heads.sort_by_key(|(slot, _)| *slot);
         heads.dedup_by_key(|(slot, _)| *slot);
         heads.retain(|(slot, before)| {
             let line = &self.lines[*slot as usize];
             before.as_ref().is_none_or(|before| !line.shows_the_same(before))
         });
-        // The turns that lose a line are those it was in before the whole record, not between two parts of it.
+        // The turns that lose a line are those from before the whole record, not those between two parts of it.
         heads.iter().for_each(|(slot, _)| self.assembly.touch(*slot));
         heads.iter().for_each(|(slot, _)| self.head_changed(*slot));
         heads.iter().for_each(|(slot, _)| self.assembly.touch(*slot));
@@ -504,7 +508,7 @@ impl Transcript {
         self.new_heads = heads;
     }
 
-    /// Shows, moves or hides a line whose head is another one.
+    /// Shows, moves or hides a line whose head was replaced.
     fn head_changed(&mut self, slot: SlotIndex) {
         let line = &self.lines[slot as usize];
         let is_interim = line.is_interim();
@@ -539,16 +543,16 @@ impl Transcript {
         self.assembly.put(slot, placed, (self.settings, &self.speakers));
     }
 
-    /// Tells readers of the turns that began, ended or changed.
+    /// Records the turns that began, ended or changed, for readers.
     fn settle_turns(&mut self) {
         let mut touched = self.assembly.take_touched(std::mem::take(&mut self.touched));
         let last = self.assembly.last_turn();
-        // Whether the last turn is open depends on clock and state too.
+        // The state of the last turn also depends on the clock and the feed's state.
         touched.extend(self.last_turn.into_iter().chain(last).map(|slot| (slot, false)));
         self.last_turn = last;
         touched.sort_unstable();
         for (index, &(slot, changed)) in touched.iter().enumerate() {
-            // Sorted: of equal slots the last one says whether any of them changed.
+            // Sorted: of equal slots, the last entry has `changed` set if any of them has.
             if touched.get(index + 1).is_none_or(|next| next.0 != slot) {
                 self.settle_turn(slot, changed);
             }
@@ -557,8 +561,8 @@ impl Transcript {
         self.touched = touched;
     }
 
-    /// `changed` says that one of its lines came, went or says something else. Otherwise it has the lines that it had, if
-    /// the first and the last one are still the same.
+    /// Updates the turn that begins at `slot`. `changed` means that one of its lines was added, removed or given new
+    /// content. Otherwise the turn has the same lines as before if its first and last lines are the same.
     fn settle_turn(&mut self, slot: SlotIndex, changed: bool) {
         let Some(span) = self.assembly.turn(slot) else {
             if let Some(memo) = &mut self.lines[slot as usize].turn
@@ -584,7 +588,7 @@ impl Transcript {
                 memo.rev += 1;
             }
             if memo.first_closed == 0 {
-                // It is told as closed now, and this record's changes get the next number.
+                // The turn is sent as closed now, and this record's changes get the next number.
                 memo.first_closed = self.changes + 1;
             }
         }
@@ -603,7 +607,7 @@ impl Transcript {
         }
     }
 
-    /// Gives what the record changed the next number.
+    /// Gives the next number to the changes of this record. Returns false if there are none.
     fn number_changes(&mut self) -> bool {
         if self.pending.is_empty() {
             return false;
@@ -611,7 +615,7 @@ impl Transcript {
         self.changes += 1;
         let number = self.changes;
         let mut pending = std::mem::take(&mut self.pending);
-        // Readers are told what belongs to one change in this order.
+        // Readers receive the parts of one change in this order.
         pending.sort_unstable();
         pending.dedup();
         for &item in &pending {
@@ -639,7 +643,7 @@ impl Transcript {
         true
     }
 
-    /// Returns true if this is the item's last change.
+    /// True if this is the item's last change.
     fn counts_still(&self, (number, item): (u64, FoldItem)) -> bool {
         let told = match item {
             FoldItem::Feed => Some(self.feed_told),
@@ -666,8 +670,8 @@ impl Transcript {
 }
 
 impl FoldHead {
-    /// The revision of what is said of the line next, and how it stands to the head. Without a revision it is numbered by what
-    /// the head says.
+    /// Returns the revision of the next version, and its rank against the head. Without a revision it gets the head's
+    /// if it has the same content, else the next number.
     fn compare(&self, rev: Option<u64>, said: &VersionState) -> (u64, Comparison) {
         let rev = rev.unwrap_or_else(|| if *said == self.said { self.rev } else { self.rev.saturating_add(1) });
         (rev, compare_versions((rev, said), (self.rev, &self.said)))
@@ -675,14 +679,15 @@ impl FoldHead {
 }
 
 impl LineEntry {
-    /// Where a version of the line starts and ends, made fit for use: a start on the media axis, an end if it is known and
-    /// no earlier than the start.
+    /// Returns the start and end of a version, normalized: the start is clamped to the media axis, and an end before
+    /// the start is dropped.
     fn times(&self, start_ms: Option<MediaMs>, end_ms: Option<MediaMs>) -> (MediaMs, Option<MediaMs>) {
         let start = start_ms.unwrap_or(self.arrival.0).clamp(0, SORT_MS_MAX);
         (start, end_ms.filter(|end| *end >= start))
     }
 
-    /// True if a reader cannot tell the line's head from `before`: they differ at most in times that are not fit for use.
+    /// True if readers see no difference between the head and `before`: they differ at most in times that normalization
+    /// changes.
     fn shows_the_same(&self, before: &FoldHead) -> bool {
         let head = &self.head;
         let (VersionState::Content(now), VersionState::Content(then)) = (&head.said, &before.said) else {

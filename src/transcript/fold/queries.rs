@@ -1,6 +1,4 @@
-//! What readers ask of a transcript: what differs since they saw it, the whole of it, and how it stands.
-//!
-//! Nothing here changes anything.
+//! Read-only queries of a transcript: changes since a cursor, the whole transcript, and its state.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,19 +16,20 @@ use crate::transcript::speaker::Speaker;
 use crate::transcript::time::{MediaMs, Timestamp};
 use crate::transcript::turn::{Turn, TurnState, WholeTurn};
 
-/// Reason why a cursor leads nowhere.
+/// Reason why a cursor is not valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StrayRecord {
-    /// It is of another life of the feed, another view or other rules, or was given during a start of the archive that is not
-    /// known any more.
+    /// The cursor is of another generation of the feed, another view or other rules, or from a start of the archive
+    /// that is no longer known.
     Epoch,
-    /// It counts changes that are not there, or are others than those that were read: the log was shortened since.
+    /// The cursor counts changes that do not exist, or that differ from those that were read: the log was shortened
+    /// since.
     Change,
 }
 
 impl Transcript {
-    /// What a reader has to learn who has seen the first `since` changes: whole changes, until their encoding is likely
-    /// to pass `bytes_max` (at least one change, however large, and even if `bytes_max` is 0).
+    /// Returns the changes after the first `since` ones. It returns whole changes, and stops once their encoding is
+    /// likely to exceed `bytes_max`; at least one change, however large, even if `bytes_max` is 0.
     #[must_use]
     pub fn changes_since(&self, since: u64, bytes_max: usize) -> ViewChanges {
         let mut changes = ViewChanges { to: since.min(self.changes), ..ViewChanges::default() };
@@ -47,7 +46,8 @@ impl Transcript {
         changes
     }
 
-    /// What a reader has to learn who wants to begin now: no lines, but all speakers, the last turn and the state.
+    /// Returns the initial state for a reader that begins now: no lines, but all speakers, the last turn and the feed's
+    /// state.
     #[must_use]
     pub fn changes_from_now(&self) -> ViewChanges {
         let speakers = self.speakers.indices().filter(|index| self.speakers_told[*index as usize].first != 0);
@@ -60,9 +60,9 @@ impl Transcript {
         }
     }
 
-    /// What a reader of whole turns has to learn who has seen the first `since` changes, change by change: those that are
-    /// nothing to it are left out. Also the number of the last change looked at, and whether there are more behind it:
-    /// it stops where the encoding is likely to pass `bytes_max`, at a whole change.
+    /// Returns the changes after the first `since` ones for a reader of whole turns. Changes without effect for such a
+    /// reader are left out. Also returns the number of the last change examined, and whether more follow. Stops after a
+    /// whole change once the encoding is likely to exceed `bytes_max`.
     #[must_use]
     pub fn turn_changes_since(&self, since: u64, bytes_max: usize) -> (Vec<TurnChange>, u64, bool) {
         let mut changes = Vec::new();
@@ -77,21 +77,21 @@ impl Transcript {
         (changes, self.changes.max(to), false)
     }
 
-    /// What changed last after the first `since` changes.
+    /// Returns the last change of every item that changed after the first `since` changes.
     fn log_after(&self, since: u64) -> impl Iterator<Item = (u64, FoldItem)> {
         let from = self.log.partition_point(|(number, _)| *number <= since);
         self.log[from..].iter().copied().filter(|entry| self.counts_still(*entry))
     }
 
-    /// The lines that the changes after the first `since` ones showed for the first time, as they read now, change by change and
-    /// in each of them in their order: for who cannot take back what was sent. Lines that are shown no more are left out. Also
-    /// the number of the last change of those: whole changes, until their texts pass `bytes_max` (at least one that showed
-    /// lines, also if `bytes_max` is 0).
+    /// Returns the lines first shown after the first `since` changes, with their current content, change by change and
+    /// in line order within each. It is for receivers that cannot retract what was sent. Lines that are no longer shown
+    /// are left out. Also returns the number of the last change included. Stops after a whole change once the texts
+    /// exceed `bytes_max`; at least one change that showed lines, even if `bytes_max` is 0.
     #[must_use]
     pub fn new_lines_since(&self, since: u64, bytes_max: usize) -> (Vec<Line>, u64) {
         let mut new: Vec<(u64, SlotIndex)> =
             self.log_after(since).filter_map(|(_, item)| self.first_shown(item, since)).collect();
-        // They come in the order in which they changed last, which is nearly this one.
+        // The entries come in the order of their last changes, which is nearly this one.
         new.sort();
         let (mut lines, mut bytes) = (Vec::new(), 0);
         for of_one in new.chunk_by(|(a, _), (b, _)| a == b) {
@@ -106,16 +106,17 @@ impl Transcript {
         (lines, self.changes.max(since))
     }
 
-    /// The number of the change that showed a line for the first time, if that is one after the first `since` and it is shown.
+    /// Returns the number of the change that first showed a line, if that change comes after `since` and the line is
+    /// shown.
     fn first_shown(&self, item: FoldItem, since: u64) -> Option<(u64, SlotIndex)> {
         let FoldItem::Line(slot) = item else { return None };
         let first = self.lines[slot as usize].told.first;
         (first > since && self.assembly.is_shown(slot)).then_some((first, slot))
     }
 
-    /// Adds what `item` is to a reader of whole turns; gives about how many bytes its encoding takes.
+    /// Adds `item` as a reader of whole turns receives it. Returns the approximate size of its encoding in bytes.
     fn tell_of_turn(&self, (number, item): (u64, FoldItem), since: u64, changes: &mut Vec<TurnChange>) -> usize {
-        /// What looking at an item costs where nothing is told of it, as bytes.
+        /// Assumed cost, in bytes, of examining an item that adds nothing.
         const PASSED_OVER_BYTES: usize = 8;
         let mut told = TurnChange { number, speakers: Vec::new(), feed: None, turns: Vec::new(), gone: Vec::new() };
         let bytes = match item {
@@ -127,7 +128,7 @@ impl Transcript {
                 told.speakers.push(self.speakers.get(index));
                 96
             }
-            // It is told with its turn.
+            // A line is sent with its turn.
             FoldItem::Line(_) => return PASSED_OVER_BYTES,
             FoldItem::Turn(slot) => match self.lines[slot as usize].turn.as_deref() {
                 Some(TurnMemo { shown: Some(turn), .. }) if turn.state == TurnState::Closed => {
@@ -137,12 +138,12 @@ impl Transcript {
                     told.turns.push(turn);
                     bytes
                 }
-                // Who has not been sent it need not see it go.
+                // A reader that never received the turn need not see it go.
                 Some(TurnMemo { shown: None, first_closed, .. }) if (1..=since).contains(first_closed) => {
                     told.gone.push(self.key(slot).to_string().into());
                     24
                 }
-                // An open one is told when it closes.
+                // An open turn is sent when it closes.
                 _ => return PASSED_OVER_BYTES,
             },
         };
@@ -153,7 +154,7 @@ impl Transcript {
         bytes
     }
 
-    /// Adds what is to be told of `item`; gives about how many bytes its encoding takes.
+    /// Adds `item` to `changes`. Returns the approximate size of its encoding in bytes.
     fn tell(&self, item: FoldItem, since: u64, changes: &mut ViewChanges) -> usize {
         match item {
             FoldItem::Feed => {
@@ -172,7 +173,7 @@ impl Transcript {
                     changes.lines.push(line);
                     bytes
                 }
-                // Who has not seen it come need not see it go.
+                // A reader that never received the line need not see it go.
                 None if self.lines[slot as usize].told.first <= since => {
                     changes.gone.push(self.key(slot).to_string());
                     24
@@ -193,7 +194,7 @@ impl Transcript {
         }
     }
 
-    /// The turn that begins with `slot`, as readers were told last.
+    /// Returns the turn that begins with `slot`, as last sent to readers.
     pub(super) fn shown_turn(&self, slot: SlotIndex) -> Option<&Turn> {
         self.lines[slot as usize].turn.as_ref()?.shown.as_ref()
     }
@@ -229,12 +230,12 @@ impl Transcript {
         })
     }
 
-    /// The whole transcript, turn by turn, with the lines of each.
+    /// Returns the whole transcript, turn by turn, with the lines of each.
     pub fn assembled(&self) -> impl DoubleEndedIterator<Item = (Turn, Vec<Line>)> {
         self.assembly.turns().filter_map(|first| Some((self.shown_turn(first)?.clone(), self.lines_of_turn(first))))
     }
 
-    /// The lines of a source that are shown, in no particular order: the id of each, where it starts and ends, and its text.
+    /// Returns the shown lines of a source, in no particular order: id, start, end and text of each.
     pub fn spans_of(&self, source: &str) -> impl Iterator<Item = (&Arc<str>, MediaMs, Option<MediaMs>, &Arc<str>)> {
         let source = self.source_index.get(source).copied();
         let slots = (0..)
@@ -247,7 +248,7 @@ impl Transcript {
         })
     }
 
-    /// The lines of the turn that `first` opens.
+    /// Returns the lines of the turn that `first` opens.
     fn lines_of_turn(&self, first: SlotIndex) -> Vec<Line> {
         self.slots_of_turn(first).filter_map(|slot| self.shown_line(slot)).collect()
     }
@@ -257,7 +258,7 @@ impl Transcript {
         rest.enumerate().take_while(|(n, slot)| *n == 0 || !self.assembly.opens(*slot)).map(|(_, slot)| slot)
     }
 
-    /// The last line that is final, and its turn.
+    /// Returns the last final line and its turn.
     #[must_use]
     pub fn last_final(&self) -> Option<(&Turn, Line)> {
         let is_final = |slot: &SlotIndex| match &self.lines[*slot as usize].head {
@@ -270,19 +271,19 @@ impl Transcript {
         })
     }
 
-    /// Where the first line starts.
+    /// Start of the first line, in media time; `None` if no line is shown.
     #[must_use]
     pub fn begins_at(&self) -> Option<MediaMs> {
         self.shown_turn(self.assembly.turns().next()?).map(|turn| turn.start_ms)
     }
 
-    /// The speakers that readers know of, in the order in which they were met.
+    /// Returns the speakers that readers know, in the order of first appearance.
     #[must_use]
     pub fn speakers(&self) -> Vec<Speaker> {
         self.changes_from_now().speakers
     }
 
-    /// What to call the speaker `id`, after merges and renames.
+    /// Returns the display name of the speaker `id`, after merges and renames.
     #[must_use]
     pub fn speaker_name(&self, id: &str) -> Arc<str> {
         match self.speakers.find(id) {
@@ -291,67 +292,68 @@ impl Transcript {
         }
     }
 
-    /// Which view this is.
+    /// Returns the view of this fold.
     #[must_use]
     pub fn view(&self) -> FoldView {
         self.view
     }
 
-    /// The place after the last record taken.
+    /// Returns the offset after the last record applied.
     #[must_use]
     pub fn next_offset(&self) -> Offset {
         self.next
     }
 
-    /// This life of the log, once its first record was taken.
+    /// Returns the epoch of this generation of the log; `None` before the first record.
     #[must_use]
     pub fn epoch(&self) -> Option<&Epoch> {
         self.opened.as_ref().map(|(epoch, ..)| epoch)
     }
 
-    /// Time at which the feed was opened.
+    /// Returns the time at which the feed was opened.
     #[must_use]
     pub fn opened_at(&self) -> Option<Timestamp> {
         self.opened.as_ref().map(|(_, at, _)| *at)
     }
 
-    /// The silence between turns, in milliseconds of media time, as the feed was opened with.
+    /// Pause that separates turns, in milliseconds of media time, as set when the feed was opened.
     #[must_use]
     pub fn turn_gap_ms(&self) -> MediaMs {
         self.settings.turn_gap_ms
     }
 
-    /// What vendors' frames take in the log, in bytes.
+    /// Returns the bytes that vendors' frames take in the log.
     #[must_use]
     pub fn frame_bytes(&self) -> u64 {
         self.frame_bytes
     }
 
-    /// True for an event read from a file.
+    /// True for an event imported from a file.
     #[must_use]
     pub fn is_imported(&self) -> bool {
         self.opened.as_ref().is_some_and(|(.., imported)| *imported)
     }
 
-    /// The number of changes so far.
+    /// Returns the number of changes so far.
     #[must_use]
     pub fn change(&self) -> u64 {
         self.changes
     }
 
-    /// The cursor of a reader of this view who has taken `change` changes. None before the first record.
+    /// Returns the cursor of a reader of this view that has seen `change` changes; `None` before the first record.
     #[must_use]
     pub fn cursor(&self, change: u64) -> Option<Cursor> {
         Some(self.cursors()?.at(change))
     }
 
-    /// The cursors of this view. None before the first record.
+    /// Returns the cursors of this view; `None` before the first record.
     #[must_use]
     pub fn cursors(&self) -> Option<Cursors> {
         Some(Cursors::new(self.fold_name()?, self.starts.clone()))
     }
 
-    /// What places in this view are kept with: [`fold_name`](Self::fold_name), and the start of the archive that goes on.
+    /// Returns the key for stored positions in this view: [`fold_name`](Self::fold_name) and the archive's current
+    /// start.
     #[must_use]
     pub fn view_epoch(&self) -> Option<Epoch> {
         let name = self.fold_name()?;
@@ -361,7 +363,7 @@ impl Transcript {
         })
     }
 
-    /// Names this fold of this life of the feed: the feed's epoch, the number of the rules, the view.
+    /// Returns the name of this fold of this generation: the feed's epoch, the number of the rules, the view.
     #[must_use]
     pub fn fold_name(&self) -> Option<String> {
         let view = match self.view {
@@ -371,10 +373,10 @@ impl Transcript {
         self.epoch().map(|epoch| format!("{epoch}.{RULES}{view}"))
     }
 
-    /// Number of changes a reader has seen who brings a cursor with this epoch and this number.
+    /// Returns the number of changes seen by a reader whose cursor has this epoch and this number.
     ///
     /// # Errors
-    /// [`StrayRecord`]: it leads to nothing that is in this view.
+    /// [`StrayRecord`] if the cursor points to nothing in this view.
     pub fn place_of(&self, epoch: &Epoch, change: u64) -> Result<u64, StrayRecord> {
         let name = self.fold_name().ok_or(StrayRecord::Epoch)?;
         let start = match epoch.as_str().strip_prefix(&name).ok_or(StrayRecord::Epoch)? {
@@ -385,103 +387,103 @@ impl Transcript {
         if change > last { Err(StrayRecord::Change) } else { Ok(change) }
     }
 
-    /// The starts of the log's archive.
+    /// Returns the starts of the log's archive.
     #[must_use]
     pub fn starts(&self) -> &Starts {
         self.starts.starts()
     }
 
-    /// Where the event stands.
+    /// Returns the feed's state.
     #[must_use]
     pub fn state(&self) -> FeedState {
         self.state
     }
 
-    /// What is known of the event.
+    /// Returns the feed's metadata.
     #[must_use]
     pub fn meta(&self) -> &FeedMeta {
         &self.meta
     }
 
-    /// When the event ended, while it is ended.
+    /// Time at which the event ended; `None` unless it is ended.
     #[must_use]
     pub fn ended_at(&self) -> Option<Timestamp> {
         self.ended_at
     }
 
-    /// When the last line came that was new, or said something new of itself.
+    /// Time of the last new line, or of the last version that said something new of its line.
     #[must_use]
     pub fn last_line_at(&self) -> Option<Timestamp> {
         self.last_line_at
     }
 
-    /// The greatest media time that any source gave in a line or clock; times of arrival and the server's own clocks do
-    /// not count.
+    /// Returns the greatest media time that any source gave in a line or clock. Arrival times and the server's own
+    /// clocks do not count.
     #[must_use]
     pub fn reach(&self) -> Option<MediaMoment> {
         self.reach
     }
 
-    /// The greatest media time of a line or clock of the source on air, once there is one.
+    /// Returns the greatest media time of a line or clock of the source on air; `None` if there is none.
     #[must_use]
     pub fn clock(&self) -> Option<MediaMoment> {
         self.sources[self.holder? as usize].reach
     }
 
-    /// The greatest media time of a line or clock of `source`, once it gave one.
+    /// Returns the greatest media time of a line or clock of `source`; `None` if it gave none.
     #[must_use]
     pub fn source_reach_ms(&self, source: &str) -> Option<MediaMs> {
         self.source_reach(source).map(|reach| reach.media_ms)
     }
 
-    /// The same, and when it was taken. Times of arrival and the server's own clocks count as well.
+    /// The same with the time at which it was received. Arrival times and the server's own clocks count as well.
     #[must_use]
     pub fn source_reach(&self, source: &str) -> Option<MediaMoment> {
         let source = self.source_index.get(source)?;
         self.sources[*source as usize].reach
     }
 
-    /// The greatest time of arrival at which a line of `source` stands, once it sent one without a time.
+    /// Returns the greatest arrival time used as the start of a line of `source`; `None` if all its lines had times.
     #[must_use]
     pub fn source_arrival_ms(&self, source: &str) -> Option<MediaMs> {
         let source = self.source_index.get(source)?;
         self.sources[*source as usize].arrived_ms
     }
 
-    /// The revision of a line, and whether it was taken back; `None` for one that was never met.
+    /// Returns the revision of a line, and whether it is retracted; `None` for an unknown line.
     #[must_use]
     pub fn line_rev(&self, source: &str, id: &str) -> Option<(u64, bool)> {
         let head = &self.lines[self.slot(source, id)? as usize].head;
         Some((head.rev, head.said.is_retracted()))
     }
 
-    /// A line as it is shown; `None` for one that is not.
+    /// Returns a line as it is shown; `None` if it is not shown.
     #[must_use]
     pub fn line(&self, source: &str, id: &str) -> Option<Line> {
         self.shown_line(self.slot(source, id)?)
     }
 
-    /// The source on air, once there was a line.
+    /// Returns the source on air; `None` before the first line.
     #[must_use]
     pub fn holder(&self) -> Option<&Arc<str>> {
         self.holder.map(|holder| &self.sources[holder as usize].name)
     }
 
-    /// The last turn.
+    /// Returns the last turn.
     #[must_use]
     pub fn last_turn(&self) -> Option<&Turn> {
         self.last_turn.and_then(|slot| self.shown_turn(slot))
     }
 
-    /// The greatest `seq` of a source's session; 0 for one that was never met.
+    /// Returns the greatest `seq` of a source's session; 0 for an unknown session.
     #[must_use]
     pub fn seq(&self, source: &str, session: &str) -> u64 {
         let source = self.source_index.get(source).map(|index| &self.sources[*index as usize]);
         source.and_then(|source| source.sessions.get(session)).map_or(0, |session| session.seq)
     }
 
-    /// A place of the log at or before that of the message `seq` of a session, and a number below `seq`: before the place
-    /// there is nothing of the session above that number. None for a session that is not known.
+    /// Returns an offset at or before the message `seq` of a session, and a number below `seq`: before that offset, the
+    /// log has no message of the session above that number. `None` for an unknown session.
     #[must_use]
     pub fn session_place(&self, source: &str, session: &str, seq: u64) -> Option<(u64, Offset)> {
         let source = &self.sources[*self.source_index.get(source)? as usize];
@@ -490,13 +492,14 @@ impl Transcript {
         Some((number.min(seq).saturating_sub(1), offset))
     }
 
-    /// The greatest id of a source, by natural order.
+    /// Returns the greatest id of a source, in natural order.
     #[must_use]
     pub fn last_id(&self, source: &str) -> Option<&Arc<str>> {
         self.sources[*self.source_index.get(source)? as usize].last_id.as_ref()
     }
 
-    /// True if the log holds another operation than `op` under the name `op_id`: `op` would be taken for a repeat of it.
+    /// True if the log holds an operation other than `op` under the name `op_id`, so that `op` would be mistaken for
+    /// its repeat.
     #[must_use]
     pub fn is_op_id_taken(&self, op_id: &str, op: &Op) -> bool {
         self.op_ids.get(op_id).is_some_and(|mark| *mark != op.mark())
@@ -508,14 +511,14 @@ impl Transcript {
         self.slot(source, id).is_some()
     }
 
-    /// The interim lines of a source, their revisions, and when these were taken: what has to be abandoned if the source
-    /// does not come back.
+    /// Returns the interim lines of a source with their revisions and receipt times: the lines to abandon if the source
+    /// does not return.
     #[must_use]
     pub fn interim_lines(&self, source: &str) -> Vec<(Arc<str>, u64, Timestamp)> {
         self.interim_lines_of_others(source, &[])
     }
 
-    /// The same without the lines that one of `sessions` said last.
+    /// The same, without the lines that one of `sessions` changed last.
     #[must_use]
     pub fn interim_lines_of_others(&self, source: &str, sessions: &[&str]) -> Vec<(Arc<str>, u64, Timestamp)> {
         let Some(source) = self.source_index.get(source) else { return Vec::new() };
@@ -524,7 +527,7 @@ impl Transcript {
         self.interim_lines_where(*source, |session| !sessions.contains(&session))
     }
 
-    /// The same of the lines that a session said last which `is_asked`.
+    /// The same, for the lines whose last session satisfies `is_asked`.
     #[must_use]
     pub fn interim_lines_of(&self, source: &str, is_asked: impl Fn(&str) -> bool) -> Vec<(Arc<str>, u64, Timestamp)> {
         let Some(source) = self.source_index.get(source) else { return Vec::new() };
@@ -543,14 +546,14 @@ impl Transcript {
         asked.map(|line| (line.id.clone(), line.head.rev, line.head.received_at)).collect()
     }
 
-    /// The sources that have interim lines, by name.
+    /// Returns the sources that have interim lines, by name.
     #[must_use]
     pub fn interim_sources(&self) -> BTreeSet<Arc<str>> {
         let source_of = |slot: &SlotIndex| self.sources[self.lines[*slot as usize].source as usize].name.clone();
         self.interim.iter().map(source_of).collect()
     }
 
-    /// How many lines and turns are shown.
+    /// Returns the number of lines and the number of turns shown.
     #[must_use]
     pub fn counts(&self) -> (usize, usize) {
         (self.assembly.line_count(), self.assembly.turn_count())
