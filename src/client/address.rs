@@ -1,4 +1,4 @@
-//! Where a server and its sockets are.
+//! URLs of a server and of its sockets.
 
 use std::fmt;
 
@@ -13,13 +13,14 @@ use crate::position::FeedId;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{url} cannot be used: {rule}")]
 pub struct BadUrl {
-    /// The URL as it was given, without its query: a token may stand there.
+    /// The URL as given, without its query, which may hold a token.
     pub url: String,
-    /// What would do.
+    /// The accepted form, with an example.
     pub rule: &'static str,
 }
 
-/// A server, such as `http://127.0.0.1:7700` or `https://captions.example.org`. A path before `/v1` is kept, for servers behind another one.
+/// Address of a server, such as `http://127.0.0.1:7700` or `https://captions.example.org`. A path before `/v1` is kept,
+/// for servers behind a reverse proxy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerUrl {
     endpoint: TransportTarget,
@@ -28,10 +29,10 @@ pub struct ServerUrl {
 }
 
 impl ServerUrl {
-    /// Reads `http://HOST:PORT`, `https://HOST`, or only `HOST:PORT`.
+    /// Parses `http://HOST:PORT`, `https://HOST`, or only `HOST:PORT`.
     ///
     /// # Errors
-    /// [`BadUrl`] for another scheme, a query, or what is no URL.
+    /// [`BadUrl`] for another scheme, a query, a user name, or text that is no URL.
     pub fn parse(text: &str) -> Result<Self, BadUrl> {
         const RULE: &str = "a server is written like http://127.0.0.1:7700 or https://captions.example.org";
         let with_scheme = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
@@ -42,13 +43,14 @@ impl ServerUrl {
         Ok(Self { endpoint, base: path.trim_end_matches('/').to_owned(), token: None })
     }
 
-    /// With `token` sent along, here and to its sockets.
+    /// Sets the token that is sent to the server and to its sockets.
     #[must_use]
     pub fn with_token(self, token: Option<ClientToken>) -> Self {
         Self { token, ..self }
     }
 
-    /// Over TLS, with these authorities instead of those that this machine believes, here and for its sockets.
+    /// Sets the certificate authorities to trust for TLS, instead of those of this machine, for the server and its
+    /// sockets.
     #[must_use]
     pub fn with_authorities(self, authorities: Option<Authorities>) -> Self {
         Self { endpoint: TransportTarget { authorities, ..self.endpoint }, ..self }
@@ -58,25 +60,25 @@ impl ServerUrl {
         self.token.as_ref()
     }
 
-    /// Where `feed` is published to.
+    /// Returns the URL of the socket that publishes to `feed`.
     #[must_use]
     pub fn publish(&self, feed: &FeedId) -> SocketUrl {
         self.socket(&format!("/v1/feeds/{feed}/publish"))
     }
 
-    /// Where `feed` is followed.
+    /// Returns the URL of the socket that follows `feed`.
     #[must_use]
     pub fn subscribe(&self, feed: &FeedId) -> SocketUrl {
         self.socket(&format!("/v1/feeds/{feed}/subscribe"))
     }
 
-    /// Where many feeds are followed on one socket.
+    /// Returns the URL of the socket that follows many feeds.
     #[must_use]
     pub fn subscribe_many(&self) -> SocketUrl {
         self.socket("/v1/subscribe")
     }
 
-    /// The page on which people watch `feed`.
+    /// Returns the URL of the page on which people watch `feed`.
     #[must_use]
     pub fn page(&self, feed: &FeedId) -> String {
         format!("{self}/feeds/{feed}")
@@ -86,7 +88,7 @@ impl ServerUrl {
         &self.endpoint
     }
 
-    /// What a request for `path` asks the server for.
+    /// Returns the request target for `path`, below the server's base path.
     pub(super) fn target(&self, path: &str) -> String {
         format!("{}{path}", self.base)
     }
@@ -104,23 +106,23 @@ impl fmt::Display for ServerUrl {
     }
 }
 
-/// One of a server's sockets, such as `ws://127.0.0.1:7700/v1/feeds/geneva/publish`.
+/// URL of one of a server's sockets, such as `ws://127.0.0.1:7700/v1/feeds/geneva/publish`.
 ///
-/// Its query may hold a token, so it is never shown.
+/// `Display` and `Debug` leave out the query, which may hold a token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SocketUrl {
     endpoint: TransportTarget,
     path: String,
-    /// The parameters as they were given: `name=value`.
+    /// Query parameters as given: `name=value`.
     query: Vec<String>,
     token: Option<ClientToken>,
 }
 
 impl SocketUrl {
-    /// Reads `ws://HOST:PORT/PATH?QUERY` or `wss://…`; `http` and `https` do as well.
+    /// Parses `ws://HOST:PORT/PATH?QUERY` or `wss://…`; `http` and `https` are accepted too.
     ///
     /// # Errors
-    /// [`BadUrl`] for another scheme, or what is no URL.
+    /// [`BadUrl`] for another scheme, a user name, or text that is no URL.
     pub fn parse(text: &str) -> Result<Self, BadUrl> {
         const RULE: &str = "a socket is written like ws://127.0.0.1:7700/v1/feeds/NAME/publish, or with wss://";
         let (endpoint, path, query) = split(text, RULE)?;
@@ -128,39 +130,39 @@ impl SocketUrl {
         Ok(Self { endpoint, path, query: query.map(str::to_owned).collect(), token: None })
     }
 
-    /// With `token` sent along, unless one stands in the query.
+    /// Sets the token to send, unless the query has one.
     #[must_use]
     pub fn with_token(self, token: Option<ClientToken>) -> Self {
         Self { token, ..self }
     }
 
-    /// Over TLS, with these authorities instead of those that this machine believes.
+    /// Sets the certificate authorities to trust for TLS, instead of those of this machine.
     #[must_use]
     pub fn with_authorities(self, authorities: Option<Authorities>) -> Self {
         Self { endpoint: TransportTarget { authorities, ..self.endpoint }, ..self }
     }
 
-    /// The token to send as a header.
+    /// Returns the token to send as a header; `None` if the query has one.
     pub(super) fn token(&self) -> Option<&ClientToken> {
         let is_in_query = self.query.iter().any(|pair| pair.starts_with("token="));
         self.token.as_ref().filter(|_| !is_in_query)
     }
 
-    /// The server that the socket belongs to.
+    /// Returns the server that the socket belongs to.
     #[must_use]
     pub fn server(&self) -> ServerUrl {
         let base = self.path.find("/v1/").map_or("", |at| &self.path[..at]);
         ServerUrl { endpoint: self.endpoint.clone(), base: base.to_owned(), token: self.token.clone() }
     }
 
-    /// The feed that the path names, if it is one of the server's own.
+    /// Returns the feed that the path names, if it is a path of a captionwire server.
     #[must_use]
     pub fn feed(&self) -> Option<FeedId> {
         let (_, rest) = self.path.split_once("/feeds/")?;
         FeedId::new(rest.split('/').next()?).ok()
     }
 
-    /// The path without the query.
+    /// Returns the path without the query.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
@@ -170,15 +172,15 @@ impl SocketUrl {
         &self.endpoint
     }
 
-    /// With the parameter `name`; one of that name that was there is gone. `value` needs no escapes: names of feeds,
-    /// sources, sessions and cursors are made so.
+    /// Sets the query parameter `name` and removes earlier ones of that name. `value` is not escaped: names of feeds,
+    /// sources, sessions and cursors need no escapes.
     pub(super) fn with(mut self, name: &str, value: impl fmt::Display) -> Self {
         self.query.retain(|pair| pair.split('=').next() != Some(name));
         self.query.push(format!("{name}={value}"));
         self
     }
 
-    /// All of it, for the request.
+    /// Returns the whole URL with its query, for the request.
     pub(super) fn whole(&self) -> String {
         let mark = if self.query.is_empty() { "" } else { "?" };
         format!("{self}{mark}{}", self.query.join("&"))

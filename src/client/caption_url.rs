@@ -1,4 +1,4 @@
-//! Captions as Zoom's and YouTube's caption URLs take them: which request says a text, and what its answer means.
+//! Caption URLs of Zoom and YouTube: the request that carries a text, and the meaning of the response.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue, Method, header};
 use crate::client::http_post::{PostUrl, post};
 use crate::transcript::Timestamp;
 
-/// How texts are written for a caption URL.
+/// Format of the texts that a caption URL accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CaptionFormat {
     /// `&seq=N`, and the text.
@@ -30,21 +30,21 @@ impl FromStr for CaptionFormat {
     }
 }
 
-/// A caption URL, and how it takes texts.
+/// Caption URL with its format.
 #[derive(Debug, Clone, Copy)]
 pub struct CaptionUrl<'a> {
-    /// Where to.
+    /// Address.
     pub url: &'a PostUrl,
-    /// How.
+    /// Format.
     pub format: CaptionFormat,
-    /// The language of the captions, for Zoom.
+    /// Language of the captions, for Zoom.
     pub lang: Option<&'a str>,
-    /// What is added to times of day, for YouTube. Milliseconds.
+    /// Milliseconds added to times of day, for YouTube.
     pub offset_ms: i64,
 }
 
 impl CaptionUrl<'_> {
-    /// The address and the body for the text that is number `seq`, which was taken at `at`.
+    /// Returns the address and the body for text number `seq`, received at the time of day `at`.
     #[must_use]
     pub fn caption(&self, seq: u64, at: Timestamp, text: &str) -> (PostUrl, Bytes) {
         let url = self.url.with("seq", seq);
@@ -60,7 +60,8 @@ impl CaptionUrl<'_> {
         }
     }
 
-    /// The last number that it has, where it tells (Zoom: `GET …/seq`); none where it does not within `wait`.
+    /// Returns the last number that the address has (Zoom: `GET …/seq`). `None` for YouTube, or without a valid answer
+    /// within `wait`.
     pub async fn last_seq(&self, wait: Duration) -> Option<u64> {
         if self.format != CaptionFormat::Zoom {
             return None;
@@ -70,15 +71,15 @@ impl CaptionUrl<'_> {
         std::str::from_utf8(&answer.body).ok()?.lines().next()?.trim().parse().ok().filter(|_| is_good)
     }
 
-    /// The headers of its requests.
+    /// Returns the headers of the requests.
     #[must_use]
     pub fn headers() -> [(HeaderName, HeaderValue); 1] {
-        // YouTube wants it without a charset.
+        // YouTube requires the type without a charset.
         [(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"))]
     }
 }
 
-/// As YouTube writes times: UTC, without saying so.
+/// Formats a time as YouTube expects it: UTC without `Z`.
 #[must_use]
 pub fn wall_time(at: Timestamp) -> String {
     at.to_string().trim_end_matches('Z').to_owned()

@@ -1,4 +1,4 @@
-//! One connection of a socket, why it ends, and how long to wait before the next.
+//! One WebSocket connection: how it is opened, why it ends, and the wait before the next attempt.
 
 use std::time::Duration;
 
@@ -16,21 +16,22 @@ use crate::client::transport::{ClientTransport, OpenError};
 use crate::wire::CloseCode;
 use crate::wire::close::is_temporary;
 
-/// A message of the server is 256 KiB at most, but for one item that alone is larger.
+/// Largest message accepted. The server's messages have at most 256 KiB, except for a single item that is larger.
 const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// More than a socket's buffer takes has to wait for it.
+/// Bytes that wait for the socket at most; writing more has to wait.
 const WRITE_BUFFER_BYTES_MAX: usize = 1024 * 1024;
-/// RFC 6455, section 7.1.5: what a close frame without a code stands for.
+/// Code that stands for a close frame without a code (RFC 6455, section 7.1.5).
 const NO_CODE: u16 = 1005;
 
-/// How long to wait for the server.
+/// Time limits for the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientTimes {
-    /// For a connection, its upgrade and the server's first word. 10 s.
+    /// Limit for a connection with its upgrade, and again for the publisher's `welcome`. Default: 10 s.
     pub connect: Duration,
-    /// A publisher that has sent and heard nothing for so long asks whether the server is there. 10 s.
+    /// Interval after which a publisher that has sent nothing sends a ping. Default: 10 s.
     pub ping: Duration,
-    /// A connection on which nothing came for so long is lost, whatever TCP believes: the server speaks every 10 s. 30 s.
+    /// Longest silence. After it the connection counts as lost, even if TCP reports no error: the server sends
+    /// something every 10 s. Default: 30 s.
     pub silence: Duration,
 }
 
@@ -40,13 +41,13 @@ impl Default for ClientTimes {
     }
 }
 
-/// How long to wait before coming again: twice as long after each try that led to nothing, and never longer than `max`.
-/// Of every wait only a random part of a half to the whole is waited, so that a thousand clients do not come at once.
+/// Waits between attempts to connect. The wait doubles with each failure, up to `max`. A random factor between one half
+/// and one spreads the reconnects of many clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backoff {
-    /// After the first failure. 250 ms.
+    /// Wait after the first failure. Default: 250 ms.
     pub first: Duration,
-    /// The longest. 15 s.
+    /// Longest wait. Default: 15 s.
     pub max: Duration,
 }
 
@@ -57,7 +58,7 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// The wait after so many failures, of which the first is 0; `random` is any number.
+    /// Returns the wait after `failures` earlier failures (0 for the first failure). `random` is any number.
     #[must_use]
     pub fn wait(&self, failures: u32, random: u64) -> Duration {
         let doubled = self.first.saturating_mul(1 << failures.min(20));
@@ -66,7 +67,7 @@ impl Backoff {
     }
 }
 
-/// The tries since something was achieved.
+/// Counts attempts since the last success, and gives the next wait.
 #[derive(Debug)]
 pub(super) struct RetrySchedule {
     backoff: Backoff,
@@ -93,67 +94,67 @@ impl RetrySchedule {
     }
 }
 
-/// Why a connection came to its end.
+/// Reason why a connection ended, or could not be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectionEnd {
-    /// The server closed it and said why.
+    /// The server closed the connection with a code.
     #[error("the server closed the connection with {code}{}{reason}", if reason.is_empty() { "" } else { ": " })]
     Closed {
         /// The close code; [`crate::wire::CloseCode`] has those of the server.
         code: u16,
-        /// Its reason, for people; not made safe for a terminal.
+        /// The reason in the close frame, for people; not made safe for a terminal.
         reason: String,
     },
-    /// The server answered the request for a socket with something else.
+    /// The server answered the upgrade request with an HTTP error.
     #[error("the server answers {status}: {detail}")]
     Refused {
         /// The HTTP status.
         status: u16,
-        /// What it said, for people; not made safe for a terminal.
+        /// The error text, for people; not made safe for a terminal.
         detail: String,
     },
-    /// There was no connection to be had.
+    /// No connection could be made.
     #[error("cannot connect to {address}: {cause}")]
     Unreachable {
-        /// Where to.
+        /// Host and port.
         address: String,
-        /// Why not.
+        /// The reason.
         cause: String,
     },
-    /// Over TLS, the server did not prove to be the one that was asked for.
+    /// TLS failed: the server did not prove its identity.
     #[error("no secure connection to {address}: {cause}")]
     NotSecure {
-        /// Where to.
+        /// Host and port.
         address: String,
-        /// Why not, and the mend.
+        /// The reason and the remedy.
         cause: String,
     },
-    /// It broke.
+    /// The connection broke.
     #[error("the connection was lost: {0}")]
     Lost(String),
-    /// Nothing came for longer than [`ClientTimes::silence`].
+    /// Nothing arrived for the longest silence allowed.
     #[error("nothing came from the server for {} seconds", .0.as_secs_f32())]
     Silent(Duration),
-    /// What came is not this protocol.
+    /// The server sent something that does not follow the protocol.
     #[error("the server says what this client cannot read: {0}")]
     Unreadable(String),
 }
 
 impl ConnectionEnd {
-    /// Returns true if it makes sense to come again as one is.
+    /// Returns true if a new attempt, with nothing changed, may succeed.
     #[must_use]
     pub fn is_temporary(&self) -> bool {
         match self {
             Self::Closed { code, .. } => is_temporary(*code),
-            // 408 is a timeout, 429 a limit of rate; a server in trouble may be out of it soon.
+            // 408 is a timeout, 429 a rate limit, and a server with a 5xx may recover.
             Self::Refused { status, .. } => *status >= 500 || matches!(status, 408 | 429),
             Self::Unreachable { .. } | Self::Lost(_) | Self::Silent(_) => true,
             Self::Unreadable(_) | Self::NotSecure { .. } => false,
         }
     }
 
-    /// Reason why the source cannot be had yet, if another session publishes it; for people, not made safe for a terminal.
+    /// Returns the reason if another session publishes this source, for people; not made safe for a terminal.
     #[must_use]
     pub fn source_taken(&self) -> Option<&str> {
         match self {
@@ -182,7 +183,8 @@ impl ConnectionEnd {
             }
             Error::Capacity(error) => Self::Unreadable(error.to_string()),
             Error::Utf8(error) => Self::Unreadable(error),
-            // The peer went away without a word; all other faults of the protocol are the peer's nature.
+            // A peer that disappears without a close frame is a lost connection. Other protocol errors would come up
+            // again.
             Error::Protocol(
                 error @ (ProtocolError::ResetWithoutClosingHandshake | ProtocolError::HandshakeIncomplete),
             ) => Self::Lost(error.to_string()),
@@ -194,12 +196,12 @@ impl ConnectionEnd {
 
 pub(super) type ClientSocket = WebSocketStream<ClientTransport>;
 
-/// Connects and upgrades.
+/// Connects and upgrades, with the token of the URL.
 pub(super) async fn connect(url: &SocketUrl, times: ClientTimes) -> Result<ClientSocket, ConnectionEnd> {
     connect_as(url, times, url.token().map(ClientToken::header)).await
 }
 
-/// Connects and upgrades, with this `Authorization`.
+/// Connects and upgrades, with this `Authorization` header.
 pub(super) async fn connect_as(
     url: &SocketUrl,
     times: ClientTimes,

@@ -1,4 +1,4 @@
-//! One question over HTTP, one answer. Each has a connection of its own: nobody asks often.
+//! Single HTTP requests to a server. Each has a connection of its own, because requests are rare.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -19,48 +19,48 @@ use crate::parse_error::describe_json_error;
 use crate::position::{Cursor, Epoch, FeedId};
 use crate::transcript::{FeedState, LineKey, Timestamp};
 
-/// The largest answer, in bytes: a transcript of days.
+/// Largest response, in bytes: a transcript of days.
 const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
-/// The header in which the answer to a request for a transcript says what its format cannot hold, and how often.
+/// Header of a transcript response that lists what the format cannot hold, with counts.
 pub const LOSSES_HEADER: &str = "captionwire-losses";
 
-/// Why a question was not answered.
+/// Reason why a request failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HttpError {
-    /// The server said why not.
+    /// The server answered with an error.
     #[error("{}", .0.detail)]
     Problem(ServerProblem),
-    /// There was no connection to be had.
+    /// No connection could be made.
     #[error("cannot connect to {address}: {cause}")]
     Unreachable {
-        /// Where to.
+        /// Host and port.
         address: String,
-        /// Why not.
+        /// The reason.
         cause: String,
     },
-    /// Over TLS, the server did not prove to be the one that was asked for.
+    /// TLS failed: the server did not prove its identity.
     #[error("no secure connection to {address}: {cause}")]
     NotSecure {
-        /// Where to.
+        /// Host and port.
         address: String,
-        /// Why not, and the mend.
+        /// The reason and the remedy.
         cause: String,
     },
-    /// The connection broke before the answer was complete. Whether the server did what was asked is not known.
+    /// The connection broke before the response was complete. The server may or may not have carried out the request.
     #[error("the connection to the server was lost: {0}")]
     Lost(String),
-    /// The answer took longer than this. Whether the server did what was asked is not known.
+    /// The response took longer than this. The server may or may not have carried out the request.
     #[error("the server did not answer within {} seconds", .0.as_secs())]
     TimedOut(Duration),
-    /// The answer is not what such a server says.
+    /// The request or the response cannot be read.
     #[error("the server's answer cannot be read: {0}")]
     Unreadable(String),
 }
 
 impl HttpError {
-    /// The `code` of the server's problem, such as `no_such_feed`.
+    /// Returns the `code` of the server's problem, such as `no_such_feed`.
     #[must_use]
     pub fn code(&self) -> Option<&str> {
         match self {
@@ -70,114 +70,114 @@ impl HttpError {
     }
 }
 
-/// An error of the server: `application/problem+json`.
+/// Error of the server: `application/problem+json`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct ServerProblem {
     /// The HTTP status.
     pub status: u16,
-    /// What programs can rely on, such as `no_such_feed`; the status in words where the server gave none.
+    /// Stable code for programs, such as `no_such_feed`; the status in words if the server sent none.
     pub code: String,
-    /// What is wrong and the mend, for people; not made safe for a terminal.
+    /// The fault and its remedy, for people; not made safe for a terminal.
     pub detail: String,
 }
 
-/// How a feed stands.
+/// State of a feed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FeedInfo {
     /// Its name.
     pub feed: FeedId,
-    /// What people call it.
+    /// Title.
     pub title: Option<Arc<str>>,
-    /// Where the event stands.
+    /// State of the feed.
     pub state: FeedState,
-    /// This life of its log.
+    /// Epoch of its log.
     pub epoch: Option<Epoch>,
     /// Publishers connected now.
     pub publishers: u64,
     /// Readers connected now.
     pub readers: u64,
-    /// When the last line came.
+    /// Time of day at which the last line arrived.
     pub last_line_at: Option<Timestamp>,
-    /// Lines shown.
+    /// Number of lines shown.
     pub lines: u64,
-    /// Turns shown.
+    /// Number of turns shown.
     pub turns: u64,
 }
 
-/// What became of an imported file.
+/// Result of an import.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Imported {
-    /// The feed made of it.
+    /// The feed that was created.
     pub feed: FeedId,
-    /// How many lines.
+    /// Number of lines.
     pub lines: u64,
-    /// How many turns.
+    /// Number of turns.
     pub turns: u64,
-    /// How many speakers.
+    /// Number of speakers.
     #[serde(default)]
     pub speakers: u64,
-    /// What could not be read as it stood.
+    /// Places in the file that could not be read as they are.
     pub problems: Vec<ImportProblem>,
-    /// How many problems there are of each kind, those that are not listed too.
+    /// Number of problems of each kind, including those that are not listed.
     #[serde(default)]
     pub problem_counts: Vec<ImportProblemCount>,
-    /// What the file says and a feed does not hold: each kind of thing once.
+    /// Contents of the file that a feed does not hold, each kind once.
     #[serde(default)]
     pub notices: Vec<ImportProblem>,
 }
 
-/// Problems of one kind.
+/// Number of problems of one kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportProblemCount {
-    /// What they have in common.
+    /// Description of the kind.
     pub kind: String,
-    /// Whether pieces of the file were not read.
+    /// True if pieces of the file were not read.
     pub left_out: bool,
-    /// How many.
+    /// Number of problems.
     pub count: u64,
 }
 
-/// Something in a file that is not as it should be.
+/// Fault in a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportProblem {
     /// The line of the file, from 1.
     pub line: u64,
     /// The character of that line, from 1.
     pub column: u64,
-    /// What is wrong, and what became of the text.
+    /// The fault, and what became of the text.
     pub message: String,
 }
 
-/// An operation on speakers. No line is changed by it, and a merge can be taken back exactly.
+/// Operation on speakers. It changes no line, and a merge can be undone exactly.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "op")]
 pub enum DeskOp {
-    /// Another name for a speaker.
+    /// Renames a speaker.
     #[serde(rename = "speaker.rename")]
     Rename {
         /// The speaker's id.
         speaker: String,
-        /// Its name.
+        /// The new name.
         name: String,
-        /// `person`, `role`, …; none leaves it.
+        /// `person`, `role`, …; `None` leaves it unchanged.
         #[serde(skip_serializing_if = "Option::is_none")]
         kind: Option<String>,
-        /// Also if the feed knows no such speaker yet.
+        /// True to rename a speaker that the feed does not know yet.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         create: bool,
     },
-    /// Two speakers are one.
+    /// Merges two speakers into one.
     #[serde(rename = "speaker.merge")]
     Merge {
         /// The id that is resolved.
         from: String,
         /// The id it is resolved to.
         into: String,
-        /// Also if the feed knows no such speakers yet.
+        /// True to merge speakers that the feed does not know yet.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         create: bool,
     },
-    /// They are two after all.
+    /// Undoes a merge.
     #[serde(rename = "speaker.unmerge")]
     Unmerge {
         /// The id that was merged.
@@ -185,28 +185,28 @@ pub enum DeskOp {
     },
 }
 
-/// What became of an operation: it is durable.
+/// Result of a durable operation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeskAnswer {
-    /// Its id.
+    /// Id of the operation.
     pub op_id: String,
-    /// Whether readers see a difference.
+    /// True if readers see a difference.
     pub changed: bool,
-    /// Why a merge cannot be made, for people; none if it is there.
+    /// Reason why a merge has no effect, for people; `None` if it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
-/// Which part of a transcript. All limits hold together; the default is the whole.
+/// Part of a transcript. All conditions apply together; the default is the whole transcript.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TranscriptQuery {
     /// Lines that start at or after this media time, in milliseconds.
     pub from_ms: Option<i64>,
     /// Lines that start before this media time, in milliseconds.
     pub to_ms: Option<i64>,
-    /// The last so many turns only.
+    /// Only this many turns, the last ones.
     pub last: Option<usize>,
-    /// As it stood at this cursor.
+    /// The transcript as it was at this cursor.
     pub at: Option<Cursor>,
 }
 
@@ -228,8 +228,8 @@ impl TranscriptQuery {
     }
 }
 
-/// Asks a server. Every call is one request and can be given up on at any time; whether the server did what was asked is
-/// not known then.
+/// Sends requests to a server. Every call is one request and can be dropped at any time; the server may then have
+/// carried it out or not.
 #[derive(Debug, Clone)]
 pub struct HttpClient {
     server: ServerUrl,
@@ -237,28 +237,28 @@ pub struct HttpClient {
 }
 
 impl HttpClient {
-    /// Questions to `server`; an answer may take a minute.
+    /// A client for `server`, with a limit of one minute for a response.
     #[must_use]
     pub fn new(server: ServerUrl) -> Self {
         Self { server, wait: Duration::from_secs(60) }
     }
 
-    /// With another limit for an answer, from the request to the last byte.
+    /// Sets the time limit for a response, from the request to its last byte.
     #[must_use]
     pub fn with_wait(self, wait: Duration) -> Self {
         Self { wait, ..self }
     }
 
-    /// The server.
+    /// Returns the server.
     #[must_use]
     pub fn server(&self) -> &ServerUrl {
         &self.server
     }
 
-    /// The feeds there are, by name; with `state` only those.
+    /// Returns the feeds by name; with `state`, only those in that state.
     ///
     /// # Errors
-    /// [`HttpError`], as all that follow.
+    /// [`HttpError`], like all methods that follow.
     pub async fn feeds(&self, state: Option<FeedState>) -> Result<Vec<FeedInfo>, HttpError> {
         #[derive(Deserialize)]
         struct FeedPage {
@@ -269,7 +269,7 @@ impl HttpClient {
         Ok(read_answer::<FeedPage>(&answer)?.feeds)
     }
 
-    /// How a feed stands; none for one that does not exist.
+    /// Returns the state of a feed; `None` if it does not exist.
     ///
     /// # Errors
     /// [`HttpError`].
@@ -281,7 +281,8 @@ impl HttpClient {
         }
     }
 
-    /// Creates a feed, scheduled, with what people call it; one that is there gets the title. A deleted one begins anew.
+    /// Creates a feed in state `scheduled`, with a title. An existing feed gets the title. A deleted feed gets a new
+    /// log.
     ///
     /// # Errors
     /// [`HttpError`].
@@ -291,7 +292,7 @@ impl HttpClient {
         read_answer(&self.request(Method::PUT, &path, Some("application/json"), body.into()).await?)
     }
 
-    /// The transcript, final lines only, in a format that the server writes: `json`, `vtt`, `rev.txt`, …
+    /// Returns the transcript, final lines only, in a format that the server writes: `json`, `vtt`, `rev.txt`, …
     ///
     /// # Errors
     /// [`HttpError`].
@@ -299,8 +300,8 @@ impl HttpClient {
         Ok(self.transcript_and_losses(feed, format, part).await?.0)
     }
 
-    /// As [`transcript`](Self::transcript), with what the server says of what the format cannot hold ([`LOSSES_HEADER`]); empty
-    /// where that is nothing.
+    /// Like [`transcript`](Self::transcript), with the server's list of what the format cannot hold
+    /// ([`LOSSES_HEADER`]); empty if nothing is lost.
     ///
     /// # Errors
     /// [`HttpError`].
@@ -317,25 +318,25 @@ impl HttpClient {
         Ok((answer.into_body(), losses))
     }
 
-    /// Makes an archived feed of a transcript file. With `replace` it takes the place of what the feed held.
+    /// Imports a transcript file as an archived feed. With `replace` it replaces what the feed held.
     ///
     /// # Errors
-    /// [`HttpError`]; `feed_exists` where the feed has a log and `replace` is not given.
+    /// [`HttpError`]; `feed_exists` if the feed has a log and `replace` is false.
     pub async fn import(&self, feed: &FeedId, file: Bytes, replace: bool) -> Result<Imported, HttpError> {
         let path = format!("/v1/feeds/{feed}/transcript{}", if replace { "?replace=true" } else { "" });
         read_answer(&self.request(Method::PUT, &path, Some("text/plain"), file).await?)
     }
 
-    /// Takes a line back.
+    /// Retracts a line.
     ///
     /// # Errors
-    /// [`HttpError`]; `no_such_line` where there is none.
+    /// [`HttpError`]; `no_such_line` if there is no such line.
     pub async fn retract(&self, feed: &FeedId, line: &LineKey) -> Result<(), HttpError> {
         let path = format!("/v1/feeds/{feed}/lines/{}/{}", line.source, line.id);
         self.request(Method::DELETE, &path, None, Bytes::new()).await.map(|_| ())
     }
 
-    /// Renames, merges or unmerges speakers. Under the same `op_id` it can be asked again: that changes nothing more.
+    /// Renames, merges or unmerges speakers. A retry with the same `op_id` changes nothing more.
     ///
     /// # Errors
     /// [`HttpError`].
@@ -351,7 +352,7 @@ impl HttpClient {
         read_answer(&self.request(Method::POST, &path, Some("application/json"), body.into()).await?)
     }
 
-    /// Any request; the body of its answer, if it is a success.
+    /// Sends any request and returns the body of a successful response.
     ///
     /// # Errors
     /// [`HttpError`].
@@ -365,7 +366,7 @@ impl HttpClient {
         Ok(self.answer(method, path, content_type, body).await?.into_body())
     }
 
-    /// As [`request`](Self::request), with the head of the answer.
+    /// Like [`request`](Self::request), but returns the head of the response too.
     async fn answer(
         &self,
         method: Method,
@@ -405,7 +406,7 @@ impl HttpClient {
     }
 }
 
-/// Sends a request on a connection of its own, and gives what `read` makes of the answer.
+/// Sends a request on a connection of its own, and returns what `read` makes of the response.
 pub(super) async fn exchange<T>(
     endpoint: &TransportTarget,
     request: Request<Full<Bytes>>,
@@ -423,7 +424,8 @@ pub(super) async fn exchange<T>(
     let lost = |error: hyper::Error| HttpError::Lost(error.to_string());
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(lost)?;
     let answer = async { read(sender.send_request(request).await.map_err(lost)?).await };
-    // The connection may be done before the last of the answer was taken from it.
+    // The connection may be finished before the last of the response was read from it, so only the response ends the
+    // select.
     let driven = async {
         let _ = connection.await;
         std::future::pending::<Infallible>().await
@@ -434,7 +436,7 @@ pub(super) async fn exchange<T>(
     }
 }
 
-/// The whole of a body, if it has `bytes_max` at most.
+/// Collects a body of at most `bytes_max` bytes.
 pub(super) async fn collect(body: Incoming, bytes_max: usize) -> Result<Bytes, HttpError> {
     let body = Limited::new(body, bytes_max).collect().await;
     Ok(body.map_err(|error| HttpError::Lost(error.to_string()))?.to_bytes())
@@ -448,10 +450,10 @@ fn problem(status: StatusCode, body: &[u8]) -> ServerProblem {
     })
 }
 
-/// Reads what a server says.
+/// Decodes a JSON response.
 ///
 /// # Errors
-/// [`HttpError::Unreadable`] says in plain words what is not as it should be.
+/// [`HttpError::Unreadable`] with a plain description of the fault.
 pub fn read_answer<T: DeserializeOwned>(body: &[u8]) -> Result<T, HttpError> {
     serde_json::from_slice(body).map_err(|error| HttpError::Unreadable(describe_json_error(&error, body)))
 }

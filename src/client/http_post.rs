@@ -1,4 +1,4 @@
-//! A post to somebody else's address: its status, and whether it says when to come again. No redirect is followed.
+//! One request to an address of another system: the status of its response, and when to retry. No redirect is followed.
 
 use std::fmt;
 use std::time::Duration;
@@ -14,14 +14,15 @@ use crate::client::transport::TransportTarget;
 use crate::client::trust::Authorities;
 use crate::transcript::Timestamp;
 
-/// What is read of an answer's body, in bytes: a number, at most a few words.
+/// Largest response body, in bytes. Bodies that matter are a number or a few words.
 const ANSWER_BYTES_MAX: usize = 16 * 1024;
-/// How long the body of an answer is waited for, once its head is there: the head says all but that number.
+/// Time limit for the body, once the head of the response has arrived. The body matters little: it holds at most a
+/// number.
 const BODY_WAIT: Duration = Duration::from_secs(2);
-/// Who asks.
+/// Value of `User-Agent`.
 const USER_AGENT: &str = concat!("captionwire/", env!("CARGO_PKG_VERSION"));
 
-/// An address of somebody else's, such as `https://cms.example.org/captions?key=…`. Path and query may hold a secret, and
+/// Address of another system, such as `https://cms.example.org/captions?key=…`. Path and query may hold a secret and
 /// are never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PostUrl {
@@ -31,23 +32,23 @@ pub struct PostUrl {
 }
 
 impl PostUrl {
-    /// Reads `http://…` or `https://…`.
+    /// Parses `http://…` or `https://…`.
     ///
     /// # Errors
-    /// [`BadUrl`] for another scheme, or what is no URL.
+    /// [`BadUrl`] for another scheme, a user name, or text that is no URL.
     pub fn parse(text: &str) -> Result<Self, BadUrl> {
         let rule = "a whole URL such as https://cms.example.org/captions";
         let (endpoint, path, query) = split(text, rule)?;
         Ok(Self { endpoint, path, query })
     }
 
-    /// Over TLS, with these authorities instead of those that this machine believes.
+    /// Sets the certificate authorities to trust for TLS, instead of those of this machine.
     #[must_use]
     pub fn with_authorities(self, authorities: Option<Authorities>) -> Self {
         Self { endpoint: TransportTarget { authorities, ..self.endpoint }, ..self }
     }
 
-    /// With one parameter more. `value` needs no escapes.
+    /// Adds a query parameter. `value` is not escaped.
     #[must_use]
     pub fn with(&self, name: &str, value: impl fmt::Display) -> Self {
         let query = match self.query.as_deref() {
@@ -57,7 +58,7 @@ impl PostUrl {
         Self { query: Some(query), ..self.clone() }
     }
 
-    /// The address below this one, with the same query.
+    /// Appends `/name` to the path and keeps the query.
     #[must_use]
     pub fn below(&self, name: &str) -> Self {
         Self { path: format!("{}/{name}", self.path.trim_end_matches('/')), ..self.clone() }
@@ -84,32 +85,32 @@ impl fmt::Debug for PostUrl {
     }
 }
 
-/// What an address answered.
+/// Response of an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PostResponse {
-    /// Its status.
+    /// HTTP status.
     pub status: StatusCode,
-    /// What it says of coming again (RFC 9110, section 10.2.3).
+    /// Value of `Retry-After` (RFC 9110, section 10.2.3).
     pub retry_after: Option<String>,
-    /// The first of its body; nothing where that did not come in time or is too long.
+    /// Body; empty if it did not arrive in time or is too long.
     pub body: Bytes,
 }
 
-/// What an answer means for what was sent.
+/// Meaning of a response for the request that was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// It was taken.
+    /// It was accepted.
     Taken,
-    /// It was not, and later it may be; after so long, where the answer says so.
+    /// It was not accepted, and a retry may succeed; after this wait, if the response gives one.
     Later(Option<Duration>),
-    /// It was not, and the same is refused again, as far as the answer tells.
+    /// It was refused, and a retry would be too.
     Refused,
-    /// There will never be anybody.
+    /// The address no longer exists (410).
     Gone,
 }
 
 impl PostResponse {
-    /// What it means; `now` is for an answer that names a date.
+    /// Returns the meaning of the response. `now` is needed for a `Retry-After` with a date.
     #[must_use]
     pub fn verdict(&self, now: Timestamp) -> Verdict {
         let status = self.status;
@@ -123,7 +124,7 @@ impl PostResponse {
         }
     }
 
-    /// What is wrong, for people.
+    /// Describes the fault, for people.
     #[must_use]
     pub fn cause(&self) -> String {
         let is_elsewhere = self.status.is_redirection();
@@ -131,7 +132,7 @@ impl PostResponse {
         format!("it answers {}{hint}", self.status)
     }
 
-    /// RFC 9110, section 10.2.3: seconds, or a date.
+    /// Reads `Retry-After` (RFC 9110, section 10.2.3): seconds, or a date.
     fn again_after(&self, now: Timestamp) -> Option<Duration> {
         let said = self.retry_after.as_deref()?.trim();
         if let Ok(seconds) = said.parse() {
@@ -142,11 +143,11 @@ impl PostResponse {
     }
 }
 
-/// Sends one request on a connection of its own. The head of the answer has to come within `wait`, and a moment that its body
-/// may take. If dropped, the address may or may not have taken it.
+/// Sends one request on a connection of its own. The limit for the whole exchange is `wait` plus 2 s. If
+/// dropped, the address may or may not have received the request.
 ///
 /// # Errors
-/// [`HttpError`] where there is no answer; never for what the answer says.
+/// [`HttpError`] if there is no response. An error status is not an `HttpError`.
 pub async fn post(
     url: &PostUrl,
     method: Method,

@@ -1,18 +1,18 @@
-//! The other end of the wire: a publisher and a subscriber that come back by themselves, and the little HTTP they need.
+//! Clients of a server: a publisher and subscribers that reconnect by themselves, and the HTTP requests that they need.
 //!
-//! * [`Publisher`] numbers what it sends, keeps it until it is acknowledged, and sends it again, in order, after every
-//!   reconnect: no line is lost, and none is shown twice.
-//! * [`Subscriber`] keeps a [`Screen`] that is what the server shows, whatever happens to its connection.
-//! * [`Subscriptions`] is as many subscribers, of as many feeds, on one connection.
-//! * [`HttpClient`] asks one question at a time: feeds, transcripts, imports, who is who.
-//! * [`post`] sends one request to an address that is no such server; [`CaptionUrl`] says which one, for one that takes captions.
+//! * [`Publisher`] numbers its messages, keeps each until it is acknowledged, and sends unacknowledged ones again, in
+//!   order, after every reconnect: no line is lost, and none is shown twice.
+//! * [`Subscriber`] keeps a [`Screen`] equal to what the server shows, over any number of connections.
+//! * [`Subscriptions`] follows many feeds on one connection.
+//! * [`HttpClient`] sends single requests: feeds, transcripts, imports, speakers.
+//! * [`post`] sends one request to an address of another system; [`CaptionUrl`] builds such requests for caption URLs.
 //!
-//! What can be mended by coming again is mended here; only what cannot be becomes an error. Everything is bounded: a
+//! A failure that a reconnect can cure is retried here; only the others become errors. Everything is bounded: a
 //! publisher holds `limits.unacked` messages and then waits, a subscriber holds the transcript and one set of parts.
-//! Over TLS a server has to prove that it is the one of the URL; one that does not is no server to come back to.
+//! Over TLS the server's certificate must match its URL; if it does not, the client does not retry.
 //!
-//! In reading order: `address`, `token`, `trust`, `transport`, `connection`, `publisher`, `link`, `screen`,
-//! `picture`, `subscriber`, `subscriptions`, `http`, `post`, `captions`.
+//! In reading order: `address`, `token`, `trust`, `transport`, `connection`, `publisher`, `reconnecting_link`,
+//! `screen`, `replica`, `subscriber`, `multiplex`, `http`, `http_post`, `caption_url`, `socket_follower`.
 
 mod address;
 mod caption_url;
@@ -55,7 +55,7 @@ pub use crate::client::subscriber::{ReceivedMessage, ReplayOptions, SubscribeErr
 pub use crate::client::token::{BadToken, ClientToken};
 pub use crate::wire::subscriber::StartPoint;
 
-/// 60 bits that nobody else has, as text: sessions, operations.
+/// Returns 60 random bits as text, for ids of sessions and operations.
 #[must_use]
 pub fn random_name() -> String {
     crate::position::Epoch::from_random(random()).to_string()

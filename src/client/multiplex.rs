@@ -1,4 +1,4 @@
-//! Many feeds on one connection, which comes back by itself: a cursor and a [`Screen`] for each.
+//! Many feeds on one connection that reconnects by itself: a cursor and a [`Screen`] for each.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -17,16 +17,17 @@ use crate::position::{Cursor, FeedId};
 use crate::wire::subscriber::{StartPoint, Subscribe, SubscribeUntil};
 use crate::wire::{ErrorCode, FromSubscriber, ToSubscriber};
 
-/// What to ask for of one feed.
+/// Settings for one feed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubscriptionOptions {
-    /// Where to begin. What is asked for again after a break is the cursor reached by then.
+    /// Start point of the first connection. After a reconnect the subscription resumes at its cursor.
     pub from: StartPoint,
-    /// Interim lines too. True; a cursor is good for the one or the other only.
+    /// True to receive interim lines too. Default: true. A cursor is valid only with the setting that it was received
+    /// with.
     pub interim: bool,
-    /// End once everything there is has been received. False.
+    /// True to end once everything stored has been received. Default: false.
     pub until_head: bool,
-    /// Wait for a feed that does not exist. False: it is refused.
+    /// True to wait for a feed that does not exist; otherwise it is refused. Default: false.
     pub wait: bool,
 }
 
@@ -36,70 +37,71 @@ impl Default for SubscriptionOptions {
     }
 }
 
-/// What all feeds have in common.
+/// Settings for all feeds of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SubscriptionsOptions {
-    /// How long to wait for the server.
+    /// Time limits for the server.
     pub times: ClientTimes,
-    /// How long to wait before coming again.
+    /// Waits between attempts to connect.
     pub backoff: Backoff,
 }
 
-/// One step of [`Subscriptions::next_message`].
+/// Result of one [`Subscriptions::next_message`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct FeedNews {
-    /// The message as it came; none where the news is about the connection.
+    /// The message as received; `None` for an event of the connection.
     pub text: Option<Utf8Bytes>,
-    /// What it came to; none for a heartbeat, a part of changes kept aside, or what was seen before.
+    /// The event; `None` for a heartbeat, a part of changes that is kept, or changes seen before.
     pub news: Option<SubscriptionEvent>,
 }
 
-/// What happened.
+/// Events of feeds and of the connection.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SubscriptionEvent {
-    /// Something in a feed.
+    /// An update of a feed.
     Feed {
         /// The feed.
         feed: FeedId,
-        /// What; never a disconnect, a replay or a refusal.
+        /// The update; never a disconnect, a replay or a refusal.
         update: Update,
     },
-    /// All of a feed was received that was asked for, or the feed has ended; nothing more comes of it.
+    /// Everything that was asked for was received, or the feed has ended; nothing more follows for it.
     Done {
         /// The feed.
         feed: FeedId,
-        /// What was received of it.
+        /// The transcript that was received.
         screen: Screen,
     },
-    /// The server refuses a feed. The others go on.
+    /// The server refuses a feed. The others continue.
     Refused {
-        /// The feed; none for what the server could not read.
+        /// The feed; `None` if the server could not read our message.
         feed: Option<FeedId>,
-        /// Why.
+        /// Code of the refusal.
         code: ErrorCode,
-        /// Why, and the mend, for people; not made safe for a terminal.
+        /// The reason and the remedy, for people; not made safe for a terminal.
         message: String,
-        /// After how long it is asked for again; none if it makes no sense to.
+        /// Wait before the feed is asked for again; `None` if it is given up.
         retry_in: Option<Duration>,
     },
-    /// The connection is gone; the next call waits and connects again, with all cursors.
+    /// The connection ended; the next call waits and reconnects, with all cursors.
     Disconnected {
-        /// Why.
+        /// The reason.
         why: ConnectionEnd,
-        /// How long the wait will be.
+        /// Wait before the next attempt.
         retry_in: Duration,
     },
 }
 
 /// Follows many feeds on one connection.
 ///
-/// It does nothing by itself: it reads, says what was subscribed and unsubscribed, and reconnects while
-/// [`Subscriptions::next`] is awaited. Who looks away for a while is a slow reader, and finds everything merged.
+/// It does nothing in the background: it reads, sends subscriptions and cancellations, and reconnects only while
+/// [`Subscriptions::next`] is awaited. A caller that pauses is a slow reader and later gets everything merged.
 pub struct Subscriptions {
     url: SocketUrl,
     link: ReconnectingLink,
     feeds: BTreeMap<FeedId, FollowedFeed>,
-    /// What was said on this connection and is not answered: until then what comes of the feed is of the subscription before.
+    /// Number of unanswered cancellations on this connection. Until they are answered, messages about the feed belong
+    /// to an earlier subscription.
     unanswered: HashMap<FeedId, usize>,
 }
 
@@ -107,7 +109,7 @@ struct FollowedFeed {
     options: SubscriptionOptions,
     picture: FeedReplica,
     backoff: RetrySchedule,
-    /// When to ask again for what was refused for a while.
+    /// Time at which a feed that was refused for a while is asked for again.
     again_at: Option<Instant>,
 }
 
@@ -134,15 +136,16 @@ impl std::fmt::Debug for Subscriptions {
 }
 
 impl Subscriptions {
-    /// None yet, on the server's socket for many ([`super::ServerUrl::subscribe_many`]); it connects with the first
-    /// [`Subscriptions::next`].
+    /// An empty set on the server's socket for many feeds ([`super::ServerUrl::subscribe_many`]). It connects with the
+    /// first [`Subscriptions::next`].
     #[must_use]
     pub fn new(url: SocketUrl, options: SubscriptionsOptions) -> Self {
         let link = ReconnectingLink::new(options.times, options.backoff);
         Self { url, link, feeds: BTreeMap::new(), unanswered: HashMap::new() }
     }
 
-    /// Follows `feed` too, in place of how it was followed until now. It is said when [`Subscriptions::next`] is awaited.
+    /// Follows `feed` too, and replaces an earlier subscription to it. The request is sent while
+    /// [`Subscriptions::next`] is awaited.
     pub fn subscribe(&mut self, feed: FeedId, options: SubscriptionOptions) {
         self.unsubscribe(&feed);
         let picture = FeedReplica::new(options.from.clone());
@@ -153,7 +156,8 @@ impl Subscriptions {
         self.feeds.insert(feed, followed);
     }
 
-    /// Follows `feed` no more: no news of it follow, and what was received is given back, with the cursor to go on from.
+    /// Cancels the subscription to `feed`: no more events of it follow. Returns what was received, with the cursor to
+    /// resume from.
     pub fn unsubscribe(&mut self, feed: &FeedId) -> Option<(Screen, Option<Cursor>)> {
         let followed = self.feeds.remove(feed)?;
         if !self.link.is_idle() {
@@ -163,27 +167,28 @@ impl Subscriptions {
         Some((followed.picture.screen, followed.picture.cursor))
     }
 
-    /// The feeds that are followed, by name.
+    /// Returns the feeds that are followed, by name.
     pub fn feeds(&self) -> impl Iterator<Item = &FeedId> {
         self.feeds.keys()
     }
 
-    /// The transcript of `feed` as far as it was received; none for one that is not followed.
+    /// Returns the transcript of `feed` received so far; `None` for a feed that is not followed.
     #[must_use]
     pub fn screen(&self, feed: &FeedId) -> Option<&Screen> {
         self.feeds.get(feed).map(|followed| &followed.picture.screen)
     }
 
-    /// From here reading `feed` can go on later, with [`StartPoint::Cursor`]. None before the first changes and after a reset.
+    /// Returns the cursor from which reading `feed` can resume later, with [`StartPoint::Cursor`]; `None` before the
+    /// first changes and after a reset.
     #[must_use]
     pub fn cursor(&self, feed: &FeedId) -> Option<&Cursor> {
         self.feeds.get(feed)?.picture.cursor.as_ref()
     }
 
-    /// Waits for the next thing that happened; none while no feed is followed. The screen has it already. Cancel-safe.
+    /// Waits for the next event; `None` while no feed is followed. The screen already contains the event. Cancel-safe.
     ///
     /// # Errors
-    /// [`SubscribeError::Ended`] when it makes no sense to come again: the next call does so all the same.
+    /// [`SubscribeError::Ended`] if a reconnect cannot help. A further call reconnects all the same.
     pub async fn next(&mut self) -> Result<Option<SubscriptionEvent>, SubscribeError> {
         while let Some(received) = self.next_message().await? {
             if received.news.is_some() {
@@ -193,10 +198,10 @@ impl Subscriptions {
         Ok(None)
     }
 
-    /// As [`Subscriptions::next`], but gives every message, as it came and what it came to. Cancel-safe.
+    /// Like [`Subscriptions::next`], but returns every message, as received and as an event. Cancel-safe.
     ///
     /// # Errors
-    /// As [`Subscriptions::next`].
+    /// Those of [`Subscriptions::next`].
     pub async fn next_message(&mut self) -> Result<Option<FeedNews>, SubscribeError> {
         if self.feeds.is_empty() {
             return Ok(None);
@@ -239,7 +244,7 @@ impl Subscriptions {
         }
     }
 
-    /// Takes note that the connection is gone, and decides whether to come again.
+    /// Handles the end of a connection, and decides whether to reconnect.
     fn broken(&mut self, why: ConnectionEnd) -> Result<Option<FeedNews>, SubscribeError> {
         let retry_in = self.link.lost();
         self.unanswered.clear();
@@ -270,7 +275,7 @@ impl Subscriptions {
                 None => return Ok(None),
             },
         };
-        // Until the last of them is answered it is about what was left.
+        // Until the last cancellation is answered, the message belongs to a cancelled subscription.
         if let Some(unanswered) = self.unanswered.get_mut(&feed) {
             if matches!(&message, ToSubscriber::Unsubscribed { reason, .. } if **reason == *"asked") {
                 *unanswered -= 1;

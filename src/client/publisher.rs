@@ -1,5 +1,5 @@
-//! A publisher that comes back by itself: every message has a number, and is kept until the server has answered it; what was
-//! acknowledged too, as long as there is room, for a server that is put back to an earlier state.
+//! A publisher that reconnects by itself. Every message has a number and is kept until the server has answered it.
+//! Acknowledged messages are kept too, as long as there is room, in case the server is restored to an earlier state.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -20,166 +20,170 @@ use crate::parse_error::describe_json_error;
 use crate::position::Epoch;
 use crate::wire::{CloseCode, Outgoing, ToPublisher, WarningCode};
 
-/// Events kept for who does not ask for them; the oldest are dropped, and counted.
+/// Events that wait for [`Publisher::next_event`] at most. Beyond that the oldest are dropped and counted.
 const EVENTS_MAX: usize = 4096;
-/// Acknowledged messages that are kept, in bytes, for a server that is put back to an earlier state: 32 MiB, a day of talk. Of more
-/// the oldest are forgotten.
+/// Bytes of acknowledged messages that are kept, in case the server is restored to an earlier state: 32 MiB, a day of
+/// speech. Beyond that the oldest are forgotten.
 const KEPT_BYTES_MAX: usize = 32 * 1024 * 1024;
-/// Bytes of a message that is kept beside its text: its entry, and what an allocation takes.
+/// Bytes that a kept message takes besides its text: its entry and the allocation.
 const KEPT_ENTRY_BYTES: usize = 128;
-/// Messages handed to the socket before it is flushed.
+/// Messages handed to the socket before a flush.
 const BATCH_MAX: usize = 256;
-/// How often in a row a server may close the connection because it refused too many messages, and have taken nothing between: with
-/// its 20 in a row that is 2000 messages. Whoever sends more of them has nothing else to say.
+/// Closes in a row for too many refused messages, with nothing acknowledged in between, after which the publisher gives
+/// up. The server closes after 20 refusals in a row, so these are 2000 messages.
 const REFUSAL_CLOSES_MAX: u32 = 100;
-/// How long a server may take to answer our close.
+/// Time limit for the server's answer to our close frame.
 const CLOSE_WAIT: Duration = Duration::from_secs(2);
 
-/// Who publishes.
+/// Settings of a [`Publisher`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PublisherOptions {
-    /// The source; the server's default (`main`) if none.
+    /// The source; `None` for the server's default (`main`).
     pub source: Option<String>,
-    /// The session: one run of a publisher, kept over its reconnects. A new one if none. A program that goes on where an
-    /// earlier run of it was gives that one's.
+    /// The session: one run of a publisher, kept over its reconnects; `None` for a new one. A program that resumes an
+    /// earlier run gives the session of that run.
     pub session: Option<String>,
-    /// Its ids name the lines of the source, whichever session sent them, so that it may change them; else they are its own.
+    /// True if line ids name lines of the source from any session, so that this session may change them. Otherwise the
+    /// ids belong to this session only.
     pub corrects: bool,
-    /// A line whose times are too far ahead is taken without them; else it is refused.
+    /// True if a line whose times are too far ahead is stored without them; otherwise it is refused.
     pub keeps_text: bool,
-    /// Take the source's place from whoever publishes it in another session, once: when the first connection is made.
+    /// True to take the source over from another session that publishes it. Applies until the first `welcome`, not to
+    /// reconnects after it.
     pub take_over: bool,
-    /// Speakers written as `<source>.<session of the engine>:<label>` are shown by their label.
+    /// True to show speakers written as `<source>.<engine session>:<label>` by their label.
     pub anonymous: bool,
-    /// How long to wait for the server.
+    /// Time limits for the server.
     pub times: ClientTimes,
-    /// How long to wait before coming again.
+    /// Waits between attempts to connect.
     pub backoff: Backoff,
 }
 
-/// Why a publisher cannot go on.
+/// Reason why a publisher stopped, or why one message was not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
-    /// The server refuses for good. What was not acknowledged may or may not be in its archive.
+    /// The server refuses permanently. Unacknowledged messages may or may not be stored.
     #[error(transparent)]
     Ended(#[from] ConnectionEnd),
-    /// Another publisher uses the session: the server has numbers of it that this one never gave.
+    /// Another publisher uses the session: the server has numbers that this publisher never assigned.
     #[error("the session is used by another publisher: its last number is {theirs}, and we are at {ours}")]
     SessionTaken {
-        /// The last number the server knows.
+        /// The last number that the server has.
         theirs: u64,
-        /// The last number given here.
+        /// The last number assigned here.
         ours: u64,
     },
-    /// The feed that had acknowledged messages was deleted, or replaced, and there is another one of its name. Nothing is sent
-    /// again: what was deleted would come back.
+    /// The feed that had acknowledged messages was deleted or replaced, and another one has its name. Nothing is sent
+    /// again, because that would bring deleted messages back.
     #[error(
         "the feed was deleted or replaced, and there is another one of its name: what it had acknowledged of ours, up to number \
          {acknowledged}, was deleted with it. None is sent again: start the publisher again to publish to the new feed"
     )]
     OtherLog {
-        /// The last message that was acknowledged.
+        /// Number of the last acknowledged message.
         acknowledged: u64,
     },
-    /// This one message is larger than the server takes. Nothing of it was kept; the publisher goes on.
+    /// This message is larger than the server accepts. It was not queued; the publisher continues.
     #[error(
         "the message has {bytes} bytes and may have {bytes_max}: send its lines one by one, and a long line as several"
     )]
     TooLarge {
-        /// Its size.
+        /// Size of the message, in bytes.
         bytes: usize,
-        /// The server's limit.
+        /// The server's limit, in bytes.
         bytes_max: usize,
     },
 }
 
-/// What the server says beside acknowledgements, and what becomes of the connection.
+/// Events about messages and the connection, except acknowledgements.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PublisherEvent {
-    /// The server said welcome; what is not answered yet is sent again.
+    /// The server sent `welcome`; unanswered messages are sent again.
     Connected {
-        /// The last message of this session that the server has.
+        /// Number of the last message of this session that the server has.
         seq: u64,
-        /// The life of the feed's log.
+        /// Epoch of the feed's log.
         epoch: Epoch,
-        /// Whether readers see this source.
+        /// True if readers see this source.
         on_air: bool,
     },
-    /// The server lacks messages that it had acknowledged: its archive was put back to an earlier state. Those that are still held
-    /// here are sent again, and acknowledged anew.
+    /// The server lacks messages that it had acknowledged, because its archive was restored to an earlier state. Those
+    /// that are still kept here are sent and acknowledged again.
     Lost(LostMessages),
-    /// The connection is gone; the publisher comes again, and sends again what was not acknowledged.
+    /// The connection ended; the publisher reconnects and sends unacknowledged messages again.
     Disconnected {
-        /// Why.
+        /// The reason.
         why: ConnectionEnd,
-        /// After this wait.
+        /// Wait before the next attempt.
         retry_in: Duration,
     },
     /// A message, or one line of it, was refused.
     Refused(Nack),
-    /// Something was taken, but people should look at it: `conflict`, `id_reused`, `line_replaced`, `stale_rev`.
+    /// The server accepted a message with a warning that people should see: `conflict`, `id_reused`, `line_replaced`,
+    /// `stale_rev`.
     Warning {
-        /// What.
+        /// Code of the warning.
         code: Arc<str>,
-        /// In words; not made safe for a terminal.
+        /// The warning in words; not made safe for a terminal.
         message: String,
-        /// The line concerned.
+        /// Id of the line concerned.
         id: Option<Arc<str>>,
     },
-    /// Who is on air has changed.
+    /// The source on air has changed.
     OnAir {
-        /// Whether this source is.
+        /// True if it is this source.
         on_air: bool,
-        /// Who is.
+        /// The source on air.
         holder: Option<Arc<str>>,
     },
-    /// Nobody asked for events for long, and so many were dropped.
+    /// Number of events that were dropped because [`Publisher::next_event`] was not called for long.
     Missed(u64),
 }
 
-/// What a server lacks of what it had acknowledged.
+/// Acknowledged messages that a restored server no longer has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LostMessages {
-    /// The last message of the session that it has now.
+    /// The last message of the session that the server has now.
     pub seq: u64,
-    /// The last one that it had acknowledged.
+    /// The last message that it had acknowledged.
     pub acknowledged: u64,
-    /// Messages that are sent again.
+    /// Number of messages that are sent again.
     pub resent: u64,
-    /// Lines in them.
+    /// Number of lines in them.
     pub resent_lines: u64,
-    /// Messages that are not held here any more, and cannot be sent again: no more than so many, because some of them may have
-    /// been refused at the time.
+    /// Number of messages that cannot be sent again, because they are no longer kept here. An upper bound: some of them
+    /// may have been refused at the time.
     pub forgotten: u64,
 }
 
-/// A refusal. Nothing of what it refuses was kept; to mend it, send it anew.
+/// Refusal of a message, or of one line of it. Nothing of the refused part was stored; after mending it, send it as a
+/// new message.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Nack {
-    /// The number of the message, as [`Publisher::send`] gave it.
+    /// Number of the message, as [`Publisher::send`] returned it.
     pub seq: u64,
-    /// For one line of several: which one, from 0.
+    /// Index of the refused line in a message of several, from 0; `None` if the whole message was refused.
     pub index: Option<usize>,
-    /// What kind of fault: the names of [`crate::wire::NackCode`], and those of newer servers.
+    /// Code of the fault: a name of [`crate::wire::NackCode`], or one of a newer server.
     pub code: Arc<str>,
-    /// What is wrong and the mend, for people; not made safe for a terminal.
+    /// The fault and its remedy, for people; not made safe for a terminal.
     pub message: String,
-    /// The field at fault.
+    /// Name of the field at fault.
     pub field: Option<String>,
-    /// Whether the same message may be taken later.
+    /// True if the same message may be accepted later.
     #[serde(default)]
     pub retry: bool,
 }
 
-/// How far a publisher is.
+/// Progress of a publisher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PublishProgress {
-    /// The last number given to a message; 0 before the first welcome.
+    /// The last number assigned to a message; 0 before the first `welcome`.
     pub sent: u64,
-    /// Every message up to this one is durable or was refused.
+    /// Number up to which every message is durable or was refused.
     pub settled: u64,
-    /// How many messages and lines of messages were refused.
+    /// Number of messages, and of single lines of messages, that were refused.
     pub refused: u64,
 }
 
@@ -188,18 +192,18 @@ struct PendingMessage {
     seq: u64,
     body: Utf8Bytes,
     size: MessageSize,
-    /// It was refused. It waits for those before it to be answered, and is not sent again.
+    /// True if it was refused. It stays in the outbox until earlier messages are answered, and is not sent again.
     refused: bool,
-    /// Lines of it that were refused, by their index: a message that is sent again may be refused again.
+    /// Indices of refused lines. A set, because a message that is sent again may be refused again.
     refused_lines: HashSet<usize>,
 }
 
-/// What is in a message.
+/// Number of lines in a message.
 #[derive(Debug, Clone, Copy)]
 enum MessageSize {
     /// One line, or its retraction.
     Line,
-    /// So many lines, each of which stands alone.
+    /// Several lines, each of which is stored or refused by itself.
     Lines(usize),
     /// No line.
     None,
@@ -216,7 +220,7 @@ impl MessageSize {
 }
 
 impl PendingMessage {
-    /// Lines of it that were not refused.
+    /// Returns the number of lines that were not refused.
     fn lines(&self) -> usize {
         match self.size {
             MessageSize::Line => 1,
@@ -225,44 +229,44 @@ impl PendingMessage {
         }
     }
 
-    /// Bytes that it takes where it is kept.
+    /// Returns the bytes that it takes while it is kept.
     fn kept_bytes(&self) -> usize {
         self.body.len() + KEPT_ENTRY_BYTES
     }
 
-    /// Returns true if the server has anything of it once it is answered.
+    /// Returns true if the server stores anything of it, given that it is answered.
     fn is_stored(&self) -> bool {
         !self.refused && (self.lines() > 0 || matches!(self.size, MessageSize::None))
     }
 }
 
-/// What the publisher and its connection share. Every change of it wakes both.
+/// State that the publisher and its connection share. A change wakes both.
 #[derive(Debug, Default)]
 struct PublisherState {
-    /// Without an answer, oldest first. Bounded by `room`; what is full waits in [`Publisher::send`].
+    /// Messages without an answer, oldest first; at most `room`. [`Publisher::send`] waits for room.
     outbox: VecDeque<PendingMessage>,
     /// Acknowledged messages, oldest first.
     kept: VecDeque<PendingMessage>,
-    /// Bytes of them, at most [`KEPT_BYTES_MAX`].
+    /// Bytes of `kept`, at most [`KEPT_BYTES_MAX`].
     kept_bytes: usize,
-    /// The last acknowledged message that is not kept: also of an earlier run, whose session goes on.
+    /// The last acknowledged message that is not kept, which may be one of an earlier run of this session.
     forgotten_to: u64,
-    /// The life of the feed's log, as of the last welcome.
+    /// Epoch of the feed's log, from the last `welcome`.
     epoch: Option<Epoch>,
-    /// Its number; none from an older server.
+    /// Number of the log's generation, from the last `welcome`; `None` from an older server.
     life: Option<u64>,
-    /// How many the server takes ahead of its answers. 0 before it has said so.
+    /// Unanswered messages that the server accepts; 0 before the first `welcome`.
     room: usize,
     message_bytes: usize,
-    /// The last number given.
+    /// The last number assigned.
     sent: u64,
     refused: u64,
-    /// Messages that were acknowledged.
+    /// Number of acknowledged messages.
     taken: u64,
     welcomed: bool,
-    /// It was welcomed before: which numbers the server lacks is known here.
+    /// True after the second `welcome`: from then on, gaps are found here instead of reported by the server.
     came_back: bool,
-    /// Why the last connection ended that did, or was not to be had.
+    /// Reason why the last connection ended or could not be made.
     refused_by: Option<ConnectionEnd>,
     events: VecDeque<PublisherEvent>,
     missed: u64,
@@ -275,7 +279,7 @@ impl PublisherState {
         self.outbox.front().map_or(self.sent, |entry| entry.seq - 1)
     }
 
-    /// Everything up to `seq` is answered.
+    /// Marks every message up to `seq` as answered.
     fn settle(&mut self, seq: u64) {
         while self.outbox.front().is_some_and(|entry| entry.seq <= seq || entry.refused) {
             let entry = self.outbox.pop_front().filter(PendingMessage::is_stored);
@@ -284,7 +288,7 @@ impl PublisherState {
         }
     }
 
-    /// Keeps an acknowledged message for as long as there is room.
+    /// Keeps an acknowledged message, and forgets the oldest kept ones beyond [`KEPT_BYTES_MAX`].
     fn keep(&mut self, entry: Option<PendingMessage>) {
         let Some(entry) = entry else { return };
         self.kept_bytes += entry.kept_bytes();
@@ -297,12 +301,13 @@ impl PublisherState {
         }
     }
 
-    /// The last message that was acknowledged.
+    /// Returns the number of the last acknowledged message.
     fn acknowledged(&self) -> u64 {
         self.kept.back().map_or(self.forgotten_to, |entry| entry.seq)
     }
 
-    /// The server has the session up to `seq`, which is less than it had acknowledged: what is kept above that goes out again.
+    /// Moves kept messages above `seq` back to the outbox: the server has the session only up to there, though it had
+    /// acknowledged more.
     fn find_lost(&mut self, seq: u64) {
         let acknowledged = self.acknowledged();
         let lost = self.kept.split_off(self.kept.partition_point(|entry| entry.seq <= seq));
@@ -333,7 +338,7 @@ impl PublisherState {
                 return;
             }
         }
-        // What is refused as a whole is answered, but those before it may wait for their flush.
+        // Settles refused messages at the front; those behind unanswered ones wait for them.
         self.settle(0);
         self.refused += 1;
         self.event(PublisherEvent::Refused(nack));
@@ -358,7 +363,7 @@ impl PublisherState {
         self.outbox.back().is_some_and(|entry| entry.seq > sent && !entry.refused)
     }
 
-    /// What goes out after `sent`.
+    /// Returns up to [`BATCH_MAX`] messages after `sent` that have to be sent.
     fn unsent(&self, sent: u64) -> Vec<(u64, Utf8Bytes)> {
         let from = self.outbox.partition_point(|entry| entry.seq <= sent);
         let waiting = self.outbox.range(from..).filter(|entry| !entry.refused).take(BATCH_MAX);
@@ -370,10 +375,10 @@ impl PublisherState {
     }
 }
 
-/// Publishes one source of a feed, over as many connections as it takes.
+/// Publishes one source of a feed, and reconnects as often as needed.
 ///
-/// Its connection is a task of its own, which ends with the publisher: dropping it gives up what is not yet
-/// acknowledged, [`Publisher::close`] does not. All methods but that one can be called from several places at once.
+/// The connection is a task that ends with the publisher. Dropping the publisher abandons unacknowledged messages;
+/// [`Publisher::close`] waits for them. All methods except `close` can be called concurrently.
 #[derive(Debug)]
 pub struct Publisher {
     state: Arc<watch::Sender<PublisherState>>,
@@ -382,7 +387,7 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// Begins to connect. Call it within a tokio runtime.
+    /// Starts to connect in a task of its own. Must be called within a tokio runtime.
     #[must_use]
     pub fn start(url: SocketUrl, options: PublisherOptions) -> Self {
         let session = options.session.clone().unwrap_or_else(|| format!("c-{}", random_name()));
@@ -407,18 +412,18 @@ impl Publisher {
         Self { state, session, tasks }
     }
 
-    /// The session. Kept by a program, it lets a later run of it go on.
+    /// Returns the session. A program that stores it can resume the session in a later run.
     #[must_use]
     pub fn session(&self) -> &str {
         &self.session
     }
 
-    /// Gives `message` its number and its place in the outbox, and gives the number. Waits as long as the outbox holds
-    /// as many messages as the server takes ahead of its answers, and for the first welcome. It does not wait for the
-    /// message to be sent or durable. Cancel-safe: a message that was waited with was not taken.
+    /// Assigns a number to `message`, puts it into the outbox, and returns the number. Waits for the first `welcome`,
+    /// and while the outbox holds as many messages as the server accepts ahead of its answers. Does not wait for the
+    /// message to be sent or durable. Cancel-safe: if dropped, the message was not queued.
     ///
     /// # Errors
-    /// [`PublishError::TooLarge`] for this message alone; the others are the publisher's end.
+    /// [`PublishError::TooLarge`] concerns this message alone. Every other error means that the publisher has stopped.
     pub async fn send(&self, message: &Outgoing) -> Result<u64, PublishError> {
         let mut changes = self.state.subscribe();
         loop {
@@ -446,7 +451,7 @@ impl Publisher {
                 }
                 matches!(taken, Some(Ok(_)))
             });
-            // Somebody else may have been quicker to take the room.
+            // Another caller may have taken the room first.
             if let Some(taken) = taken {
                 return taken;
             }
@@ -456,7 +461,7 @@ impl Publisher {
     /// Waits until every message up to `seq` is durable or was refused. Cancel-safe.
     ///
     /// # Errors
-    /// The publisher's end, if it comes before.
+    /// The reason why the publisher stopped, if it stops before.
     pub async fn settled(&self, seq: u64) -> Result<(), PublishError> {
         let mut changes = self.state.subscribe();
         let state = changes.wait_for(|state| state.settled() >= seq || state.ended.is_some()).await;
@@ -466,24 +471,24 @@ impl Publisher {
         }
     }
 
-    /// Waits until all that was sent is durable or was refused. Cancel-safe.
+    /// Waits until every message sent so far is durable or was refused. Cancel-safe.
     ///
     /// # Errors
-    /// The publisher's end, if it comes before.
+    /// The reason why the publisher stopped, if it stops before.
     pub async fn flush(&self) -> Result<(), PublishError> {
         let sent = self.state.borrow().sent;
         self.settled(sent).await
     }
 
-    /// Waits for the next event; none once the publisher has come to its end and all events were given. Who does not
-    /// ask finds the last 4096. Cancel-safe.
+    /// Waits for the next event; `None` after the publisher has stopped and all events were returned. At most 4096
+    /// events are kept, the newest. Cancel-safe.
     pub async fn next_event(&self) -> Option<PublisherEvent> {
         let mut changes = self.state.subscribe();
         loop {
             let _ = changes.wait_for(|state| !state.events.is_empty() || state.ended.is_some()).await;
             let mut event = None;
             let mut is_over = false;
-            // Nobody waits for events to become fewer.
+            // `false`, because nothing waits for fewer events.
             self.state.send_if_modified(|state| {
                 event = state.next_event();
                 is_over = event.is_none() && state.ended.is_some();
@@ -495,10 +500,11 @@ impl Publisher {
         }
     }
 
-    /// Waits until the server has said welcome; gives why not if the first connection ends, or cannot be had, before. Cancel-safe.
+    /// Waits for the server's `welcome` and returns `None`, or for the end of the first connection and returns the
+    /// reason. Cancel-safe.
     ///
     /// # Errors
-    /// The publisher's end, if it comes before.
+    /// The reason why the publisher stopped, if it stops before.
     pub async fn reached(&self) -> Result<Option<ConnectionEnd>, PublishError> {
         let mut changes = self.state.subscribe();
         let is_known = |state: &PublisherState| state.welcomed || state.refused_by.is_some() || state.ended.is_some();
@@ -512,11 +518,11 @@ impl Publisher {
         }
     }
 
-    /// Waits until the server has said welcome, however long that takes. From then on nobody else publishes as this source.
-    /// Cancel-safe.
+    /// Waits for the server's `welcome`, however many attempts it takes. From then on no other session publishes as
+    /// this source. Cancel-safe.
     ///
     /// # Errors
-    /// The publisher's end, if it comes before.
+    /// The reason why the publisher stopped, if it stops before.
     pub async fn welcomed(&self) -> Result<(), PublishError> {
         let mut changes = self.state.subscribe();
         match changes.wait_for(|state| state.welcomed || state.ended.is_some()).await.as_deref() {
@@ -525,18 +531,18 @@ impl Publisher {
         }
     }
 
-    /// How far it is.
+    /// Returns the progress: messages sent, settled and refused.
     #[must_use]
     pub fn progress(&self) -> PublishProgress {
         let state = self.state.borrow();
         PublishProgress { sent: state.sent, settled: state.settled(), refused: state.refused }
     }
 
-    /// Waits until all that was sent is answered and the server has said what else there is to say of it, such as warnings
-    /// that come once lines are folded: sends an empty message, which the server answers behind all that. Cancel-safe.
+    /// Waits until everything sent is answered and all warnings about it have arrived, also those that come after lines
+    /// are folded. To that end it sends an empty message, which the server answers after those warnings. Cancel-safe.
     ///
     /// # Errors
-    /// The publisher's end, if it comes before.
+    /// The reason why the publisher stopped, if it stops before.
     pub async fn hear_all(&self) -> Result<(), PublishError> {
         self.flush().await?;
         if self.state.borrow().sent == 0 {
@@ -546,10 +552,10 @@ impl Publisher {
         self.settled(seq).await
     }
 
-    /// Flushes, and closes the connection. Events that were not asked for are gone with it.
+    /// Flushes and closes the connection. Events that were not read are lost.
     ///
     /// # Errors
-    /// The publisher's end, if it comes before all is acknowledged.
+    /// The reason why the publisher stopped, if it stops before everything is answered.
     pub async fn close(mut self) -> Result<(), PublishError> {
         self.flush().await?;
         self.state.send_modify(|state| state.closing = true);
@@ -558,15 +564,15 @@ impl Publisher {
     }
 }
 
-/// Where to connect to.
+/// URLs to connect to.
 struct Urls {
-    /// Until the server has said welcome.
+    /// Used until the first `welcome`.
     first: SocketUrl,
-    /// After that: what was lost meanwhile to another session is not taken back.
+    /// Used after it, without `takeover`: a source that another session took meanwhile is not taken over again.
     again: SocketUrl,
 }
 
-/// However the task ends, those who wait learn of it.
+/// Sets `ended` when the task ends for any reason, so that waiting callers return.
 struct TellEnd(Arc<watch::Sender<PublisherState>>);
 
 impl Drop for TellEnd {
@@ -577,7 +583,7 @@ impl Drop for TellEnd {
     }
 }
 
-/// Connects again and again, until all is said or nothing more can be.
+/// Connects repeatedly until the publisher is closed or an error is permanent.
 async fn run(state: Arc<watch::Sender<PublisherState>>, urls: Urls, times: ClientTimes, mut retry: RetrySchedule) {
     let tell_end = TellEnd(state.clone());
     let mut refusal_closes = 0;
@@ -589,7 +595,8 @@ async fn run(state: Arc<watch::Sender<PublisherState>>, urls: Urls, times: Clien
             Ok(()) => break,
             Err(end) => end,
         };
-        // It closes on whoever sends much that it refuses. That is answered, and is not sent again: what stands behind it is.
+        // The server closes the connection after many refusals in a row. Refused messages are answered, so the next
+        // connection continues with the messages after them.
         let is_of_refusals = |why: &ConnectionEnd| {
             matches!(why, ConnectionEnd::Closed { code, .. } if *code == CloseCode::BadRequest.number())
                 && state.borrow().refused > refused_before
@@ -625,7 +632,7 @@ async fn run(state: Arc<watch::Sender<PublisherState>>, urls: Urls, times: Clien
     drop(tell_end);
 }
 
-/// One connection, until it breaks or the publisher is closed.
+/// Runs one connection, until it breaks or the publisher is closed.
 async fn connection(
     state: &watch::Sender<PublisherState>,
     url: &SocketUrl,
@@ -637,7 +644,7 @@ async fn connection(
         Err(_) => return Err(ConnectionEnd::Silent(times.connect).into()),
     };
     let (sink, stream) = socket.split();
-    // Neither side is ever begun anew: what ends one ends both, so nothing is lost by dropping the other.
+    // Whichever side ends first ends the connection, so dropping the other loses nothing.
     let end = tokio::select! {
         end = read(state, stream, times) => end,
         end = write(state, sink, sent, times) => end,
@@ -661,15 +668,16 @@ async fn welcome(socket: &mut ClientSocket) -> Result<ToPublisher, ConnectionEnd
     }
 }
 
-/// Takes a welcome to heart; gives the number after which all has to be sent (again). That is the last one that was answered and
-/// that the server still has, and not the last one that the server has: a message below that may have been refused, and the
-/// refusal lost with the connection. The server answers a message that it has as it did before.
+/// Applies a `welcome`, and returns the number after which everything has to be sent (again). This is the last message
+/// that was answered and that the server still has. It is not the last one that the server has: a message below that
+/// may have been refused, and the refusal lost with the connection. The server answers a message that it has as it did
+/// before.
 fn enter(state: &watch::Sender<PublisherState>, welcome: ToPublisher) -> Result<u64, PublishError> {
     let ToPublisher::Welcome { seq, epoch, life, replaced_life, on_air, limits, .. } = welcome else { return Ok(0) };
     let mut entered = Ok(seq);
     state.send_modify(|state| {
         if !state.welcomed {
-            // A session of an earlier run has numbers behind it, which the server may lack later.
+            // A session of an earlier run has used numbers that the server may lack later.
             state.sent = seq;
             state.forgotten_to = seq;
             state.welcomed = true;
@@ -677,9 +685,10 @@ fn enter(state: &watch::Sender<PublisherState>, welcome: ToPublisher) -> Result<
             entered = Err(PublishError::SessionTaken { theirs: seq, ours: state.sent });
             return;
         } else {
-            // The log of an archive that was put back has the epoch that it had.
+            // A restored archive's log has the epoch that it had.
             let is_other_log = state.epoch.as_ref() != Some(&epoch);
-            // One of an archive that was lost, or put back to before the feed began, has not. A server that says no life cannot tell.
+            // After a lost archive, or one restored to before the feed began, the epoch differs though nothing was
+            // deleted. A server that sends no `life` cannot tell the two apart.
             let was_deleted =
                 life.is_none() || replaced_life.is_some_and(|ended| state.life.is_none_or(|ours| ours <= ended));
             let acknowledged = state.acknowledged();
@@ -688,7 +697,7 @@ fn enter(state: &watch::Sender<PublisherState>, welcome: ToPublisher) -> Result<
                 return;
             }
             state.came_back = true;
-            // Numbers in another log are not those that it had acknowledged.
+            // Numbers in another log are not those that were acknowledged.
             state.find_lost(if is_other_log { 0 } else { seq });
         }
         state.epoch = Some(epoch.clone());
@@ -719,7 +728,7 @@ async fn read(
     }
 }
 
-/// The text of a frame; none for one without.
+/// Returns the text of a frame; `None` for a frame of another kind.
 fn next_frame(
     frame: Option<Result<Message, tokio_tungstenite::tungstenite::Error>>,
 ) -> Result<Option<Utf8Bytes>, ConnectionEnd> {
@@ -735,7 +744,8 @@ fn next_frame(
 fn take(state: &watch::Sender<PublisherState>, text: &str) {
     match serde_json::from_str(text) {
         Ok(ToPublisher::Ack { seq }) => state.send_modify(|state| state.settle(seq)),
-        // [`PublisherState::find_lost`] knows better than the server which numbers it once had: those of refused messages are no loss.
+        // [`PublisherState::find_lost`] knows better which numbers were stored: the server also reports refused
+        // messages as a gap.
         Ok(ToPublisher::Warning { code, .. }) if *code == *WarningCode::SeqGap.as_str() && state.borrow().came_back => {
         }
         Ok(ToPublisher::Warning { code, message, id, .. }) => {
@@ -745,7 +755,8 @@ fn take(state: &watch::Sender<PublisherState>, text: &str) {
             state.send_modify(|state| state.event(PublisherEvent::OnAir { on_air, holder }));
         }
         Ok(ToPublisher::Welcome { .. }) => {}
-        // Read apart: a newer server may have codes that this client does not know, and a refusal must not get lost.
+        // Decoded separately: a newer server may use codes that this client does not know, and a refusal must not get
+        // lost.
         Ok(ToPublisher::Nack { .. }) | Err(_) => {
             #[derive(Deserialize)]
             #[serde(tag = "type", rename_all = "lowercase")]
@@ -779,7 +790,7 @@ async fn write(
         };
         if state.borrow().is_finished() {
             let _ = timeout(CLOSE_WAIT, sink.send(Message::Close(None))).await;
-            // The answer is for the reader to see.
+            // The reader sees the server's answer.
             tokio::time::sleep(CLOSE_WAIT).await;
             return ConnectionEnd::Lost("the server did not answer the close".into());
         };
@@ -793,7 +804,8 @@ async fn write(
             }
             sink.flush().await
         };
-        // A server that takes nothing for long answers nothing either, and the reader knows when that is too long.
+        // Without a time limit: a server that accepts nothing for long answers nothing either, and the reader has a
+        // limit for that.
         if let Err(error) = written.await {
             return ConnectionEnd::of(error);
         }
@@ -809,7 +821,7 @@ mod tests {
         PendingMessage { seq, body, size: MessageSize::Line, refused: false, refused_lines: HashSet::new() }
     }
 
-    /// What is kept has a bound, and what was forgotten is told when it is missed.
+    /// The bound of the kept messages, and the report of forgotten ones.
     #[test]
     fn what_is_forgotten_is_counted() {
         const BYTES: usize = KEPT_BYTES_MAX / 4 - KEPT_ENTRY_BYTES;

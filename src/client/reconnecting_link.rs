@@ -1,4 +1,4 @@
-//! A socket to a server that is opened again whenever it is lost, and is written to while it is read.
+//! A WebSocket to a server that can be reopened after a loss, and that writes while it reads.
 
 use std::collections::VecDeque;
 use std::task::{Context, Poll};
@@ -12,15 +12,15 @@ use crate::client::address::SocketUrl;
 use crate::client::connection::{Backoff, ClientSocket, ClientTimes, ConnectionEnd, RetrySchedule, connect};
 use crate::wire::FromSubscriber;
 
-/// A socket that is opened again.
+/// A socket that can be reopened.
 pub(super) struct ReconnectingLink {
     times: ClientTimes,
     socket: Option<ClientSocket>,
-    /// A wait and a connect under way: kept here, so that giving up on a call loses neither.
+    /// A wait and a connect in progress. Kept here, so that dropping a call loses neither.
     connecting: Option<BoxFuture<'static, Result<ClientSocket, ConnectionEnd>>>,
-    /// What is to be said. Whoever fills it holds it to as many words as there are things to say.
+    /// Messages to be sent. The owner bounds their number.
     words: VecDeque<Message>,
-    /// Since when there has been nothing to read though somebody wanted to.
+    /// Start of the current silence, as far as someone was reading.
     silent_since: Option<Instant>,
     retry: RetrySchedule,
     retry_at: Option<Instant>,
@@ -39,32 +39,34 @@ impl ReconnectingLink {
         }
     }
 
-    /// Returns true if there is no connection, nor one under way: [`open`](Self::open) has to be called.
+    /// Returns true if there is neither a connection nor an attempt; then call [`open`](Self::open).
     pub(super) fn is_idle(&self) -> bool {
         self.socket.is_none() && self.connecting.is_none()
     }
 
-    /// The socket, while there is one.
+    /// Returns the socket, if connected.
     pub(super) fn socket(&mut self) -> Option<&mut ClientSocket> {
         self.socket.as_mut()
     }
 
-    /// Says a word behind those that wait to be said, when next listening; on the connection under way, if there is none.
+    /// Queues a message, which is sent by later calls of [`next`](Self::next), on the connection in progress if there
+    /// is none yet.
     pub(super) fn say(&mut self, word: &FromSubscriber) {
         self.words.push_back(encode(word));
     }
 
-    /// How long to wait before coming again.
+    /// Returns the settings for waits between attempts.
     pub(super) fn backoff(&self) -> Backoff {
         self.retry.backoff()
     }
 
-    /// Something was achieved: the next wait is a short one.
+    /// Resets the wait between attempts, after progress.
     pub(super) fn achieved(&mut self) {
         self.retry.reset();
     }
 
-    /// Opens a connection to `url`, when next listening: after the wait that [`lost`](Self::lost) has told of.
+    /// Prepares a connection to `url`. [`next`](Self::next) makes it, after the wait that [`lost`](Self::lost)
+    /// returned.
     pub(super) fn open(&mut self, url: SocketUrl) {
         let (times, retry_at) = (self.times, self.retry_at.take());
         let connecting = async move {
@@ -76,10 +78,10 @@ impl ReconnectingLink {
         self.connecting = Some(connecting.boxed());
     }
 
-    /// The next text; none for a sign of life. Cancel-safe.
+    /// Waits for the next text; `None` for another frame, such as a ping. Connects first if necessary. Cancel-safe.
     ///
     /// # Errors
-    /// The end of the connection, or why there is none; then call [`lost`](Self::lost).
+    /// The reason why the connection ended or could not be made; then call [`lost`](Self::lost).
     pub(super) async fn next(&mut self) -> Result<Option<Utf8Bytes>, ConnectionEnd> {
         if let Some(connecting) = &mut self.connecting {
             let connected = connecting.await;
@@ -95,19 +97,19 @@ impl ReconnectingLink {
         match frame {
             Some(Ok(Message::Text(text))) => Ok(Some(text)),
             Some(Ok(Message::Close(frame))) => Err(ConnectionEnd::closed(frame)),
-            // A ping is answered by reading on.
+            // Tungstenite answers a ping when the socket is read next.
             Some(Ok(_)) => Ok(None),
             Some(Err(error)) => Err(ConnectionEnd::of(error)),
             None => Err(ConnectionEnd::Lost("it ended without a word".into())),
         }
     }
 
-    /// Says what there is to say as far as the server takes it, and listens meanwhile: each end may have to be read before
-    /// it reads.
+    /// Sends queued messages as far as the socket accepts them, and reads meanwhile: each end may need to be read
+    /// before it reads.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Message, Error>>> {
         let Some(socket) = &mut self.socket else { return Poll::Ready(None) };
         if !self.words.is_empty() {
-            // The end of a broken connection is for reading to tell.
+            // Errors of a broken connection are reported by the read below.
             while let Poll::Ready(Ok(())) = socket.poll_ready_unpin(cx) {
                 let Some(word) = self.words.pop_front() else { break };
                 if socket.start_send_unpin(word).is_err() {
@@ -119,7 +121,7 @@ impl ReconnectingLink {
         socket.poll_next_unpin(cx)
     }
 
-    /// Takes note that the connection is gone; the next one is to be opened after so long.
+    /// Drops the connection and its queued messages, and returns the wait before the next one.
     pub(super) fn lost(&mut self) -> std::time::Duration {
         self.socket = None;
         self.words.clear();

@@ -1,4 +1,4 @@
-//! What was received of one feed: a [`Screen`], the cursor that goes with it, and parts that wait for their last.
+//! Received state of one feed: a [`Screen`], the cursor that belongs to it, and parts that wait for their last.
 
 use crate::client::connection::ConnectionEnd;
 use crate::client::screen::{Screen, ScreenChange};
@@ -8,48 +8,48 @@ use crate::position::Cursor;
 use crate::wire::ToSubscriber;
 use crate::wire::subscriber::{ChangesMessage, StartPoint};
 
-/// Bytes of the parts of one set of changes. One record fills a few messages of 256 KiB; a server that never comes to
-/// the last part must not fill our memory.
+/// Largest size of the parts of one set of changes, in bytes. One record fills a few messages of 256 KiB; a server that
+/// never sends the last part must not fill our memory.
 const PARTS_BYTES_MAX: usize = 256 * 1024 * 1024;
 
-/// What was received of one feed.
+/// Received state of one feed.
 pub(super) struct FeedReplica {
     pub(super) screen: Screen,
     pub(super) cursor: Option<Cursor>,
-    /// Where to begin as long as there is no cursor.
+    /// Start point as long as there is no cursor.
     pub(super) from: StartPoint,
     parts: Vec<ChangesMessage>,
     parts_bytes: usize,
 }
 
 impl FeedReplica {
-    /// Of a feed from `from` on.
+    /// An empty replica of a feed that is read from `from`.
     pub(super) fn new(from: StartPoint) -> Self {
         Self { screen: Screen::default(), cursor: None, from, parts: Vec::new(), parts_bytes: 0 }
     }
 
-    /// From where on to be sent it.
+    /// Returns the start point to ask for: the cursor, if there is one.
     pub(super) fn begin(&self) -> StartPoint {
         self.cursor.clone().map_or_else(|| self.from.clone(), StartPoint::Cursor)
     }
 
-    /// Takes a message of `bytes`, and says what it came to; none for a heartbeat, a part of changes kept aside, or what
-    /// was seen before.
+    /// Applies a message of `bytes` bytes and returns the update. `None` for a heartbeat, a part of changes that is
+    /// kept, or changes seen before.
     ///
     /// # Errors
-    /// The end of the connection, if the server sends what it must not.
+    /// The end of the connection, if the server violates the protocol.
     pub(super) fn take(&mut self, message: ToSubscriber, bytes: usize) -> Result<Option<Update>, ConnectionEnd> {
         Ok(match message {
-            // How the feed stands now; the screen shows how it stood at the cursor.
+            // The present state of the feed; the screen shows the state at the cursor.
             ToSubscriber::Hello { state, .. } => Some(Update::Hello { state }),
             ToSubscriber::Changes(changes) => self.changes(*changes, bytes)?.map(Update::Changed),
             ToSubscriber::Live { cursor, .. } => {
-                // A feed in which nothing was said yet has a cursor all the same.
+                // A feed without any change has a cursor too.
                 self.cursor.get_or_insert(cursor);
                 Some(Update::Live)
             }
             ToSubscriber::Heartbeat { cursor, .. } => {
-                // The server says nothing while it has something to say: what it believes we have, we have.
+                // The server sends heartbeats only when everything was sent, so we must have its cursor.
                 let theirs = cursor.map_or(0, |cursor| cursor.change);
                 if theirs > self.cursor.as_ref().map_or(0, |own| own.change) {
                     return Err(ConnectionEnd::Lost("a message did not arrive".into()));
@@ -60,7 +60,7 @@ impl FeedReplica {
                 *self = Self::new(StartPoint::Start);
                 Some(Update::Reset { reason })
             }
-            // It asks for lines; a server that sends whole turns as well may.
+            // The client asks for lines; a server may send whole turns as well.
             ToSubscriber::Turn(_) | ToSubscriber::TurnGone { .. } | ToSubscriber::Unsubscribed { .. } => None,
             ToSubscriber::Error { message, .. } => Some(Update::Refused { message }),
             ToSubscriber::Replay { paused, pace, media_ms, .. } => {
@@ -70,7 +70,7 @@ impl FeedReplica {
     }
 
     fn changes(&mut self, message: ChangesMessage, bytes: usize) -> Result<Option<ScreenChange>, ConnectionEnd> {
-        // Only the number counts: the half before it is the server's business.
+        // Only the change number counts; the part before it is opaque to clients.
         if self.cursor.as_ref().is_some_and(|own| message.cursor.change < own.change) {
             return Ok(None);
         }
@@ -93,17 +93,18 @@ impl FeedReplica {
         Ok(Some(changed))
     }
 
-    /// A cut connection: parts without their last are worth nothing.
+    /// Drops incomplete parts when the connection ends.
     pub(super) fn cut(&mut self) {
         self.parts.clear();
         self.parts_bytes = 0;
     }
 }
 
-/// Reads a message of the server; none for one of a type that this client does not know: a newer server may say more.
+/// Decodes a message of the server; `None` for a type that this client does not know, because a newer server may send
+/// more types.
 ///
 /// # Errors
-/// [`ConnectionEnd::Unreadable`] for one that it ought to be able to read.
+/// [`ConnectionEnd::Unreadable`] for a message of a known type that cannot be decoded.
 pub(super) fn read(text: &str) -> Result<Option<ToSubscriber>, ConnectionEnd> {
     #[derive(serde::Deserialize)]
     struct ReplicaMessageKind<'a> {

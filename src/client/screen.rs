@@ -1,4 +1,4 @@
-//! What a reader sees: lines, turns and speakers by key, put together by `sort`.
+//! The transcript as a reader sees it: lines, turns and speakers by key, ordered by `sort`.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound::{Excluded, Included, Unbounded};
@@ -7,10 +7,11 @@ use std::sync::Arc;
 use crate::transcript::{FeedState, Line, Speaker, Turn};
 use crate::wire::subscriber::ChangesMessage;
 
-/// Sort string, then key: no two items stand in one place, whatever a server says.
+/// Sort string, then key, so that no two items have the same place, whatever the server sends.
 type ScreenKey = (Arc<str>, Arc<str>);
 
-/// The transcript as a reader holds it. Any readers who have taken the same changes, in whatever portions, hold the same.
+/// Transcript that a reader holds. Readers that have applied the same changes, in whatever portions, hold equal
+/// screens.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Screen {
     lines: BTreeMap<ScreenKey, Line>,
@@ -23,43 +24,43 @@ pub struct Screen {
     language: Option<Arc<str>>,
 }
 
-/// What one set of changes did to a [`Screen`].
+/// Effects of one set of changes on a [`Screen`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ScreenChange {
-    /// Keys (`source/id`) of the lines that are new or say something else now.
+    /// Keys (`source/id`) of the lines that are new or have changed.
     pub lines: Vec<Arc<str>>,
-    /// Keys of lines that were shown and are no longer.
+    /// Keys of lines that are no longer shown.
     pub gone: Vec<Arc<str>>,
-    /// Ids of the turns that are new or whose facts changed. A turn whose lines alone changed is not among them.
+    /// Ids of the turns that are new or whose facts changed. A turn of which only lines changed is not among them.
     pub turns: Vec<Arc<str>>,
-    /// Ids of turns that are no more.
+    /// Ids of turns that no longer exist.
     pub gone_turns: Vec<Arc<str>>,
-    /// Ids of the speakers that are new, or that are called otherwise or merged otherwise now.
+    /// Ids of the speakers that are new, or whose name or merge changed.
     pub speakers: Vec<Arc<str>>,
-    /// Whether the event's state, title or language was told.
+    /// True if the changes contain the feed's state, title or language.
     pub feed: bool,
-    /// False while more is under way: the picture is not whole, and a line may stand in the wrong turn for a moment.
+    /// False while more messages follow: the screen is incomplete, and a line may be in the wrong turn for a moment.
     pub whole: bool,
 }
 
 /// A turn with its lines.
 #[derive(Debug, Clone, Copy)]
 pub struct ShownTurn<'a> {
-    /// The facts of the turn.
+    /// Facts of the turn.
     pub turn: &'a Turn,
     screen: &'a Screen,
     next: Option<&'a Turn>,
 }
 
 impl<'a> ShownTurn<'a> {
-    /// Its lines, in order.
+    /// Returns the lines of the turn, in order.
     pub fn lines(&self) -> impl DoubleEndedIterator<Item = &'a Line> + use<'a> {
         let first = Included((self.turn.sort.clone(), Arc::default()));
         let end = self.next.map_or(Unbounded, |next| Excluded((next.sort.clone(), Arc::default())));
         self.screen.lines.range((first, end)).map(|(_, line)| line)
     }
 
-    /// What to call who speaks, after merges and renames; none for nobody known.
+    /// Returns the name of the speaker, after merges and renames; `None` if the speaker is unknown.
     #[must_use]
     pub fn speaker_name(&self) -> Option<&'a str> {
         self.screen.speaker_name(self.turn.speaker.as_deref()?.into())
@@ -67,7 +68,7 @@ impl<'a> ShownTurn<'a> {
 }
 
 impl Screen {
-    /// Takes one `changes` message. [`super::Subscriber`] does it for you, and knows which ones to take.
+    /// Applies one `changes` message. [`super::Subscriber`] calls this, and knows which messages to apply.
     pub fn apply(&mut self, message: ChangesMessage) -> ScreenChange {
         let mut changed = ScreenChange { whole: !message.behind && !message.more, ..ScreenChange::default() };
         for key in message.gone {
@@ -103,20 +104,20 @@ impl Screen {
             self.speakers.insert(speaker.id.clone(), speaker);
         }
         if let Some(state) = message.state {
-            // The facts of the feed come together; those that are left out are not known.
+            // The feed's facts come together; those that are left out are unknown.
             (self.state, self.title, self.language) = (state, message.title, message.language);
             changed.feed = true;
         }
         changed
     }
 
-    /// Each turn with its lines, in order. A line belongs to the last turn whose `sort` is not greater than its own; one
-    /// before the first turn (a correction of a line from before the reader began with `now`) is in none.
+    /// Returns each turn with its lines, in order. A line belongs to the last turn whose `sort` is not greater than its
+    /// own. A line before the first turn (a correction of a line from before the reader began with `now`) is in none.
     pub fn turns(&self) -> impl DoubleEndedIterator<Item = ShownTurn<'_>> {
         self.turns.iter().map(|(place, turn)| self.shown(place, turn))
     }
 
-    /// The turn `id`.
+    /// Returns the turn `id`.
     #[must_use]
     pub fn turn(&self, id: &str) -> Option<ShownTurn<'_>> {
         let (id, sort) = self.turn_places.get_key_value(id)?;
@@ -129,30 +130,31 @@ impl Screen {
         ShownTurn { turn, screen: self, next }
     }
 
-    /// All lines, in order.
+    /// Returns all lines, in order.
     pub fn lines(&self) -> impl DoubleEndedIterator<Item = &Line> {
         self.lines.values()
     }
 
-    /// The line of this key (`source/id`).
+    /// Returns the line with this key (`source/id`).
     #[must_use]
     pub fn line(&self, key: &str) -> Option<&Line> {
         let (key, sort) = self.line_places.get_key_value(key)?;
         self.lines.get(&(sort.clone(), key.clone()))
     }
 
-    /// What to call the speaker `id`, following merges to their end; the id itself for one that was not told.
+    /// Returns the name of the speaker `id`, following merges to their end; the id itself if the server has sent no
+    /// such speaker.
     #[must_use]
     pub fn speaker_name<'a>(&'a self, id: Option<&'a str>) -> Option<&'a str> {
         let root = self.speaker_root(id?);
         Some(self.speakers.get(root).map_or(root, |speaker| &speaker.name))
     }
 
-    /// Whom the speaker `id` is after all merges.
+    /// Returns the id of the speaker that `id` is after all merges.
     #[must_use]
     pub fn speaker_root<'a>(&'a self, id: &'a str) -> &'a str {
         let mut id = id;
-        // The server closes no cycle of merges; were there one, the walk ends all the same.
+        // The server prevents cycles of merges; the bound ends the walk if there is one all the same.
         for _ in 0..=self.speakers.len() {
             match self.speakers.get(id).and_then(|speaker| speaker.into.as_deref()) {
                 Some(into) => id = into,
@@ -162,24 +164,24 @@ impl Screen {
         id
     }
 
-    /// The speakers told of, in no order.
+    /// Returns the known speakers, in no particular order.
     pub fn speakers(&self) -> impl Iterator<Item = &Speaker> {
         self.speakers.values()
     }
 
-    /// Where the event stands.
+    /// Returns the state of the feed.
     #[must_use]
     pub fn state(&self) -> FeedState {
         self.state
     }
 
-    /// What people call the event.
+    /// Returns the feed's title.
     #[must_use]
     pub fn title(&self) -> Option<&str> {
         self.title.as_deref()
     }
 
-    /// BCP 47 tag of the language spoken for the most part.
+    /// Returns the BCP 47 tag of the language that is spoken most.
     #[must_use]
     pub fn language(&self) -> Option<&str> {
         self.language.as_deref()

@@ -1,4 +1,4 @@
-//! Searching the transcripts of a server.
+//! Search in the transcripts of a server.
 
 use std::fmt::Write;
 
@@ -10,35 +10,35 @@ use super::http::{HttpClient, HttpError, read_answer};
 use crate::position::FeedId;
 use crate::search::{Hit, HitOrder};
 
-/// What to look for. All conditions hold together.
+/// Search conditions. All apply together.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SearchQuery {
     /// Words, `"words in a row"`, `beginnings*`.
     pub words: String,
-    /// In this feed only.
+    /// Only in this feed.
     pub feed: Option<FeedId>,
-    /// Said by the speaker of this name.
+    /// Only lines of the speaker with this name.
     pub speaker: Option<String>,
-    /// From this media time, date or moment on, as the server reads them.
+    /// From this media time, date or time of day on, in the server's notation.
     pub from: Option<String>,
     /// Before this one.
     pub to: Option<String>,
-    /// How many hits at most.
+    /// Number of hits to return at most.
     pub limit: Option<usize>,
-    /// How many hits to pass over.
+    /// Number of hits to skip.
     pub offset: Option<usize>,
 }
 
-/// What was found.
+/// Result of a search.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct SearchFound {
     /// The hits of this page.
     pub hits: Vec<Hit>,
-    /// How many there are in all; not counted beyond some thousands.
+    /// Number of all hits; not counted beyond some thousands.
     pub total: usize,
-    /// In which order they come.
+    /// Order of the hits.
     pub order: HitOrder,
-    /// Feeds were left out of which the index does not have everything yet.
+    /// True if feeds were left out because the index does not contain all of them yet.
     pub catching_up: bool,
 }
 
@@ -61,7 +61,7 @@ impl SearchQuery {
     }
 }
 
-/// `text` as a value in a query. RFC 3986, section 2.3: what is unreserved stays.
+/// Percent-encodes `text` as a query value; unreserved characters stay (RFC 3986, section 2.3).
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -76,7 +76,7 @@ fn escaped(text: &str) -> String {
 }
 
 impl HttpClient {
-    /// Where something was said, in the feeds that may be read.
+    /// Finds lines in the feeds that the client may read.
     ///
     /// # Errors
     /// [`HttpError`].

@@ -1,7 +1,7 @@
-//! Somebody else's socket, followed: what it says, frame by frame, over as many connections as it takes.
+//! Follows a socket of another system, frame by frame, and reconnects as often as needed.
 //!
-//! What was said between two connections is lost: other systems keep no place for who comes back. So whoever follows is
-//! told of each connection, and when it began.
+//! Whatever is sent between two connections is lost, because other systems keep no cursor for a client. So the follower
+//! reports each connection, and how long after the first it began.
 
 use std::time::Duration;
 
@@ -14,49 +14,51 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::client::address::SocketUrl;
 use crate::client::connection::{Backoff, ClientSocket, ClientTimes, ConnectionEnd, RetrySchedule, connect_as};
 
-/// How to follow.
+/// Settings of a [`SocketFollower`].
 #[derive(Debug, Clone, Default)]
 pub struct FollowerOptions {
-    /// What is sent as `Authorization`, as the other system wants it.
+    /// Value of `Authorization`, as the other system expects it.
     pub authorization: Option<HeaderValue>,
-    /// What is said first on each connection, where the other system waits for a word.
+    /// Text that is sent first on each connection, if the other system expects one.
     pub first: Option<String>,
-    /// How long to wait.
+    /// Time limits. The connection counts as lost after twice [`ClientTimes::silence`], and is pinged every
+    /// [`ClientTimes::ping`].
     pub times: ClientTimes,
-    /// How long to wait before coming again.
+    /// Waits between attempts to connect.
     pub backoff: Backoff,
-    /// How long to try for the first connection; none for ever. The try that is under way then is waited for.
+    /// Time limit for the first connection; `None` for no limit. An attempt in progress is finished; no retry begins
+    /// after the limit.
     pub first_wait: Option<Duration>,
 }
 
-/// What happens on the socket.
+/// Events of the socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FollowerEvent {
-    /// There is a connection, so long after the first one.
+    /// A connection was made.
     Connected {
-        /// Zero for the first.
+        /// Time since the first connection; zero for the first.
         after: Duration,
     },
     /// A message, text or binary.
     Frame(Bytes),
-    /// The connection is gone; the follower comes again.
+    /// The connection ended; the follower reconnects.
     Disconnected {
-        /// Why.
+        /// The reason.
         why: ConnectionEnd,
-        /// After this wait.
+        /// Wait before the next attempt.
         retry_in: Duration,
     },
-    /// The other side has said all it had to say (close code 1000).
+    /// The other side has finished (close code 1000).
     Done,
 }
 
-/// Follows a socket.
+/// Follows a socket of another system.
 pub struct SocketFollower {
     url: SocketUrl,
     options: FollowerOptions,
     retry: RetrySchedule,
     retry_at: Instant,
-    /// When it first tried.
+    /// Time of the first attempt.
     asked_at: Option<Instant>,
     first_at: Option<Instant>,
     socket: Option<ClientSocket>,
@@ -65,7 +67,7 @@ pub struct SocketFollower {
 }
 
 impl SocketFollower {
-    /// Connects when it is first asked.
+    /// A follower of `url`; it connects with the first call of [`next`](Self::next).
     #[must_use]
     pub fn new(url: SocketUrl, options: FollowerOptions) -> Self {
         let now = Instant::now();
@@ -83,11 +85,11 @@ impl SocketFollower {
         }
     }
 
-    /// What happens next. Cancel-safe: a connection that was being made is made anew.
+    /// Waits for the next event. Cancel-safe: a connection attempt that was dropped is made again.
     ///
     /// # Errors
-    /// What makes no sense to try again: an address that refuses, or that does not prove to be what was asked for. Also why the
-    /// last try failed, which [is temporary](ConnectionEnd::is_temporary), where none led to a connection within `first_wait`.
+    /// A permanent failure: the address refuses, or does not prove its identity. Also the reason why the last attempt
+    /// failed, which [is temporary](ConnectionEnd::is_temporary), if none succeeded within `first_wait`.
     pub async fn next(&mut self) -> Result<FollowerEvent, ConnectionEnd> {
         let Some(socket) = &mut self.socket else { return self.connect().await };
         let end = loop {
@@ -111,7 +113,7 @@ impl SocketFollower {
                         None => break ConnectionEnd::Lost("it ended without a word".into()),
                     }
                 }
-                // Who is silent may have nothing to say, or be gone: a ping tells.
+                // A silent peer may have nothing to send, or be gone; a ping shows which.
                 () = sleep_until(ping_at) => {
                     self.ping_at = Instant::now() + self.options.times.ping;
                     if let Err(error) = socket.send(Message::Ping(Bytes::new())).await {
@@ -127,7 +129,7 @@ impl SocketFollower {
         Ok(self.come_again(end))
     }
 
-    /// Returns true if no connection was made in the time that there is for the first one.
+    /// Returns true if a retry would begin after the limit for the first connection.
     fn gives_up(&self, retry_in: Duration) -> bool {
         let (None, Some(asked_at), Some(wait)) = (self.first_at, self.asked_at, self.options.first_wait) else {
             return false;
@@ -156,7 +158,7 @@ impl SocketFollower {
                 let first_at = *self.first_at.get_or_insert(now);
                 Ok(FollowerEvent::Connected { after: now - first_at })
             }
-            // Its close codes are its own, and say nothing that is known here; an answer that is no socket does.
+            // A close code has no known meaning here, so only a failed attempt can be permanent.
             Err(end) if end.is_temporary() => match self.come_again(end) {
                 FollowerEvent::Disconnected { why, retry_in } if self.gives_up(retry_in) => Err(why),
                 again => Ok(again),

@@ -1,4 +1,4 @@
-//! A subscriber that comes back by itself: a cursor, a [`Screen`], and a connection that may break at any moment.
+//! A subscriber that reconnects by itself: a cursor, a [`Screen`], and a connection that may break at any moment.
 
 use futures::SinkExt;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
@@ -13,31 +13,32 @@ use crate::position::Cursor;
 use crate::wire::subscriber::{Pace, StartPoint};
 use crate::wire::{CloseCode, FromSubscriber, Seek, ToSubscriber};
 
-/// How to play an archived feed again.
+/// Settings for replaying an archived feed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ReplayOptions {
-    /// How fast.
+    /// Speed of the replay.
     pub pace: Pace,
-    /// Longer gaps are shortened to this, in milliseconds of the feed; the server's default if none.
+    /// Limit to which longer gaps are shortened, in milliseconds of media time; `None` for the server's default.
     pub max_gap_ms: Option<u64>,
 }
 
-/// What to ask for.
+/// Settings of a [`Subscriber`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct SubscriberOptions {
-    /// Where to begin. What is asked for again after a break is the cursor reached by then.
+    /// Start point of the first connection. After a reconnect the subscriber resumes at its cursor.
     pub from: StartPoint,
-    /// Interim lines too. True; a cursor is good for the one or the other only.
+    /// True to receive interim lines too. Default: true. A cursor is valid only with the setting that it was received
+    /// with.
     pub interim: bool,
-    /// End once everything there is has been received. False.
+    /// True to end once everything stored has been received. Default: false.
     pub until_head: bool,
-    /// Wait for a feed that does not exist. False: it is an error.
+    /// True to wait for a feed that does not exist; otherwise that is an error. Default: false.
     pub wait: bool,
-    /// Play the feed again instead of catching up.
+    /// Replays the feed instead of catching up.
     pub replay: Option<ReplayOptions>,
-    /// How long to wait for the server.
+    /// Time limits for the server.
     pub times: ClientTimes,
-    /// How long to wait before coming again.
+    /// Waits between attempts to connect.
     pub backoff: Backoff,
 }
 
@@ -55,32 +56,32 @@ impl Default for SubscriberOptions {
     }
 }
 
-/// Why a subscriber cannot go on.
+/// Reason why a subscriber stopped, or why a command was not sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SubscribeError {
-    /// The server refuses for good, or is none.
+    /// The server refuses permanently, or is no captionwire server.
     #[error(transparent)]
     Ended(#[from] ConnectionEnd),
-    /// A command was given while there is no connection. It was not sent; [`Subscriber::next`] connects again.
+    /// A command was given while there was no connection. It was not sent; [`Subscriber::next`] connects again.
     #[error("there is no connection at the moment")]
     NotConnected,
 }
 
-/// One step of [`Subscriber::next_message`].
+/// Result of one [`Subscriber::next_message`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReceivedMessage {
-    /// The message as it came; none where the news is about the connection.
+    /// The message as received; `None` for an event of the connection.
     pub text: Option<Utf8Bytes>,
-    /// What it came to; none for a heartbeat, a part of changes kept aside, or what was seen before.
+    /// The update; `None` for a heartbeat, a part of changes that is kept, or changes seen before.
     pub update: Option<Update>,
 }
 
 /// Follows a feed, or replays it.
 ///
-/// It does nothing by itself: it reads, answers pings and reconnects while [`Subscriber::next`] is awaited. Who looks
-/// away for a while is a slow reader, and finds everything merged into a few messages; after a minute or so the server
-/// may have closed the connection, and the subscriber comes back with its cursor.
+/// It does nothing in the background: it reads, answers pings and reconnects only while [`Subscriber::next`] is
+/// awaited. A caller that pauses is a slow reader and later gets everything merged into a few messages. After a minute
+/// or so the server may have closed the connection, and the subscriber reconnects with its cursor.
 pub struct Subscriber {
     url: SocketUrl,
     options: SubscriberOptions,
@@ -108,23 +109,24 @@ impl Subscriber {
         Self { url, picture, replay: None, link, done: false, options }
     }
 
-    /// The transcript as far as it was received.
+    /// Returns the transcript received so far.
     #[must_use]
     pub fn screen(&self) -> &Screen {
         &self.picture.screen
     }
 
-    /// From here reading can go on later, with [`StartPoint::Cursor`]. None before the first changes and after a reset.
+    /// Returns the cursor from which reading can resume later, with [`StartPoint::Cursor`]; `None` before the first
+    /// changes and after a reset.
     #[must_use]
     pub fn cursor(&self) -> Option<&Cursor> {
         self.picture.cursor.as_ref()
     }
 
-    /// Waits for the next thing that happened; none once the feed has ended and all was received. The screen has it
-    /// already. Cancel-safe.
+    /// Waits for the next update; `None` once the feed has ended and everything was received. The screen already
+    /// contains the update. Cancel-safe.
     ///
     /// # Errors
-    /// [`SubscribeError::Ended`] when it makes no sense to come again. After that, and after the end, it gives none.
+    /// [`SubscribeError::Ended`] if a reconnect cannot help. Later calls return `None`.
     pub async fn next(&mut self) -> Result<Option<Update>, SubscribeError> {
         while let Some(received) = self.next_message().await? {
             if received.update.is_some() {
@@ -134,10 +136,10 @@ impl Subscriber {
         Ok(None)
     }
 
-    /// As [`Subscriber::next`], but gives every message, as it came and what it came to. Cancel-safe.
+    /// Like [`Subscriber::next`], but returns every message, as received and as an update. Cancel-safe.
     ///
     /// # Errors
-    /// As [`Subscriber::next`].
+    /// Those of [`Subscriber::next`].
     pub async fn next_message(&mut self) -> Result<Option<ReceivedMessage>, SubscribeError> {
         if self.done {
             return Ok(None);
@@ -155,51 +157,52 @@ impl Subscriber {
         }
     }
 
-    /// Lets a replay rest.
+    /// Pauses a replay.
     ///
-    /// As all commands: the answer is an [`Update::Replay`]. Not cancel-safe: a call given up on may have been sent.
+    /// As with all commands, the answer is an [`Update::Replay`]. Not cancel-safe: a dropped call may have sent the
+    /// command.
     ///
     /// # Errors
-    /// [`SubscribeError::NotConnected`]. A server refuses commands where there is no replay (4503).
+    /// [`SubscribeError::NotConnected`]. A server that does not replay the feed refuses commands (4503).
     pub async fn pause(&mut self) -> Result<(), SubscribeError> {
         self.say(&FromSubscriber::Pause).await
     }
 
-    /// Lets it go on.
+    /// Resumes a replay.
     ///
     /// # Errors
-    /// As [`Subscriber::pause`].
+    /// Those of [`Subscriber::pause`].
     pub async fn resume(&mut self) -> Result<(), SubscribeError> {
         self.say(&FromSubscriber::Resume).await
     }
 
-    /// Changes how fast it is.
+    /// Changes the speed of a replay.
     ///
     /// # Errors
-    /// As [`Subscriber::pause`].
+    /// Those of [`Subscriber::pause`].
     pub async fn set_pace(&mut self, pace: Pace) -> Result<(), SubscribeError> {
         self.say(&FromSubscriber::Pace { pace }).await
     }
 
-    /// One record more, where the pace is [`Pace::Step`].
+    /// Plays one more record, if the pace is [`Pace::Step`].
     ///
     /// # Errors
-    /// As [`Subscriber::pause`].
+    /// Those of [`Subscriber::pause`].
     pub async fn step(&mut self) -> Result<(), SubscribeError> {
         self.say(&FromSubscriber::Step).await
     }
 
-    /// Goes to another place: a reset follows, and then the transcript as it stood there.
+    /// Moves a replay to another position. A reset follows, then the transcript as it was there.
     ///
     /// # Errors
-    /// As [`Subscriber::pause`].
+    /// Those of [`Subscriber::pause`].
     pub async fn seek(&mut self, to: Seek) -> Result<(), SubscribeError> {
         self.say(&FromSubscriber::Seek(to)).await
     }
 
     async fn say(&mut self, command: &FromSubscriber) -> Result<(), SubscribeError> {
         let socket = self.link.socket().ok_or(SubscribeError::NotConnected)?;
-        // The end of a broken connection is for `next` to tell.
+        // `next` reports the end of a broken connection.
         socket.send(encode(command)).await.map_err(|_| SubscribeError::NotConnected)
     }
 
@@ -207,7 +210,7 @@ impl Subscriber {
         let SubscriberOptions { interim, until_head, wait, replay, .. } = &self.options;
         let mut url = self.url.clone();
         url = match self.picture.begin() {
-            // What stands in the URL holds as long as nothing else was said.
+            // A `from` in the URL applies as long as the options give no other.
             StartPoint::Start if self.options.from == StartPoint::Start => url,
             from => url.with("from", from),
         };
@@ -234,7 +237,7 @@ impl Subscriber {
         url
     }
 
-    /// Takes note that the connection is gone, and decides whether to come again.
+    /// Handles the end of a connection, and decides whether to reconnect.
     fn broken(&mut self, why: ConnectionEnd) -> Result<Option<ReceivedMessage>, SubscribeError> {
         let retry_in = self.link.lost();
         self.picture.cut();

@@ -1,23 +1,23 @@
-//! What says who a client is.
+//! The token that a client sends to authenticate.
 
 use std::fmt;
 
 use http::HeaderValue;
 
-/// A token that cannot be sent. It is not shown.
+/// Error for a token that cannot be sent. It does not show the token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the token cannot be sent: it is one word of printable ASCII characters")]
 pub struct BadToken;
 
-/// What says who a client is. It is never shown.
+/// Bearer token of a client. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ClientToken(HeaderValue);
 
 impl ClientToken {
-    /// Takes the token as it was given; white space around it does not count.
+    /// Takes the token as given, without white space around it.
     ///
     /// # Errors
-    /// [`BadToken`] for what no header takes.
+    /// [`BadToken`] if the token is empty or has characters other than printable ASCII.
     pub fn new(text: &str) -> Result<Self, BadToken> {
         let text = text.trim();
         if text.is_empty() || !text.bytes().all(|b| b.is_ascii_graphic()) {
@@ -28,7 +28,7 @@ impl ClientToken {
         Ok(Self(header))
     }
 
-    /// The value of `Authorization`.
+    /// Returns the value of the `Authorization` header.
     pub(super) fn header(&self) -> &HeaderValue {
         &self.0
     }

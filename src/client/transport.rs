@@ -1,4 +1,4 @@
-//! The way to a server: TCP, or TLS over it.
+//! Connections to a server: TCP, or TLS over TCP.
 
 use std::io;
 
@@ -11,21 +11,21 @@ use tokio_rustls::rustls::{CertificateError, Error};
 
 use super::trust::Authorities;
 
-/// Where a server is, and how it is spoken to.
+/// Address of a server, and whether to use TLS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct TransportTarget {
     pub(super) authority: Authority,
     pub(super) is_secure: bool,
-    /// Whom to believe who it is; none for those that this machine believes.
+    /// Authorities to trust; `None` for those of this machine.
     pub(super) authorities: Option<Authorities>,
 }
 
-/// Why there is no way to a server.
+/// Reason why no connection was made.
 #[derive(Debug)]
 pub(super) enum OpenError {
-    /// Nobody is there, for now.
+    /// The server cannot be reached at the moment.
     Unreachable(io::Error),
-    /// Somebody is, who does not prove to be that server.
+    /// The server answered, but TLS failed: it did not prove its identity, or does not speak TLS.
     NotSecure(String),
 }
 
@@ -34,11 +34,11 @@ impl TransportTarget {
         self.authority.host().trim_start_matches('[').trim_end_matches(']')
     }
 
-    /// A connection to the server.
+    /// Opens a connection to the server, with TLS if `is_secure`.
     pub(super) async fn open(&self) -> Result<ClientTransport, OpenError> {
         let port = self.authority.port_u16().unwrap_or(if self.is_secure { 443 } else { 80 });
         let stream = TcpStream::connect((self.host(), port)).await.map_err(OpenError::Unreachable)?;
-        // Captions are small and wanted at once.
+        // Captions are small and must be sent at once.
         stream.set_nodelay(true).map_err(OpenError::Unreachable)?;
         if self.is_secure { Ok(Box::new(self.secure(stream).await?)) } else { Ok(Box::new(stream)) }
     }
@@ -59,7 +59,7 @@ impl TransportTarget {
     }
 }
 
-/// What is wrong with who answers, and the mend.
+/// Explains a TLS failure to people, with the remedy.
 fn explain(error: &Error) -> String {
     let why = match error {
         Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
@@ -76,7 +76,7 @@ fn explain(error: &Error) -> String {
         Error::InvalidCertificate(CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }) => {
             "its certificate is not valid yet; is the clock of this machine right?"
         }
-        // rustls has no name of its own for it.
+        // rustls has no variant for this fault.
         Error::InvalidCertificate(CertificateError::Other(why)) if format!("{why:?}").contains("CaUsedAsEndEntity") => {
             "its certificate is an authority's, not a server's: `openssl req -x509` makes one for a server with \
              -addext basicConstraints=critical,CA:FALSE"
@@ -87,9 +87,9 @@ fn explain(error: &Error) -> String {
     why.to_owned()
 }
 
-/// What a connection runs over.
+/// Byte stream of a connection, with or without TLS.
 pub(super) type ClientTransport = Box<dyn ClientStream>;
 
-/// Bytes both ways.
+/// Bytes in both directions.
 pub(super) trait ClientStream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> ClientStream for S {}

@@ -1,4 +1,4 @@
-//! Whom a client believes who a server is.
+//! Certificate authorities that a client trusts.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -11,20 +11,20 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 /// The only protocol over TLS (RFC 7301): sockets begin as HTTP/1.1.
 const ALPN: &[u8] = b"http/1.1";
 
-/// Authorities that cannot be used.
+/// Error for a file without usable certificates of authorities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("it holds no certificates of authorities in PEM, or damaged ones")]
 pub struct BadAuthorities;
 
-/// The certificates of the authorities that are believed.
+/// Certificates of the trusted authorities, as a TLS configuration.
 #[derive(Clone)]
 pub struct Authorities(Arc<ClientConfig>);
 
 impl Authorities {
-    /// Those of a file in PEM, and no others.
+    /// Trusts the authorities of a PEM file, and no others.
     ///
     /// # Errors
-    /// [`BadAuthorities`] if it holds none, or one that cannot be read.
+    /// [`BadAuthorities`] if the file holds no certificate, or one that cannot be read.
     pub fn from_pem(pem: &[u8]) -> Result<Self, BadAuthorities> {
         let mut roots = RootCertStore::empty();
         for certificate in CertificateDer::pem_slice_iter(pem) {
@@ -33,12 +33,13 @@ impl Authorities {
         if roots.is_empty() { Err(BadAuthorities) } else { Ok(Self::new(roots)) }
     }
 
-    /// Those of this machine; none if it has none. Read once: they are hundreds.
+    /// Returns the authorities that this machine trusts; `None` if it has none. They are read once, because they are
+    /// hundreds.
     pub(super) fn of_this_machine() -> Option<Self> {
         static THESE: OnceLock<Option<Authorities>> = OnceLock::new();
         let read = || {
             let mut roots = RootCertStore::empty();
-            // Some that a machine has are of kinds that nobody uses any more.
+            // Certificates that rustls cannot use are skipped: machines have some of obsolete kinds.
             roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
             (!roots.is_empty()).then(|| Self::new(roots))
         };
@@ -46,7 +47,7 @@ impl Authorities {
     }
 
     fn new(roots: RootCertStore) -> Self {
-        // Named, because another crate of the build may bring another one.
+        // The provider is named, because another crate of the build may bring another one.
         let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .expect("ring has the ciphers of both versions")
@@ -61,7 +62,7 @@ impl Authorities {
     }
 }
 
-/// The same ones, not only equal ones.
+/// Equal if both are clones of one value; equal contents do not count.
 impl PartialEq for Authorities {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)

@@ -1,4 +1,4 @@
-//! News of a feed, as a subscriber hands it on.
+//! Updates of a feed, as a subscriber reports them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,46 +8,46 @@ use crate::client::screen::ScreenChange;
 use crate::transcript::{FeedState, MediaMs};
 use crate::wire::subscriber::Pace;
 
-/// What happened.
+/// Event of a feed or of its connection.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Update {
-    /// The server told how the feed stands now: after every connect, and when a feed that was waited for begins.
+    /// The server sent the present state of the feed: after every connect, and when an awaited feed begins.
     Hello {
-        /// Where the feed stands; [`FeedState::None`] while there is no such feed.
+        /// State of the feed; [`FeedState::None`] while it does not exist.
         state: FeedState,
     },
-    /// The screen differs.
+    /// The screen changed.
     Changed(ScreenChange),
-    /// Everything from before was received; what comes now is new. After a reconnect it comes again.
+    /// Everything stored was received; updates from now on are new. Sent again after a reconnect.
     Live,
-    /// The screen is empty: what follows begins anew.
+    /// The screen was emptied; the transcript follows from its start.
     Reset {
-        /// `epoch`, `cursor`, `seek`, `replaced`.
+        /// `epoch`, `cursor`, `seek` or `replaced`.
         reason: Arc<str>,
     },
-    /// A command was refused: the feed is not replayed, say.
+    /// A command was refused, for example because the feed is not replayed.
     Refused {
-        /// What is wrong and the mend, for people; not made safe for a terminal.
+        /// The reason and the remedy, for people; not made safe for a terminal.
         message: String,
     },
-    /// How a replay stands.
+    /// State of the replay.
     Replay(ReplayState),
-    /// The connection is gone; the next call waits and connects again, with the cursor.
+    /// The connection ended; the next call waits and reconnects, with the cursor.
     Disconnected {
-        /// Why.
+        /// The reason.
         why: ConnectionEnd,
-        /// How long the wait will be.
+        /// Wait before the next attempt.
         retry_in: Duration,
     },
 }
 
-/// How a replay stands.
+/// State of a replay.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ReplayState {
-    /// Whether it rests.
+    /// True if it is paused.
     pub paused: bool,
-    /// How fast it is.
+    /// Speed.
     pub pace: Pace,
-    /// The media time reached, in milliseconds.
+    /// Media time reached, in milliseconds.
     pub media_ms: MediaMs,
 }
