@@ -1,40 +1,41 @@
-//! Why a socket is closed. Below 4500 a client comes again, with its cursor or session; from 4500 on not as it is.
+//! WebSocket close codes. After a code below 4500 a client reconnects with its cursor or session, except after 1000 and
+//! 1007; after 4500 and above it does not reconnect unchanged.
 
-/// A WebSocket close code that the server sends. The numbers are a contract: none is changed or used again.
+/// A WebSocket close code that the server sends. The numbers are a contract: none is changed or reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u16)]
 pub enum CloseCode {
-    /// All was said.
+    /// Everything was sent.
     Done = 1000,
-    /// The server is going away; come again with your cursor.
+    /// The server is shutting down. Reconnect with your cursor.
     GoingAway = 1001,
     /// A text frame was not UTF-8.
     InvalidUtf8 = 1007,
     /// A write made no progress for too long.
     TooSlow = 4001,
-    /// Too much was sent in too short a time.
+    /// Rate limit exceeded.
     Rate = 4002,
-    /// The archive takes no writes.
+    /// The archive accepts no writes.
     StorageUnavailable = 4003,
-    /// The server holds as many connections as it may.
+    /// Connection limit of the server reached.
     TooManyConnections = 4004,
-    /// Another session publishes as this source; come again, it may be gone then.
+    /// Another session publishes as this source. Retry later; it may be gone then.
     SourceTaken = 4005,
-    /// Who you are is not known.
+    /// Authentication required, or token invalid.
     Unauthorised = 4500,
-    /// You may not do this.
+    /// The token does not allow this.
     Forbidden = 4501,
-    /// There is no such feed.
+    /// The feed does not exist.
     NoSuchFeed = 4502,
-    /// The request makes no sense as it is.
+    /// The request is invalid.
     BadRequest = 4503,
-    /// A message is larger than the server takes.
+    /// A message is larger than the server accepts.
     MessageTooLarge = 4504,
-    /// The server cannot do this (yet).
+    /// The server does not support this (yet).
     Unsupported = 4505,
     /// The feed was deleted.
     FeedDeleted = 4506,
-    /// Another connection publishes as the same source in this one's place.
+    /// Another connection publishes as the same source and has replaced this one.
     Replaced = 4507,
 }
 
@@ -59,14 +60,14 @@ impl CloseCode {
         Self::Replaced,
     ];
 
-    /// The number on the wire.
+    /// Returns the number on the wire.
     #[must_use]
     pub fn number(self) -> u16 {
         self as u16
     }
 }
 
-/// Returns true if a client that was closed with `code` does well to come again as it is.
+/// True if a client that was closed with `code` should reconnect unchanged.
 #[must_use]
 pub fn is_temporary(code: u16) -> bool {
     !matches!(code, 1000 | 1007 | 4500..=4999)

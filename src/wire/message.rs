@@ -1,19 +1,19 @@
-//! A message as it goes out: encoded once and framed once, the same bytes for everybody who is sent it.
+//! An outgoing message: encoded and framed once, and shared as the same bytes by all its receivers.
 //!
-//! A server's frames are not masked (RFC 6455, section 5.1), so that nothing in them depends on who gets them. The header
-//! stands right before the body, and whoever frames another way takes the body alone.
+//! A server's frames are not masked (RFC 6455, section 5.1), so that nothing in them depends on the receiver. The
+//! header is directly before the body; transports with another framing use the body alone.
 
 use bytes::Bytes;
 use serde::Serialize;
 
 use crate::position::Cursor;
 
-/// The longest header of a frame without a mask: two bytes and a length of eight (RFC 6455, section 5.2).
+/// The longest header of a frame without a mask: two bytes and an eight-byte length (RFC 6455, section 5.2).
 const HEADER_BYTES_MAX: usize = 10;
-/// A final text frame (RFC 6455, section 5.2).
+/// First byte of a final text frame (RFC 6455, section 5.2).
 const FINAL_TEXT: u8 = 0x81;
 
-/// A text message in its frame.
+/// A text message with its WebSocket frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     frame: Bytes,
@@ -22,7 +22,7 @@ pub struct Message {
 }
 
 impl Message {
-    /// `message` in JSON, framed; reading goes on behind it from `cursor`, if from anywhere.
+    /// Encodes `message` as JSON and frames it. `cursor` is the position after it, if it has one.
     pub(super) fn new(message: &impl Serialize, cursor: Option<Cursor>) -> Self {
         let mut bytes = vec![0; HEADER_BYTES_MAX];
         serde_json::to_writer(&mut bytes, message).expect("a message has no map with odd keys");
@@ -46,38 +46,38 @@ impl Message {
         };
         let from = HEADER_BYTES_MAX - body_at;
         bytes[from..HEADER_BYTES_MAX].copy_from_slice(&header[..body_at]);
-        // It may be kept for a while, for those who come to the same place.
+        // It may be cached for a while, for other readers that reach the same position.
         bytes.shrink_to_fit();
         Self { frame: Bytes::from(bytes).slice(from..), body_at, cursor }
     }
 
-    /// Header and body.
+    /// Returns header and body.
     #[must_use]
     pub fn frame(&self) -> &Bytes {
         &self.frame
     }
 
-    /// The body, the same bytes.
+    /// Returns the body, without copying.
     #[must_use]
     pub fn shared_body(&self) -> Bytes {
         self.frame.slice(self.body_at..)
     }
 
-    /// Where whoever has taken this stands; none for a message after which nobody stands anywhere new, such as a part to
-    /// which more belongs.
+    /// Returns the reader's position after this message; `None` if the message changes no position, such as a part of a
+    /// change that more parts follow.
     #[must_use]
     pub fn cursor(&self) -> Option<&Cursor> {
         self.cursor.as_ref()
     }
 
-    /// The body: JSON in UTF-8.
+    /// Returns the body: JSON in UTF-8.
     #[must_use]
     pub fn body(&self) -> &[u8] {
         &self.frame[self.body_at..]
     }
 }
 
-/// The bytes that `item` takes as JSON.
+/// Returns the length of `item` as JSON, in bytes.
 pub(in crate::wire) fn encoded_len(item: &impl Serialize) -> usize {
     struct Count(usize);
     impl std::io::Write for Count {

@@ -1,8 +1,8 @@
-//! What goes over the socket: messages, their limits, and the codes of refusals and closes (protocol version 1).
+//! Messages on the socket: their types and limits, and the codes of refusals and closes (protocol version 1).
 //!
-//! Both ends use this room, so that server, client and tests cannot drift apart; `docs/asyncapi.yaml` is held to it by
-//! `tests/it/protocol/wire.rs`. Reading is total: any bytes give a message or a [`Refusal`] that names the place and the mend.
-//! Nothing here knows a socket.
+//! Both ends use this module, so that server, client and tests cannot drift apart; `tests/it/protocol/wire.rs` checks
+//! `docs/asyncapi.yaml` against it. Decoding never fails as a whole: any bytes give a message, or a [`Refusal`] that
+//! names the field and the remedy. Nothing here knows a socket.
 
 pub mod close;
 pub mod message;
@@ -19,5 +19,5 @@ pub use crate::wire::subscriber::{
     ErrorCode, FromSubscriber, Seek, Subscribe, ToSubscriber, Unit, encode_changes, encode_turns,
 };
 
-/// The WebSocket subprotocol; a client may name it or not.
+/// The WebSocket subprotocol. A client may name it or omit it.
 pub const SUBPROTOCOL: &str = "captionwire.v1";

@@ -1,38 +1,38 @@
-//! Recordings of vendors' sockets: one row for each frame, with its moment. `capture` makes them, and so does a server that
-//! kept the frames; `replay --raw` says them again.
+//! Recordings of vendors' sockets: one row per frame, with its time. `capture` writes them, and so does a server that
+//! stored the frames; `replay --raw` plays them.
 
 use serde::{Deserialize, Serialize};
 
 use crate::transcript::{FrameBytes, MediaMs, Timestamp};
 
-/// A row of a recording: a frame, or where a connection begins or ends.
+/// A row of a recording: a frame, or the begin or end of a connection.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct RecordingRow {
-    /// Since the first connection, in milliseconds.
+    /// Milliseconds since the first connection.
     pub at_ms: u64,
-    /// The frame, if it is one.
+    /// The frame, if the row is one.
     #[serde(flatten)]
     pub frame: FrameBytes,
-    /// True where a connection begins, false where it breaks.
+    /// `true` where a connection begins, `false` where it ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connected: Option<bool>,
-    /// Where a connection begins, how a server read it; nothing where nobody did.
+    /// Format with which a server decoded the connection that begins here; `None` if no server did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_as: Option<RecordingFormat>,
 }
 
-/// How a server read the frames of a connection.
+/// Settings with which a server decoded the frames of a connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordingFormat {
     /// The vendor's format.
     pub format: String,
-    /// Media time at the start of the vendor's session, if its program said so; else the server found where that is.
+    /// Media time at the start of the vendor's session, if its program gave one; otherwise the server determined it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offset_ms: Option<MediaMs>,
-    /// True where labels mean the same in every session.
+    /// True if speaker labels mean the same in every session.
     #[serde(default)]
     pub names: bool,
-    /// The language of what does not say its own.
+    /// Language of lines that name none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lang: Option<String>,
     /// The time of day at media time 0.
@@ -41,19 +41,19 @@ pub struct RecordingFormat {
 }
 
 impl RecordingRow {
-    /// The row of a frame.
+    /// Creates the row of a frame.
     #[must_use]
     pub fn of_frame(at_ms: u64, frame: &[u8]) -> Self {
         Self { at_ms, frame: FrameBytes::new(frame), ..Self::default() }
     }
 
-    /// The row where a connection begins, or breaks.
+    /// Creates the row of a connection's begin (`true`) or end.
     #[must_use]
     pub fn of_connection(at_ms: u64, connected: bool) -> Self {
         Self { at_ms, connected: Some(connected), ..Self::default() }
     }
 
-    /// As it stands in the file, with its line feed.
+    /// Encodes the row as in the file, with its line feed.
     #[must_use]
     pub fn encode(&self) -> String {
         serde_json::to_string(self).expect("a row has no map with odd keys") + "\n"

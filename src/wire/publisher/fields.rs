@@ -1,4 +1,4 @@
-//! Fields of publishers' messages that are not known, and the known ones that were probably meant.
+//! Unknown fields in publishers' messages, and suggestions for the fields that were probably meant.
 
 use std::fmt;
 
@@ -12,46 +12,46 @@ const MESSAGE_FIELDS: [&str; 14] = [
 /// The fields of a word.
 const WORD_FIELDS: [&str; 4] = ["text", "start_ms", "end_ms", "confidence"];
 
-/// How much of a field's name is told.
+/// Longest prefix of a field's name that is reported, in characters.
 const NAME_CHARS_MAX: usize = 32;
 
-/// Where a field stands.
+/// Location of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FieldPlace {
-    /// In the message itself, or in a line that is sent alone.
+    /// In the message itself, or in a line sent on its own.
     Message,
     /// In a line of `lines`.
     Line,
     /// In a word of `words`.
     Word,
-    /// In the query of the address.
+    /// In the query of the URL.
     Query,
-    /// Known, but not in a message of this type.
+    /// Known, but meaningless in a message of this type.
     Misplaced(&'static str),
 }
 
-/// A field that is not known here. Clients may be newer than the server, so it is no fault; but it may be a slip.
+/// An unknown field. Clients may be newer than the server, so it is no error; but it may be a typo.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct UnknownField {
     place: FieldPlace,
-    /// Its name: without control characters, and not all of a long one.
+    /// Its name, without control characters and truncated if long.
     name: Box<str>,
 }
 
 impl UnknownField {
-    /// The field `name`.
+    /// Creates the report of the field `name`.
     #[must_use]
     pub fn new(place: FieldPlace, name: &str) -> Self {
         let name: String = name.chars().filter(|c| !c.is_control()).take(NAME_CHARS_MAX).collect();
         Self { place, name: name.into() }
     }
 
-    /// A field that means nothing in a message of the type `kind`.
+    /// Creates the report of a field that means nothing in a message of the type `kind`.
     pub(crate) fn misplaced(name: &str, kind: &'static str) -> Self {
         Self { place: FieldPlace::Misplaced(kind), name: name.into() }
     }
 
-    /// The same field, in a line of `lines`.
+    /// Returns the same field, located in a line of `lines`.
     pub(crate) fn of_a_line(mut self) -> Self {
         if self.place == FieldPlace::Message {
             self.place = FieldPlace::Line;
@@ -59,7 +59,7 @@ impl UnknownField {
         self
     }
 
-    /// The known field that was probably meant; of a query one of `parameters`.
+    /// Returns the known field that was probably meant; for a query, one of `parameters`.
     #[must_use]
     pub fn nearest(&self, parameters: &[&'static str]) -> Option<&'static str> {
         let known: &[&'static str] = match self.place {
@@ -77,7 +77,7 @@ impl UnknownField {
         nearest_field(&self.name, known)
     }
 
-    /// The warning of it.
+    /// Returns the text of the warning.
     #[must_use]
     pub fn describe(&self, parameters: &[&'static str]) -> String {
         let what = match self.place {

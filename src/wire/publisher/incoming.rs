@@ -1,4 +1,5 @@
-//! A publisher's message, read: once, into its types; a second time, without them, to say what is wrong with it.
+//! Decoding of a publisher's message: once into its types, and, if that fails, a second time without types to report
+//! the fault.
 
 use std::sync::Arc;
 
@@ -12,51 +13,51 @@ use crate::wire::publisher::raw::RawMessage;
 use crate::wire::publisher::validate::{check_content, check_id, check_rev, check_time};
 use crate::wire::publisher::{Limits, NUMBER_MAX, NackCode, Refusal};
 
-/// A message of a publisher that could be read.
+/// A decoded message of a publisher.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FromPublisher {
-    /// Its number in the session, if it gave one.
+    /// Its number in the session, if it has one.
     pub seq: Option<u64>,
-    /// What it says, or why it is refused; a refused one still takes its number.
+    /// The content, or the reason of its refusal. A refused message still uses up its number.
     pub says: Result<Incoming, Refusal>,
-    /// Fields of it that this server does not know and passed over.
+    /// Unknown fields that were ignored.
     pub unknown: Vec<UnknownField>,
 }
 
-/// What a publisher says.
+/// Content of a publisher's message.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Incoming {
     /// A version of a line.
     Line(Version),
-    /// Versions of lines, each standing alone.
+    /// Versions of lines, each accepted or refused independently.
     Lines(Vec<Result<Version, Refusal>>),
-    /// A line is taken back.
+    /// A retraction of a line.
     Retract {
-        /// Which line.
+        /// Id of the line.
         id: Arc<str>,
         /// The revision of the retraction.
         rev: Option<u64>,
     },
-    /// Media time has reached this.
+    /// Media time has reached this value.
     Clock {
-        /// The time.
+        /// The media time.
         media_ms: MediaMs,
     },
-    /// This source is done.
+    /// The source has finished.
     End,
 }
 
 impl FromPublisher {
-    /// Reads a text frame; `media_ms_max` bounds every time.
+    /// Decodes a text frame. `media_ms_max` is the upper bound of every time.
     #[must_use]
     pub fn decode(text: &str, limits: &Limits, media_ms_max: MediaMs) -> Self {
         Self::decode_as(text, |raw, unknown| raw.read(limits, media_ms_max, unknown))
     }
 
-    /// Reads a message of a request's body: a line, with or without its `type`, or a retraction.
+    /// Decodes a message from the body of an HTTP request: a line, with or without its `type`, or a retraction.
     #[must_use]
     pub fn decode_in_request(text: &str, limits: &Limits, media_ms_max: MediaMs) -> Self {
-        // On a socket a larger one is refused by its length.
+        // On a socket, the frame size limit refuses a larger one.
         if text.len() > limits.message_bytes {
             let message = format!(
                 "the line has {} bytes and may have {}, with all its fields: send it as several lines, or leave out words",
@@ -101,13 +102,13 @@ impl FromPublisher {
             text = &mended;
             raw = serde_json::from_str(text);
         }
-        // Where it stands: it is large, and moving it costs more than reading it.
+        // Processed in place: it is large, and moving it costs more than reading it.
         match &mut raw {
             Ok(raw) => {
                 let mut unknown = std::mem::take(&mut raw.unknown);
                 let seq = raw.seq;
                 let says = read(raw, &mut unknown);
-                // What a message of another type may hold is not known.
+                // The fields of another message type are not known.
                 let is_of_another_type =
                     |refusal: &Refusal| matches!(refusal.code, NackCode::UnknownType | NackCode::Unsupported);
                 if says.as_ref().is_err_and(is_of_another_type) {
@@ -115,17 +116,17 @@ impl FromPublisher {
                 }
                 Self { seq, says, unknown }
             }
-            // Rare, so it may cost: read it again without types, to say which field it is.
+            // Rare, and therefore allowed to be slow: decode again without types to find the field at fault.
             Err(error) => Self { seq: loose_seq(text), says: Err(explain(text, error)), unknown: Vec::new() },
         }
     }
 }
 
 impl Incoming {
-    /// The same message with `offset_ms` added to all its times.
+    /// Returns the same message with `offset_ms` added to all its times.
     ///
     /// # Errors
-    /// `bad_time` where that leaves the media axis. Of several lines each stands alone.
+    /// `bad_time` if a time leaves the media axis. In `lines`, each line has its own result.
     pub fn shifted(self, offset_ms: MediaMs, media_ms_max: MediaMs) -> Result<Self, Refusal> {
         let shift = |field: &'static str, time: MediaMs| {
             let shifted = time.saturating_add(offset_ms);
@@ -154,7 +155,7 @@ impl Incoming {
     }
 }
 
-/// Reads one line object, as it stands in `lines` and in the body of `POST …/lines`.
+/// Decodes one line object, as in `lines` and in the body of `POST …/lines`.
 ///
 /// # Errors
 /// The refusal of this line.
@@ -219,7 +220,7 @@ impl RawMessage<'_> {
         Ok(Incoming::Retract { id: checked_id(self.id.take())?, rev: self.rev })
     }
 
-    /// Reads one line of `lines`.
+    /// Decodes one element of `lines`.
     fn read_one_of_many(
         &mut self,
         limits: &Limits,
@@ -236,7 +237,7 @@ impl RawMessage<'_> {
         self.read_line(limits, media_ms_max, unknown)
     }
 
-    /// Notes the fields that are known, are there, and mean nothing in a message of this type.
+    /// Reports fields that are known and present but mean nothing in a message of this type.
     fn note_misplaced(&self, kind: &'static str, known: &[&str], unknown: &mut Vec<UnknownField>) {
         let there = [
             ("id", self.id.is_some()),
@@ -310,8 +311,8 @@ fn unknown_type(kind: &str) -> Refusal {
     )
 }
 
-/// The `seq` of a message that could not be read as what it should be: of the first field of that name in the outermost object,
-/// whatever is wrong behind it.
+/// Returns the `seq` of a message that could not be decoded: the first field of that name in the outermost object,
+/// whatever is wrong after it.
 fn loose_seq(text: &str) -> Option<u64> {
     let bytes = text.as_bytes();
     let (mut depth, mut at) = (0_usize, 0);
@@ -331,7 +332,7 @@ fn loose_seq(text: &str) -> Option<u64> {
                 {
                     let value = value.trim_start();
                     let digits = value.len() - value.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-                    // `1e3` and `1.5` are no numbers of messages.
+                    // `1e3` and `1.5` are not message numbers.
                     let is_whole = !value[digits..].starts_with(['.', 'e', 'E']);
                     return value[..digits].parse().ok().filter(|_| is_whole);
                 }
@@ -343,7 +344,7 @@ fn loose_seq(text: &str) -> Option<u64> {
     None
 }
 
-/// Says which field of a message is at fault.
+/// Determines which field of a message is at fault.
 fn explain(text: &str, error: &serde_json::Error) -> Refusal {
     let value = match serde_json::from_str::<serde_json::Value>(text) {
         Ok(value) => value,
@@ -394,15 +395,15 @@ fn explain(text: &str, error: &serde_json::Error) -> Refusal {
             return Refusal::new(NackCode::BadField, field, rule);
         }
     }
-    // A field that is there twice, for one.
+    // For example, a duplicate field.
     Refusal::whole(
         NackCode::BadJson,
         format!("the message could not be read: {}", describe_json_error(error, text.as_bytes())),
     )
 }
 
-/// A speaker's label without the blanks at its ends, which no reader sees and which would make two speakers of one; none if nothing
-/// is left.
+/// Returns a speaker's label without surrounding blanks, which no reader sees and which would split one speaker into
+/// two; `None` if nothing is left.
 fn without_blanks_around(label: Arc<str>) -> Option<Arc<str>> {
     match label.trim() {
         "" => None,

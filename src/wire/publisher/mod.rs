@@ -1,8 +1,8 @@
-//! The publisher's side: what it may send, what it is answered, and the checks that need no feed.
+//! The publisher's side: its messages, the replies to it, and the checks that need no feed.
 //!
-//! In reading order: limits and refusals, here; `incoming`, which reads a message (`raw` as it stands, `fields`: unknown names),
-//! and `check`, which holds it to its rules;
-//! `outgoing`, which writes one; `answer`.
+//! In reading order: limits and refusals, here; `incoming`, which decodes a message (`raw`: its wire form, `fields`:
+//! unknown names); `validate`, which checks its values; `outgoing`, which encodes one; `reply`, the server's messages
+//! to publishers.
 
 mod fields;
 mod incoming;
@@ -20,49 +20,49 @@ pub use crate::wire::publisher::outgoing::Outgoing;
 pub use crate::wire::publisher::reply::ToPublisher;
 pub use crate::wire::publisher::validate::{check_version, is_line_within};
 
-/// The greatest `seq` and `rev`, 2^53 - 1: every client, in whatever language, reads it exactly (RFC 8259, section 6).
+/// The greatest `seq` and `rev`, 2^53 - 1: clients in every language read it exactly (RFC 8259, section 6).
 pub const NUMBER_MAX: u64 = (1 << 53) - 1;
 
-/// What a publisher has to keep to; part of `welcome`.
+/// Limits for a publisher; part of `welcome`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// The largest message, in bytes.
     pub message_bytes: usize,
     /// The longest text of a line, in bytes.
     pub text_bytes: usize,
-    /// How many messages may run ahead of the acknowledgements.
+    /// Most messages that may be sent ahead of the acknowledgements.
     pub unacked: usize,
 }
 
-/// Reason why a message, or one line of it, was not taken. The names are a contract.
+/// Reason why a message, or one line of it, was refused. The names are a contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NackCode {
-    /// It is not JSON, or not an object.
+    /// The message is not JSON, or not an object.
     BadJson,
-    /// It is a binary frame.
+    /// The message is a binary frame.
     NotText,
-    /// Its `type` is none that the server knows.
+    /// The server does not know its `type`.
     UnknownType,
-    /// A field that has to be there is not.
+    /// A required field is missing.
     MissingField,
-    /// A field has the wrong type or a value that is not allowed.
+    /// A field has the wrong type or an invalid value.
     BadField,
-    /// `seq` does not rise, or is given on some messages only.
+    /// `seq` does not rise, or only some messages have one.
     BadSeq,
-    /// An id does not follow its rule.
+    /// An id does not follow the rule for ids.
     BadId,
-    /// A time is negative, too great, too far ahead, or ends before it starts.
+    /// A time is negative, too great or too far ahead, or an end is before its start.
     BadTime,
     /// The text is longer than `text_bytes`.
     TextTooLong,
     /// The line, with all its fields, is longer than `message_bytes`.
     LineTooLarge,
-    /// The text holds control characters.
+    /// The text contains control characters.
     ControlCharacters,
-    /// The feed is over: only corrections of its lines are taken.
+    /// The feed has ended: only corrections of its lines are accepted.
     Ended,
-    /// The server cannot do this (yet).
+    /// The server does not support this (yet).
     Unsupported,
     /// A retraction names another session's line.
     IdReused,
@@ -109,37 +109,37 @@ impl NackCode {
     }
 }
 
-/// What a publisher is warned of: it was taken, and people should look at it. The names are a contract.
+/// Kind of a warning to a publisher: the message was accepted, but people should look at it. The names are a contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WarningCode {
     /// One revision of a line was sent with two contents.
     Conflict,
-    /// A part of a vendor's frame was left out or read otherwise than it stands there.
+    /// A part of a vendor's frame was left out or interpreted differently from its literal value.
     Format,
-    /// A vendor's engine says that something is wrong with it.
+    /// A vendor's engine reports a problem of its own.
     Engine,
-    /// No more of a vendor's frames are kept.
+    /// The server has stopped storing a vendor's frames.
     Raw,
-    /// A line came under an id that another session uses for another line: both are kept.
+    /// Another session uses the id of this line for another line; both are stored.
     IdReused,
-    /// A field that the server does not know was passed over.
+    /// A field that the server does not know was ignored.
     UnknownField,
-    /// Media time runs as none can that is meant.
+    /// Media time behaves in a way that cannot be intended.
     MediaTime,
     /// The clock of a publisher started over.
     ClockRestarted,
-    /// A line was taken back that is not there.
+    /// A retraction of a line that does not exist.
     NoSuchLine,
     /// A final line of another session was replaced.
     LineReplaced,
-    /// A session replaced a final line of its own by another sentence elsewhere.
+    /// A session replaced its own final line by another sentence at another time.
     OwnLineReplaced,
-    /// A revision is below the line's, and its content was never there.
+    /// A revision is below the line's, and its content is new to the line.
     StaleRev,
-    /// Another source is on air: what this one sends is stored, and not shown.
+    /// Another source is on air: lines from this one are stored but not shown.
     NotOnAir,
-    /// The first number of a connection leaves out numbers behind `welcome.seq`.
+    /// The first number of a connection skips numbers after `welcome.seq`.
     SeqGap,
 }
 
@@ -184,20 +184,20 @@ impl WarningCode {
     }
 }
 
-/// A refusal: what is wrong, where, and how to mend it. Nothing of what it refuses was kept.
+/// A refusal: the fault, its location, and the remedy. Nothing of the refused message was stored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Refusal {
-    /// What kind of fault.
+    /// Kind of fault.
     pub code: NackCode,
-    /// What is wrong and the mend, for people. Never holds a line's text.
+    /// Fault and remedy, for people. Never contains a line's text.
     pub message: String,
     /// The field at fault.
     pub field: Option<&'static str>,
 }
 
 impl Refusal {
-    /// A refusal that names its field.
+    /// Creates a refusal that names its field.
     #[must_use]
     pub fn new(code: NackCode, field: &'static str, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), field: Some(field) }

@@ -1,4 +1,4 @@
-//! A publisher's message, written.
+//! Encoding of a publisher's message.
 
 use std::sync::Arc;
 
@@ -8,32 +8,32 @@ use crate::transcript::{Content, MediaMs, Version};
 use crate::wire::publisher::Refusal;
 use crate::wire::publisher::incoming::Incoming;
 
-/// What a publisher sends: the other half of [`FromPublisher::decode`](super::FromPublisher::decode).
+/// A message from a publisher; the counterpart of [`FromPublisher::decode`](super::FromPublisher::decode).
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outgoing {
-    /// A version of a line. Its `arrival_ms` and `time_source` are the server's and are not sent.
+    /// A version of a line. Its `arrival_ms` and `time_source` belong to the server and are not sent.
     Line(Version),
-    /// Versions of lines, each standing alone.
+    /// Versions of lines, each accepted or refused independently.
     Lines(Vec<Version>),
-    /// A line is taken back.
+    /// A retraction of a line.
     Retract {
-        /// Which line.
+        /// Id of the line.
         id: Arc<str>,
         /// The revision of the retraction.
         rev: Option<u64>,
     },
-    /// Media time has reached this.
+    /// Media time has reached this value.
     Clock {
-        /// The time.
+        /// The media time.
         media_ms: MediaMs,
     },
-    /// This source is done.
+    /// The source has finished.
     End,
-    /// A message as a program wrote it, with whatever fields: the server says which of them it does not know.
+    /// A message as a program wrote it, with any fields. The server reports those that it does not know.
     Object {
-        /// As it is sent.
+        /// The object as it is sent.
         written: Box<serde_json::Map<String, serde_json::Value>>,
-        /// What it says by the fields that are known here.
+        /// The message that its known fields form.
         known_part: Box<Outgoing>,
     },
 }
@@ -80,7 +80,7 @@ struct RawOutgoingLine<'a> {
 }
 
 impl Outgoing {
-    /// The message without fields that are not known here.
+    /// Returns the message without fields that are unknown here.
     #[must_use]
     pub fn known_part(&self) -> &Self {
         match self {
@@ -89,7 +89,7 @@ impl Outgoing {
         }
     }
 
-    /// As it goes over the wire, under the number `seq`; without one the server counts.
+    /// Encodes the message under the number `seq`. Without a number the server counts.
     #[must_use]
     pub fn encode(&self, seq: Option<u64>) -> String {
         fn line(version: &Version) -> RawOutgoingLine<'_> {
@@ -117,7 +117,7 @@ impl Outgoing {
 impl TryFrom<Incoming> for Outgoing {
     type Error = Refusal;
 
-    /// The same message on its way out; of several lines the first refusal is the error.
+    /// Converts a decoded message into an outgoing one. For `lines`, the first refusal is the error.
     fn try_from(incoming: Incoming) -> Result<Self, Refusal> {
         Ok(match incoming {
             Incoming::Line(version) => Self::Line(version),

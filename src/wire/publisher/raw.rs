@@ -1,7 +1,7 @@
-//! A publisher's message as it stands on the wire: its fields by name, and the names that nobody knows.
+//! The wire form of a publisher's message: its fields by name, and the names of unknown fields.
 //!
-//! Read by hand and not by `derive`: so the names of unknown fields are at hand without a second reading, and cost nothing where
-//! there are none.
+//! Deserialized by hand, not by `derive`: this collects the names of unknown fields in the same pass, and costs nothing
+//! if there are none.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,10 +14,10 @@ use crate::transcript::serde_arc::{maybe_text, text};
 use crate::transcript::{Break, MediaMs, Status, Word};
 use crate::wire::publisher::fields::{FieldPlace, UnknownField};
 
-/// Unknown fields that are noted of one message: more of them say nothing more.
+/// Most unknown fields reported for one message.
 const UNKNOWN_MAX: usize = 8;
 
-/// The fields of every message of a publisher, and of a line in `lines` or in a request.
+/// The fields of all publishers' messages, and of a line in `lines` or in a request.
 #[derive(Debug, Default)]
 pub(crate) struct RawMessage<'a> {
     pub(crate) kind: Option<Cow<'a, str>>,
@@ -37,7 +37,7 @@ pub(crate) struct RawMessage<'a> {
     pub(crate) unknown: Vec<UnknownField>,
 }
 
-/// A string that is borrowed from the message where it holds no escapes.
+/// A string, borrowed from the message if it has no escapes.
 struct BorrowedText<'a>(Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for BorrowedText<'de> {
@@ -68,7 +68,7 @@ impl<'de> Deserialize<'de> for RawOptionalText {
     }
 }
 
-/// A word, and the fields of it that are not known.
+/// A word, and its unknown fields.
 struct RawWord(Word, Vec<UnknownField>);
 
 impl<'de> Deserialize<'de> for RawWord {
@@ -149,7 +149,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for RawMessage<'a> {
 }
 
 impl<'de> RawMessage<'de> {
-    /// Takes the value of one field.
+    /// Stores the value of one field.
     fn take<A: MapAccess<'de>>(&mut self, key: &str, seen: &mut u16, map: &mut A) -> Result<(), A::Error> {
         match key {
             "type" => {
@@ -223,7 +223,7 @@ impl<'de> RawMessage<'de> {
     }
 }
 
-/// Refuses a field that is there twice: which one is meant?
+/// Refuses a duplicate field, because either value could be meant.
 fn once<E: Error>(seen: &mut u16, bit: u16, name: &'static str) -> Result<(), E> {
     if *seen & (1 << bit) != 0 {
         return Err(E::duplicate_field(name));

@@ -1,4 +1,4 @@
-//! What a publisher is told.
+//! Messages from the server to a publisher.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::position::{Epoch, FeedId};
 use crate::wire::message::Message;
 use crate::wire::publisher::{Limits, NackCode, Refusal};
 
-/// What the server tells a publisher.
+/// A message from the server to a publisher.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum ToPublisher {
@@ -18,56 +18,56 @@ pub enum ToPublisher {
         feed: FeedId,
         /// The source this connection publishes as.
         source: Arc<str>,
-        /// The session it goes on with.
+        /// The session that continues.
         session: Arc<str>,
-        /// The last durable message of the session: send everything above it again, in order.
+        /// The last durable message of the session. The client resends every later one, in order.
         seq: u64,
-        /// This life of the feed's log.
+        /// Epoch of the feed's generation.
         epoch: Epoch,
-        /// The number of this life of the feed's name; none from an older server.
+        /// Number of this generation of the feed's name; `None` from an older server.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         life: Option<u64>,
-        /// The last life of the name that was deleted or replaced before this one began; none if there was none.
+        /// The last generation of the name that was deleted or replaced before this one; `None` if there was none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         replaced_life: Option<u64>,
-        /// The greatest id of the source by natural order; for people.
+        /// The greatest id of the source in natural order; for people.
         last_id: Option<Arc<str>>,
         /// True if this source is on air.
         on_air: bool,
-        /// Who is.
+        /// The source on air.
         holder: Option<Arc<str>>,
-        /// The term of the claim that gave it the air.
+        /// Term of the claim that put the source on air.
         term: u64,
-        /// What to keep to.
+        /// Limits for the publisher.
         limits: Limits,
     },
-    /// Every message up to `seq` is durable, or was nacked before.
+    /// Every message up to `seq` is durable, or was refused before.
     Ack {
         /// The number.
         seq: u64,
     },
-    /// A message was refused; nothing of it was kept, and the connection goes on.
+    /// A message was refused. Nothing of it was stored, and the connection stays open.
     Nack {
         /// Its number.
         seq: u64,
-        /// What kind of fault.
+        /// Kind of fault.
         code: NackCode,
-        /// What is wrong and the mend.
+        /// Fault and remedy.
         message: String,
         /// The field at fault.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         field: Option<String>,
-        /// For one line of `lines`: which one, from 0.
+        /// Index from 0 of the refused line, for one line of `lines`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         index: Option<usize>,
-        /// True if the same message may be taken later.
+        /// True if the same message may be accepted later.
         retry: bool,
     },
-    /// Something was taken, but people should look at it.
+    /// A message was accepted, but people should look at it.
     Warning {
-        /// What: the name of a [`WarningCode`](super::WarningCode), or a newer one.
+        /// Name of a [`WarningCode`](super::WarningCode), or a newer one.
         code: Arc<str>,
-        /// In words.
+        /// Text of the warning.
         message: String,
         /// The line concerned.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -76,11 +76,11 @@ pub enum ToPublisher {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         rev: Option<u64>,
     },
-    /// Who is on air has changed.
+    /// The source on air has changed.
     Status {
         /// True if this source is.
         on_air: bool,
-        /// Who is.
+        /// The source on air.
         holder: Option<Arc<str>>,
         /// The term.
         term: u64,
@@ -88,14 +88,14 @@ pub enum ToPublisher {
 }
 
 impl ToPublisher {
-    /// The nack of message `seq`, or of line `index` of it.
+    /// Creates the nack of message `seq`, or of its line `index`.
     #[must_use]
     pub fn nack(seq: u64, index: Option<usize>, refusal: Refusal) -> Self {
         let Refusal { code, message, field } = refusal;
         Self::Nack { seq, code, message, field: field.map(str::to_owned), index, retry: false }
     }
 
-    /// As it goes over the wire.
+    /// Encodes the message for the wire.
     #[must_use]
     pub fn encode(&self) -> Message {
         Message::new(self, None)

@@ -1,4 +1,4 @@
-//! What holds of every line, however it came: the checks that need no feed.
+//! Checks of a line that need no feed, for every source format.
 
 use crate::transcript::line::check_line_id;
 use crate::transcript::line::{LANG_BYTES_MAX, SPEAKER_BYTES_MAX};
@@ -6,8 +6,8 @@ use crate::transcript::{Content, MediaMs, Version};
 use crate::wire::message::encoded_len;
 use crate::wire::publisher::{Limits, NUMBER_MAX, NackCode, Refusal};
 
-/// Holds a line that did not come in our own format to what [`FromPublisher::decode`](super::FromPublisher::decode) holds those
-/// that did.
+/// Applies to a line from another format the checks that [`FromPublisher::decode`](super::FromPublisher::decode)
+/// applies to our own.
 ///
 /// # Errors
 /// The refusal of this line.
@@ -17,10 +17,10 @@ pub fn check_version(version: &Version, limits: &Limits, media_ms_max: MediaMs) 
     check_content(&version.content, limits, media_ms_max)
 }
 
-/// True if the encoding of a line, with all its fields, has `bytes_max` bytes at most.
+/// True if the encoding of a line, with all its fields, has at most `bytes_max` bytes.
 #[must_use]
 pub fn is_line_within(version: &Version, bytes_max: usize) -> bool {
-    // Of most lines it is plain: every character escaped, every number at its longest.
+    // An upper bound decides most cases: every character escaped, every number at its longest.
     let words: usize = version.content.words.iter().map(|word| 128 + 6 * word.text.len()).sum();
     1024 + 6 * version.content.text.len() + words <= bytes_max || encoded_len(version) <= bytes_max
 }
@@ -87,7 +87,7 @@ pub(crate) fn check_time(field: &'static str, time: MediaMs, media_ms_max: Media
 }
 
 fn check_characters(field: &'static str, text: &str) -> Result<(), Refusal> {
-    // A line break and a tab are text; every other control character is some terminal's or encoder's leftover.
+    // Line breaks and tabs are text; any other control character is a leftover of a terminal or encoder.
     match text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
         None => Ok(()),
         Some(c) => Err(Refusal::new(

@@ -7,41 +7,41 @@ use serde::{Deserialize, Serialize};
 use crate::position::{Cursor, FeedId};
 use crate::transcript::{FeedState, Line, Speaker, Turn, WholeTurn};
 
-/// The body of `changes`. Empty parts are left out.
+/// Body of `changes`. Empty parts are omitted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChangesMessage {
     /// The feed.
     pub feed: FeedId,
-    /// From here reading can go on.
+    /// Position after this message, from which reading can resume.
     pub cursor: Cursor,
-    /// Lines to show; each replaces any earlier one of its key.
+    /// Lines to show. Each replaces any earlier line with the same key.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lines: Vec<Line>,
     /// Keys that are no longer shown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gone: Vec<String>,
-    /// Turns whose facts changed.
+    /// Turns that changed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub turns: Vec<Turn>,
-    /// Ids of turns that are no more.
+    /// Ids of turns that no longer exist.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gone_turns: Vec<Arc<str>>,
-    /// Speakers whose facts changed.
+    /// Speakers that changed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub speakers: Vec<Speaker>,
-    /// Where the event stands, if that changed.
+    /// State of the feed, if it changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<FeedState>,
-    /// What people call the event, if its facts changed.
+    /// Display title, if the metadata changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<Arc<str>>,
-    /// The event's language, if its facts changed.
+    /// Language of the event, if the metadata changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub language: Option<Arc<str>>,
-    /// More parts of these changes follow: keep this one aside until the last has come.
+    /// True if more parts of these changes follow: buffer this one until the last has arrived.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub more: bool,
-    /// More changes wait behind these because of the size limit: the picture is not whole yet.
+    /// True if more changes follow because of the size limit: the reader's copy is not up to date yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub behind: bool,
 }
@@ -65,17 +65,17 @@ impl ChangesMessage {
     }
 }
 
-/// The body of `turn`.
+/// Body of `turn`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TurnMessage {
     /// The feed.
     pub feed: FeedId,
-    /// From here reading can go on.
+    /// Position after this message, from which reading can resume.
     pub cursor: Cursor,
-    /// The turn; it replaces any earlier one of its id.
+    /// The turn. It replaces any earlier one with the same id.
     pub turn: WholeTurn,
-    /// More messages belong to this change: keep this one aside until the last of them has come. Where the next one has
-    /// the same turn, that is the rest of it.
+    /// True if more messages belong to this change: buffer this one until the last has arrived. If the next one has the
+    /// same turn, it is the rest of it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub more: bool,
 }

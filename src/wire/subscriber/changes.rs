@@ -1,4 +1,4 @@
-//! `changes` messages: what differs since the cursor that a reader had.
+//! `changes` messages: the difference since a reader's cursor.
 
 use crate::position::{Cursor, FeedId};
 use crate::transcript::{Line, ViewChanges};
@@ -6,11 +6,11 @@ use crate::wire::message::{Message, encoded_len};
 use crate::wire::subscriber::bodies::ChangesMessage;
 use crate::wire::subscriber::events::ToSubscriber;
 
-/// The largest `changes` message, in bytes: a phone takes it in one go, and a resume loses little.
+/// The largest `changes` message, in bytes: a phone can take it at once, and a resume loses little.
 pub const CHANGES_BYTES_MAX: usize = 256 * 1024;
 
-/// The messages of the `changes` that take a reader of `feed` from `before` to `to`: one as a rule, several where one
-/// would pass [`CHANGES_BYTES_MAX`]. Of several all but the last carry `before` and `more`.
+/// Encodes `changes` as the messages that take a reader of `feed` from `before` to `to`: usually one, several if it
+/// would exceed [`CHANGES_BYTES_MAX`]. All but the last then have the cursor `before` and `more`.
 #[must_use]
 pub fn encode_changes(feed: &FeedId, before: &Cursor, to: &Cursor, changes: ViewChanges) -> Vec<Message> {
     let behind = changes.behind;
@@ -36,11 +36,11 @@ pub fn encode_changes(feed: &FeedId, before: &Cursor, to: &Cursor, changes: View
     parts.into_iter().map(|part| ToSubscriber::Changes(Box::new(part)).encode()).collect()
 }
 
-/// Room for the fields around the lists.
+/// Space for the fields around the lists, in bytes.
 pub(in crate::wire) const ENVELOPE_BYTES: usize = 4096;
 
-/// Leaves out the words of a line, and then what is notated in its text, where it has more than `bytes_max` bytes with them: logs
-/// of older servers hold lines that no message has room for. Gives the bytes that it takes.
+/// Removes the words of a line, and then its marks, if it is longer than `bytes_max` bytes with them: logs of older
+/// servers contain lines that fit into no message. Returns the resulting length in bytes.
 pub(in crate::wire) fn fit(line: &mut Line, bytes_max: usize) -> usize {
     let mut bytes = encoded_len(line);
     if bytes > bytes_max && !line.words.is_empty() {
@@ -54,7 +54,7 @@ pub(in crate::wire) fn fit(line: &mut Line, bytes_max: usize) -> usize {
     bytes
 }
 
-/// Deals the contents of a message out to as many as are needed.
+/// Distributes the contents of a message over as many messages as necessary.
 fn split(mut whole: ChangesMessage) -> Vec<ChangesMessage> {
     let line_bytes: Vec<usize> =
         whole.lines.iter_mut().map(|line| fit(line, CHANGES_BYTES_MAX - ENVELOPE_BYTES - 1)).collect();

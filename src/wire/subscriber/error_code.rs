@@ -1,39 +1,39 @@
-//! Codes of refusals that a subscriber is told.
+//! Error codes for subscribers.
 
 use serde::{Deserialize, Serialize};
 
 use crate::wire::close::{CloseCode, is_temporary};
 use crate::wire::publisher::NackCode;
 
-/// Reason why what a subscriber said was refused, or why a subscription among many is over. The names are a contract.
+/// Reason why a subscriber's message was refused, or why one of many subscriptions ended. The names are a contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
-    /// It is not JSON, or not an object with a type.
+    /// The message is not JSON, or not an object with a type.
     BadJson,
-    /// It is a binary frame.
+    /// The message is a binary frame.
     NotText,
-    /// Its `type` is none that the server knows.
+    /// The server does not know its `type`.
     UnknownType,
-    /// A field is not there, or has a value that is not allowed.
+    /// A field is missing or has an invalid value.
     BadField,
-    /// The server cannot do this (yet), or not on this socket.
+    /// The server does not support this (yet), or not on this socket.
     Unsupported,
-    /// Who you are is not known, and nobody in particular may not.
+    /// Authentication required, or token invalid.
     Unauthorised,
-    /// You may not read this feed.
+    /// The token does not allow reading this feed.
     Forbidden,
-    /// There is no such feed, and it was not to be waited for.
+    /// The feed does not exist, and the request was not to wait for it.
     NoSuchFeed,
     /// The feed was deleted.
     FeedDeleted,
-    /// The connection has as many subscriptions as it may.
+    /// Limit of subscriptions per connection reached.
     TooManySubscriptions,
-    /// As many readers wait for feeds as may.
+    /// Limit of readers that wait for feeds reached.
     TooManyConnections,
     /// The archive cannot be read.
     StorageUnavailable,
-    /// The server is going away.
+    /// The server is shutting down.
     GoingAway,
 }
 
@@ -55,8 +55,8 @@ impl ErrorCode {
         Self::GoingAway,
     ];
 
-    /// What a subscription ends with where a socket of its own would be closed with `code`; and whether it may be asked for
-    /// again as it is.
+    /// Returns the code with which a subscription ends if a socket of its own would be closed with `code`, and whether
+    /// the client may retry unchanged.
     #[must_use]
     pub fn of_close(code: u16) -> (Self, bool) {
         let is = |known: CloseCode| code == known.number();
@@ -69,7 +69,7 @@ impl ErrorCode {
             _ if is(CloseCode::BadRequest) => Self::BadField,
             _ if is(CloseCode::Unsupported) => Self::Unsupported,
             _ if is(CloseCode::FeedDeleted) => Self::FeedDeleted,
-            // The others end a connection, not a subscription.
+            // The other codes end a connection, not a subscription.
             _ => Self::StorageUnavailable,
         };
         (named, is_temporary(code))
@@ -83,7 +83,7 @@ impl From<NackCode> for ErrorCode {
             NackCode::NotText => Self::NotText,
             NackCode::UnknownType => Self::UnknownType,
             NackCode::Unsupported => Self::Unsupported,
-            // The others are a publisher's.
+            // The other codes are for publishers.
             _ => Self::BadField,
         }
     }

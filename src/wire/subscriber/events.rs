@@ -1,4 +1,4 @@
-//! What the server tells a subscriber.
+//! Messages from the server to a subscriber.
 
 use std::sync::Arc;
 
@@ -11,101 +11,101 @@ use crate::wire::subscriber::bodies::{ChangesMessage, TurnMessage};
 use crate::wire::subscriber::error_code::ErrorCode;
 use crate::wire::subscriber::request::Pace;
 
-/// What the server tells a subscriber.
+/// A message from the server to a subscriber.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum ToSubscriber {
-    /// The first message, and again when a feed that was waited for is created or replaced.
+    /// The first message; sent again when a feed that the reader waits for is created or replaced.
     Hello {
         /// The feed.
         feed: FeedId,
-        /// What people call it.
+        /// Display title of the feed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         title: Option<Arc<str>>,
-        /// Where it stands.
+        /// State of the feed.
         state: FeedState,
-        /// This life of its log; none before there is one.
+        /// Epoch of this generation of its log; `None` before there is one.
         epoch: Option<Epoch>,
         /// The server's time of day.
         server_at: Timestamp,
     },
-    /// What differs since the cursor that the reader had.
+    /// The difference since the reader's cursor.
     Changes(Box<ChangesMessage>),
-    /// A whole turn, for readers with `unit=turns`: it was closed, or has been amended since.
+    /// A whole turn, for readers with `unit=turns`: it was closed, or amended after that.
     Turn(Box<TurnMessage>),
-    /// A turn that was sent whole is no more.
+    /// A turn that was sent whole no longer exists.
     #[serde(rename = "turn_gone")]
     TurnGone {
         /// The feed.
         feed: FeedId,
-        /// From here reading can go on.
+        /// Position after this message, from which reading can resume.
         cursor: Cursor,
         /// The turn.
         id: Arc<str>,
-        /// More messages belong to this change: keep this one aside until the last of them has come.
+        /// True if more messages belong to this change: buffer this one until the last has arrived.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         more: bool,
     },
-    /// The backlog has been sent; what comes now is new.
+    /// The backlog has been sent; everything from here on is new.
     Live {
         /// The feed.
         feed: FeedId,
-        /// Where the reader stands.
+        /// The reader's position.
         cursor: Cursor,
     },
     /// Nothing has happened for a while.
     Heartbeat {
-        /// The feed; none on a socket of many feeds, where it is the socket that was silent.
+        /// The feed; `None` on a socket of many feeds, where the whole socket was silent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         feed: Option<FeedId>,
-        /// Where the reader stands; none while it waits for a feed, and on a socket of many feeds.
+        /// The reader's position; `None` while it waits for a feed, and on a socket of many feeds.
         cursor: Option<Cursor>,
         /// The server's time of day.
         server_at: Timestamp,
     },
-    /// Drop everything, cursor and kept parts too: what follows begins anew.
+    /// Drop everything, including cursor and buffered parts: what follows starts from the beginning.
     Reset {
         /// The feed.
         feed: FeedId,
-        /// Why: `epoch`, `cursor`, `seek`, `replaced`; to webhooks also `deleted`.
+        /// Reason: `epoch`, `cursor`, `seek`, `replaced`; to webhooks also `deleted`.
         reason: Arc<str>,
     },
-    /// What the subscriber said was refused; the connection goes on. On a socket of many feeds one that names a feed says
-    /// that there is no subscription to it, or none any more.
+    /// A message of the subscriber was refused; the connection stays open. On a socket of many feeds, an error with a
+    /// feed means that there is no subscription to it, or no longer one.
     Error {
-        /// The feed; none on a socket of many feeds, where what was said named none that could be read.
+        /// The feed; `None` on a socket of many feeds if the refused message named no valid one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         feed: Option<FeedId>,
-        /// What kind of fault.
+        /// Kind of fault.
         code: ErrorCode,
-        /// What is wrong and the mend.
+        /// Fault and remedy.
         message: String,
-        /// The same may be asked again later, with the cursor.
+        /// True if the client may retry the same request later, with its cursor.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         retry: bool,
     },
-    /// On a socket of many feeds: nothing more comes of this one, as it was asked, or because all was said.
+    /// On a socket of many feeds: the subscription to this feed has ended, on request or because everything was sent.
     Unsubscribed {
         /// The feed.
         feed: FeedId,
-        /// Why: `asked` (the answer to every `unsubscribe`), `head` (of `until`), `ended`.
+        /// Reason: `asked` (the reply to every `unsubscribe`), `head` (of `until`), `ended`.
         reason: Arc<str>,
     },
-    /// How a replay stands.
+    /// State of a replay.
     Replay {
         /// The feed.
         feed: FeedId,
-        /// True if it rests.
+        /// True if it is paused.
         paused: bool,
-        /// How fast it is: a number, `"max"` or `"step"`.
+        /// Its pace: a number, `"max"` or `"step"`.
         pace: Pace,
-        /// The media time it has reached.
+        /// The media time that it has reached.
         media_ms: MediaMs,
     },
 }
 
 impl ToSubscriber {
-    /// The feed that it is about; none for what is about a socket of many.
+    /// Returns the feed of the message; `None` if it concerns a whole socket of many feeds.
     #[must_use]
     pub fn feed(&self) -> Option<&FeedId> {
         match self {
@@ -121,7 +121,7 @@ impl ToSubscriber {
         }
     }
 
-    /// As it goes over the wire.
+    /// Encodes the message for the wire.
     #[must_use]
     pub fn encode(&self) -> Message {
         let cursor = match self {

@@ -1,7 +1,7 @@
-//! The subscriber's side: what it is told, and the few words it may say.
+//! The subscriber's side: the messages to it, and the few that it may send.
 //!
-//! In reading order: `events` (what the server tells) with its `bodies`; `changes` and `turns` (how they are cut into messages);
-//! `request` (what a subscriber says).
+//! In reading order: `events` (messages from the server) with its `bodies`; `changes` and `turns` (division into
+//! messages); `request` (messages from a subscriber).
 
 mod bodies;
 mod changes;

@@ -1,4 +1,4 @@
-//! What a subscriber says: how a replay goes, and, on a socket of many feeds, which feeds.
+//! Messages from a subscriber: control of a replay and, on a socket of many feeds, subscriptions.
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
@@ -8,29 +8,29 @@ use crate::position::{BadName, Cursor, FeedId};
 use crate::transcript::MediaMs;
 use crate::wire::publisher::{NackCode, Refusal};
 
-/// What a reader is sent.
+/// Unit in which a reader receives a feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Unit {
-    /// Lines as they come, and the boundaries between turns.
+    /// Lines as they arrive, and the boundaries between turns.
     #[default]
     Lines,
-    /// Turns that are finished, each with its lines.
+    /// Finished turns, each with its lines.
     Turns,
 }
 
-/// How fast a replay goes.
+/// Pace of a replay.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Pace {
-    /// So many times as fast as it happened; above 0.
+    /// A multiple of the original speed; above 0.
     Times(f64),
-    /// As fast as the reader takes it.
+    /// As fast as the reader accepts it.
     Max,
-    /// One record for each `step`.
+    /// One record per `step`.
     Step,
 }
 
-/// The slowest and fastest pace that can be asked for; beyond, `max` or `step` is what is meant.
+/// The slowest and fastest pace that can be requested. Use `max` or `step` beyond it.
 pub const PACE_RANGE: std::ops::RangeInclusive<f64> = 0.01..=100_000.0;
 
 impl std::str::FromStr for Pace {
@@ -66,26 +66,26 @@ impl<'de> Deserialize<'de> for Pace {
     }
 }
 
-/// What a subscriber may say.
+/// A message from a subscriber.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum FromSubscriber {
-    /// One record more, in a replay with `pace=step`.
+    /// Send one more record, in a replay with `pace=step`.
     Step,
-    /// Let the replay rest.
+    /// Pause the replay.
     Pause,
-    /// Let it go on.
+    /// Resume it.
     Resume,
-    /// Change how fast it is.
+    /// Change its pace.
     Pace {
         /// The new pace.
         pace: Pace,
     },
-    /// Go to another place.
+    /// Seek to another position.
     Seek(Seek),
-    /// On a socket of many feeds: send this one too; in place of the subscription to it that there is, if there is one.
+    /// On a socket of many feeds: subscribe to this feed. Replaces an existing subscription to it.
     Subscribe(Box<Subscribe>),
-    /// On a socket of many feeds: send no more of this one. It is answered in any case.
+    /// On a socket of many feeds: end the subscription to this feed. The server always replies.
     Unsubscribe {
         /// The feed.
         feed: FeedId,
@@ -93,10 +93,10 @@ pub enum FromSubscriber {
 }
 
 impl FromSubscriber {
-    /// Reads a text frame.
+    /// Decodes a text frame.
     ///
     /// # Errors
-    /// What is wrong and the mend.
+    /// The fault and its remedy.
     pub fn decode(text: &str) -> Result<Self, Refusal> {
         let refused = |code, message: String| Err(Refusal { code, message, field: None });
         #[derive(Deserialize)]
@@ -120,7 +120,7 @@ impl FromSubscriber {
         Ok(said)
     }
 
-    /// The feed that a message names, whatever else is wrong with it.
+    /// Returns the feed that a message names, whatever else is wrong with it.
     #[must_use]
     pub fn feed_of(text: &str) -> Option<FeedId> {
         #[derive(Deserialize)]
@@ -131,7 +131,8 @@ impl FromSubscriber {
     }
 }
 
-/// Refuses what would change what a reader is sent, and is not passed over like other unknown fields.
+/// Refuses parameters that would change what a reader is sent and must therefore not be ignored like other unknown
+/// fields.
 fn refuse_what_is_not_there(text: &str) -> Result<(), Refusal> {
     #[derive(Deserialize, Default)]
     #[serde(default)]
@@ -149,30 +150,30 @@ fn refuse_what_is_not_there(text: &str) -> Result<(), Refusal> {
     }
 }
 
-/// What is to be sent of a feed, as one message among many; its fields are the parameters of a socket of its own.
+/// A subscription to a feed, as one of many on a socket. Its fields are the parameters of a socket for a single feed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Subscribe {
     /// The feed.
     pub feed: FeedId,
-    /// Where to begin.
+    /// Position to begin at.
     #[serde(default, skip_serializing_if = "StartPoint::is_start")]
     pub from: StartPoint,
-    /// Interim lines too; none is what suits the unit.
+    /// True to receive interim lines too; `None` for the default of the unit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interim: Option<bool>,
     /// Lines, or whole turns.
     #[serde(default, skip_serializing_if = "Unit::is_lines")]
     pub unit: Unit,
-    /// How long.
+    /// End of the subscription.
     #[serde(default, skip_serializing_if = "SubscribeUntil::is_live")]
     pub until: SubscribeUntil,
-    /// Wait for a feed that does not exist.
+    /// True to wait for a feed that does not exist yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub wait: bool,
 }
 
 impl Subscribe {
-    /// All of `feed`, from the start on.
+    /// Creates a subscription to all of `feed`, from the start.
     #[must_use]
     pub fn new(feed: FeedId) -> Self {
         let (from, interim) = (StartPoint::Start, None);
@@ -186,14 +187,14 @@ impl Unit {
     }
 }
 
-/// How long to be sent a feed.
+/// End of a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SubscribeUntil {
-    /// As long as it goes on.
+    /// As long as the feed continues.
     #[default]
     Live,
-    /// Until everything there is was sent.
+    /// Once everything that is stored has been sent.
     Head,
 }
 
@@ -203,16 +204,16 @@ impl SubscribeUntil {
     }
 }
 
-/// Where to begin.
+/// Position to begin at.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum StartPoint {
-    /// With the transcript so far.
+    /// The beginning of the transcript.
     #[default]
     Start,
-    /// With what comes: no lines from before, but all speakers and the last turn.
+    /// The next change: no earlier lines, but all speakers and the last turn.
     Now,
-    /// After what was seen before.
+    /// The position after this cursor.
     Cursor(Cursor),
 }
 
@@ -256,13 +257,13 @@ impl From<StartPoint> for String {
     }
 }
 
-/// Where to go in a replay.
+/// Target of a seek in a replay.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "RawSeek", into = "RawSeek")]
 pub enum Seek {
     /// The first record whose line starts at or after this media time.
     Media(MediaMs),
-    /// The place of this cursor of the same view.
+    /// The position of this cursor of the same view.
     Cursor(Cursor),
 }
 

@@ -1,8 +1,8 @@
 //! Whole turns as messages (`unit=turns`): each once it is closed, and again when it is amended.
 //!
-//! What one record changed is taken as one: of several messages all but the last carry `more` and the cursor before them,
-//! so that whoever is cut between them gets all of them again. A turn of more than a message comes in parts, one behind the
-//! other, with the same facts and the next of its lines.
+//! The changes of one record form a unit: of several messages, all but the last have `more` and the cursor before them,
+//! so that a reader whose connection breaks in between receives all of them again. A turn that exceeds one message is
+//! sent in consecutive parts, each with the turn's properties and the next of its lines.
 
 use crate::position::{Cursor, Cursors, FeedId};
 use crate::transcript::{TurnChange, WholeTurn};
@@ -11,7 +11,7 @@ use crate::wire::subscriber::bodies::{ChangesMessage, TurnMessage};
 use crate::wire::subscriber::changes::{CHANGES_BYTES_MAX, ENVELOPE_BYTES, fit};
 use crate::wire::subscriber::events::ToSubscriber;
 
-/// The messages that tell a reader of `feed` of `changes`, with the cursors of its view.
+/// Encodes `changes` as messages for a reader of `feed`, with the cursors of its view.
 #[must_use]
 pub fn encode_turns(feed: &FeedId, cursors: &Cursors, changes: Vec<TurnChange>) -> Vec<Message> {
     let mut encoded = Vec::new();
@@ -26,7 +26,7 @@ pub fn encode_turns(feed: &FeedId, cursors: &Cursors, changes: Vec<TurnChange>) 
     encoded
 }
 
-/// The messages of one change, as if more came behind each of them.
+/// Returns the messages of one change, each marked as if more followed.
 fn parts(feed: &FeedId, before: &Cursor, change: TurnChange) -> Vec<ToSubscriber> {
     let TurnChange { speakers, feed: facts, turns, gone, .. } = change;
     let mut parts = Vec::new();
@@ -49,7 +49,7 @@ fn parts(feed: &FeedId, before: &Cursor, change: TurnChange) -> Vec<ToSubscriber
     parts
 }
 
-/// Makes a message the last one of its change.
+/// Marks a message as the last one of its change.
 fn conclude(message: &mut ToSubscriber, after: Cursor) {
     match message {
         ToSubscriber::Changes(message) => (message.cursor, message.more) = (after, false),
@@ -59,14 +59,14 @@ fn conclude(message: &mut ToSubscriber, after: Cursor) {
     }
 }
 
-/// Deals the lines of a turn out to as many as fit into a message each.
+/// Splits the lines of a turn into as many parts as needed for each to fit into a message.
 fn split(whole: WholeTurn) -> Vec<WholeTurn> {
     if ENVELOPE_BYTES + encoded_len(&whole) <= CHANGES_BYTES_MAX {
         return vec![whole];
     }
     let (turn, mut parts, mut bytes) = (whole.turn, vec![Vec::new()], ENVELOPE_BYTES);
     for mut line in whole.lines {
-        // Its text stands in the turn's as well.
+        // The text of the line is in the turn's text as well.
         let text = encoded_len(&line.text) + 1;
         let more = fit(&mut line, CHANGES_BYTES_MAX.saturating_sub(ENVELOPE_BYTES + text)) + text;
         if bytes + more > CHANGES_BYTES_MAX {
