@@ -1,10 +1,11 @@
-//! What is live: a feed follows its log's tail, folds it, and rings a bell.
+//! Live feeds: each follows its log's tail, folds it, and wakes its readers.
 //!
-//! Reading begins at the log: whatever is appended comes back here, once it is durable, and only then do readers learn
-//! of it. A bell is no queue: it says how far the fold is, and who hears it late misses nothing, because every reader
-//! brings its own cursor. The last handle of a feed that is dropped ends its tasks.
+//! Reading begins at the log: an appended record returns here once it is durable, and only then do readers see it.
+//! Readers are woken through a watch channel, not a queue: it holds only the progress of the fold, and a reader that
+//! wakes late misses nothing, because it has its own cursor. The tasks of a feed end when its last handle is dropped.
 //!
-//! In reading order: [`Feeds`] (the open feeds by name), [`Feed`] (one life of one feed), [`LiveView`] (one fold of it).
+//! In reading order: [`Feeds`] (the open feeds by name), [`Feed`] (one generation of one feed), [`LiveView`] (one fold
+//! of it).
 
 mod view;
 
@@ -26,16 +27,16 @@ use crate::log::{AppendResult, Log, LogError, LogId, NameLookup};
 use crate::position::{FeedId, Offset, Starts};
 use crate::transcript::{FoldView, Op, Record};
 
-/// What a name leads to.
+/// Result of opening a feed by name.
 #[derive(Debug, Clone)]
 pub enum OpenResult {
-    /// There is no such feed.
+    /// The feed does not exist.
     Absent,
-    /// There is one.
+    /// The feed exists.
     Here(Arc<Feed>),
-    /// There was one, which was deleted.
+    /// The feed existed and was deleted.
     Deleted,
-    /// This life of it was deleted to make room for the next one, which is about to begin.
+    /// This generation was deleted to make room for the next one, which is about to begin.
     Replaced(LogId),
 }
 
@@ -43,14 +44,14 @@ pub enum OpenResult {
 #[derive(Debug)]
 pub struct Feeds {
     log: SharedLog,
-    /// By name, so that what is done to all is done in one order.
+    /// A sorted map, so that operations on all feeds run in one order.
     open: Arc<OpenFeeds>,
     created: watch::Sender<u64>,
     written: watch::Sender<u64>,
     replacing: Arc<ReplaceGuard>,
-    /// Logs of which it is known that others write to them too.
+    /// Logs that other servers are known to write to as well.
     heard_of: Mutex<HashSet<LogId>>,
-    /// One creation of a name at a time, so that a log begins with the records of one of them.
+    /// Allows one creation of a name at a time, so that a log begins with the records of one creator.
     creating: Mutex<HashMap<FeedId, Arc<tokio::sync::Mutex<()>>>>,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -58,15 +59,16 @@ pub struct Feeds {
 
 type OpenFeeds = Mutex<BTreeMap<FeedId, Arc<Feed>>>;
 
-/// For how long a life counts as one that is being replaced: much longer than that takes. Whoever has said so may be gone.
+/// Time for which a generation counts as being replaced. It is much longer than a replacement takes; the server that
+/// announced it may be gone.
 const REPLACING_MAX: Duration = Duration::from_secs(60);
 
-/// Names between two lives: the life that is being replaced, and since when.
+/// Names between two generations: the generation that is being replaced, and since when.
 #[derive(Debug, Default)]
 struct ReplaceGuard(Mutex<HashMap<FeedId, (LogId, Instant)>>);
 
 impl ReplaceGuard {
-    /// The life of `name` that is being replaced.
+    /// Returns the generation of `name` that is being replaced.
     fn life(&self, name: &FeedId) -> Option<LogId> {
         let mut all = self.lock();
         all.retain(|_, (_, since)| since.elapsed() < REPLACING_MAX);
@@ -90,7 +92,7 @@ impl ReplaceGuard {
     }
 }
 
-/// A turn in the creation of one name.
+/// Permission to create one name; others wait.
 struct CreationTurn<'a> {
     all: &'a Mutex<HashMap<FeedId, Arc<tokio::sync::Mutex<()>>>>,
     name: &'a FeedId,
@@ -107,14 +109,14 @@ impl<'a> CreationTurn<'a> {
 impl Drop for CreationTurn<'_> {
     fn drop(&mut self) {
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        // This one's handle and the map's; others are waiting.
+        // Two handles are this one and the map's; more mean that others are waiting.
         if Arc::strong_count(&self.lock) <= 2 {
             all.remove(self.name);
         }
     }
 }
 
-/// The log, printable as part of those who hold it.
+/// The log, with a `Debug` implementation for the types that contain it.
 #[derive(Clone)]
 struct SharedLog(Arc<dyn Log>);
 
@@ -125,7 +127,7 @@ impl std::fmt::Debug for SharedLog {
 }
 
 impl Feeds {
-    /// The feeds of `log`. Their tasks run on `tasks` and end with `stop`.
+    /// Creates the feeds of `log`. Their tasks run on `tasks` and end with `stop`.
     #[must_use]
     pub fn new(log: Arc<dyn Log>, tasks: TaskTracker, stop: CancellationToken) -> Self {
         Self {
@@ -141,16 +143,16 @@ impl Feeds {
         }
     }
 
-    /// The log under the feeds.
+    /// Returns the log under the feeds.
     #[must_use]
     pub fn log(&self) -> &Arc<dyn Log> {
         &self.log.0
     }
 
-    /// Opens `name`, if there is such a feed.
+    /// Opens `name`, if the feed exists.
     ///
     /// # Errors
-    /// What the log says when it cannot be read.
+    /// The log's error if it cannot be read.
     pub async fn open(&self, name: &FeedId) -> Result<OpenResult, LogError> {
         loop {
             let creations = *self.created.borrow();
@@ -160,25 +162,25 @@ impl Feeds {
             let opened = match self.log.0.find(name).await? {
                 NameLookup::Absent => OpenResult::Absent,
                 NameLookup::Deleted => OpenResult::Deleted,
-                // Its creation is under way, or was cut short.
+                // Its creation is in progress, or was interrupted.
                 NameLookup::Here(log) if self.log.0.head(&log).await? == Offset::START => OpenResult::Absent,
                 NameLookup::Here(log) => return Ok(OpenResult::Here(self.enter(log))),
             };
             if let Some(life) = self.replacing.life(name) {
                 return Ok(OpenResult::Replaced(life));
             }
-            // Its next life may have begun since the log was asked.
+            // The next generation may have begun since the log was queried.
             if *self.created.borrow() == creations {
                 return Ok(opened);
             }
         }
     }
 
-    /// The feed `name`, created with `first` as its first records if it is not there; says whether it was created.
-    /// Ready once the records are durable. With several callers at once one creates it.
+    /// Returns the feed `name`, creating it with `first` as its first records if it does not exist, and whether it was
+    /// created. Completes once the records are durable. Of several concurrent callers only one creates it.
     ///
     /// # Errors
-    /// [`LogError::Deleted`] for a deleted name unless `anew`; what the log says otherwise.
+    /// [`LogError::Deleted`] for a deleted name unless `anew` is set; otherwise the log's error.
     pub async fn create(
         &self,
         name: &FeedId,
@@ -196,7 +198,7 @@ impl Feeds {
             OpenResult::Deleted | OpenResult::Replaced(_) | OpenResult::Absent => {}
         }
         let log = self.log.0.create(name, anew).await?;
-        // Nobody sees the feed before it has begun; a log that was left empty by a crash begins now.
+        // Nobody sees the feed before it has begun. A log that a crash left empty begins now.
         let beginning = self.feed(log.clone());
         let is_ours = beginning.begin(&first()).await?;
         let feed = self.enter(log);
@@ -205,23 +207,24 @@ impl Feeds {
         Ok((feed, is_ours))
     }
 
-    /// Rings whenever a feed is created: for readers who wait for one.
+    /// Returns a receiver that is notified of every created feed, for readers that wait for one.
     #[must_use]
     pub fn creations(&self) -> watch::Receiver<u64> {
         self.created.subscribe()
     }
 
-    /// Rings whenever a feed is written to for the first time since it was opened ([`Feed::is_written`]).
+    /// Returns a receiver that is notified when a feed is first written to after it was opened ([`Feed::is_written`]).
     #[must_use]
     pub fn writings(&self) -> watch::Receiver<u64> {
         self.written.subscribe()
     }
 
-    /// Deletes a feed. With `replace` its readers are told to wait for the next life of the name, and so are those who come
-    /// before it begins; whoever asks for that sees to it that one begins, or calls [`note_not_replaced`](Self::note_not_replaced).
+    /// Deletes a feed. With `replace`, its readers are told to wait for the next generation of the name, and so are
+    /// readers that connect before it begins. The caller then has to begin one, or call
+    /// [`note_not_replaced`](Self::note_not_replaced).
     ///
     /// # Errors
-    /// What the log says; then it is not being replaced.
+    /// The log's error; the feed then does not count as being replaced.
     pub async fn delete(&self, feed: &Feed, replace: bool) -> Result<(), LogError> {
         feed.replaced.store(replace, Ordering::SeqCst);
         if replace {
@@ -238,11 +241,11 @@ impl Feeds {
         Ok(())
     }
 
-    /// Writes `records` as a life of `name` that nobody sees. Ready once they are durable. What comes of it says
-    /// [`switch`](Self::switch); a life that was not written to its end is given up.
+    /// Writes `records` as a hidden generation of `name`. Completes once they are durable. [`switch`](Self::switch)
+    /// makes it visible. A generation that could not be written completely is discarded.
     ///
     /// # Errors
-    /// What the log says.
+    /// The log's error.
     pub async fn stage(
         &self,
         name: &FeedId,
@@ -258,17 +261,17 @@ impl Feeds {
         }
     }
 
-    /// Shows a staged life in place of `old`, in one step: whatever happens, there is the one or the other. The readers of
-    /// `old` are told to go on with it. None, and the staged life is given up, if there is another life meanwhile.
+    /// Makes a staged generation visible in place of `old`, atomically. The readers of `old` are told to continue with
+    /// it. Returns `None`, and discards the staged generation, if another generation has begun in the meantime.
     ///
     /// # Errors
-    /// What the log says; then the staged life is given up.
+    /// The log's error; the staged generation is then discarded.
     pub async fn switch(&self, staged: LogId, old: Option<&Feed>) -> Result<Option<Arc<Feed>>, LogError> {
         let turn = CreationTurn::new(&self.creating, &staged.feed);
         let _turn = turn.lock.lock().await;
         if let Some(old) = old {
             self.note_replacing(&old.log_id);
-            // Held by whoever asks, and not open any more, say.
+            // The caller may hold a handle to a feed that is no longer open.
             old.replaced.store(true, Ordering::SeqCst);
         }
         match self.switch_log(&staged, old).await {
@@ -297,7 +300,7 @@ impl Feeds {
             return self.log.0.switch(staged, Some(&old.log_id)).await;
         }
         match self.log.0.find(&staged.feed).await? {
-            // A creation that was cut short left it empty.
+            // An interrupted creation left it empty.
             NameLookup::Here(empty) if self.log.0.head(&empty).await? == Offset::START => {
                 self.log.0.switch(staged, Some(&empty)).await
             }
@@ -305,15 +308,15 @@ impl Feeds {
         }
     }
 
-    /// Gives a staged life up. Where that fails, the log does it when it is opened next.
+    /// Discards a staged generation. If that fails, the log does it when it is next opened.
     async fn discard(&self, staged: &LogId) {
         if let Err(error) = self.log.0.discard(staged).await {
             tracing::debug!(feed = %staged.feed, %error, "what was staged is left until the archive is opened again");
         }
     }
 
-    /// Notes that another server has written to a log that they share. Readers who wait for a feed learn of one that is new;
-    /// with `to_open` the feed is open from now on, and one that is written to ([`Feed::is_written`]).
+    /// Records that another server wrote to a shared log. Readers that wait for a new feed are notified. With `to_open`
+    /// the feed is opened and counts as written to ([`Feed::is_written`]).
     pub fn note_written(&self, log_id: &LogId, to_open: bool) {
         if self.heard_of.lock().unwrap_or_else(PoisonError::into_inner).insert(log_id.clone()) {
             self.note_created(&log_id.feed);
@@ -323,7 +326,8 @@ impl Feeds {
         }
     }
 
-    /// Notes that a feed is about to be deleted, here or by another server, to make room for the next life of its name.
+    /// Records that a feed is about to be deleted, here or by another server, to make room for the next generation of
+    /// its name.
     pub fn note_replacing(&self, log_id: &LogId) {
         self.replacing.insert(log_id);
         if let Some(feed) = self.opened(&log_id.feed).filter(|feed| feed.log_id == *log_id) {
@@ -331,8 +335,8 @@ impl Feeds {
         }
     }
 
-    /// Notes that no other life is going to begin in place of this one: it stays, or is deleted as any other. Who waits for one is
-    /// told so after a while.
+    /// Records that no other generation will replace this one: it stays, or is deleted for good. Readers that wait for
+    /// the next one are told so after a while.
     pub fn note_not_replaced(&self, log_id: &LogId) {
         self.replacing.remove_life(log_id);
         if let Some(feed) = self.opened(&log_id.feed).filter(|feed| feed.log_id == *log_id) {
@@ -341,28 +345,28 @@ impl Feeds {
     }
 
     fn note_created(&self, name: &FeedId) {
-        // In this order: who finds neither the life nor a word of it looks again.
+        // The order matters: a reader that finds neither the generation nor the replacement looks again.
         self.created.send_modify(|number| *number += 1);
         self.replacing.remove_name(name);
     }
 
-    /// Forgets a feed that was deleted.
+    /// Removes a deleted feed from the open ones.
     pub fn forget(&self, log_id: &LogId) {
         self.heard_of.lock().unwrap_or_else(PoisonError::into_inner).remove(log_id);
         self.lock().retain(|_, open| open.log_id != *log_id);
     }
 
-    /// The feeds that are open now.
+    /// Returns the feeds that are open now.
     #[must_use]
     pub fn all_open(&self) -> Vec<Arc<Feed>> {
         self.lock().values().cloned().collect()
     }
 
-    /// Puts a feed away unless somebody else holds it, or `may_go` says no; it is folded again when asked for. Nothing is
-    /// appended between what `may_go` sees and its going.
+    /// Closes a feed unless another handle exists or `may_go` returns false. It is folded again when next opened.
+    /// Nothing is appended between the call of `may_go` and the removal.
     pub fn put_away(&self, feed: Arc<Feed>, may_go: impl FnOnce(&Feed) -> bool) {
         let mut open = self.lock();
-        // Two handles are this one and the map's; handles are given out under this lock only.
+        // Two handles are this one and the map's. Handles are only given out under this lock.
         let is_its_own = open.get(feed.name()).is_some_and(|known| Arc::ptr_eq(known, &feed));
         if is_its_own && Arc::strong_count(&feed) <= 2 && may_go(&feed) {
             open.remove(feed.name());
@@ -376,7 +380,7 @@ impl Feeds {
     fn enter(&self, log_id: LogId) -> Arc<Feed> {
         let mut open = self.lock();
         match open.get(&log_id.feed) {
-            // Lives only rise: what was found before a newer one began is none any more.
+            // Generations only rise: one that was found before a newer one began no longer exists.
             Some(feed) if feed.log_id.life >= log_id.life => feed.clone(),
             _ => {
                 let feed = Arc::new(self.feed(log_id));
@@ -405,17 +409,17 @@ impl Feeds {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<FeedId, Arc<Feed>>> {
-        // Every change under this lock is one call on the map: a panic elsewhere leaves it whole.
+        // Every change under this lock is a single call on the map, so a panic elsewhere leaves it consistent.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// One life of one feed.
+/// One generation of one feed.
 #[derive(Debug)]
 pub struct Feed {
     log_id: LogId,
     log: SharedLog,
-    /// Where it is open, to be taken out of there when its log says that it was deleted.
+    /// The map that it is open in, to remove it once its log reports the deletion.
     open: Weak<OpenFeeds>,
     views: Mutex<HashMap<FoldView, Arc<LiveView>>>,
     replaced: Arc<AtomicBool>,
@@ -429,46 +433,47 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// Its name.
+    /// Returns its name.
     #[must_use]
     pub fn name(&self) -> &FeedId {
         &self.log_id.feed
     }
 
-    /// Its log.
+    /// Returns the id of its log.
     #[must_use]
     pub fn log_id(&self) -> &LogId {
         &self.log_id
     }
 
-    /// True for a feed that was deleted to make room for another life of its name.
+    /// True for a feed that was deleted to make room for another generation of its name.
     #[must_use]
     pub fn is_replaced(&self) -> bool {
         self.replaced.load(Ordering::SeqCst)
     }
 
-    /// True once something was appended here since it was opened, or its creation was: the log differs from what it was then.
+    /// True once a record was appended here after the feed was opened, or the feed was created here: the log has
+    /// changed since then.
     #[must_use]
     pub fn is_written(&self) -> bool {
         self.is_written.load(Ordering::SeqCst)
     }
 
     fn note_writing(&self) {
-        // Rung once for each opening, so that an append costs one look at a flag.
+        // Notified once per opening, so that an append usually costs only one flag check.
         if !self.is_written.load(Ordering::Relaxed) && !self.is_written.swap(true, Ordering::SeqCst) {
             self.written.send_modify(|number| *number += 1);
         }
     }
 
-    /// Writes the first records of a log that was empty. Where others write to it too, several may begin it at once: the one
-    /// whose record stands first has, and what the others wanted to write is not; false for one of those.
+    /// Writes the first records of an empty log. On a shared log, several servers may do so at once: the one whose
+    /// record comes first wins, and the rest of the others' records is not written. Returns false for the others.
     async fn begin(&self, first: &[Record]) -> Result<bool, LogError> {
         if !self.log.0.is_shared() {
             self.append_all(first).await?;
             return Ok(true);
         }
         let Some(opening) = first.first() else { return Ok(true) };
-        // Where nothing but the state of the feed follows, a repeat of it does no harm; lines wait until it is known whose it is.
+        // If only feed state follows, a repeat does no harm. Lines wait until it is known which server began the log.
         let has_lines = first.iter().any(|record| matches!(record.op, Op::Line { .. }));
         let (begins, rest) = first.split_at(if has_lines { 1 } else { first.len() });
         self.append(begins).await?.await?;
@@ -484,23 +489,23 @@ impl Feed {
         Ok(true)
     }
 
-    /// A view of the feed that has folded all that was durable when this was called.
+    /// Returns a view of the feed that has folded everything durable at the time of the call.
     ///
     /// # Errors
-    /// [`LogError::Deleted`] when the feed is no more, and what the log says otherwise.
+    /// [`LogError::Deleted`] if the feed no longer exists; otherwise the log's error.
     pub async fn view(&self, which: FoldView) -> Result<Arc<LiveView>, LogError> {
         let view = self.follow(which);
         view.reach(self.head().await?).await?;
         Ok(view)
     }
 
-    /// A view of the feed as far as it is folded, which may be nothing yet.
+    /// Returns a view of the feed as far as it is folded, which may be nothing yet.
     #[must_use]
     pub fn view_now(&self, which: FoldView) -> Arc<LiveView> {
         self.follow(which)
     }
 
-    /// The last life of its name that was deleted, or replaced, before this one began.
+    /// Returns the last generation of its name that was deleted or replaced before this one began.
     ///
     /// # Errors
     /// As [`Log::replaced_life`].
@@ -508,7 +513,7 @@ impl Feed {
         self.log.0.replaced_life(&self.log_id).await
     }
 
-    /// The offset after the last durable record.
+    /// Returns the offset after the last durable record.
     ///
     /// # Errors
     /// As [`Feed::view`].
@@ -516,13 +521,13 @@ impl Feed {
         self.log.0.head(&self.log_id).await
     }
 
-    /// Returns true if other servers may write to its log.
+    /// True if other servers may write to its log.
     #[must_use]
     pub fn is_shared(&self) -> bool {
         self.log.0.is_shared()
     }
 
-    /// The starts of the archive, as they concern this feed.
+    /// Returns the starts of the archive that concern this feed.
     ///
     /// # Errors
     /// As [`Feed::view`].
@@ -530,12 +535,12 @@ impl Feed {
         self.log.0.starts(&self.log_id).await
     }
 
-    /// Every durable record from the start on, those to come included.
+    /// Returns a stream of all durable records from the start, and of future ones.
     pub fn records(&self) -> futures::stream::BoxStream<'static, Result<Vec<crate::log::LogEntry>, LogError>> {
         self.records_from(Offset::START)
     }
 
-    /// As [`Feed::records`], from a place of the log on.
+    /// Returns a stream like [`Feed::records`] that begins at an offset.
     pub fn records_from(
         &self,
         from: Offset,
@@ -543,8 +548,8 @@ impl Feed {
         self.log.0.tail(&self.log_id, from)
     }
 
-    /// Puts records, one at least, in the log's queue; the [`AppendResult`] it gives waits for durability. See
-    /// [`Log::append_all`]. They share one piece of memory, which stays as long as one of them is kept.
+    /// Queues one or more records for the log; the returned [`AppendResult`] completes when they are durable. See
+    /// [`Log::append_all`]. The records share one allocation, which is kept as long as any of them.
     ///
     /// # Errors
     /// As [`Log::append_all`].
@@ -553,15 +558,15 @@ impl Feed {
         self.log.0.append_all(&self.log_id, encode(&mut records.iter(), usize::MAX)).await
     }
 
-    /// Appends records one after another and waits until all are durable; gives the offset after the last, or that of the
-    /// start if there are none. However many they are, a few hundred are in memory at a time.
-    ///
+    /// Appends records in order and waits until all are durable. Returns the offset after the last one, or
+    /// [`Offset::START`] if there are none. Holds at most a few hundred records in memory, however many there are.
     /// # Errors
-    /// As [`Log::append_all`]; of the records a first part may then be durable.
+    /// As [`Log::append_all`]. Some of the first records may be durable then.
     pub async fn append_all(&self, records: impl IntoIterator<Item = impl Borrow<Record>>) -> Result<Offset, LogError> {
-        /// Bytes of records that go to the log at once, short of the last: few, so that others' find room between them.
+        /// Bytes of records per append, not counting the last record: few, so that other publishers' appends can be
+        /// interleaved.
         const AT_ONCE_BYTES: usize = 64 * 1024;
-        /// Enough in flight for the engine to commit many at once, few enough to hold in memory.
+        /// Appends in flight: enough for the engine to commit many at once, few enough to hold in memory.
         const IN_FLIGHT_MAX: usize = 16;
         self.note_writing();
         let mut next = Offset::START;
@@ -587,7 +592,7 @@ impl Feed {
 
     fn follow(&self, which: FoldView) -> Arc<LiveView> {
         let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
-        // One that stopped, because of a fault while reading say, is no reason to stop for ever.
+        // A view that stopped, for example after a read error, is replaced so that reading can continue.
         views.retain(|_, view| matches!(view.bell().borrow().following, FollowHandle::Yes));
         let view = views.entry(which).or_insert_with(|| {
             let view = Arc::new(LiveView::new(self.name().clone(), which));
@@ -598,22 +603,22 @@ impl Feed {
             self.tasks.spawn(async move {
                 let ended = async |why| {
                     let LogError::Deleted(_) = why else { return why };
-                    // By another server perhaps, of which nothing was heard yet. Readers are told which it was, and so before
-                    // they are told that it ended.
+                    // Another server may have deleted it without notice. Readers learn which kind of deletion it was
+                    // before they learn that the view ended.
                     let may_be_replaced = replacing.life(&log_id.feed).is_some_and(|life| life == log_id);
                     match log.0.find(&log_id.feed).await {
                         Ok(NameLookup::Here(next)) if next.life > log_id.life => replaced.store(true, Ordering::SeqCst),
-                        // It was to be replaced once, and whoever said so is gone.
+                        // A replacement was announced once, but the server that announced it is gone.
                         Ok(NameLookup::Deleted) if !may_be_replaced => replaced.store(false, Ordering::SeqCst),
                         Ok(_) => {}
-                        // Nobody knows: they come again, and are told then.
+                        // The kind is unknown: readers reconnect and learn it then.
                         Err(error) => return error,
                     }
                     why
                 };
                 let starts = log.0.starts(&log_id);
                 view::follow(following.clone(), starts, tail, stop, ended).await;
-                // By another server perhaps, which has the same log.
+                // Another server with the same log may have deleted it.
                 if let (FollowHandle::No(LogError::Deleted(_)), Some(open)) =
                     (following.now().following, open.upgrade())
                 {
@@ -627,9 +632,9 @@ impl Feed {
     }
 }
 
-/// The encodings of the next records, one behind the other in memory; no more of them once they have `bytes_max`.
+/// Encodes the next records into one allocation. Stops after the record with which it reaches `bytes_max`.
 fn encode(records: &mut impl Iterator<Item = impl Borrow<Record>>, bytes_max: usize) -> Vec<Bytes> {
-    /// What a record has as a rule, in bytes.
+    /// Typical size of a record, in bytes.
     const USUAL_BYTES: usize = 320;
     let mut bytes = Vec::with_capacity((records.size_hint().0 * USUAL_BYTES).min(bytes_max));
     let mut ends = Vec::new();

@@ -1,4 +1,4 @@
-//! One fold of a feed that follows the log, and the bodies that are made of it once for all readers.
+//! One fold of a feed that follows the log, and the messages that are encoded from it once for all readers.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::Hash;
@@ -18,72 +18,73 @@ use crate::transcript::{
 use crate::wire::subscriber::CHANGES_BYTES_MAX;
 use crate::wire::{Message, Unit, encode_changes, encode_turns};
 
-/// Records folded before readers are told: a millisecond of work.
+/// Records folded between two wake-ups of the readers: about a millisecond of work.
 const FOLD_AT_ONCE: usize = 512;
-/// Records decoded, and then folded under one lock: few enough to be in the processor's cache still.
+/// Records decoded and then folded under one lock: few enough to stay in the processor's cache.
 const DECODE_AT_ONCE: usize = 32;
-/// Bodies kept for the readers who stand at the same place: those of the last commits, and the pages of a backlog.
+/// Encoded changes cached for readers at the same position: those of the last commits, and the pages of a backlog.
 const BODIES_MAX: usize = 32;
-/// Folds whose arrival is remembered: a live reader is behind by a few.
+/// Folds whose arrival time is remembered. A live reader is only a few behind.
 const ARRIVALS_MAX: usize = 64;
-/// Conflicts, and reused ids, kept for the publishers to be told of; older ones are in the log all the same.
+/// Conflicts, and reused ids, kept for reports to publishers. Older ones can still be found in the log.
 const REPORTS_MAX: usize = 256;
 
-/// How far a view is.
+/// Progress of a view.
 #[derive(Debug, Clone)]
 pub struct FeedProgress {
-    /// The place after the last record folded.
+    /// The offset after the last record folded.
     pub next: Offset,
     /// The number of the last change.
     pub change: u64,
-    /// Whether it goes on.
+    /// `Yes` while the view follows its log.
     pub following: FollowHandle,
 }
 
-/// Whether a view goes on.
+/// State of a view's follower.
 #[derive(Debug, Clone)]
 pub enum FollowHandle {
-    /// It does.
+    /// The view follows the log.
     Yes,
-    /// It does not, and why: the feed was deleted, the server stops, the log cannot be read.
+    /// The view has ended, with the reason: the feed was deleted, the server is stopping, or the log cannot be read.
     No(LogError),
 }
 
-/// What a session has to be told of the ids that it used for lines which are there.
+/// Reports for one session about ids that it used and that already named lines.
 #[derive(Debug)]
 pub struct ReuseNews {
     /// The number of the view's last report.
     pub last: u64,
-    /// The session's reports; of very many the last ones.
+    /// The session's reports; only the latest if there are very many.
     pub reports: Vec<ReusedId>,
-    /// How many lines of others it has replaced in all, as far as that is known: also those of which a report was given up.
+    /// Number of lines of other sessions that it has replaced, as far as known; includes lines whose reports were
+    /// dropped.
     pub replaced: u64,
 }
 
-/// Messages that take a reader from one place to another.
+/// Messages that take a reader from one position to another.
 #[derive(Debug)]
 pub struct EncodedChanges {
-    /// What they are made of.
+    /// The unit of the messages.
     pub unit: Unit,
-    /// The number of the change that the reader has seen before them.
+    /// Number of the last change before them.
     pub since: u64,
-    /// The number of the change that the reader has seen after them.
+    /// Number of the last change in them.
     pub to: u64,
-    /// True if more is waiting behind them because of the size limit.
+    /// True if more changes follow because of the size limit.
     pub behind: bool,
-    /// Time at which the first record came of those that made the changes in them; none once that is long ago.
+    /// Arrival time of the first record behind these changes; `None` if it is no longer remembered.
     pub arrived_at: Option<Timestamp>,
     /// The messages.
     pub parts: Vec<Message>,
 }
 
-/// What differs from one place of a transcript on, as much of it as goes at once.
+/// The changes of a transcript after one position, up to a size limit.
 #[derive(Debug)]
 pub struct ChangePage {
     since: u64,
-    /// The number of the change that the reader has seen after it.
+    /// Number of the last change in it.
     pub to: u64,
-    /// True if more is waiting behind it.
+    /// True if more changes follow.
     pub behind: bool,
     cursors: Option<Cursors>,
     differs: ReplicaMismatch,
@@ -96,10 +97,10 @@ enum ReplicaMismatch {
 }
 
 impl ChangePage {
-    /// What a reader of `transcript` has to be sent who has seen `since` changes.
+    /// Collects the changes of `transcript` after the first `since` ones.
     #[must_use]
     pub fn of(transcript: &Transcript, unit: Unit, since: u64) -> Self {
-        // Below the limit of a message by what the estimate of the sizes may miss.
+        // Below the message limit by the possible error of the size estimate.
         const BYTES_MAX: usize = CHANGES_BYTES_MAX / 2;
         let (differs, to, behind) = match unit {
             Unit::Lines => {
@@ -115,7 +116,7 @@ impl ChangePage {
         Self { since, to, behind, cursors: transcript.cursors(), differs }
     }
 
-    /// The messages of it.
+    /// Encodes the messages of the page.
     #[must_use]
     pub fn encode(self, feed: &FeedId) -> Vec<Message> {
         // Only a damaged log has changes before its first record.
@@ -138,7 +139,7 @@ pub struct LiveView {
     bodies: Mutex<VecDeque<Arc<EncodedChanges>>>,
     conflicts: Mutex<Reports<RevisionConflict>>,
     reused: Mutex<ReuseReports>,
-    /// The number of the last change of each of the last folds, and when its first record came.
+    /// Number of the last change in each of the latest folds, and the arrival time of its first record.
     arrivals: Mutex<VecDeque<(u64, Timestamp)>>,
 }
 
@@ -155,19 +156,20 @@ impl LiveView {
         }
     }
 
-    /// The transcript as it stands. Hold it for a few lines, never across an await.
+    /// Locks the transcript for reading. Hold the guard for a few lines, never across an await.
     pub fn transcript(&self) -> RwLockReadGuard<'_, Transcript> {
-        // The fold does not panic (its property tests); if it did, its readers would still see what was folded before.
+        // The fold does not panic (see its property tests). If it did, readers would still see what was folded before.
         self.transcript.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How far it is.
+    /// Returns the current progress.
     #[must_use]
     pub fn now(&self) -> FeedProgress {
         self.bell.borrow().clone()
     }
 
-    /// Rings with every change of the view and at its end. Subscribe before looking, and nothing is missed.
+    /// Returns a receiver that is notified of every change of the view and of its end. Subscribe before reading, and no
+    /// change is missed.
     #[must_use]
     pub fn bell(&self) -> watch::Receiver<FeedProgress> {
         self.bell.subscribe()
@@ -176,7 +178,7 @@ impl LiveView {
     /// Waits until everything before `offset` is folded. Cancel-safe.
     ///
     /// # Errors
-    /// Why the view does not go on, if it stops before.
+    /// The reason if the view ends first.
     pub async fn reach(&self, offset: Offset) -> Result<(), LogError> {
         let mut bell = self.bell.subscribe();
         let far_enough = |bell: &FeedProgress| bell.next >= offset || matches!(bell.following, FollowHandle::No(_));
@@ -190,8 +192,8 @@ impl LiveView {
         }
     }
 
-    /// What a reader of this view has to be sent who has seen `since` changes; none if that is all there are. Of whole
-    /// turns it may be no message at all, which leads on all the same.
+    /// Returns the encoded changes after the first `since` ones; `None` if there are none. For whole turns the result
+    /// may hold no message but still advances the position.
     #[must_use]
     pub fn bodies(&self, unit: Unit, since: u64) -> Option<Arc<EncodedChanges>> {
         let change = self.bell.borrow().change;
@@ -199,7 +201,7 @@ impl LiveView {
             return None;
         }
         let mut bodies = self.bodies.lock().unwrap_or_else(PoisonError::into_inner);
-        // A page that left something out stays good: what changed since comes behind it.
+        // A page that stopped at the size limit stays valid: later changes follow it.
         let same = |known: &EncodedChanges| known.unit == unit && known.since == since;
         if let Some(known) = bodies.iter().find(|known| same(known) && (known.to >= change || known.behind)) {
             return Some(known.clone());
@@ -214,14 +216,15 @@ impl LiveView {
     }
 
     fn make_bodies(&self, unit: Unit, since: u64) -> EncodedChanges {
-        // What is encoded is a copy, so that the fold goes on meanwhile.
+        // The encoder works on a copy, so that folding continues meanwhile.
         let page = ChangePage::of(&self.transcript(), unit, since);
         let (to, behind) = (page.to, page.behind);
         let parts = page.encode(&self.feed);
         EncodedChanges { unit, since, to, behind, arrived_at: self.arrived_after(since), parts }
     }
 
-    /// Time at which the first record came of those that made the changes after the first `since`; none once that is long ago.
+    /// Returns the arrival time of the first record behind the changes after `since`; `None` if it is no longer
+    /// remembered.
     #[must_use]
     pub fn arrived_after(&self, since: u64) -> Option<Timestamp> {
         let arrivals = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
@@ -229,14 +232,14 @@ impl LiveView {
         arrivals.iter().find(|(change, _)| *change > since).map(|(_, at)| *at)
     }
 
-    /// What a reader is sent who wants to begin now, and where it stands then.
+    /// Returns the messages for a reader that begins now, and the number of the change at which it begins.
     #[must_use]
     pub fn bodies_from_now(&self, unit: Unit) -> (u64, Vec<Message>) {
         let (cursor, changes): (Option<Cursor>, ViewChanges) = {
             let transcript = self.transcript();
             let mut changes = transcript.changes_from_now();
             if unit == Unit::Turns {
-                // The last one comes whole, when it is closed.
+                // The last turn is sent whole once it is closed.
                 changes.turns.clear();
             }
             (transcript.cursor(changes.to), changes)
@@ -245,8 +248,8 @@ impl LiveView {
         (to, cursor.map_or_else(Vec::new, |cursor| encode_changes(&self.feed, &cursor, &cursor, changes)))
     }
 
-    /// The conflicts of a session of a source after the `seen`-th, and the number of the view's last one; of very many the last
-    /// ones.
+    /// Returns the conflicts of a session of a source after the `seen`-th, and the number of the view's last conflict.
+    /// Only the latest if there are very many.
     #[must_use]
     pub fn conflicts_of(&self, (source, session): (&str, &str), seen: u64) -> (u64, Vec<RevisionConflict>) {
         let conflicts = self.conflicts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -256,13 +259,13 @@ impl LiveView {
         (conflicts.last, conflicts.after(seen).filter(|conflict| is_of(conflict)).cloned().collect())
     }
 
-    /// The number of the last conflict; 0 before the first.
+    /// Returns the number of the last conflict; 0 before the first.
     #[must_use]
     pub fn last_conflict(&self) -> u64 {
         self.conflicts.lock().unwrap_or_else(PoisonError::into_inner).last
     }
 
-    /// What a session of a source has to be told of reused ids after the `seen`-th.
+    /// Returns the reports of reused ids after the `seen`-th for a session of a source.
     #[must_use]
     pub fn reuse_news(&self, (source, session): (&str, &str), seen: u64) -> ReuseNews {
         let reused = self.reused.lock().unwrap_or_else(PoisonError::into_inner);
@@ -271,13 +274,13 @@ impl LiveView {
         ReuseNews { last: reused.reports.last, reports, replaced: reused.replaced_by(source, session) }
     }
 
-    /// The number of the last id that was reused; 0 before the first.
+    /// Returns the number of the last report of a reused id; 0 before the first.
     #[must_use]
     pub fn last_reused(&self) -> u64 {
         self.reused.lock().unwrap_or_else(PoisonError::into_inner).reports.last
     }
 
-    /// Before the first record.
+    /// Sets the starts of the archive. Call it before the first record.
     fn begin(&self, starts: Starts) {
         let mut transcript = self.transcript.write().unwrap_or_else(PoisonError::into_inner);
         *transcript = Transcript::with_starts(transcript.view(), starts);
@@ -328,10 +331,10 @@ impl LiveView {
     }
 }
 
-/// The last reports of one kind, with their numbers.
+/// The latest reports of one kind, with their numbers.
 #[derive(Debug)]
 struct Reports<T> {
-    /// The number of the last one; 0 before the first.
+    /// Number of the last one; 0 before the first.
     last: u64,
     kept: VecDeque<(u64, T)>,
 }
@@ -347,8 +350,8 @@ impl<T> Reports<T> {
         self.kept.iter().filter(move |(number, _)| *number > seen).map(|(_, report)| report)
     }
 
-    /// Keeps new ones. Of too many the oldest go of those groups of which there are most: whoever reports much takes nobody else's
-    /// place, and one alone has all the room.
+    /// Stores new reports. Above the limit, the oldest reports of the largest groups are dropped, so that a group with
+    /// many reports does not displace others, and a single group can use all the space.
     fn keep<G: Hash + Eq>(&mut self, new: Vec<T>, group: impl Fn(&T) -> G) {
         let numbers = self.last + 1..;
         self.last += new.len() as u64;
@@ -360,7 +363,7 @@ impl<T> Reports<T> {
         for (_, report) in &self.kept {
             *counts.entry(group(report)).or_default() += 1;
         }
-        // The greatest share that each group may have; some of them have one more.
+        // The largest share that every group may have; some groups keep one more.
         let sizes: Vec<usize> = counts.into_values().collect();
         let count_with = |share: usize| sizes.iter().map(|size| size.min(&share)).sum::<usize>();
         let share = (0..REPORTS_MAX).rev().find(|share| count_with(*share) <= REPORTS_MAX).unwrap_or_default();
@@ -380,11 +383,12 @@ impl<T> Reports<T> {
     }
 }
 
-/// The last ids that were reused.
+/// The latest reports of reused ids.
 #[derive(Debug, Default)]
 struct ReuseReports {
     reports: Reports<ReusedId>,
-    /// How many lines of others each session of a source has replaced: those of which reports are kept, and maybe others.
+    /// Number of other sessions' lines that each session of a source has replaced; kept at least for the sessions with
+    /// reports.
     replaced: HashMap<(Arc<str>, Arc<str>), u64>,
 }
 
@@ -409,7 +413,7 @@ impl ReuseReports {
     }
 }
 
-/// Ends the view when its follower is gone, however that went: a reader is told, never left waiting.
+/// Ends the view when its follower stops for any reason, so that readers are informed and never left waiting.
 struct EndWith<'a>(&'a LiveView, Option<LogError>);
 
 impl Drop for EndWith<'_> {
@@ -418,7 +422,7 @@ impl Drop for EndWith<'_> {
     }
 }
 
-/// Follows the tail until it ends or `stop` says so. `ended` says what readers are told of its end.
+/// Follows the tail until it ends or `stop` is cancelled. `ended` determines the reason that readers are told.
 pub(super) async fn follow(
     view: Arc<LiveView>,
     starts: BoxFuture<'_, Result<Starts, LogError>>,
