@@ -1,7 +1,7 @@
-//! The archive that is gone when the process is: for `serve --ephemeral` and for tests.
+//! Archive in memory, which ends with the process: for `serve --ephemeral` and for tests.
 //!
-//! It promises what [`Log`] promises, but for durability: a record is acknowledged as soon as it is in memory. All
-//! records stay in memory until their log is deleted. A test can make its writes fail with [`MemoryLog::fail_appends`].
+//! It keeps the promises of [`Log`] except durability: a record is acknowledged as soon as it is in memory. All records
+//! stay in memory until their log is deleted. A test can make writes fail with [`MemoryLog::fail_appends`].
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use crate::log::{AppendResult, Log, LogEntry, LogError, LogId, LogStats, NameLookup};
 use crate::position::{FeedId, Offset};
 
-/// Records that a tail gives out at a time: enough that giving them out costs little, few enough to share the lock.
+/// Records in one batch of a tail: many enough that the cost of a batch is small, few enough to share the lock.
 const PAGE_RECORDS: usize = 1024;
 
 /// Every feed's log, in memory.
@@ -28,18 +28,18 @@ struct Logs {
     closed: bool,
     poison: Option<LogError>,
     lives_ever: u64,
-    /// The last life of each name.
+    /// The last generation of each name.
     names: BTreeMap<FeedId, u64>,
-    /// The life of the name before it, by life.
+    /// The generation before it of the same name, by generation.
     replaced: HashMap<u64, u64>,
-    /// Lives that are not deleted.
+    /// Generations that are not deleted.
     lives: HashMap<u64, Arc<MemoryLife>>,
-    /// Those of them that were begun aside.
+    /// Those of them that are staged.
     staged: HashSet<u64>,
     stats: LogStats,
 }
 
-/// One life of one log. It outlives its deletion for as long as it has tails.
+/// One generation of a log. It outlives its deletion for as long as it has tails.
 #[derive(Debug)]
 struct MemoryLife {
     feed: FeedId,
@@ -55,7 +55,7 @@ enum MemoryEvent {
 }
 
 impl MemoryLog {
-    /// An archive that holds nothing.
+    /// An empty archive.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -177,7 +177,7 @@ impl Logs {
         LogId { feed: feed.clone(), life }
     }
 
-    /// Makes a life that of its name.
+    /// Makes this generation the current one of its name.
     fn name(&mut self, log: &LogId) {
         if let Some(before) = self.names.insert(log.feed.clone(), log.life) {
             self.replaced.insert(log.life, before);
@@ -213,7 +213,7 @@ impl MemoryLife {
         self.records.lock().expect("nothing panics with it")
     }
 
-    /// The offset of the last of `new`; none if there are none.
+    /// Appends `new` and returns the offset of the last record; `None` if `new` is empty.
     fn push(&self, mut new: Vec<Bytes>) -> Option<Offset> {
         if new.is_empty() {
             return None;
@@ -247,7 +247,7 @@ struct MemoryTail {
 impl MemoryTail {
     async fn batch(&mut self) -> Result<Vec<LogEntry>, LogError> {
         loop {
-            // Marks the news as seen before looking, so that whatever is appended from here on wakes `changed`.
+            // Marks the news as seen before looking, so that any later append wakes `changed`.
             let news = *self.news.borrow_and_update();
             match news {
                 MemoryEvent::Going => {}
@@ -259,7 +259,7 @@ impl MemoryTail {
                 self.next = last.offset.0 + 1;
                 return Ok(batch);
             }
-            // The sender is `life`'s, and here as long as this is.
+            // `life` owns the sender, so it outlives this wait.
             let _ = self.news.changed().await;
         }
     }

@@ -1,11 +1,12 @@
-//! How records lie one behind the other: `<length>:<bytes>\n`, the length in decimal.
+//! Framing of records in one body: `<length>:<bytes>
+//! `, the length in decimal.
 //!
-//! Any bytes may stand in a record, the empty one too, since the length alone says where it ends. The line feed is for
-//! people: what is opened in the `sqlite3` shell, or fetched with `nats stream get`, reads as one JSON line per record.
+//! A record may hold any bytes, or none, because only the length tells where it ends. The line feed is for people: in
+//! the `sqlite3` shell, or with `nats stream get`, each record is one line of JSON.
 
 use bytes::Bytes;
 
-/// Adds `record` to the end of `body`.
+/// Appends `record` to `body`.
 pub(super) fn push(body: &mut Vec<u8>, record: &[u8]) {
     let mut digits = [0; 20];
     let mut start = digits.len();
@@ -24,7 +25,7 @@ pub(super) fn push(body: &mut Vec<u8>, record: &[u8]) {
     body.push(b'\n');
 }
 
-/// The records of a body, sharing its memory; `None` when they cannot be told apart.
+/// Splits a body into its records, which share its memory; `None` if the framing is damaged.
 pub(super) fn cut(mut body: Bytes) -> Option<Vec<Bytes>> {
     let mut records = Vec::new();
     while !body.is_empty() {

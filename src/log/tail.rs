@@ -1,10 +1,10 @@
-//! Telling tails what was committed, without reading it back. For engines whose offsets are dense.
+//! Passes committed records to tails without reading them back. For engines whose offsets are dense.
 //!
-//! A log that someone tails has a ring of its latest records, filled by the engine after each commit. A tail within the
-//! ring takes from it; one that is behind it reads pages from where the engine keeps them. Nothing is kept for logs that
-//! nobody tails, and nothing that every tail of a log has passed.
+//! A log that has tails has a ring of its latest records, which the engine fills after each commit. A tail within the
+//! ring takes records from it; a tail further back reads pages from the engine's storage. Nothing is kept for logs
+//! without tails, nor records that all tails of a log have passed.
 //!
-//! No wake-up is lost: a tail notes the news it has seen, *then* looks, and waits for news after that.
+//! No wake-up is lost: a tail marks the news as seen, *then* looks, and then waits for later news.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
@@ -18,27 +18,27 @@ use tokio::sync::watch;
 use crate::log::{LogEntry, LogError, LogId};
 use crate::position::Offset;
 
-/// Bytes in the ring of one log: a tail that lags behind by more than that reads pages, at a small cost. 1 MiB: one of
-/// the largest commits, so that a tail that is a commit behind the fastest publisher finds it here. As a rule there is
-/// next to nothing in it, because tails keep up.
+/// Bytes in the ring of one log; a tail that is further back reads pages, at a small cost. 1 MiB is one of the largest
+/// commits, so that a tail one commit behind the fastest publisher still finds it here. Usually the ring is almost
+/// empty, because tails keep up.
 const RING_BYTES_MAX: usize = 1024 * 1024;
 
-/// What a record in the ring weighs beside its bytes.
+/// Bytes counted for a record in the ring besides its contents.
 const ENTRY_BYTES: usize = 64;
 
-/// Where a tail reads what the ring cannot tell.
+/// Source of records that are no longer in the ring.
 pub(super) trait Pages: Send + 'static {
-    /// The records from `from` on, as many as go at once; none if there are none yet. `known` is an offset after a record
-    /// that is durable for certain: everything before it has to be found.
+    /// Reads the records from `from` on, as many as fit a page; empty if there are none yet. `known` is the offset
+    /// after a record that is certainly durable: all records before it must be found.
     fn page(&mut self, from: u64, known: u64) -> BoxFuture<'_, Result<Vec<LogEntry>, LogError>>;
 
-    /// Interval at which to look although nobody told of anything: where somebody else writes who does not tell.
+    /// Interval at which to look without a notification, if another process writes that does not send any.
     fn look_every(&self) -> Option<Duration> {
         None
     }
 }
 
-/// The logs that are being tailed.
+/// The logs that have tails.
 #[derive(Default)]
 pub(super) struct Registry(Mutex<TailedLog>);
 
@@ -49,11 +49,11 @@ struct TailedLog {
     logs: HashMap<u64, Arc<LiveLog>>,
 }
 
-/// One log that is being tailed.
+/// A log that has tails.
 struct LiveLog {
     ring: Mutex<Ring>,
     news: watch::Sender<TailEvent>,
-    /// Reason why it was interrupted.
+    /// Reason of an interruption.
     why: OnceLock<LogError>,
 }
 
@@ -63,54 +63,54 @@ enum TailEvent {
     Going,
     Deleted,
     Closed,
-    /// The log cannot be read now; why stands beside it.
+    /// The log cannot be read now; `LiveLog::why` has the reason.
     Interrupted,
 }
 
 #[derive(Default)]
 struct Ring {
-    /// The offset after the last durable record, unknown until a commit came by or somebody asked.
+    /// The offset after the last durable record; `None` until a commit or a query gives it.
     head: Option<u64>,
     records: VecDeque<Bytes>,
     bytes: usize,
-    /// Where each tail is, by its number.
+    /// Next offset of each tail, by its number.
     tails: HashMap<u64, u64>,
 }
 
-/// What a tail finds in the ring.
+/// Result of a look into the ring.
 enum TailPoll {
     /// The next records.
     Entries(Vec<LogEntry>),
-    /// All there is has been taken.
+    /// The tail has all records.
     Nothing,
-    /// The ring cannot tell, but that there is all before this offset; a page can.
+    /// The ring does not have them, but all records before this offset exist; a page has them.
     Elsewhere(u64),
 }
 
 impl Registry {
-    /// Tells the tails of a log that `records` from `first` on are durable.
+    /// Informs the tails of a log that `records`, from offset `first` on, are durable.
     pub(super) fn committed(&self, life: u64, first: u64, records: Vec<Bytes>) {
         let Some(live) = self.live(life) else { return };
         live.ring().add(first, records);
-        // What was on its way when a log ended does not begin it anew.
+        // A late commit must not revive a log that has ended.
         live.news.send_if_modified(|news| *news == TailEvent::Going);
     }
 
-    /// Takes the bytes of an erased record out of the ring.
+    /// Removes the bytes of an erased record from the ring.
     pub(super) fn erased(&self, life: u64, offset: Offset) {
         if let Some(live) = self.live(life) {
             live.ring().erase(offset.0);
         }
     }
 
-    /// Ends the tails of a log that was deleted.
+    /// Ends the tails of a deleted log.
     pub(super) fn deleted(&self, life: u64) {
         if let Some(live) = self.live(life) {
             live.news.send_replace(TailEvent::Deleted);
         }
     }
 
-    /// Ends all tails, those to come too.
+    /// Ends all tails, including those opened later.
     pub(super) fn close(&self) {
         let mut followed = self.followed_logs();
         followed.closed = true;
@@ -125,7 +125,7 @@ impl Registry {
         }
     }
 
-    /// Ends all tails there are with `why`; those to come are none of them.
+    /// Ends all present tails with `why`; tails opened later are not affected.
     pub(super) fn interrupt(&self, why: &LogError) {
         let lives = std::mem::take(&mut self.followed_logs().logs);
         for live in lives.into_values() {
@@ -140,7 +140,7 @@ impl Registry {
         }
     }
 
-    /// The offset after the last durable record of a log that is being tailed, from memory; read with `read` where it is
+    /// Returns the offset after the last durable record of a log with tails, from memory; reads it with `read` if it is
     /// not known yet.
     pub(super) async fn head(
         &self,
@@ -159,7 +159,7 @@ impl Registry {
             return Ok(head);
         }
         let head = read.await?;
-        // A commit that was too late to be read comes by here, or came by meanwhile.
+        // A commit that `read` did not see reaches the ring later, or has already.
         Ok(*live.ring().head.get_or_insert(head))
     }
 
@@ -171,7 +171,7 @@ impl Registry {
         self.0.lock().expect("nothing panics with it")
     }
 
-    /// How many logs are being tailed.
+    /// Returns the number of logs that have tails.
     #[cfg(test)]
     pub(super) fn followed(&self) -> usize {
         self.followed_logs().logs.len()
@@ -194,7 +194,7 @@ impl Ring {
     }
 
     fn add(&mut self, first: u64, records: Vec<Bytes>) {
-        // Every commit comes by here, as a rule without a gap; where there is one, a page fills it.
+        // Commits arrive without gaps as a rule; after a gap a page fills it.
         if self.head != Some(first) {
             self.records.clear();
             self.bytes = 0;
@@ -225,7 +225,7 @@ impl Ring {
         }
     }
 
-    /// The next records for a tail that has all before `from`. What every tail has is dropped.
+    /// Returns the next records for a tail at `from`, and drops those that all tails have passed.
     fn take(&mut self, tail: u64, from: u64, page_bytes: usize) -> TailPoll {
         self.tails.insert(tail, from);
         let (Some(head), Some(first)) = (self.head, self.first()) else { return TailPoll::Elsewhere(0) };
@@ -254,7 +254,7 @@ impl Ring {
     }
 }
 
-/// A tail's place among those of its log; leaves when dropped.
+/// Registration of a tail with its log; dropping it removes the tail.
 struct TailRegistration {
     registry: Arc<Registry>,
     live: Arc<LiveLog>,
@@ -284,7 +284,7 @@ impl Drop for TailRegistration {
         let mut followed = self.registry.followed_logs();
         let mut ring = self.live.ring();
         ring.tails.remove(&self.number);
-        // One that was interrupted has left, and another may be there in its place.
+        // After an interruption another entry may have taken the place of this one.
         let is_there = followed.logs.get(&self.life).is_some_and(|live| Arc::ptr_eq(live, &self.live));
         if ring.tails.is_empty() && is_there {
             followed.logs.remove(&self.life);
@@ -292,7 +292,7 @@ impl Drop for TailRegistration {
     }
 }
 
-/// One reader of one log, from some offset on.
+/// One reader of one log, from an offset on.
 pub(super) struct LogTail<P> {
     follower: TailRegistration,
     pages: P,
@@ -307,7 +307,7 @@ impl<P: Pages> LogTail<P> {
         Self { follower, pages, log: log.clone(), next: from.0, page_bytes }
     }
 
-    /// Everything that comes, until the first error.
+    /// Streams all batches up to the first error.
     pub(super) fn into_stream(self) -> impl Stream<Item = Result<Vec<LogEntry>, LogError>> + Send + 'static {
         stream::unfold(Some(self), |tail| async {
             let mut tail = tail?;
@@ -320,7 +320,7 @@ impl<P: Pages> LogTail<P> {
 
     async fn batch(&mut self) -> Result<Vec<LogEntry>, LogError> {
         loop {
-            // Marks the news as seen before looking, so that whatever is committed from here on wakes `wait`.
+            // Marks the news as seen before looking, so that any later commit wakes `wait`.
             let news = *self.follower.news.borrow_and_update();
             match news {
                 TailEvent::Going => {}
@@ -348,7 +348,7 @@ impl<P: Pages> LogTail<P> {
 
     async fn wait(&mut self) {
         let changed = self.follower.news.changed();
-        // The sender cannot be gone, the follower holds it; running out of time means to look again.
+        // The sender cannot be gone, because the registration holds it. A timeout means to look again.
         match self.pages.look_every() {
             Some(every) => drop(tokio::time::timeout(every, changed).await),
             None => drop(changed.await),

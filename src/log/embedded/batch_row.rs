@@ -1,12 +1,12 @@
-//! How records lie in one row: as [`frames`](crate::log::record_framing), with a checksum beside the body that tells what a disk
-//! has changed, a single letter too.
+//! Encoding of records in one row: [`record_framing`](crate::log::record_framing), with a checksum beside the body that
+//! detects changes by the disk, even of a single letter.
 
 use bytes::Bytes;
 use rusqlite::Row;
 
 pub(super) use crate::log::record_framing::{cut, push};
 
-/// A row of `batches` but for its id.
+/// A row of `batches` without its id.
 #[derive(Debug, Clone)]
 pub(super) struct BatchRow {
     pub(super) log: i64,
@@ -14,11 +14,11 @@ pub(super) struct BatchRow {
     pub(super) first: i64,
     pub(super) count: i64,
     pub(super) body: Bytes,
-    /// None in rows of the first version, which had none.
+    /// Checksum; `None` in rows of the first version and in emptied rows.
     pub(super) crc: Option<u32>,
 }
 
-/// The columns that make a [`BatchRow`], in its order.
+/// The columns of a [`BatchRow`], in its order.
 pub(super) const COLUMNS: &str = "log, first, count, body, crc";
 
 impl BatchRow {
@@ -33,7 +33,7 @@ impl BatchRow {
         })
     }
 
-    /// Its records, sharing its memory; `None` when it is not as it was written.
+    /// Returns the records, which share the row's memory; `None` if the row is damaged.
     pub(super) fn records(&self) -> Option<Vec<Bytes>> {
         if self.crc.is_some_and(|crc| crc != checksum(self.log, self.first, self.count, &self.body)) {
             return None;
@@ -42,7 +42,7 @@ impl BatchRow {
     }
 }
 
-/// CRC-32 (ISO-HDLC) of log, first and count in eight bytes each, little end first, and the body.
+/// Returns the CRC-32 (ISO-HDLC) of log, first and count, as eight little-endian bytes each, and the body.
 pub(super) fn checksum(log: i64, first: i64, count: i64, body: &[u8]) -> u32 {
     let mut crc = crc32fast::Hasher::new();
     for number in [log, first, count] {

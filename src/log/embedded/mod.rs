@@ -1,27 +1,28 @@
-//! The archive on the local disk: every feed's log in one SQLite file.
+//! Archive on the local disk: every feed's log in one SQLite file.
 //!
-//! It promises what [`Log`] promises. One thread writes: it takes whatever is queued, of all feeds, commits it with one
-//! flush, and only then answers; nobody waits for a timer, the flush itself gathers the next batch. Readers have
+//! It keeps the promises of [`Log`]. One thread writes: it takes everything that is queued, of all feeds, commits it
+//! with one flush, and only then answers. There is no timer: while one flush runs, the next batch gathers. Readers have
 //! connections of their own and never hold up the writer.
 //!
 //! * `schema` opens the file: settings, identity, migrations, and the lock against a second server.
-//! * `frames` is how records lie in a row.
-//! * `starts` tells an archive that was put back or cut short from one that is as it was left.
-//! * `place` sees when the files are taken away.
-//! * `writer` is the thread.
-//! * `readers` is the pool, and what can be read.
-//! * `live`, beside this, tells tails what was committed.
-//! * `check` looks through a whole archive, and copies one.
+//! * `batch_row` encodes records in a row.
+//! * `starts` recognizes an archive that was restored or truncated.
+//! * `open_files` notices when the files are deleted or replaced.
+//! * `writer` is the thread that writes.
+//! * `readers` is the pool of connections, and the queries.
+//! * `tail`, beside this module, passes commits to tails.
+//! * `verify` checks a whole archive, and copies one.
 //!
-//! Other programs may read the file beside the server, with `sqlite3 -readonly`. One that writes to it for more than
-//! five seconds makes the server's next commit fail, and so poisons the log; one that reads for so long makes an
-//! erasure fail, which says so and can be asked for again.
+//! Other programs may read the file while the server runs, with `sqlite3 -readonly`. A program that writes to it for
+//! more than five seconds makes the server's next commit fail, which poisons the log. A program that reads for so long
+//! makes an erasure fail; the error says so, and the erasure can be repeated.
 //!
-//! A record is kept as the `Bytes` it came in until all tails have it: whoever appends a slice of a larger buffer keeps
-//! that buffer alive.
+//! A record is kept as the `Bytes` in which it arrived until all tails have it: a caller that appends a slice of a
+//! larger buffer keeps that buffer alive.
 //!
-//! It does not work on a network file system (SQLite's WAL needs shared memory), and it does not hide what was erased
-//! from someone who reads the raw disk below the file system. Why SQLite, and why this layout: `docs/adr/0001-embedded-log.md`.
+//! It does not work on a network file system (SQLite's WAL needs shared memory), and it does not hide erased bytes from
+//! someone who reads the raw disk below the file system. `docs/adr/0001-embedded-log.md` says why it is SQLite, and why
+//! this layout.
 
 mod batch_row;
 mod open_files;
@@ -59,42 +60,43 @@ use crate::log::tail::LogTail;
 use crate::log::{AppendResult, Log, LogEntry, LogError, LogId, LogStats, NameLookup};
 use crate::position::{Epoch, FeedId, Offset, Starts};
 
-/// The longest record taken, in bytes: 64 MiB. SQLite would fail at 1 GB, and that failure would poison the log for
-/// everybody; a caption line is a millionth of this.
+/// Largest record accepted, in bytes: 64 MiB. SQLite would fail at 1 GB, and that failure would poison the log for all
+/// feeds; a caption line is a millionth of this.
 const RECORD_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// What a queued record weighs beside its bytes.
+/// Bytes counted for a queued record besides its contents.
 const RECORD_WEIGHT_BYTES: usize = size_of::<Bytes>();
 
-/// Every feed's log, in `archive.db` of one directory.
+/// Log of every feed, in `archive.db` of one directory.
 ///
 /// Dropping it writes what is queued and closes the file, and blocks for that long; [`Log::close`] does not block.
 pub struct EmbeddedLog {
     shared: Arc<EmbeddedShared>,
-    /// `None` beside a running server, and where nothing can be written.
+    /// `None` if the archive was opened for reading only, or cannot be written.
     writer: Option<WriterHandle>,
-    /// Held until all is closed, so that the next server finds a file nobody writes. `None` beside a running server.
+    /// Held until everything is closed, so that the next server finds a file that nobody writes. `None` if the archive
+    /// was opened for reading only.
     lock: Mutex<Option<File>>,
 }
 
-/// What only the one writer of an archive has.
+/// Handle of the writer thread.
 struct WriterHandle {
     commands: mpsc::Sender<WriterCommand>,
-    /// Its other end is the thread's, and goes with it.
+    /// Closed when the thread ends, because the thread holds the sender.
     alive: watch::Receiver<()>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl EmbeddedLog {
-    /// Opens the archive in `dir` for writing, and makes both if they are missing (the directory for its owner alone).
-    /// Blocks, for milliseconds as a rule.
+    /// Opens the archive in `dir` for writing, and creates both if they are missing (the directory with access for its
+    /// owner only). Blocks, usually for milliseconds.
     ///
-    /// Where the disk takes no writes, because it is full, say, it opens what is there for reading, and is poisoned from the
-    /// start.
+    /// If the disk accepts no writes, for example because it is full, the archive is opened for reading and is poisoned
+    /// from the start.
     ///
     /// # Errors
-    /// [`LogError::Storage`]: another server has it, another program has been writing to it for five seconds, it is no archive of
-    /// ours or a newer one, or it cannot be read either.
+    /// [`LogError::Storage`]: another server has the archive, another program has been writing to it for five seconds,
+    /// the file is no captionwire archive or a newer one, or it cannot be read either.
     pub fn open(dir: &Path, options: EmbeddedOptions) -> Result<Self, LogError> {
         schema::make_directory(dir)?;
         let lock = schema::lock(dir)?;
@@ -106,7 +108,8 @@ impl EmbeddedLog {
         });
         let (db, BeginResult { reach, missing, is_in_file }) = match begun {
             Ok(begun) => begun,
-            // The first write is the row of this start: whoever cannot write that can still read, and says what is wrong.
+            // The first write is the row of this start. If it fails, the archive can perhaps still be read, and reports
+            // the fault.
             Err(failure) => {
                 let can_read = failure.is_unwritable;
                 let error = LogError::from(failure);
@@ -137,13 +140,13 @@ impl EmbeddedLog {
         Ok(Self { shared, writer: Some(writer), lock: Mutex::new(Some(lock)) })
     }
 
-    /// Opens the archive in `dir` for reading, beside a server that may be running on it.
+    /// Opens the archive in `dir` for reading, even while a server runs on it.
     ///
-    /// It takes no lock and refuses all writes with [`LogError::Storage`]. Its tails look four times a second for what
-    /// the server has committed since.
+    /// It takes no lock and refuses all writes with [`LogError::Storage`]. Its tails check four times a second for new
+    /// commits.
     ///
     /// # Errors
-    /// [`LogError::Storage`]: there is none, it is no archive of ours, or one of another version.
+    /// [`LogError::Storage`]: there is no archive, it is no captionwire archive, or it has another version.
     pub fn open_read_only(dir: &Path, options: EmbeddedOptions) -> Result<Self, LogError> {
         let file = dir.join(schema::FILE_NAME);
         let shared = EmbeddedShared::new(file.clone(), &options, true)?;
@@ -155,7 +158,7 @@ impl EmbeddedLog {
         Ok(Self { shared: Arc::new(shared), writer: None, lock: Mutex::default() })
     }
 
-    /// Puts a command in the queue once there is room for it. Cancel-safe: queued only when ready.
+    /// Queues a command once there is room for it. Cancel-safe: if dropped before it is ready, nothing was queued.
     async fn send(&self, bytes: usize, command: impl FnOnce(u32) -> WriterCommand) -> Result<(), LogError> {
         let weight = weight(bytes, self.shared.queue_bytes_max);
         self.send_through(&self.shared.room, weight, command).await
@@ -171,7 +174,7 @@ impl EmbeddedLog {
             return Err(poison.clone());
         }
         let room = room.acquire_many(weight).await;
-        // The writer gives the room back when it has answered.
+        // The writer returns the room when it has answered.
         room.map_err(|_| self.shared.refusal())?.forget();
         let writer = self.writer.as_ref().ok_or_else(|| self.shared.refusal())?;
         writer.commands.send(command(weight)).map_err(|_| self.shared.refusal())
@@ -188,15 +191,15 @@ impl EmbeddedLog {
     }
 }
 
-/// A start that has begun.
+/// Result of a start.
 struct BeginResult {
     reach: StartReach,
     missing: MissingRecords,
-    /// Its row is in the file itself, and not only in the WAL.
+    /// True if its row is in the database file, and not only in the WAL.
     is_in_file: bool,
 }
 
-/// Begins a start of the archive, and says what is missing of what was acknowledged before it.
+/// Records a start of the archive, and reports acknowledged records that are missing.
 fn begin(dir: &Path, file: &Path, db: &mut Connection, start: Option<u64>) -> Result<BeginResult, OpenFailure> {
     let random = start.map_or_else(getrandom::u64, Ok).map_err(|cause| schema::unusable(file, &cause))?;
     let mut begun = || -> rusqlite::Result<BeginResult> {
@@ -227,8 +230,8 @@ fn begin(dir: &Path, file: &Path, db: &mut Connection, start: Option<u64>) -> Re
     begun().map_err(|cause| OpenFailure::new(file, &cause))
 }
 
-/// The room that a command with so many bytes takes in a queue of `bytes_max`. What is larger than the queue takes all of it,
-/// and passes.
+/// Returns the room that a command with `bytes` bytes takes in a queue of `bytes_max`. A command larger than the queue
+/// takes all of it, so that it is not blocked forever.
 fn weight(bytes: usize, bytes_max: usize) -> u32 {
     let bytes = bytes.saturating_add(COMMAND_BYTES).min(bytes_max);
     u32::try_from(bytes).expect("the queue is not larger than 4 GiB")
@@ -280,7 +283,7 @@ impl Log for EmbeddedLog {
         let (log, asked) = (log.clone(), log.clone());
         let read = self.shared.readers.read(move |db| readers::head(db, &asked));
         Box::pin(async move {
-            // What another program writes does not come by here.
+            // Without a writer, commits of other programs do not reach the registry.
             let head = if self.writer.is_some() { self.shared.registry.head(&log, read).await } else { read.await };
             head.map(Offset)
         })
@@ -378,8 +381,8 @@ impl Log for EmbeddedLog {
 
 impl EmbeddedLog {
     fn unlock(&self) {
-        // Closing the file is not enough: a child that this process is starting has a copy of the handle, and with it the lock,
-        // until it runs its program.
+        // Closing the file is not enough: a child process that is being started has a copy of the handle, and with it
+        // the lock, until it executes its program.
         if let Some(lock) = self.lock.lock().expect("nothing panics with it").take() {
             let _ = lock.unlock();
         }
@@ -393,7 +396,7 @@ impl Drop for EmbeddedLog {
         if let Some(writer) = &self.writer {
             let _ = writer.commands.send(WriterCommand::Close);
             let thread = writer.thread.lock().expect("nothing panics with it").take();
-            // A panic of the thread was caught within it and poisoned the log; there is no more to say.
+            // A panic of the thread was caught within it and poisoned the log, so its result is not needed.
             let _ = thread.map(JoinHandle::join);
         }
         self.shared.registry.close();

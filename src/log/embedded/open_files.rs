@@ -1,19 +1,19 @@
-//! Whether the files that are open are still those at their place. A directory that is deleted, renamed, replaced by a copy or
-//! unmounted under a running server leaves it writing to files that nobody will ever open again.
+//! Detects whether the open files are still those at their paths. If the directory is deleted, renamed, replaced by a
+//! copy or unmounted, a running server would write to files that nobody will ever open again.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How often to look, at most: two calls of microseconds, which a commit that takes little more need not make each time.
+/// Shortest interval between two checks. A check is two calls of microseconds, and a short commit takes little more.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// The archive and its WAL, as they were when they were opened.
+/// The archive and its WAL, with their identities when they were opened.
 pub(super) struct OpenFiles {
     files: Vec<(PathBuf, Option<FileId>)>,
     looked: Option<Instant>,
 }
 
-/// What a file is, whatever it is called: its device and its number there.
+/// Identity of a file whatever its name: its device and its inode number.
 type FileId = (u64, u64);
 
 impl OpenFiles {
@@ -24,17 +24,17 @@ impl OpenFiles {
         Self { files: files.into_iter().map(|file| (file.clone(), file_id(&file))).collect(), looked: None }
     }
 
-    /// Looks whether they are still there, unless that was done just now.
+    /// Checks that the files are still there, unless that was checked just now.
     ///
     /// # Errors
-    /// In words, what is there instead.
+    /// A description of what is there instead.
     pub(super) fn look(&mut self) -> Result<(), String> {
         if self.looked.is_some_and(|looked| looked.elapsed() < LOOK_EVERY) {
             return Ok(());
         }
         self.looked = Some(Instant::now());
         for (file, known) in &self.files {
-            // Where files have no numbers nothing can be told.
+            // Systems without inode numbers give no identity to compare.
             let Some(known) = known else { continue };
             let found = file_id(file);
             if found != Some(*known) {

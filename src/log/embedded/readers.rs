@@ -1,6 +1,6 @@
-//! Reading: a few connections, and what is asked of them.
+//! Reads from the archive: a pool of connections, and the queries.
 //!
-//! Every read is one short transaction, so that it sees one moment of the archive and does not keep the WAL from being
+//! Every read is one short transaction, so that it sees the archive at one moment and does not keep the WAL from being
 //! written back.
 
 use std::path::{Path, PathBuf};
@@ -19,23 +19,23 @@ use crate::log::tail::Pages;
 use crate::log::{LogEntry, LogError, LogId, NameLookup};
 use crate::position::{FeedId, Offset};
 
-/// Interval at which to look for what another program has written. It notes that nowhere we could wait for.
+/// Interval at which to look for commits of another program, which sends no notification.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// Reason why a question has no answer.
+/// Reason why an operation failed.
 #[derive(Debug)]
 pub(super) enum ReadFailure {
-    /// What SQLite said.
+    /// Error of SQLite.
     Sqlite(rusqlite::Error),
-    /// The row of `batches` with this id is not as it was written.
+    /// The row of `batches` with this id is damaged.
     Damaged(i64),
-    /// There is no such log any more.
+    /// The log was deleted.
     Deleted(FeedId),
-    /// There is no such record.
+    /// The log has no record at this offset.
     NoRecord(FeedId, Offset),
-    /// A record was erased, but not in the WAL.
+    /// A record was erased, but a copy is still in the WAL.
     CopyLeft,
-    /// The files are not where they were.
+    /// The files are gone or were replaced; the text says which.
     Gone(String),
 }
 
@@ -64,23 +64,23 @@ impl ReadFailure {
     }
 }
 
-/// The connections for reading. A read waits while all of them are busy.
+/// Pool of connections for reading. A read waits while all of them are busy.
 pub(super) struct Readers {
     file: PathBuf,
-    /// True if another program writes the archive, so that nobody here knows when.
+    /// True if another program writes the archive, so that there are no notifications.
     beside: bool,
     count: u32,
-    /// One for each connection; closed with the log.
+    /// One permit for each connection; closed with the log.
     permits: Arc<Semaphore>,
     idle: Mutex<Vec<Connection>>,
-    /// Whether the files are not at their place any more, so that those which are there are somebody else's.
+    /// True if the files at their paths are no longer those that are open.
     gone: AtomicBool,
 }
 
 /// Closes a connection without touching any file by its name.
 pub(super) fn leave(db: Connection) {
     if db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).is_err() {
-        // Its files stay open until the process ends, which is the lesser harm.
+        // Its files then stay open until the process ends, which is the lesser evil.
         std::mem::forget(db);
     }
 }
@@ -99,7 +99,7 @@ impl Readers {
         })
     }
 
-    /// Asks `question` of a connection, on a thread that may block.
+    /// Runs `question` with a connection, on a thread that may block.
     pub(super) async fn read<T, Q>(self: &Arc<Self>, question: Q) -> Result<T, LogError>
     where
         T: Send + 'static,
@@ -108,7 +108,7 @@ impl Readers {
         let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| LogError::Closed)?;
         let readers = Arc::clone(self);
         let answer = tokio::task::spawn_blocking(move || readers.answer(question, permit)).await;
-        // A task that did not end belongs to a runtime that is going down.
+        // An aborted task means that the runtime is shutting down.
         answer.unwrap_or(Err(LogError::Closed))
     }
 
@@ -119,7 +119,7 @@ impl Readers {
     ) -> Result<T, LogError> {
         let mut db = match self.idle().pop() {
             Some(db) => db,
-            // A question that panicked took its connection with it.
+            // A question that panicked has lost its connection.
             None => schema::open_reader(&self.file, self.beside)?,
         };
         let answer = question(&mut db).map_err(|trouble| trouble.at(&self.file));
@@ -134,7 +134,7 @@ impl Readers {
         answer
     }
 
-    /// Ready once no connection is left.
+    /// Waits until all connections are closed.
     pub(super) async fn close(&self) {
         // An error means that they were closed before.
         let all = self.permits.acquire_many(self.count).await;
@@ -142,7 +142,7 @@ impl Readers {
         drop(all);
     }
 
-    /// Closes the connections that nobody uses; the others close when their read is done.
+    /// Closes the idle connections; the others close when their read is done.
     pub(super) fn close_idle(&self) {
         self.permits.close();
         let idle = std::mem::take(&mut *self.idle());
@@ -151,7 +151,7 @@ impl Readers {
         }
     }
 
-    /// Leaves the files alone from now on, but for reading those that are open.
+    /// From now on closes connections without touching files by name; open files can still be read.
     pub(super) fn leave_files(&self) {
         self.gone.store(true, Ordering::SeqCst);
     }
@@ -165,16 +165,16 @@ impl Readers {
     }
 }
 
-/// The pages of one log.
+/// Pages of one log, read from the file.
 pub(super) struct FilePages {
     pub(super) readers: Arc<Readers>,
     pub(super) log: LogId,
-    /// Bytes of a page, short of the last row.
+    /// Bytes of a page; the last row may exceed them.
     pub(super) page_bytes: usize,
 }
 
 impl Pages for FilePages {
-    // The file has everything as soon as it is durable.
+    // The file has every record as soon as it is durable.
     fn page(&mut self, from: u64, _known: u64) -> BoxFuture<'_, Result<Vec<LogEntry>, LogError>> {
         let (log, bytes) = (self.log.clone(), self.page_bytes);
         Box::pin(self.readers.read(move |db| page(db, &log, from, bytes)))
@@ -185,7 +185,7 @@ impl Pages for FilePages {
     }
 }
 
-/// What is known of a name: the state of its last life.
+/// Looks up a name: the state of its last generation.
 pub(super) fn find(db: &Connection, feed: &FeedId) -> Result<NameLookup, ReadFailure> {
     Ok(match last_life(db, feed)? {
         None => NameLookup::Absent,
@@ -194,14 +194,15 @@ pub(super) fn find(db: &Connection, feed: &FeedId) -> Result<NameLookup, ReadFai
     })
 }
 
-/// The last life of a name, but for those begun aside, and whether it is there. Lives of a name only rise.
+/// Returns the last generation of a name, without staged ones, and true if it is not deleted. The numbers of a name's
+/// generations only rise.
 pub(super) fn last_life(db: &Connection, feed: &FeedId) -> rusqlite::Result<Option<(u64, bool)>> {
     let sql = "SELECT id, state = 'here' FROM feeds WHERE name = ?1 AND state IN ('here', 'deleted')
         ORDER BY id DESC LIMIT 1";
     db.prepare_cached(sql)?.query_row([feed.as_str()], |row| Ok((number(row, 0)?, row.get(1)?))).optional()
 }
 
-/// The last life of the name that was deleted before this one began.
+/// Returns the generation of the name that was deleted last before this one began.
 pub(super) fn replaced_life(db: &mut Connection, log: &LogId) -> Result<Option<u64>, ReadFailure> {
     let sql = "SELECT MAX(id) FROM feeds WHERE name = ?1 AND id < ?2 AND state = 'deleted'";
     let life: Option<i64> =
@@ -209,7 +210,7 @@ pub(super) fn replaced_life(db: &mut Connection, log: &LogId) -> Result<Option<u
     Ok(life.map(i64::cast_unsigned))
 }
 
-/// The logs there are, by name.
+/// Returns all logs, by name.
 pub(super) fn logs(db: &mut Connection) -> Result<Vec<LogId>, ReadFailure> {
     let mut rows = db.prepare_cached("SELECT name, id FROM feeds WHERE state = 'here' ORDER BY name")?;
     let mut rows = rows.query([])?;
@@ -220,7 +221,7 @@ pub(super) fn logs(db: &mut Connection) -> Result<Vec<LogId>, ReadFailure> {
     Ok(logs)
 }
 
-/// The names whose last life was deleted.
+/// Returns the names whose last generation was deleted.
 pub(super) fn deleted_names(db: &mut Connection) -> Result<Vec<FeedId>, ReadFailure> {
     let sql = "SELECT DISTINCT name FROM feeds AS f WHERE state = 'deleted'
         AND NOT EXISTS (SELECT 1 FROM feeds WHERE name = f.name AND state = 'here')";
@@ -228,13 +229,13 @@ pub(super) fn deleted_names(db: &mut Connection) -> Result<Vec<FeedId>, ReadFail
     let mut rows = rows.query([])?;
     let mut names = Vec::new();
     while let Some(row) = rows.next()? {
-        // As of logs: other names are made by hand.
+        // As in `log_id`: only a manual edit makes other names.
         names.extend(FeedId::new(&row.get::<_, String>(0)?).ok());
     }
     Ok(names)
 }
 
-/// The logs there are, by name, each with the offset after its last record.
+/// Returns all logs, by name, each with the offset after its last record.
 pub(super) fn heads(db: &mut Connection) -> Result<Vec<(LogId, Offset)>, ReadFailure> {
     let sql = "SELECT name, id, (SELECT first + count FROM batches WHERE log = feeds.id ORDER BY first DESC LIMIT 1)
         FROM feeds WHERE state = 'here' ORDER BY name";
@@ -248,12 +249,12 @@ pub(super) fn heads(db: &mut Connection) -> Result<Vec<(LogId, Offset)>, ReadFai
     Ok(heads)
 }
 
-/// The log of a row that begins with its name and its life.
+/// Returns the log of a row that begins with name and generation; `None` for an invalid name.
 fn log_id(row: &Row<'_>) -> Result<Option<LogId>, ReadFailure> {
     let name: String = row.get(0)?;
     match FeedId::new(&name) {
         Ok(feed) => Ok(Some(LogId { feed, life: number(row, 1)? })),
-        // Only someone who edits the file by hand makes such a name; the others are not to suffer for it.
+        // Only a manual edit of the file makes such a name; the other feeds must not suffer for it.
         Err(bad) => {
             tracing::warn!(%bad, "a feed of the archive is left out");
             Ok(None)
@@ -261,12 +262,13 @@ fn log_id(row: &Row<'_>) -> Result<Option<LogId>, ReadFailure> {
     }
 }
 
-/// SQLite has signed numbers only; those that the archive keeps are not negative.
+/// Reads a number. SQLite has only signed integers; those in the archive are not negative.
 fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     row.get(column).map(i64::cast_unsigned)
 }
 
-/// The offset after the last record, of a staged life too. Of the writer's connection or within a transaction.
+/// Returns the offset after the last record, also of a staged generation. Call it on the writer's connection or within
+/// a transaction.
 pub(super) fn head(db: &Connection, log: &LogId) -> Result<u64, ReadFailure> {
     let sql = "SELECT (SELECT first + count FROM batches WHERE log = ?1 ORDER BY first DESC LIMIT 1)
         FROM feeds WHERE id = ?1 AND name = ?2 AND state IN ('here', 'staged')";
@@ -276,7 +278,7 @@ pub(super) fn head(db: &Connection, log: &LogId) -> Result<u64, ReadFailure> {
     Ok(head.map_or(0, i64::cast_unsigned))
 }
 
-/// The bytes of all bodies of a log.
+/// Returns the bytes of all bodies of a log.
 pub(super) fn bytes(db: &mut Connection, log: &LogId) -> Result<u64, ReadFailure> {
     let moment = db.transaction()?;
     head(&moment, log)?;
@@ -285,9 +287,9 @@ pub(super) fn bytes(db: &mut Connection, log: &LogId) -> Result<u64, ReadFailure
     Ok(bytes)
 }
 
-/// The records from `from` on, until they are `bytes` or more; nothing if there are none yet.
+/// Reads the records from `from` on, until they have `bytes` or more; empty if there are none yet.
 fn page(db: &mut Connection, log: &LogId, from: u64, bytes: usize) -> Result<Vec<LogEntry>, ReadFailure> {
-    // One moment for both: the rows of a log that is being deleted go by and by, after its mark is set.
+    // One transaction for both reads: the rows of a deleted log are emptied gradually after it is marked.
     let moment = db.transaction()?;
     if head(&moment, log)? <= from {
         return Ok(Vec::new());

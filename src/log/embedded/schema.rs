@@ -1,4 +1,4 @@
-//! The file itself: who it belongs to, which version it has, how every connection is set, and who may write it.
+//! The database file: its identity and version, the settings of each connection, and the lock of the writer.
 
 use std::fmt::Display;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
@@ -12,19 +12,19 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use crate::log::LogError;
 
-/// The archive's name in its directory.
+/// Name of the archive in its directory.
 pub(super) const FILE_NAME: &str = "archive.db";
-/// The name of the file whose lock says that a server is writing.
+/// Name of the file whose lock shows that a server writes the archive.
 const LOCK_NAME: &str = "archive.lock";
 
 /// "CapW": marks an SQLite file as ours.
 const APPLICATION_ID: i64 = 0x4361_7057;
 
-/// What leads from each version of the file to the next: the first makes version 1 of an empty file. A step that was
-/// released is never changed.
+/// Migrations from each version of the file to the next; the first creates version 1 from an empty file. A released
+/// migration is never changed.
 ///
-/// Rows of `batches` are only ever added at the end (`id` rises), so a body is written once and not moved again.
-/// `records` is for people: it cuts the rows of the whole archive apart and is slow on a large one.
+/// Rows of `batches` are only added at the end (`id` rises), so a body is written once and never moved. `records` is
+/// for people: it splits the rows of the whole archive and is slow on a large one.
 const STEPS: &[&str] = &[
     "
 CREATE TABLE feeds(
@@ -105,22 +105,23 @@ CREATE VIEW records(feed, life, \"offset\", record) AS  -- rows of deleted logs 
 ",
 ];
 
-/// The first version that can be read as it is, where it cannot be brought up: on a medium that takes no writes, say.
+/// The oldest version that can be read without a migration, for example on a read-only medium.
 const READABLE_FROM: i64 = 2;
 
 /// The version that this program writes.
 const VERSION: i64 = STEPS.len() as i64;
 
-/// Bytes of a page in a new archive; one that is there keeps its own. 16 KiB: a commit of many records takes a quarter of
-/// the system calls that pages of 4 KiB take, and one of a single record costs the same flush.
+/// Page size of a new archive, in bytes; an existing one keeps its own. With 16 KiB a commit of many records takes a
+/// quarter of the system calls that 4 KiB takes, and a commit of one record costs the same flush.
 const PAGE_BYTES: u32 = 16 * 1024;
 
-/// Settings of the writer's connection; each is read back, since SQLite ignores in silence what it does not take.
+/// Settings of the writer's connection. Each is read back, because SQLite silently ignores values that it does not
+/// accept.
 const WRITER_SETTINGS: &[(&str, &str)] = &[
     ("journal_mode", "wal"),
-    // FULL: a commit is flushed before it is answered. NORMAL would flush at checkpoints only.
+    // FULL: a commit is flushed before it is answered. NORMAL would flush only at checkpoints.
     ("synchronous", "2"),
-    // What was erased or deleted is overwritten, not only unlinked.
+    // Erased and deleted contents are overwritten, not only unlinked.
     ("secure_delete", "1"),
     ("journal_size_limit", "67108864"),
     ("cache_size", "-65536"),
@@ -145,18 +146,18 @@ const READER_SETTINGS: &[(&str, &str)] = &[
     ("cell_size_check", "1"),
 ];
 
-/// How long to wait for someone else's lock (another program with the file open, a checkpoint) before giving up.
+/// Time to wait for the lock of another connection (another program, a checkpoint) before giving up.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) fn unusable(place: &Path, cause: &dyn Display) -> LogError {
     LogError::Storage { place: place.display().to_string(), cause: cause.to_string() }
 }
 
-/// Reason why an archive does not open.
+/// Reason why an archive cannot be opened.
 #[derive(Debug)]
 pub(super) struct OpenFailure {
     error: LogError,
-    /// The disk takes no writes, and may give out what it has all the same.
+    /// True if the disk accepts no writes; the archive may still be readable.
     pub(super) is_unwritable: bool,
 }
 
@@ -181,7 +182,7 @@ impl From<OpenFailure> for LogError {
     }
 }
 
-/// Makes the directory, for its owner alone; one that is there keeps its rights.
+/// Creates the directory, with access for its owner only; an existing one keeps its permissions.
 pub(super) fn make_directory(dir: &Path) -> Result<(), LogError> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
@@ -190,7 +191,7 @@ pub(super) fn make_directory(dir: &Path) -> Result<(), LogError> {
     builder.create(dir).map_err(|cause| unusable(dir, &cause))
 }
 
-/// Makes the names of new files durable, which flushing the files themselves does not.
+/// Makes the names of new files durable. Flushing the files does not do that.
 pub(super) fn sync_directory(dir: &Path) -> Result<(), LogError> {
     if cfg!(unix) {
         let above = dir.parent().filter(|above| !above.as_os_str().is_empty());
@@ -202,7 +203,7 @@ pub(super) fn sync_directory(dir: &Path) -> Result<(), LogError> {
     Ok(())
 }
 
-/// Takes the lock that only one server has. It goes with the file handle, and with the process however that ends.
+/// Takes the lock that only one server can have. It is released with the file handle, however the process ends.
 pub(super) fn lock(dir: &Path) -> Result<File, LogError> {
     let path = dir.join(LOCK_NAME);
     let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
@@ -210,7 +211,8 @@ pub(super) fn lock(dir: &Path) -> Result<File, LogError> {
     match file.try_lock() {
         Ok(()) => {
             let pid = std::process::id();
-            // It is for people; a disk that is full has no room for it, and is locked all the same.
+            // The process id is for people. If the disk is full there is no room for it, and the lock is held all the
+            // same.
             let _ = file.set_len(0).and_then(|()| writeln!(file, "{pid}"));
             Ok(file)
         }
@@ -219,10 +221,10 @@ pub(super) fn lock(dir: &Path) -> Result<File, LogError> {
     }
 }
 
-/// Who holds the lock, in words, with what to do about it.
+/// Describes the holder of the lock, with the remedy.
 fn held_by(file: &mut File) -> String {
     let mut pid = String::new();
-    // Some systems do not let a locked file be read; the message does without the number then.
+    // Some systems do not let a locked file be read; the message then lacks the number.
     let holder = match file.take(20).read_to_string(&mut pid) {
         Ok(_) if !pid.trim().is_empty() => format!("another server (process {})", pid.trim()),
         _ => "another server".to_string(),
@@ -230,12 +232,12 @@ fn held_by(file: &mut File) -> String {
     format!("{holder} is writing it; stop that one first, or give this one a directory of its own")
 }
 
-/// The one connection that writes. Brings an older file up to this version.
+/// Opens the only connection that writes. Migrates an older file to this version.
 pub(super) fn open_writer(file: &Path, max_pages: Option<u32>) -> Result<Connection, OpenFailure> {
     let mut db = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
-    // Before any setting: the journal mode is written to the file, which may be someone else's.
+    // Must come before any setting: the journal mode is written to the file, which may belong to another program.
     let version = version(file, &db)?;
-    // Before the first page is written; later it does nothing.
+    // Works only before the first page is written; later it has no effect.
     db.pragma_update(None, "page_size", PAGE_BYTES).map_err(|cause| OpenFailure::new(file, &cause))?;
     apply(file, &db, WRITER_SETTINGS)?;
     let page_bytes: u32 =
@@ -250,7 +252,8 @@ pub(super) fn open_writer(file: &Path, max_pages: Option<u32>) -> Result<Connect
     Ok(db)
 }
 
-/// A connection that reads. `beside`: of a program that is not the server, and so may not write even the WAL's index.
+/// Opens a connection for reading. `beside` is true for a program other than the server, which must not write even the
+/// WAL's index.
 pub(super) fn open_reader(file: &Path, beside: bool) -> Result<Connection, LogError> {
     let flags = match beside {
         true => OpenFlags::SQLITE_OPEN_READ_ONLY,
@@ -271,14 +274,14 @@ pub(super) fn open_reader(file: &Path, beside: bool) -> Result<Connection, LogEr
     Ok(db)
 }
 
-/// A connection for reading where nothing at all can be written, not even the index of the WAL that all who read share: on a
-/// medium for reading only, or a disk that is full. It keeps that index in memory, and takes no locks, so it is only for
-/// archives that nobody writes: were there somebody, the index would be there.
+/// Opens a connection for reading where nothing can be written, not even the index of the WAL that all readers share:
+/// on a read-only medium, or a full disk. It keeps that index in memory and takes no locks, so it is only for archives
+/// that nobody writes. If there were a writer, the index would exist.
 #[cfg(unix)]
 pub(super) fn open_alone(file: &Path) -> Result<(i64, Connection), LogError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let opened = Connection::open_with_flags_and_vfs(file, flags, c"unix-none").and_then(|db| {
-        // It would write the WAL back.
+        // Closing would write the WAL back.
         db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         db.pragma_update(None, "locking_mode", "exclusive")?;
         Ok(db)
@@ -287,7 +290,7 @@ pub(super) fn open_alone(file: &Path) -> Result<(i64, Connection), LogError> {
     Ok((version(file, &db)?, db))
 }
 
-/// Whether there is an index of the WAL that somebody uses, or has used: one that found no room is shorter.
+/// Returns true if there is an index of the WAL that was ever in use. One that was created on a full disk is shorter.
 fn has_index(file: &Path) -> bool {
     const INDEX_BYTES: u64 = 32 * 1024;
     let mut index = file.as_os_str().to_owned();
@@ -308,7 +311,7 @@ fn connect(file: &Path, flags: OpenFlags) -> Result<Connection, OpenFailure> {
     Ok(db)
 }
 
-/// The version of a file that is ours, 0 if it is empty.
+/// Returns the version of a captionwire archive; 0 for an empty file.
 fn version(file: &Path, db: &Connection) -> Result<i64, OpenFailure> {
     let number =
         |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(|cause| OpenFailure::new(file, &cause));
@@ -345,7 +348,7 @@ fn apply(file: &Path, db: &Connection, settings: &[(&str, &str)]) -> Result<(), 
     Ok(())
 }
 
-/// Takes the steps that the file has not had, all or none.
+/// Runs the migrations that the file lacks, all or none.
 fn migrate(db: &mut Connection, version: i64) -> rusqlite::Result<()> {
     let missing = usize::try_from(version).map_or(STEPS, |done| &STEPS[done..]);
     if missing.is_empty() {
@@ -360,10 +363,10 @@ fn migrate(db: &mut Connection, version: i64) -> rusqlite::Result<()> {
     change.commit()
 }
 
-/// The number of the next change of `feeds`.
+/// SQL expression for the number of the next change of `feeds`.
 pub(super) const NEXT_CHANGE: &str = "(SELECT coalesce(max(change), 0) + 1 FROM feeds)";
 
-/// Gives up what was begun aside when the last server ended.
+/// Discards the generations that were staged when the last server ended.
 pub(super) fn discard_staged(db: &Connection) -> rusqlite::Result<()> {
     let sql = format!("UPDATE feeds SET state = 'discarded', change = {NEXT_CHANGE} WHERE state = 'staged'");
     db.execute(&sql, []).map(|_| ())

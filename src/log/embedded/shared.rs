@@ -1,4 +1,4 @@
-//! The state that callers and the writer's thread share.
+//! State that callers and the writer thread share.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -15,18 +15,18 @@ use crate::log::LogError;
 use crate::log::embedded::starts::{AllStarts, MissingRecords};
 use crate::log::tail::Registry;
 
-/// Bytes that may wait to be written to lives that were begun aside, all together. 1 MiB: four of the portions in which
-/// they are written, so that the writer never waits for the next one.
+/// Bytes that may wait to be written to all staged generations together. 1 MiB is four of the portions in which they
+/// are written, so that the writer never waits for the next one.
 pub(super) const ASIDE_BYTES_MAX: usize = 1024 * 1024;
 
-/// What a queued command weighs beside its records: its place in the queue and its answer.
+/// Bytes counted for a queued command besides its records: its place in the queue and its answer.
 pub(super) const COMMAND_BYTES: usize = 128;
 
-/// The lives that were begun aside, and the room in the queue for what is written to them: of its own, so that no number of
-/// imports fills that of those who speak.
+/// Staged generations, and the queue room for appends to them. It is separate, so that imports cannot fill the queue of
+/// live feeds.
 pub(super) struct PendingReplacement {
     pub(super) lives: Mutex<HashSet<u64>>,
-    /// Saves a look into `lives` where there are none.
+    /// Saves a look into `lives` if there are none.
     pub(super) count: AtomicUsize,
     pub(super) room: Semaphore,
 }
@@ -57,10 +57,10 @@ impl PendingReplacement {
     }
 }
 
-/// What the callers and the writer's thread both use.
+/// State that callers and the writer thread both use.
 pub(super) struct EmbeddedShared {
     pub(super) file: PathBuf,
-    /// Bytes that the queue still takes. Closed when nothing more is taken at all.
+    /// Bytes that the queue still accepts. Closed when nothing more is accepted.
     pub(super) room: Semaphore,
     pub(super) queue_bytes_max: usize,
     pub(super) read_page_bytes: usize,
@@ -68,10 +68,10 @@ pub(super) struct EmbeddedShared {
     pub(super) poison: OnceLock<LogError>,
     pub(super) registry: Arc<Registry>,
     pub(super) readers: Arc<Readers>,
-    /// Lives that were begun aside.
+    /// Staged generations.
     pub(super) aside: PendingReplacement,
     pub(super) starts: AllStarts,
-    /// What was found missing when it was opened.
+    /// Records and changes that were missing when the archive was opened.
     pub(super) missing: MissingRecords,
     pub(super) commits: AtomicU64,
     pub(super) records: AtomicU64,
@@ -81,13 +81,13 @@ impl EmbeddedShared {
     pub(super) fn poison(&self, cause: &dyn fmt::Display) -> LogError {
         let error = self.poison.get_or_init(|| LogError::Poisoned(cause.to_string())).clone();
         tracing::error!(file = %self.file.display(), %cause, "the archive takes no more writes");
-        // Whoever waits for room must learn of it, not wait for a writer that frees none.
+        // Callers that wait for room must get the error, because the writer frees no more room.
         self.room.close();
         self.aside.room.close();
         error
     }
 
-    /// What to tell someone whose command was not taken.
+    /// Returns the error for a command that was not accepted.
     pub(super) fn refusal(&self) -> LogError {
         self.poison.get().cloned().unwrap_or(LogError::Closed)
     }

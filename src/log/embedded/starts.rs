@@ -1,11 +1,11 @@
-//! The starts of the server on this archive, and the mark beside it: how an archive that was put back to an earlier day, or
-//! whose end is gone, is told from one that is as it was left.
+//! Starts of the server on this archive, and the mark file beside it. They tell an archive that was restored to an
+//! earlier state, or whose end is missing, from one that is unchanged.
 //!
-//! Every start writes one row, with a random id and the last row of `batches` that it found. The mark is a small file that
-//! says how far the archive is in the present start, and is written after each commit, before that is answered. It is not
-//! flushed: it outlives the process, not the machine. So after a power cut it proves nothing; but when a process was killed and
-//! the archive is not where the mark says, something else has taken acknowledged records away. SQLite does not notice: it
-//! reads its WAL up to the first frame that is damaged, and takes that for the end.
+//! Every start writes one row, with a random id and the last row of `batches` that it found. The mark is a small file
+//! that says how far the archive has come in the present start; it is written after each commit, before the commit is
+//! answered. It is not flushed, so it outlives the process but not the machine, and proves nothing after a power cut.
+//! But if a process was killed and the archive has less than the mark says, something else has removed acknowledged
+//! records. SQLite does not notice that: it reads its WAL up to the first damaged frame and takes that for the end.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -17,25 +17,25 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use crate::log::LogId;
 use crate::position::{Epoch, Offset, Starts};
 
-/// The name of the mark.
+/// Name of the mark file.
 pub(super) const MARK_NAME: &str = "archive.mark";
-/// "CWmark2" and a line feed: what a mark begins with.
+/// First bytes of a mark: "CWmark2" and a line feed.
 const MARK_MAGIC: &[u8; 8] = b"CWmark2\n";
-/// Bytes of a mark: the magic, the ids of the archive and of the start, three numbers and a checksum.
+/// Size of a mark in bytes: the magic, the ids of the archive and of the start, three numbers and a checksum.
 const MARK_BYTES: usize = 8 + 2 * 8 + 3 * 8 + 4;
 
-/// How far an archive is within one start.
+/// Progress of an archive within one start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct StartReach {
-    /// The id of the archive's first start: the same in all copies of it, and in nothing else.
+    /// Id of the archive's first start: the same in all copies of it, and in no other archive.
     pub(super) archive: Epoch,
-    /// The id of the start.
+    /// Id of the start.
     pub(super) start: Epoch,
-    /// The id of the last row of `batches`.
+    /// Id of the last row of `batches`.
     pub(super) head: u64,
     /// Records committed during the start.
     pub(super) records: u64,
-    /// The number of the last change of `feeds`.
+    /// Number of the last change of `feeds`.
     pub(super) change: u64,
 }
 
@@ -56,7 +56,7 @@ impl StartReach {
         bytes
     }
 
-    /// None for what is no mark, or was written by half.
+    /// Decodes a mark; `None` if it is no mark, or was written only partly.
     fn decode(bytes: &[u8]) -> Option<Self> {
         let bytes: &[u8; MARK_BYTES] = bytes.get(..MARK_BYTES)?.try_into().ok()?;
         let number = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"));
@@ -70,16 +70,16 @@ impl StartReach {
     }
 }
 
-/// The mark of the archive in `dir`, if there is one that can be read.
+/// Reads the mark of the archive in `dir`; `None` if there is none that can be read.
 pub(super) fn read_mark(dir: &Path) -> Option<StartReach> {
     StartReach::decode(&std::fs::read(dir.join(MARK_NAME)).ok()?)
 }
 
-/// The mark, open to be written again and again.
+/// The mark file, open for rewriting.
 pub(super) struct MarkFile(Option<File>);
 
 impl MarkFile {
-    /// Opens the mark of `dir` and writes it. Without one the archive is as good, only its end is not watched over.
+    /// Opens the mark of `dir` and writes it. If that fails, the archive works, but a lost end would not be noticed.
     pub(super) fn create(dir: &Path, reach: &StartReach) -> Self {
         let path = dir.join(MARK_NAME);
         let opened = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
@@ -94,12 +94,12 @@ impl MarkFile {
         mark
     }
 
-    /// Writes it over what it said before: one call, some microseconds, no flush.
+    /// Overwrites the mark: one call, some microseconds, no flush.
     pub(super) fn write(&mut self, reach: &StartReach) {
         let Some(file) = &self.0 else { return };
         if let Err(cause) = write_at_start(file, &reach.encode()) {
             Self::tell(&cause);
-            // What it says is not true any more, and it would say so at the next start.
+            // The mark is outdated now, and would report a loss at the next start.
             let _ = file.set_len(0);
             self.0 = None;
         }
@@ -122,12 +122,12 @@ fn write_at_start(mut file: &File, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)
 }
 
-/// What was acknowledged and is not in the archive, as far as that is known: at least so much.
+/// Acknowledged data that the archive lacks, as far as that is known: a lower bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct MissingRecords {
-    /// Records.
+    /// Number of records.
     pub records: u64,
-    /// Feeds created, deleted or replaced.
+    /// Number of feeds created, deleted or replaced.
     pub changes: u64,
 }
 
@@ -137,8 +137,9 @@ impl MissingRecords {
     }
 }
 
-/// What the archive lacks of what its mark says. The mark of another archive says nothing. A start of this one that it does not
-/// know came after it was copied: all that was written in that start is missing, and what earlier ones wrote is not counted.
+/// Returns what the archive lacks according to its mark. The mark of another archive counts for nothing. If the mark
+/// names a start that this archive does not know, the archive is a copy from before that start: everything written in
+/// that start is missing, and what earlier starts wrote is not counted.
 pub(super) fn missing(db: &Connection, mark: &StartReach) -> rusqlite::Result<MissingRecords> {
     if !has_starts(db)? {
         return Ok(MissingRecords::default());
@@ -161,14 +162,15 @@ pub(super) fn missing(db: &Connection, mark: &StartReach) -> rusqlite::Result<Mi
     Ok(missing)
 }
 
-/// The last row of `batches`, and the number of the last change of `feeds`.
+/// Returns the id of the last row of `batches`, and the number of the last change of `feeds`.
 fn reach_of(db: &Connection) -> rusqlite::Result<(u64, u64)> {
     let sql = "SELECT (SELECT coalesce(max(id), 0) FROM batches), (SELECT coalesce(max(change), 0) FROM feeds)";
     db.query_row(sql, [], |row| Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get::<_, i64>(1)?.cast_unsigned())))
 }
 
-/// Begins a start: its row, with what was found missing, and in the file itself, so that no damage to the WAL takes it away. Says
-/// whether it is there; somebody who reads for long keeps it from that.
+/// Records a start: writes its row, with what was found missing, and checkpoints it into the database file, so that
+/// damage to the WAL cannot remove it. The result is false if it is only in the WAL, because another program was
+/// reading for too long.
 pub(super) fn begin(db: &mut Connection, id: &Epoch, missing: MissingRecords) -> rusqlite::Result<(StartReach, bool)> {
     let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     super::schema::discard_staged(&change)?;
@@ -184,13 +186,13 @@ pub(super) fn begin(db: &mut Connection, id: &Epoch, missing: MissingRecords) ->
     Ok((StartReach { archive, start: id.clone(), head, records: 0, change: last_change }, busy == 0))
 }
 
-/// Writes back what is in the WAL, as far as nobody reads it, and waits for nobody. Says whether that was all of it.
+/// Writes the WAL back as far as no reader prevents it, without waiting. Returns true if all of it was written.
 pub(super) fn settle(db: &Connection) -> rusqlite::Result<bool> {
     let sql = "PRAGMA wal_checkpoint(PASSIVE)";
     db.query_row(sql, [], |row| Ok(row.get::<_, i64>(0)? == 0 && row.get::<_, i64>(1)? == row.get::<_, i64>(2)?))
 }
 
-/// The id of the first start of an archive.
+/// Returns the id of the first start of an archive.
 fn first_start(db: &Connection) -> rusqlite::Result<Option<Epoch>> {
     let sql = "SELECT id FROM starts ORDER BY number LIMIT 1";
     db.query_row(sql, [], |row| Ok(Epoch::new(&row.get::<_, String>(0)?))).optional()
@@ -200,7 +202,7 @@ fn has_starts(db: &Connection) -> rusqlite::Result<bool> {
     db.query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'starts'", [], |row| row.get(0))
 }
 
-/// What the last start found missing.
+/// Returns what the last start found missing.
 pub(super) fn found_missing(db: &Connection) -> rusqlite::Result<Option<MissingRecords>> {
     if !has_starts(db)? {
         return Ok(None);
@@ -213,13 +215,13 @@ pub(super) fn found_missing(db: &Connection) -> rusqlite::Result<Option<MissingR
     Ok(last.optional()?.filter(|missing| !missing.is_none()))
 }
 
-/// The starts of an archive in their order, as they were when it was opened.
+/// The starts of an archive in order, as of its opening.
 #[derive(Debug)]
 pub(super) struct AllStarts {
     ids: Arc<[Epoch]>,
-    /// The last row of `batches` that each of them found.
+    /// The last row of `batches` that each start found.
     heads: Vec<i64>,
-    /// Time at which each of them began. Milliseconds since 1970.
+    /// Time at which each start began, in milliseconds since 1970.
     pub(super) at: Vec<i64>,
 }
 
@@ -236,7 +238,8 @@ impl AllStarts {
         Ok(Self { ids: rows.into_iter().map(|(id, _, _)| id).collect(), heads, at })
     }
 
-    /// They, as they concern one log: three short reads, and one more for each start that fell within it.
+    /// Returns the starts with the heads that one log had at each. Three short reads, and one more for each start that
+    /// fell within the log.
     pub(super) fn of(&self, db: &Connection, log: &LogId) -> rusqlite::Result<Starts> {
         let life = log.life.cast_signed();
         let row = |order: &str| {
@@ -248,7 +251,7 @@ impl AllStarts {
         let (Some((first_row, _)), Some((last_row, head))) = (row("ASC")?, row("DESC")?) else {
             return Ok(Starts::new(self.ids.clone(), Vec::new()));
         };
-        // Before the first of these the log had nothing.
+        // Before the first of these starts the log was empty.
         let begun = self.heads.partition_point(|found| *found < first_row);
         let mut heads: Vec<(usize, Offset)> = Vec::new();
         let mut from = 0;
@@ -256,7 +259,7 @@ impl AllStarts {
             let at = if *found >= last_row {
                 head
             } else {
-                // Rows of a log come in the order of its offsets.
+                // Rows of a log are stored in the order of its offsets.
                 let sql =
                     "SELECT first FROM batches WHERE log = ?1 AND first >= ?2 AND +id > ?3 ORDER BY first LIMIT 1";
                 db.prepare_cached(sql)?.query_row((life, from, found), |row| row.get(0))?

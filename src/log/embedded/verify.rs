@@ -1,8 +1,8 @@
-//! Whether an archive is as it was written, and a copy of it that is.
+//! Verification of an archive, and backups that are verified.
 //!
-//! Both read beside a server that may be writing, through a connection that cannot write. What is looked at is SQLite's
-//! own structure, the places of the rows, and each row's checksum (one that the first version of the file wrote has none:
-//! there, how its records are cut).
+//! Both read while a server may be writing, through a connection that cannot write. They check SQLite's own structure,
+//! the offsets of the rows, and each row's checksum (rows of the first version of the file have none: there, how the
+//! records are framed).
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -16,54 +16,54 @@ use crate::log::embedded::starts::{self, MissingRecords, StartReach};
 use crate::log::{LogEntry, LogError};
 use crate::position::Offset;
 
-/// Rows that are read at a time: some MiB at most, and a read transaction of milliseconds.
+/// Rows read at a time: some MiB at most, and a read transaction of milliseconds.
 const ROWS_AT_ONCE: i64 = 64;
-/// Faults that SQLite names before it stops looking; the first few say all there is to say.
+/// Faults after which SQLite stops looking; the first few say enough.
 const FAULTS_MAX: i64 = 20;
-/// The copy's name while it is not known to be whole.
+/// Name of the copy until it is known to be complete.
 const PART_NAME: &str = "archive.db.part";
-/// Times that a copy is begun while the archive is locked, each after SQLite's own wait.
+/// Retries of a copy while the archive is locked, each after SQLite's own wait.
 const COPY_TRIES: usize = 3;
 
-/// What a look through a whole archive has found.
+/// Result of verifying a whole archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verification {
-    /// The archive.
+    /// The archive file.
     pub file: PathBuf,
-    /// Its logs by name, the deleted ones left out.
+    /// Its logs by name, without deleted ones.
     pub logs: Vec<CheckedLog>,
-    /// What is wrong, each with its place; empty for a sound archive.
+    /// Faults, each with its place; empty for a sound archive.
     pub faults: Vec<ArchiveFault>,
 }
 
-/// A log that was looked through.
+/// A verified log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckedLog {
-    /// The name of its feed, as it stands in the archive.
+    /// Name of its feed, as the archive has it.
     pub feed: String,
-    /// Records that could be read.
+    /// Number of records that could be read.
     pub records: u64,
-    /// Bytes of those.
+    /// Bytes of those records.
     pub bytes: u64,
 }
 
-/// Something in an archive that is not as it was written.
+/// Fault in an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArchiveFault {
-    /// Where: the file, a table, or a row of a feed.
+    /// The file, a table, or a row of a feed.
     pub place: String,
-    /// What is wrong there.
+    /// The fault.
     pub what: String,
 }
 
-/// Looks through the archive in `dir` and shows every record to `look`, with the name of its feed. Beside a running
-/// server, it sees what had been committed when it came to a place. Blocks, for as long as reading all of the file takes.
+/// Verifies the archive in `dir` and passes every record to `look`, with the name of its feed. If a server is running,
+/// each place is seen as committed when the check reaches it. Blocks for as long as it takes to read the whole file.
 ///
 /// # Errors
-/// [`LogError::Storage`]: it cannot be opened at all. What is wrong inside is in the answer.
+/// [`LogError::Storage`] if the archive cannot be opened. Faults inside are part of the result.
 pub fn verify(dir: &Path, look: impl FnMut(&str, &LogEntry)) -> Result<Verification, LogError> {
     let file = dir.join(schema::FILE_NAME);
-    // First: a server that writes meanwhile has in the archive what it marked before.
+    // Read first: everything that a server had marked by now is in the archive that is read after it.
     let mark = starts::read_mark(dir);
     let db = schema::open_reader(&file, true)?;
     let mut verification = look_through(file, &db, look);
@@ -71,17 +71,17 @@ pub fn verify(dir: &Path, look: impl FnMut(&str, &LogEntry)) -> Result<Verificat
     Ok(verification)
 }
 
-/// Copies the archive in `dir` to the directory `dest`, which is made if it is missing and may not hold an archive, and
-/// looks through the copy as [`verify`] does. The copy is of one moment: of each log all records up to some offset. A
-/// server can be started on it. Blocks for as long as copying takes; a server that writes meanwhile is not held up, but
-/// its WAL grows for so long.
+/// Copies the archive in `dir` to the directory `dest`, which is created if necessary and must not hold an archive, and
+/// verifies the copy as [`verify`] does. The copy shows one moment: of each log all records up to some offset. A server
+/// can be started on it. Blocks for as long as copying takes. A server that writes meanwhile is not held up, but its
+/// WAL grows until the end.
 ///
-/// `beside` writes what belongs to the copy, and says in words why it cannot. It comes before the archive has its name: a copy
-/// that was cut short is none, and not one without what belongs to it.
+/// `beside` writes the files that belong to the copy, or returns the reason why it cannot. It is called before the
+/// archive gets its name, so that an interrupted backup never looks like an archive without those files.
 ///
 /// # Errors
-/// [`LogError::Storage`]: there is an archive at `dest`, one of the two cannot be used, `beside` failed, or the disk says no.
-/// Nothing is left of the copy then, but for what `beside` wrote.
+/// [`LogError::Storage`]: there is an archive at `dest`, one of the two cannot be used, `beside` failed, or a disk
+/// operation failed. Nothing is left of the copy then, except what `beside` wrote.
 pub fn backup(
     dir: &Path,
     dest: &Path,
@@ -95,25 +95,25 @@ pub fn backup(
     if file.exists() {
         return Err(schema::unusable(&file, &"it is there already, and a backup replaces none; name a new directory"));
     }
-    // Whoever else copies to the same place is told, instead of both writing one file.
+    // A second backup to the same place fails here, instead of both writing one file.
     let part = dest.join(PART_NAME);
     let made = File::options().write(true).create_new(true).open(&part);
     drop(made.map_err(|cause| schema::unusable(&part, &cause))?);
     let copied = copy(&source_file, &source, &part).and_then(|()| {
         let db = schema::open_reader(&part, false)?;
         let mut verification = look_through(part.clone(), &db, look);
-        // The last connection takes the WAL with it.
+        // Closing the last connection removes the WAL.
         db.close().map_err(|(_, cause)| schema::unusable(&part, &cause))?;
         let flushed = File::open(&part).and_then(|copy| copy.sync_all());
         beside(dest).map_err(|cause| schema::unusable(dest, &cause))?;
-        // A link fails where a name is taken, which a rename would not.
+        // A hard link fails if the name is taken; a rename would not.
         let named = flushed.and_then(|()| std::fs::hard_link(&part, &file));
         named.map_err(|cause| schema::unusable(&file, &cause))?;
         verification.file.clone_from(&file);
         Ok(verification)
     });
     for name in [PART_NAME, "archive.db.part-wal", "archive.db.part-shm", "archive.db.part-journal"] {
-        // Most of them are not there.
+        // Most of these files do not exist.
         let _ = std::fs::remove_file(dest.join(name));
     }
     let verification = copied?;
@@ -121,7 +121,7 @@ pub fn backup(
     Ok(verification)
 }
 
-/// Copies all pages in one step: a copy in several starts anew after each commit of a server, and might never end.
+/// Copies all pages in one step. A copy in several steps restarts after each commit of a server, and might never end.
 fn copy(source_file: &Path, source: &Connection, part: &Path) -> Result<(), LogError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(part, flags);
@@ -141,7 +141,7 @@ fn copy(source_file: &Path, source: &Connection, part: &Path) -> Result<(), LogE
     db.close().map_err(|(_, cause)| schema::unusable(part, &cause))
 }
 
-/// What was acknowledged and is not there: after the last server ended, or before it started.
+/// Reports acknowledged data that is missing: after the last server ended, or before it started.
 fn lost(db: &Connection, mark: Option<&StartReach>) -> Vec<ArchiveFault> {
     let say = |MissingRecords { records, changes }: MissingRecords, when: &str| ArchiveFault {
         place: starts::MARK_NAME.into(),
@@ -185,7 +185,7 @@ impl<L: FnMut(&str, &LogEntry)> ArchiveCheck<'_, L> {
         self.faults.push(ArchiveFault { place: place.into(), what: what.into() });
     }
 
-    /// What SQLite itself thinks of the file.
+    /// Runs SQLite's own check of the file.
     fn structure(&mut self, file: &Path) {
         let said = self.texts(&format!("PRAGMA integrity_check({FAULTS_MAX})"));
         let place = file.display().to_string();
@@ -226,7 +226,7 @@ impl<L: FnMut(&str, &LogEntry)> ArchiveCheck<'_, L> {
                 }
             }
         }
-        // A server may have deleted it meanwhile, row by row; then nothing is wrong with it.
+        // A server may have deleted the log meanwhile, row by row; then these are no faults.
         if self.is_here(life) {
             self.logs.push(log);
         } else {
@@ -236,7 +236,7 @@ impl<L: FnMut(&str, &LogEntry)> ArchiveCheck<'_, L> {
 
     fn is_here(&self, life: i64) -> bool {
         let sql = "SELECT state = 'here' FROM feeds WHERE id = ?1";
-        // What cannot be read is not known to be deleted.
+        // A log that cannot be read is not known to be deleted.
         self.db.query_row(sql, [life], |row| row.get(0)).unwrap_or(true)
     }
 
@@ -248,7 +248,7 @@ impl<L: FnMut(&str, &LogEntry)> ArchiveCheck<'_, L> {
         rows.collect()
     }
 
-    /// Gives the offset that has to follow.
+    /// Checks one row and returns the offset that has to follow it.
     fn row(&mut self, log: &mut CheckedLog, next: u64, (id, row): (i64, BatchRow)) -> u64 {
         let first = row.first.cast_unsigned();
         let place = format!("feed {}, row {id} of batches, offset {first}", log.feed);
@@ -265,11 +265,11 @@ impl<L: FnMut(&str, &LogEntry)> ArchiveCheck<'_, L> {
                 }
             }
         }
-        // At least one further, so that a nonsensical count ends all the same.
+        // At least one further, so that a nonsensical count cannot loop forever.
         first.saturating_add(row.count.max(1).cast_unsigned()).min(i64::MAX.cast_unsigned())
     }
 
-    /// Rows that belong to no log.
+    /// Reports rows that belong to no log.
     fn strays(&mut self) {
         let sql = "SELECT DISTINCT CAST(log AS TEXT) FROM batches WHERE log NOT IN (SELECT id FROM feeds)";
         match self.texts(sql) {

@@ -1,7 +1,8 @@
-//! The one thread that writes.
+//! The thread that writes.
 //!
-//! It takes what is queued, commits it, wakes the tails, and answers: the commit first, so that nobody hears of a record
-//! that is not durable. After a failed write it writes nothing more and tells everyone so; a panic counts as one.
+//! It takes what is queued, commits it, wakes the tails, and answers. The commit comes first, so that nobody sees a
+//! record that is not durable. After a failed write, or a panic, it writes nothing more and answers every command with
+//! that error.
 
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,23 +24,24 @@ use crate::log::embedded::starts::{self, MarkFile, StartReach};
 use crate::log::{Commit, CommitHook, LogError, LogId, NameLookup};
 use crate::position::{FeedId, Offset};
 
-/// Bytes in one row, short of its last record. 32 KiB: what an erasure writes again and a reader reads at least. Larger
-/// ones gain nothing, and from 64 KiB on glibc tidies its whole heap with each that is freed.
+/// Bytes in one row; the last record may exceed them. 32 KiB is what an erasure rewrites and the least that a reader
+/// reads. Larger rows gain nothing, and from 64 KiB on glibc tidies its whole heap with each one that is freed.
 const ROW_BYTES_MAX: usize = 32 * 1024;
 
-/// Rows of a deleted log that are emptied in one commit: some 512 KiB at most, so others wait for milliseconds.
+/// Rows of a deleted log that are emptied in one commit: about 512 KiB at most, so other commands wait for milliseconds
+/// only.
 const PURGE_ROWS: usize = 16;
 
-/// Bytes of one commit of what is written to lives that were begun aside, short of its last append. 256 KiB: what is
-/// queued meanwhile for other logs waits for that and no more.
+/// Bytes of one commit to staged generations; the last append may exceed them. With 256 KiB, commands for other logs
+/// wait only briefly.
 const ASIDE_COMMIT_BYTES: usize = 256 * 1024;
 
-/// Interval at which to look for the files where there is nothing to write.
+/// Interval between checks of the files while there is nothing to write.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 type AppendReply<T> = oneshot::Sender<Result<T, LogError>>;
 
-/// What the writer is asked. `weight` is the room it takes in the queue.
+/// Commands to the writer. `weight` is the room that a command takes in the queue.
 pub(super) enum WriterCommand {
     Append {
         log: LogId,
@@ -47,7 +49,7 @@ pub(super) enum WriterCommand {
         weight: u32,
         reply: AppendReply<Offset>,
     },
-    /// To a life that was begun aside: behind all else.
+    /// Append to a staged generation; done after everything else.
     AppendAside {
         log: LogId,
         records: Vec<Bytes>,
@@ -87,13 +89,13 @@ pub(super) enum WriterCommand {
         weight: u32,
         reply: AppendReply<()>,
     },
-    /// Ends the writer; what is queued before it is written.
+    /// Ends the writer; commands queued before it are carried out.
     Close,
     #[cfg(test)]
     Panic,
 }
 
-/// Obeys until it is told to close.
+/// Carries out commands until [`WriterCommand::Close`].
 pub(super) fn run(
     db: Connection,
     (mark, reach, is_in_file, files): (MarkFile, StartReach, bool, OpenFiles),
@@ -132,34 +134,34 @@ struct Writer<'a> {
     shared: &'a EmbeddedShared,
     inbox: &'a Receiver<WriterCommand>,
     options: &'a EmbeddedOptions,
-    /// The offset of the next record, of the logs that were written to since the start.
+    /// Next offset of each log that was written to since the start.
     heads: HashMap<u64, u64>,
-    /// A command that was taken from the queue and has yet to be obeyed.
+    /// A command taken from the queue that has to be carried out next.
     held: Option<WriterCommand>,
     mark: MarkFile,
-    /// How far the archive is.
+    /// Progress of the archive in this start.
     reach: StartReach,
-    /// Time at which it was last tried to write the row of this start back to the file; none once it is there.
+    /// Time of the last attempt to write the row of this start back to the file; `None` once it is there.
     settles: Option<Instant>,
-    /// The files that are written, and whether they are still there.
+    /// The open files, checked for having been replaced.
     files: OpenFiles,
-    /// What is to be written to lives that were begun aside, and the room that it takes in their queue.
+    /// Appends to staged generations, each with the room that it takes in their queue.
     aside: VecDeque<(AppendRequest, u32)>,
-    /// Deleted logs that still have rows.
+    /// Deleted logs that still have contents.
     purges: VecDeque<PurgeRequest>,
-    /// The body of the row that is being written; kept for its memory.
+    /// Buffer for the body of a row; kept to reuse its memory.
     body: Vec<u8>,
 }
 
-/// A deleted log whose rows are being emptied, and who waits for that.
+/// A deleted log whose rows are being emptied, and the caller that waits for it.
 struct PurgeRequest {
     life: u64,
-    /// The offset before which nothing is left.
+    /// Offset before which all rows are empty.
     from: u64,
     reply: Option<AppendReply<()>>,
 }
 
-/// An append that has been taken from the queue.
+/// An append taken from the queue.
 struct AppendRequest {
     log: LogId,
     records: Vec<Bytes>,
@@ -172,12 +174,12 @@ impl AppendRequest {
     }
 }
 
-/// The records of one log in one commit.
+/// Records of one log in one commit.
 struct AppendRun {
     life: u64,
     first: u64,
     records: Vec<Bytes>,
-    /// Who waits for the first so many of the records.
+    /// Callers, each with the number of records (counted from the first) that its answer stands for.
     replies: Vec<(usize, AppendReply<Offset>)>,
 }
 
@@ -212,7 +214,7 @@ impl Writer<'_> {
                     self.answer(weight, reply, |writer| writer.stage(&feed))
                 }
                 WriterCommand::Switch { staged, old, weight, reply } => {
-                    // Whoever asks has awaited its appends; were some left, they belong before this.
+                    // The caller has awaited its appends; if any are left, they belong before the switch.
                     while self.aside.iter().any(|(append, _)| append.log.life == staged.life) {
                         self.append_aside();
                     }
@@ -229,7 +231,7 @@ impl Writer<'_> {
                 WriterCommand::Panic => panic!("asked for by a test"),
             }
             self.settle_start();
-            // Between others' commands, so that neither waits for the other for long.
+            // Between other commands, so that neither kind waits long for the other.
             self.work_aside();
         }
         while !self.aside.is_empty() {
@@ -237,7 +239,7 @@ impl Writer<'_> {
         }
     }
 
-    /// The next command; while there is none, what can wait is done.
+    /// Returns the next command; while there is none, does work that can wait.
     fn next(&mut self) -> Option<WriterCommand> {
         if let Some(command) = self.held.take() {
             return Some(command);
@@ -253,7 +255,7 @@ impl Writer<'_> {
             match self.inbox.recv_timeout(LOOK_EVERY) {
                 Ok(command) => return Some(command),
                 Err(RecvTimeoutError::Disconnected) => return None,
-                // What it writes to may go while there is nothing to write.
+                // The files may be removed while there is nothing to write.
                 Err(RecvTimeoutError::Timeout) => {
                     let _ = self.attempt(|writer| writer.files.look().map_err(ReadFailure::Gone));
                     self.settle_start();
@@ -262,7 +264,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Writes the row of this start back to the file, if somebody kept it from that when it began.
+    /// Writes the row of this start back to the file, if a reader prevented that at the start.
     fn settle_start(&mut self) {
         if self.settles.is_some_and(|tried| tried.elapsed() >= LOOK_EVERY) {
             let settled = self.attempt(|writer| Ok(starts::settle(&writer.db)?));
@@ -270,13 +272,13 @@ impl Writer<'_> {
         }
     }
 
-    /// Does a little of what can wait.
+    /// Does a little of the work that can wait.
     fn work_aside(&mut self) {
         self.append_aside();
         self.purge_some();
     }
 
-    /// Writes some of what is queued for lives that were begun aside.
+    /// Commits some of the appends to staged generations.
     fn append_aside(&mut self) {
         let (mut batch, mut bytes, mut weights) = (Vec::new(), 0, 0);
         while bytes < ASIDE_COMMIT_BYTES
@@ -290,7 +292,7 @@ impl Writer<'_> {
         self.shared.aside.room.add_permits(weights);
     }
 
-    /// Answers with what `write` gave, and gives the command's room in the queue back.
+    /// Answers with the result of `write`, and returns the command's room to the queue.
     fn answer<T>(
         &mut self,
         weight: u32,
@@ -298,12 +300,12 @@ impl Writer<'_> {
         write: impl FnOnce(&mut Self) -> Result<T, ReadFailure>,
     ) {
         let answer = self.attempt(write);
-        // Whoever asked may have left; what was asked is done all the same.
+        // If the caller has left, the command is carried out all the same.
         let _ = reply.send(answer);
         self.shared.room.add_permits(weight as usize);
     }
 
-    /// Writes, unless a write has failed before; poisons the log if this one does.
+    /// Calls `write`, unless a write has failed before; poisons the log if this one fails.
     fn attempt<T>(&mut self, write: impl FnOnce(&mut Self) -> Result<T, ReadFailure>) -> Result<T, LogError> {
         if let Some(poison) = self.shared.poison.get() {
             return Err(poison.clone());
@@ -319,7 +321,7 @@ impl Writer<'_> {
         })
     }
 
-    /// Writes these records and what stands behind them in the queue, up to the bounds of a batch.
+    /// Commits these records and the appends queued behind them, up to the limits of a batch.
     fn append(&mut self, append: AppendRequest, weight: u32) {
         let (mut bytes, mut count) = (append.bytes(), append.records.len());
         let mut weights = weight as usize;
@@ -360,7 +362,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Gathers the records of each log. Those of deleted logs are answered here and left out.
+    /// Groups the records by log. Appends to deleted logs are answered here and left out.
     fn sort(&mut self, batch: Vec<AppendRequest>) -> Vec<AppendRun> {
         let mut runs: Vec<AppendRun> = Vec::new();
         let mut run_of: HashMap<u64, usize> = HashMap::new();
@@ -382,7 +384,7 @@ impl Writer<'_> {
         runs
     }
 
-    /// The offset of the log's next record.
+    /// Returns the offset of the log's next record.
     fn head(&mut self, log: &LogId) -> Result<u64, ReadFailure> {
         if let Some(head) = self.heads.get(&log.life) {
             return Ok(*head);
@@ -406,7 +408,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Notes that `feeds` has changed.
+    /// Records in the mark that `feeds` has changed.
     fn mark_change(&mut self) -> Result<(), ReadFailure> {
         self.files.look().map_err(ReadFailure::Gone)?;
         let last: i64 =
@@ -425,7 +427,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Answers the appends of a run that was committed, or was not, and tells the tails.
+    /// Answers the appends of a run that was committed, or failed, and passes it to the tails.
     fn settle(&mut self, run: AppendRun, committed: &Result<(), LogError>) {
         let AppendRun { life, first, records, replies } = run;
         if let Err(error) = committed {
@@ -435,16 +437,17 @@ impl Writer<'_> {
             return;
         }
         self.heads.insert(life, first + records.len() as u64);
-        // First, so that whoever has an answer finds the record in the log's head.
+        // Before the answers, so that a caller with an answer finds the record in the log's head.
         self.shared.registry.committed(life, first, records);
-        // The last first: who waits for the first of many finds all of them answered, and acknowledges them at once.
+        // Last first: a caller that waits for the first of many then finds all of them answered, and acknowledges them
+        // together.
         for (count, reply) in replies.into_iter().rev() {
-            // A publisher that has left has its records in the log all the same.
+            // If the publisher has left, its records are stored all the same.
             let _ = reply.send(Ok(Offset(first + count as u64 - 1)));
         }
     }
 
-    /// Makes a log, or finds the one there is.
+    /// Creates a log, or returns the existing one.
     fn create(&mut self, feed: &FeedId, anew: bool) -> Result<LogId, ReadFailure> {
         match readers::find(&self.db, feed)? {
             NameLookup::Here(log) => return Ok(log),
@@ -462,7 +465,7 @@ impl Writer<'_> {
         Ok(LogId { feed: feed.clone(), life: self.db.last_insert_rowid().cast_unsigned() })
     }
 
-    /// Begins a life aside.
+    /// Stages a generation.
     fn stage(&mut self, feed: &FeedId) -> Result<LogId, ReadFailure> {
         let log = self.insert_life(feed, "staged")?;
         self.mark_change()?;
@@ -470,7 +473,8 @@ impl Writer<'_> {
         Ok(log)
     }
 
-    /// Makes a staged life that of its name; false if the name's life is not `old`, or is younger than the staged one.
+    /// Gives the feed's name to a staged generation; false if the name's generation is not `old`, or is younger than
+    /// the staged one.
     fn switch(&mut self, staged: &LogId, old: Option<&LogId>) -> Result<bool, ReadFailure> {
         let change = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let (last, now) = match readers::last_life(&change, &staged.feed)? {
@@ -495,7 +499,7 @@ impl Writer<'_> {
         Ok(true)
     }
 
-    /// Gives a staged life up, and what is queued for it.
+    /// Discards a staged generation; later appends to it are refused.
     fn discard(&mut self, staged: &LogId) -> Result<(), ReadFailure> {
         if set_state(&self.db, staged, "'staged'", "'discarded'")? {
             self.mark_change()?;
@@ -504,7 +508,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Ends a life that was marked as deleted or discarded; its rows go by and by.
+    /// Ends a generation that was marked as deleted or discarded; its rows are emptied gradually.
     fn end(&mut self, life: u64, reply: Option<AppendReply<()>>) {
         self.heads.remove(&life);
         self.shared.aside.remove(life);
@@ -512,8 +516,8 @@ impl Writer<'_> {
         self.purges.push_back(PurgeRequest { life, from: 0, reply });
     }
 
-    /// Marks the log as deleted, which is what everyone goes by; its rows then go by and by, and the answer waits for
-    /// the last of them.
+    /// Marks the log as deleted, which ends it for everyone. Its rows are then emptied gradually, and the answer waits
+    /// for the last of them.
     fn delete(&mut self, log: &LogId, weight: u32, reply: AppendReply<()>) {
         let marked = self.attempt(|writer| {
             let state = "CASE state WHEN 'here' THEN 'deleted' ELSE 'discarded' END";
@@ -521,14 +525,14 @@ impl Writer<'_> {
             writer.mark_change()
         });
         match marked {
-            // What is gone already may have rows that are still to go, and the answer waits for them.
+            // A log that was deleted before may still have contents; the answer waits for those too.
             Ok(()) => self.end(log.life, Some(reply)),
             Err(error) => drop(reply.send(Err(error))),
         }
         self.shared.room.add_permits(weight as usize);
     }
 
-    /// Takes up deletions that the end of the last server cut short.
+    /// Resumes deletions that the end of the last server interrupted.
     fn resume_purges(&mut self) {
         let sql = "SELECT id FROM feeds WHERE state IN ('deleted', 'discarded')
             AND EXISTS(SELECT 1 FROM batches WHERE log = feeds.id AND length(body) > 0)";
@@ -541,14 +545,14 @@ impl Writer<'_> {
         self.purges.extend(left.into_iter().flatten().map(purge));
     }
 
-    /// Empties some rows of the first log that is to go.
+    /// Empties some rows of the first deleted log.
     fn purge_some(&mut self) {
         let Some(mut purge) = self.purges.pop_front() else { return };
         let purged = self.attempt(|writer| {
             let next = writer.empty_rows(&purge)?;
             if next.is_none() {
-                // So that no copy of what was deleted stays there either; if someone is reading just then, the next
-                // checkpoint does it.
+                // Removes copies of the deleted contents from the WAL. If a reader prevents it now, the next checkpoint
+                // does it.
                 writer.empty_wal()?;
             }
             Ok(next)
@@ -564,10 +568,10 @@ impl Writer<'_> {
         let _ = purge.reply.map(|reply| reply.send(answer));
     }
 
-    /// Takes the bodies out of the next rows of a log; gives the offset to go on from, if there are more.
+    /// Empties the bodies of the next rows of a log; returns the offset to continue from, if there are more.
     ///
-    /// The rows themselves stay. Removing them would have SQLite move the rows of other logs together, and it does not
-    /// overwrite where they were: what is erased of those later would be left there.
+    /// The rows themselves stay. If they were removed, SQLite would move rows of other logs together without
+    /// overwriting the old places, and a later erasure from those logs would leave bytes there.
     fn empty_rows(&self, purge: &PurgeRequest) -> rusqlite::Result<Option<u64>> {
         let (life, from, rows) = (purge.life.cast_signed(), purge.from.cast_signed(), PURGE_ROWS as i64);
         let last =
@@ -579,7 +583,7 @@ impl Writer<'_> {
         Ok((emptied == PURGE_ROWS).then_some(last.cast_unsigned() + 1))
     }
 
-    /// Writes a row again without the bytes of one record.
+    /// Rewrites a row without the bytes of one record.
     fn erase(&mut self, log: &LogId, offset: Offset) -> Result<(), ReadFailure> {
         if offset.0 >= self.head(log)? {
             return Err(ReadFailure::NoRecord(log.feed.clone(), offset));
@@ -600,23 +604,23 @@ impl Writer<'_> {
         if self.empty_wal()? { Ok(()) } else { Err(ReadFailure::CopyLeft) }
     }
 
-    /// Writes the WAL back to the file and cuts it to nothing; false if someone kept reading it for too long.
+    /// Writes the WAL back to the file and truncates it; false if a reader prevented that for too long.
     fn empty_wal(&self) -> Result<bool, ReadFailure> {
         let busy: i64 = self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
         Ok(busy == 0)
     }
 
-    /// Closes the file in order. What still has rows to go is deleted by its mark already.
+    /// Closes the file properly. Logs that still have contents are marked as deleted already.
     fn finish(mut self) {
         for purge in self.purges.drain(..) {
             let _ = purge.reply.map(|reply| reply.send(Ok(())));
         }
         if self.shared.readers.leaves_files() {
-            // SQLite goes by names: it would write back, and remove, the WAL of whatever lies there now.
+            // SQLite goes by names: it would write back, and remove, the WAL of whatever file is at that path now.
             readers::leave(self.db);
             return;
         }
-        // Without it the next start takes longer, and nothing else; after a failed write it may well fail too.
+        // If this fails, only the next start takes longer; after a failed write it may well fail too.
         if let Err(trouble) = self.empty_wal() {
             tracing::warn!(?trouble, "the archive's WAL was not written back at the end");
         }
@@ -626,7 +630,7 @@ impl Writer<'_> {
     }
 }
 
-/// Changes the state of a life that has one of those in `from`; false if it has not.
+/// Changes the state of a generation if its state is one of `from`; returns false otherwise.
 fn set_state(db: &Connection, log: &LogId, from: &str, to: &str) -> rusqlite::Result<bool> {
     let sql = format!(
         "UPDATE feeds SET state = {to}, change = {NEXT_CHANGE} WHERE id = ?1 AND name = ?2 AND state IN ({from})"
@@ -634,7 +638,7 @@ fn set_state(db: &Connection, log: &LogId, from: &str, to: &str) -> rusqlite::Re
     Ok(db.execute(&sql, (log.life.cast_signed(), log.feed.as_str()))? == 1)
 }
 
-/// Adds the rows of a run.
+/// Inserts the rows of a run.
 fn insert(change: &Transaction<'_>, run: &AppendRun, body: &mut Vec<u8>) -> rusqlite::Result<()> {
     let mut insert = change.prepare_cached(&format!("INSERT INTO batches({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5)"))?;
     let mut first = run.first;

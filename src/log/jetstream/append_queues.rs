@@ -1,4 +1,4 @@
-//! The appends that wait, of each log in one line.
+//! Queues of appends, one for each log.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
@@ -10,29 +10,29 @@ use tokio::time::Instant;
 use crate::log::{LogError, LogId};
 use crate::position::Offset;
 
-/// The lines of all logs that were appended to.
+/// The queues of all logs that were appended to.
 #[derive(Default)]
 pub(super) struct AppendQueues(Mutex<HashMap<u64, Arc<Mutex<AppendQueue>>>>);
 
-/// What waits to be appended to one log.
+/// Appends that wait for one log.
 #[derive(Default)]
 pub(super) struct AppendQueue {
     pub(super) jobs: VecDeque<AppendJob>,
     /// True if a task is writing them.
     pub(super) is_written: bool,
-    /// Until when they wait, because somebody is about to end the log.
+    /// Time until which they wait, because the log is about to be ended.
     pub(super) stands_back_until: Option<Instant>,
-    /// Number of times that the stream had been put back when they were queued.
+    /// Value of [`times_put_back`](super::shared::JetStreamShared::times_put_back) when they were queued.
     pub(super) times_put_back: u64,
-    /// Where the log stands, as far as is known here.
+    /// End of the log, if known.
     pub(super) stands: Option<QueuePosition>,
-    /// Held by every answer that was not taken yet.
+    /// Held by every result that was not taken yet.
     pub(super) untold: Arc<()>,
-    /// Held by those of them that were under way at the last failure.
+    /// Upgradable while some caller has not taken the error of the last failure.
     pub(super) failed: Weak<()>,
 }
 
-/// The end of a log.
+/// End of a log.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct QueuePosition {
     pub(super) sequence: u64,
@@ -40,10 +40,10 @@ pub(super) struct QueuePosition {
     pub(super) bytes: u64,
 }
 
-/// The records of one append.
+/// Records of one append.
 pub(super) struct AppendJob {
     pub(super) records: Vec<Bytes>,
-    /// How many of them are stored.
+    /// Number of records that are stored.
     pub(super) stored: usize,
     pub(super) reply: oneshot::Sender<Result<Offset, LogError>>,
     pub(super) weight: u32,
@@ -54,7 +54,7 @@ impl AppendQueues {
         Arc::clone(self.lock().entry(log.life).or_default())
     }
 
-    /// Forgets where a log stood that ended. What still waits for it is told so by the log itself.
+    /// Removes the queue of a log that has ended. Appends that still wait get the error from the log itself.
     pub(super) fn forget(&self, log: &LogId) {
         let line = self.lock().remove(&log.life);
         if let Some(line) = line {
@@ -62,7 +62,7 @@ impl AppendQueues {
         }
     }
 
-    /// Lets what is to be appended to a log wait, if there is anything.
+    /// Makes the appends of a log wait until `until`, if it has a queue.
     pub(super) fn stand_back(&self, log: &LogId, until: Instant) {
         let line = self.lock().get(&log.life).cloned();
         if let Some(line) = line {
@@ -76,7 +76,7 @@ impl AppendQueues {
 }
 
 impl AppendQueue {
-    /// Returns true if the stream was put back since the last was queued; then where the log stands is not known any more.
+    /// Returns true if the stream was restored since the last append was queued; then the end of the log is unknown.
     pub(super) fn hold_to(&mut self, times: u64) -> bool {
         let is_back = std::mem::replace(&mut self.times_put_back, times) != times;
         if is_back {

@@ -1,5 +1,5 @@
-//! Reading many logs in one pass over the stream, where that is small: for who asks how all feeds stand. Each log by itself takes
-//! several questions and a consumer of its own.
+//! Reads many logs in one pass over the stream, if the stream is small. Meant for queries about all feeds: each log by
+//! itself takes several requests and a consumer of its own.
 
 use std::collections::HashMap;
 
@@ -11,12 +11,12 @@ use crate::log::jetstream::subjects::Subject;
 use crate::log::{LogError, LogId, WholeLogs};
 use crate::position::Offset;
 
-/// Messages asked for at a time: each asking is a way there and back.
+/// Messages requested at a time: each request is a round trip.
 const MESSAGES_AT_ONCE: usize = 1024;
 
 impl JetStreamShared {
-    /// See [`Log::read_many`](crate::log::Log::read_many). The heads are the leader's, so that a replica which lacks something gives
-    /// less than all of a log, and that one is left out; and so is one of which records were erased.
+    /// See [`Log::read_many`](crate::log::Log::read_many). The heads come from the leader: a log of which a replica
+    /// lacks something is left out, and so is one with erased records.
     pub(super) async fn read_many(&self, logs: &[(LogId, Offset)], bytes_max: u64) -> Result<WholeLogs, LogError> {
         let info = self.stream.get_info().await.map_err(|error| LogError::Unavailable(error.to_string()))?;
         if info.state.bytes > bytes_max {

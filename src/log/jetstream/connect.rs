@@ -1,4 +1,4 @@
-//! Finding the servers, and the stream.
+//! Connecting to the servers, and opening the stream.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -27,27 +27,28 @@ use crate::log::{LogError, LogId};
 use crate::parse_error::describe_json_error;
 use crate::position::FeedId;
 
-/// A server that does not answer two of these is left for another one.
+/// Interval between pings. A server that misses two of them is left for another one.
 const PING_EVERY: Duration = Duration::from_secs(2);
-/// Between two tries to connect, at most.
+/// Longest time between two attempts to connect.
 const CONNECT_AGAIN_MAX: Duration = Duration::from_secs(2);
-/// How long the stream remembers what was sent, so that a repeat is not stored: longer than anything is sent again.
+/// Time for which the stream detects repeated messages: longer than anything is sent again.
 const REMEMBERED_FOR: Duration = Duration::from_secs(120);
-/// The smallest `max_payload` of a server: a line with the longest text and its words, in a message of its own.
+/// Smallest `max_payload` of a server: room for a line with the longest text and its words, in one message.
 const PAYLOAD_MIN: usize = 256 * 1024;
-/// Feeds asked for at the same time when the log is opened.
+/// Feeds read concurrently when the log is opened.
 const FEEDS_AT_ONCE: usize = 32;
 
-/// What the stream was begun with.
+/// Contents of the stream's first message.
 #[derive(Debug, Serialize, Deserialize)]
 struct StreamMeta {
     version: u32,
-    /// Added to the sequence of the message that begins a life: milliseconds since 1970 of the stream's making, with room for
-    /// a million messages in each. So no number comes twice, though the stream be lost and made again.
+    /// Added to the sequence of the message that begins a generation. It is the time of the stream's creation in
+    /// milliseconds since 1970, with room for a million messages in each. So no generation number is used twice, even
+    /// if the stream is lost and created again.
     base: u64,
 }
 
-/// The parts of an open log.
+/// Opens the stream and returns the shared state of the log.
 pub(super) async fn open(options: JetStreamOptions) -> Result<JetStreamShared, LogError> {
     let client = connect(&options).await?;
     let context = ContextBuilder::new().timeout(options.ack_timeout).build(client.clone());
@@ -106,7 +107,7 @@ async fn connect(options: &JetStreamOptions) -> Result<Client, LogError> {
     let servers: Result<Vec<ServerAddr>, _> = options.servers.iter().map(|server| server.parse()).collect();
     let servers = servers.map_err(|error: std::io::Error| unusable(error.to_string()))?;
     let until = Instant::now() + options.wait;
-    // Each begins at another server, so that not all nodes stand on one.
+    // Each node starts with another server, so that not all of them use the same one.
     let turn = Arc::new(AtomicUsize::new(getrandom::u32().unwrap_or(0) as usize));
     loop {
         let settings = settings(options, &turn).await.map_err(|error| unusable(error.to_string()))?;
@@ -125,7 +126,7 @@ async fn connect(options: &JetStreamOptions) -> Result<Client, LogError> {
     }
 }
 
-/// Holds the server that a client is connected to to what is needed of it.
+/// Checks that the connected server has the version and limits that are needed.
 pub(super) fn check_server(options: &JetStreamOptions, client: &Client) -> Result<(), String> {
     let info = client.server_info();
     let version = &info.version;
@@ -150,14 +151,15 @@ pub(super) fn check_server(options: &JetStreamOptions, client: &Client) -> Resul
     Ok(())
 }
 
-/// `turn` goes from server to server: whoever leaves one comes to the next, not back to it.
+/// Returns the options of the client. `turn` selects one server after the other: a client that leaves a server goes to
+/// the next one, not back to it.
 async fn settings(options: &JetStreamOptions, turn: &Arc<AtomicUsize>) -> std::io::Result<ConnectOptions> {
     let turn = Arc::clone(turn);
     let mut settings = ConnectOptions::new()
         .reconnect_to_server_callback(move |servers, _| {
             let turn = turn.fetch_add(1, Ordering::Relaxed);
             async move {
-                // Those that were named, before others that are known of their cluster by addresses of its own.
+                // Configured servers come before others of their cluster, which are known only by addresses of its own.
                 let named: Vec<_> = servers.iter().filter(|server| !server.is_discovered).collect();
                 let pool = if named.len() > 1 { named } else { servers.iter().collect() };
                 let addr = pool.get(turn % pool.len().max(1))?.addr.clone();
@@ -176,7 +178,7 @@ async fn settings(options: &JetStreamOptions, turn: &Arc<AtomicUsize>) -> std::i
             match event {
                 Event::Connected => tracing::info!("connected to a NATS server"),
                 Event::Disconnected => tracing::warn!("the connection to the NATS server broke; another is tried"),
-                // It may repeat what a server says of our rights; that is for those who look closely.
+                // These messages may quote the permissions that a server gives us, so they are logged at debug only.
                 other => tracing::debug!(event = %other, "the connection to the NATS server"),
             }
         });
@@ -196,7 +198,7 @@ async fn settings(options: &JetStreamOptions, turn: &Arc<AtomicUsize>) -> std::i
     Ok(settings)
 }
 
-/// The stream that is there, or one that is made.
+/// Returns the state of the existing stream, or of one that is created.
 async fn stream_info(
     options: &JetStreamOptions,
     client: &Client,
@@ -221,7 +223,7 @@ async fn stream_info(
                     return Err(LogError::Storage { place: place(), cause: "there is no such stream".into() });
                 }
                 GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => {
-                    // Servers that just began may not know all of their streams yet.
+                    // Servers that have just started may not know all of their streams yet.
                     if let Some(why) = mark.and_then(|mark| mark.refusal(None)) {
                         why
                     } else {
@@ -239,7 +241,7 @@ async fn stream_info(
                 _ => error.to_string(),
             },
         };
-        // A cluster that has just begun, or lost a server, needs some seconds until it has a leader.
+        // A cluster that has just started, or lost a server, needs some seconds to elect a leader.
         if Instant::now() >= until {
             return Err(LogError::Storage { place: place(), cause });
         }
@@ -247,20 +249,20 @@ async fn stream_info(
     }
 }
 
-/// Reason why nothing is answered where JetStream is off.
+/// Cause of an error when JetStream is off.
 pub(super) const JETSTREAM_IS_OFF: &str = "JetStream is off, at the NATS server or for this account: set `jetstream { store_dir: … }` in \
                                 every NATS server";
 
-/// Returns true if nobody listens to what JetStream is asked. The client's ways to say it differ.
+/// Returns true if nothing listens to JetStream requests. The client reports that in different ways.
 pub(super) fn is_unheard(error: &dyn std::fmt::Display) -> bool {
     let said = error.to_string();
     said.contains("no responders") || said.contains("JetStream resource does not exist")
 }
 
-/// Reason why a log is away of whose stream the servers know nothing.
+/// Cause of an error when the servers do not know the stream.
 pub(super) const NOT_THERE: &str = "the stream is not there";
 
-/// Reason why a log is away of whose stream the leader lacks the message that says what the others are.
+/// Cause of an error when the stream's leader lacks its first message, without which the others cannot be read.
 const FIRST_IS_MISSING: &str = "the stream's leader does not have the stream's first message";
 
 pub(super) fn is_off(code: ErrorCode) -> bool {
@@ -276,7 +278,7 @@ fn config(options: &JetStreamOptions, client: &Client) -> Config {
         num_replicas: options.replicas.unwrap_or(if is_cluster { 3 } else { 1 }),
         storage: StorageType::File,
         retention: RetentionPolicy::Limits,
-        // A stream that is full takes no more; it forgets nothing.
+        // A full stream refuses new messages; it deletes none.
         discard: DiscardPolicy::New,
         max_bytes: options.bytes_max.map_or(-1, |bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),
         max_messages: -1,
@@ -300,7 +302,7 @@ fn not_made(kind: &CreateStreamErrorKind, cause: String) -> String {
     }
 }
 
-/// Reason why a stream that is there is not as it has to be.
+/// Returns the reason why an existing stream cannot be used, if there is one.
 fn unfit(config: &Config, name: &str) -> Option<String> {
     let mend = "change it with `nats stream edit`, or name another with log.nats.stream";
     let all = StreamNames { stream: name.to_owned() }.all();
@@ -328,12 +330,13 @@ fn unfit(config: &Config, name: &str) -> Option<String> {
 }
 
 impl JetStreamShared {
-    /// The place of the stream's first message, and what it was begun with, or is now.
+    /// Returns the sequence of the stream's first message and the base in it; writes the message if the stream is new.
     async fn begin_stream(&self, base: u64, mark: Option<&StreamMark>) -> Result<(u64, u64), LogError> {
         let until = self.deadline();
         let (begun_at, base) = loop {
             let begun = self.base_of_stream().await?;
-            // A leader that was just elected may not have all at hand, and nothing is begun on top of what others have stored.
+            // A leader that was just elected may not have all messages at hand, and nothing may be started on top of
+            // what others have stored.
             let lacks_first = begun.is_none() && self.holds_messages().await?;
             if lacks_first && self.pause(until, String::new()).await.is_ok() {
                 continue;
@@ -381,7 +384,7 @@ impl JetStreamShared {
         }
     }
 
-    /// Holds the stream to being the one that was opened, and as long as it was.
+    /// Checks that the stream is the one that was opened, and has not become shorter.
     pub(super) async fn check_stream(&self) -> Result<(), LogError> {
         let is_other = |how: &str| {
             let cause = format!("the stream is not the one that was opened: somebody deleted or emptied it ({how})");
@@ -402,7 +405,8 @@ impl JetStreamShared {
                 Some(_) => is_other("it begins with another first message"),
             },
             Err(error) => match error.kind() {
-                // Servers that just began may not know all of their streams yet: whether it is gone, the probe finds out.
+                // Servers that have just started may not know all of their streams yet; the probe finds out whether it
+                // was deleted.
                 GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => {
                     Err(LogError::Unavailable(NOT_THERE.into()))
                 }
@@ -411,9 +415,9 @@ impl JetStreamShared {
         }
     }
 
-    /// Reads which feeds there are, and notes them; gives how all names stand.
+    /// Reads which feeds exist, and notes them; returns the state of all names.
     pub(super) async fn read_feeds(&self) -> Result<Vec<(FeedId, FeedEntry)>, LogError> {
-        // The names as the leader has them: another replica might not know them all yet.
+        // The names come from the leader: another replica might lack some.
         let away = |error: &dyn std::fmt::Display| LogError::Unavailable(error.to_string());
         let subjects = self.stream.info_with_subjects(self.names.feeds()).await.map_err(|error| away(&error))?;
         let subjects: Vec<(String, usize)> = subjects.try_collect().await.map_err(|error| away(&error))?;

@@ -1,11 +1,11 @@
-//! Taking a record's bytes out of the stream.
+//! Erases a record's bytes from the stream.
 //!
-//! A message is as it was published, so the one with the record goes: first what is left of it is stored beside it, under
-//! the offset at which it began; then it is deleted, and the server overwrites its bytes. A crash in between leaves
-//! both, and whoever opens the log next deletes what was to go.
+//! A message cannot be changed, so the message with the record is deleted. First its remainder is stored, under its
+//! first offset; then it is deleted, and the server overwrites its bytes. A crash in between leaves both, and the next
+//! process that opens the log deletes the old one.
 //!
-//! The last message of a log is never deleted, because the next one has to stand behind it: another one without records is
-//! written behind it first.
+//! The last message of a log is never deleted, because the next one has to follow it: an empty one is stored after it
+//! first.
 
 use std::collections::HashMap;
 
@@ -28,7 +28,7 @@ impl JetStreamShared {
             let index = usize::try_from(offset.0 - piece.first).expect("a message fits in memory");
             let kept = self.kept(log, piece.first).await?;
             if let Some(replaced) = kept.as_ref().and_then(|kept| kept.replaces) {
-                // What was to go with an earlier erasure of the same message is gone before the next begins.
+                // The message replaced by an earlier erasure must be gone before the next erasure begins.
                 self.remove_replaced(log, replaced).await?;
             }
             let behind = kept.as_ref().map_or(0, |kept| kept.sequence);
@@ -43,47 +43,48 @@ impl JetStreamShared {
                 self.put(&self.letter(self.names.kept(log, stands.first), &left, behind)).await?
             {
                 if let Err(error) = self.stands_at(log).await {
-                    // The feed was deleted meanwhile, and what is left of this with it.
+                    // The feed was deleted meanwhile; its remainder must go too.
                     self.purge(&self.names.kept_of(log)).await?;
                     return Err(error);
                 }
                 self.remove_replaced(log, stands.sequence).await?;
                 break;
             }
-            // Somebody else erases in the same message.
+            // Another erasure from the same message came first.
         }
         self.registry.erased(log.life, offset);
         Ok(())
     }
 
-    /// Deletes the message that another one was kept for.
+    /// Deletes the message that a remainder replaces.
     async fn remove_replaced(&self, log: &LogId, sequence: u64) -> Result<(), LogError> {
         let subject = self.names.records(log);
         let last = self.last_piece(&subject).await?;
         if let Some(last) = last.filter(|last| last.sequence == sequence) {
             let empty = RecordBatch { first: last.next(), before: last.bytes(), ..RecordBatch::default() };
-            // Where another one was faster, it is the last no more.
+            // If another message was faster, it is no longer the last.
             self.put(&self.letter(subject, &empty, sequence)).await?;
         }
         self.remove(sequence).await
     }
 
-    /// Finishes what a crash has left half done: erasures, and deletions of whole lives.
+    /// Finishes what a crash interrupted: erasures, and deletions of whole generations.
     pub(super) async fn finish_what_was_begun(&self) -> Result<(), LogError> {
-        // In this order: what begins meanwhile is not among them.
+        // In this order, so that generations begun meanwhile are not among them.
         let lives = self.counts_of_lives(&self.names.all_logs()).await?;
         let stages = self.stages().await?;
         let names: HashMap<_, _> = self.read_feeds().await?.into_iter().collect();
         for (log, messages) in lives {
-            // Of one that ended nothing but its fence is left. Lives only rise: one that is younger than what the feed's subject
-            // says has not begun yet, or was begun aside.
+            // Only its fence is left of a generation that was purged. Numbers only rise: a generation younger than the
+            // feed's state has not begun yet, or is staged.
             let Some(entered) = names.get(&log.feed) else { continue };
             let is_over = entered.life > log.life || (entered.life == log.life && !entered.is_here);
             if !is_over || messages == (1, 0) || stages.iter().any(|(staged, _)| *staged == log) {
                 continue;
             }
-            // The number of a life is the place of a message. A server that gives a message another place, as old ones did, must
-            // not be able to have a transcript deleted: that takes a fence, or the word of the feed's subject for this very life.
+            // The number of a generation depends on the sequence of a message. A server that changes sequences, as old
+            // ones did, must not cause a transcript to be deleted. So a deletion needs a fence, or a state of the feed
+            // that names this very generation.
             let is_said = entered.life == log.life;
             let last = self.last_piece(&self.names.records(&log)).await?;
             if is_said || last.is_some_and(|last| last.fence.is_some()) {

@@ -1,14 +1,15 @@
-//! Which feeds there are, and how they come and go.
+//! The feeds of the stream: how they are created, replaced and deleted.
 //!
-//! The last message of a feed's subject says it: `{"state":"here"}`, whose own place makes the number of the life (or which
-//! names it, where the life was begun aside), or `{"state":"deleted","life":…}`. Each stands behind the one that its writer had
-//! read, so of several who create at once one does, and the others find what it made.
+//! The last message of a feed's subject has its state: `{"state":"here"}`, whose own sequence gives the number of the
+//! generation (or which names it, if it was staged), or `{"state":"deleted","life":…}`. Each is stored only if the
+//! message that its writer has read is still the last one. So if several nodes create a feed at once, one succeeds, and
+//! the others find its feed.
 //!
-//! A life ends with a fence ([`Fence`]): a message of the life's own subject, put behind its last record, which says what
-//! becomes of the name. It is the one step that counts. Whoever appends has to stand behind the last message, and so either is
-//! stored before the fence or finds it. What the feed's subject says follows from it, and whoever finds a fence of which that is
-//! not said yet says it. Then everything before the fence is purged; the fence itself stays for ever, so that a process that
-//! was away learns of it.
+//! A generation ends with a fence ([`Fence`]): a message in the generation's own subject, after its last record, which
+//! says what becomes of the name. This is the only step that decides. An append must follow the last message, so it is
+//! stored before the fence or finds it. The feed's state follows from the fence, and any node that finds a fence
+//! without the new state writes that state. Then everything before the fence is purged; the fence itself stays, so that
+//! a process that was away learns of it.
 
 use std::time::Duration;
 
@@ -24,19 +25,18 @@ use crate::log::{LogError, LogId, NameLookup};
 use crate::parse_error::describe_json_error;
 use crate::position::FeedId;
 
-/// Time that writers stand back for a fence that is announced: one that is not put by then is not coming, because whoever
-/// announced it died.
+/// Time that writers wait for an announced fence. If it is not stored by then, the node that announced it has died.
 const STAND_BACK_FOR: Duration = Duration::from_secs(2);
 
-/// What the last message of a feed's subject says.
+/// State of a feed, in the last message of its subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub(super) enum SubjectState {
     Here {
-        /// The number of a life that was begun aside; that of others is made of the place of this message.
+        /// Number of a generation that was staged; otherwise the sequence of this message gives it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         life: Option<u64>,
-        /// The life of the name before it, which has ended; absent in what older releases wrote.
+        /// The ended generation of the name before this one; absent in messages of older releases.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         replaced: Option<u64>,
     },
@@ -45,25 +45,25 @@ pub(super) enum SubjectState {
     },
 }
 
-/// A feed, and the message that says so.
+/// State of a feed, with the sequence of the message that says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct FeedEntry {
     pub(super) sequence: u64,
-    /// The life that is here, or that was deleted last.
+    /// The present generation, or the one deleted last.
     pub(super) life: u64,
     pub(super) is_here: bool,
-    /// The life before one that is here.
+    /// The generation before the present one.
     pub(super) replaced: Option<u64>,
 }
 
 impl JetStreamShared {
-    /// The life that begins with a message of a feed's subject. Lives rise, and the base is the age of the stream: one that
-    /// was lost and made again does not use a number twice.
+    /// Returns the number of the generation that begins with a message of a feed's subject. Numbers rise, and the base
+    /// is the creation time of the stream, so a stream that was lost and created again uses no number twice.
     pub(super) fn life(&self, sequence: u64) -> u64 {
         self.base + sequence
     }
 
-    /// What a message of a feed's subject says.
+    /// Decodes a message of a feed's subject.
     pub(super) fn state(&self, sequence: u64, body: &[u8]) -> Result<FeedEntry, LogError> {
         let unusable = |error| {
             let cause = describe_json_error(&error, body);
@@ -77,7 +77,7 @@ impl JetStreamShared {
         })
     }
 
-    /// How a feed stands; what a fence says of it, and its subject does not say yet, is said first.
+    /// Returns the state of a feed. If a fence implies a new state that is not stored yet, stores it first.
     async fn entered(&self, feed: &FeedId) -> Result<Option<FeedEntry>, LogError> {
         loop {
             let Some(message) = self.last(&self.names.feed(feed)).await? else { return Ok(None) };
@@ -92,7 +92,7 @@ impl JetStreamShared {
         }
     }
 
-    /// Says of a feed what the fence of its life says. Where another one was faster, it said the same.
+    /// Stores the state that a fence implies. If another node was faster, it stored the same.
     async fn settle(&self, log: &LogId, behind: u64, fence: Fence) -> Result<(), LogError> {
         let state = match fence {
             Fence::Deleted => SubjectState::Deleted { life: log.life },
@@ -112,11 +112,11 @@ impl JetStreamShared {
     /// See [`Log::replaced_life`](crate::log::Log::replaced_life).
     pub(super) async fn replaced_life(&self, log: &LogId) -> Result<Option<u64>, LogError> {
         let here = self.entered(&log.feed).await?.filter(|entered| entered.is_here && entered.life == log.life);
-        // Of a state that says nothing of it, as older servers write them, there may have been one.
+        // A state without the field, written by an older server, may have had a predecessor.
         Ok(here.and_then(|here| here.replaced.or(log.life.checked_sub(1))).filter(|life| *life > 0))
     }
 
-    /// Whether this life of the feed is here, or begun aside.
+    /// Fails with [`LogError::Deleted`] unless this generation of the feed exists or is staged.
     pub(super) async fn check_is_there(&self, log: &LogId) -> Result<(), LogError> {
         match self.find(&log.feed).await? {
             NameLookup::Here(here) if here == *log => Ok(()),
@@ -144,18 +144,18 @@ impl JetStreamShared {
         }
     }
 
-    /// Makes sure that a life has a first message.
+    /// Makes sure that a generation has a first message.
     async fn begin(&self, log: LogId) -> Result<LogId, LogError> {
         self.stands_at(&log).await?;
         self.note_created(&log);
         Ok(log)
     }
 
-    /// The last message of a life that goes on. The first one, without records, is written where it is missing: so that every
-    /// later one stands behind another.
+    /// Returns the last message of a generation that has not ended. If the first message, which has no records, is
+    /// missing, it is stored, so that every later one follows another.
     ///
     /// # Errors
-    /// [`LogError::Deleted`] where nothing stands behind the last message any more.
+    /// [`LogError::Deleted`] if the generation has ended.
     pub(super) async fn stands_at(&self, log: &LogId) -> Result<RecordBatch, LogError> {
         let subject = self.names.records(log);
         loop {
@@ -170,7 +170,7 @@ impl JetStreamShared {
         }
     }
 
-    /// Ends a life; gives the fence that stands, which is another's where that was faster.
+    /// Ends a generation and returns its fence, which is another node's if that was faster.
     async fn fence(&self, log: &LogId, fence: Fence) -> Result<Fence, LogError> {
         let subject = self.names.records(log);
         let until = Instant::now() + self.options.wait;
@@ -189,7 +189,8 @@ impl JetStreamShared {
                     return Ok(fence);
                 }
                 Ok(PutResult::Behind) => {}
-                // What is to be deleted makes the room in which that is said. The last message stays, for the end to stand behind.
+                // A deletion frees the room that its fence needs. The last message stays, because the fence must follow
+                // it.
                 Err(error) if fence == Fence::Deleted && !has_made_room && is_for_want_of_room(&error) => {
                     has_made_room = true;
                     self.purge_before(&subject, last.sequence).await?;
@@ -198,7 +199,7 @@ impl JetStreamShared {
                 }
                 Err(error) => return Err(error),
             }
-            // Somebody appends, and may do so faster than this. Whoever hears of it stands back.
+            // Another node appends, perhaps faster than we do. The announcement makes it wait.
             if !std::mem::replace(&mut is_announced, true) {
                 self.announce_end(log).await?;
             }
@@ -215,7 +216,7 @@ impl JetStreamShared {
         self.put(&ControlMessage { subject, headers, body, behind: 0, id }).await.map(drop)
     }
 
-    /// A life is about to end: what is to be appended to it waits for that.
+    /// Makes appends wait, because the generation is about to end.
     pub(super) fn note_ending(&self, log: &LogId) {
         self.lines.stand_back(log, Instant::now() + STAND_BACK_FOR);
     }
@@ -226,10 +227,10 @@ impl JetStreamShared {
         if !has_ended && matches!(self.find(&log.feed).await?, NameLookup::Here(here) if here == *log) {
             self.fence(log, Fence::Deleted).await?;
         }
-        // Says it, where nobody else has.
+        // Stores the feed's state, if no other node has.
         let is_said = self.entered(&log.feed).await.map(drop);
         match is_said {
-            // The purge makes room for it.
+            // The purge frees the room for the state.
             Err(error) if is_for_want_of_room(&error) => {
                 self.purge_life(log).await?;
                 self.entered(&log.feed).await.map(drop)
@@ -239,8 +240,8 @@ impl JetStreamShared {
         }
     }
 
-    /// Purges what a life has before its fence, until nothing is left. One that ended without a fence, as older releases did
-    /// it, gets one first.
+    /// Purges everything before the fence of a generation, until nothing is left. A generation that an older release
+    /// ended without a fence gets one first.
     pub(super) async fn purge_life(&self, log: &LogId) -> Result<(), LogError> {
         let until = Instant::now() + self.options.wait;
         loop {
@@ -255,7 +256,7 @@ impl JetStreamShared {
             if left == (1, 0) {
                 return Ok(());
             }
-            // What others were writing when the fence came stands behind it, and tells of no place in the log.
+            // Remainders and announcements that others stored after the fence have no offset in the log.
             self.purge(&self.names.kept_of(log)).await?;
             self.purge(&self.names.ends(log, "*")).await?;
             if Instant::now() >= until {
@@ -265,7 +266,7 @@ impl JetStreamShared {
         }
     }
 
-    /// Number of messages a life has: of its records, and others.
+    /// Returns the number of a generation's record messages, and of its others.
     async fn messages_of(&self, log: &LogId) -> Result<(usize, usize), LogError> {
         let counts = self.counts_of_lives(&self.names.life(log)).await?;
         Ok(counts.get(log).copied().unwrap_or_default())
@@ -277,15 +278,15 @@ impl JetStreamShared {
         self.put(&ControlMessage { subject, headers, body, behind, id: self.message_id() }).await
     }
 
-    /// A piece on its way, with a name of its own.
+    /// Makes a message of a batch, with an id of its own.
     pub(super) fn letter(&self, subject: String, piece: &RecordBatch, behind: u64) -> ControlMessage {
         ControlMessage { subject, headers: piece.headers(), body: piece.body(), behind, id: self.message_id() }
     }
 }
 
-/// Lives that are begun aside.
+/// Staged generations.
 impl JetStreamShared {
-    /// Whether a life is begun aside, and neither the feed's nor given up.
+    /// Returns true if a generation is staged, and neither in use nor discarded.
     async fn is_staged(&self, log: &LogId) -> Result<bool, LogError> {
         let Some(sequence) = log.life.checked_sub(self.base) else { return Ok(false) };
         let message = self.at(sequence).await?;
@@ -313,7 +314,7 @@ impl JetStreamShared {
             return Err(LogError::Deleted(staged.feed.clone()));
         }
         self.row_is_written().await?;
-        // As a sign of life: nobody takes it for left behind while this is under way.
+        // A sign of life, so that no other node takes it for abandoned during the switch.
         self.touch(staged).await?;
         let entered = self.entered(&staged.feed).await?;
         let here = entered.filter(|entered| entered.is_here).map(|entered| entered.life);
@@ -322,7 +323,7 @@ impl JetStreamShared {
         }
         let behind = entered.map_or(0, |entered| entered.sequence);
         let replaced = Fence::Replaced { life: staged.life };
-        // While it is not known what became of it, it must not be given up.
+        // Until the outcome is known, it must not be discarded.
         self.undecided().insert(staged.life);
         let is_switched = match old {
             Some(old) => self.fence(old, replaced).await? == replaced,
@@ -343,14 +344,14 @@ impl JetStreamShared {
         Ok(is_switched)
     }
 
-    /// Puts an empty message behind the last one of a life.
+    /// Stores an empty message after the last one of a generation.
     async fn touch(&self, log: &LogId) -> Result<(), LogError> {
         loop {
             let last = self.stands_at(log).await?;
             let empty = RecordBatch { first: last.next(), before: last.bytes(), ..RecordBatch::default() };
             let letter = self.letter(self.names.records(log), &empty, last.sequence);
             if let PutResult::Stored(_) = self.put(&letter).await? {
-                // The line of the log learns by itself where it stands.
+                // The writer of the log finds the new end by itself.
                 return Ok(());
             }
         }
@@ -368,7 +369,7 @@ impl JetStreamShared {
         self.remove(staged.life - self.base).await
     }
 
-    /// The lives that are begun aside, each with the place of its last message.
+    /// Returns the staged generations, each with the sequence of its last message.
     pub(super) async fn stages(&self) -> Result<Vec<(LogId, u64)>, LogError> {
         let start = async_nats::jetstream::consumer::DeliverPolicy::All;
         let consumer = self.consumer_from(&self.names.stages(), start).await?;
@@ -388,8 +389,8 @@ impl JetStreamShared {
         Ok(stages)
     }
 
-    /// Gives up what others began aside and left: of which nothing changes for `after`, by this process's own clock, however
-    /// often it looks. Runs until the log is closed.
+    /// Discards staged generations that others abandoned: those that do not change for `after`, measured by this
+    /// process's own clock. Runs until the log is closed.
     pub(super) async fn sweep_stages(&self, every: Duration, after: Duration) {
         let mut seen: std::collections::HashMap<LogId, (u64, Instant)> = std::collections::HashMap::new();
         while self.unless_closed(tokio::time::sleep(every)).await.is_ok() {
@@ -412,7 +413,7 @@ impl JetStreamShared {
 }
 
 impl JetStreamShared {
-    /// The lives that have messages of these subjects, each with how many of its records, and how many others.
+    /// Counts messages of these subjects by generation: those with its records, and others.
     pub(super) async fn counts_of_lives(
         &self,
         subjects: &str,

@@ -1,9 +1,8 @@
-//! The one reader of the whole stream that each process has: it tells the tails what was stored, whoever wrote it, and what
-//! was deleted.
+//! Reads the whole stream, once in each process, and informs tails of everything that was stored, by whichever node, or
+//! deleted.
 //!
-//! It begins where the stream stood when the log was opened, and goes on from the last message that it has seen however often
-//! the connection breaks or the servers change places. What it cannot give, because it was erased meanwhile, the tails find out
-//! by themselves.
+//! It begins where the stream ended when the log was opened, and continues after the last message that it has seen
+//! whenever the connection breaks or the leader changes. Messages that were erased meanwhile are found by the tails.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
@@ -25,12 +24,12 @@ use crate::log::jetstream::subjects::Subject;
 use crate::log::{LogError, LogId};
 use crate::position::Offset;
 
-/// Silence after which a server says that it is there; twice as long without a word, and another one is asked. Tails hear
-/// late by that at the most when a server is lost.
+/// Interval of the server's heartbeats. After two without any message another server is asked, so tails are late by at
+/// most that when a server is lost.
 const HEARTBEAT: Duration = Duration::from_millis(500);
-/// Time that one asking is good for.
+/// Lifetime of one pull request.
 const EXPIRES: Duration = Duration::from_secs(30);
-/// Messages on their way at once: what a process that does not keep up has in memory.
+/// Messages in flight: the most that a slow process holds in memory.
 const MESSAGES_AHEAD: usize = 64;
 
 impl JetStreamShared {
@@ -53,11 +52,11 @@ impl JetStreamShared {
         }
     }
 
-    /// Takes the consumer away, so that whoever opens the log next sees at once that nobody follows.
+    /// Deletes the consumer, so that the next process to open the log sees at once that nothing follows the stream.
     async fn follow_no_more(&self) {
         let name = self.following().take();
         if let Some(name) = name {
-            // Where that fails, the servers forget it by themselves.
+            // If that fails, the servers remove it by themselves.
             let _ = tokio::time::timeout(self.options.ack_timeout, self.stream.delete_consumer(&name)).await;
         }
     }
@@ -65,7 +64,7 @@ impl JetStreamShared {
     async fn follow_once(&self) -> Result<(), LogError> {
         self.check_stream().await?;
         let start = DeliverPolicy::ByStartSequence { start_sequence: self.seen() + 1 };
-        // One whose row is not written cannot vouch for what was there before.
+        // While a start row is owed, this process cannot vouch for what was stored before.
         let word = if self.options.appends && !self.owes_row() { WRITER } else { READER };
         let consumer = self.consumer_of(&self.names.all(), start, Some(word)).await?;
         *self.following() = Some(consumer.cached_info().name.clone());
@@ -95,11 +94,11 @@ impl JetStreamShared {
             let sequence = info.stream_sequence;
             number += 1;
             if info.consumer_sequence != number {
-                // Some were on their way when the connection broke.
+                // Some messages were lost with a broken connection.
                 return Ok(());
             }
             if sequence > self.seen() + 1 {
-                // Deleted before it came here, as a rule; or the server that gives them lacks some.
+                // Usually those were deleted before they arrived; or the server that delivers lacks some.
                 self.ask_for_what_is_missing(sequence - 1).await?;
             }
             if sequence > self.seen() {
@@ -109,7 +108,7 @@ impl JetStreamShared {
         }
     }
 
-    /// Has the leader give what the follower was not given, up to a sequence.
+    /// Fetches from the leader what the follower was not given, up to a sequence.
     async fn ask_for_what_is_missing(&self, to: u64) -> Result<(), LogError> {
         while self.seen() < to {
             match self.next(&self.names.all(), self.seen() + 1).await? {
@@ -117,7 +116,7 @@ impl JetStreamShared {
                     tracing::debug!(sequence = message.sequence, "a server lacks a message that the leader has");
                     self.tell(&message.subject, message.sequence, &message.headers, &message.payload);
                 }
-                // What stood there is deleted.
+                // The messages there were deleted.
                 _ => self.note_seen(to),
             }
         }
@@ -128,7 +127,7 @@ impl JetStreamShared {
         self.seen.fetch_max(sequence, Ordering::AcqRel);
     }
 
-    /// Tells who is concerned what a message of the stream says.
+    /// Applies a message of the stream, and notifies those that it concerns.
     fn tell(&self, subject: &str, sequence: u64, headers: &HeaderMap, body: &Bytes) {
         self.note_seen(sequence);
         match self.names.read(subject) {
@@ -147,7 +146,7 @@ impl JetStreamShared {
                 self.note_head(&log, next);
                 if !piece.records.is_empty() {
                     self.registry.committed(log.life, piece.first, piece.records);
-                    // What is begun aside is nobody's affair yet.
+                    // Staged generations are not announced.
                     if self.feeds().get(&log.feed) == Some(&log.life) {
                         self.tell_listeners(&log, Offset(next));
                     }
@@ -173,7 +172,7 @@ impl JetStreamShared {
         }
     }
 
-    /// Tells of what was written to a life while it was aside.
+    /// Announces what was written to a generation while it was staged.
     fn tell_of_switch(&self, log: LogId) {
         let head = self.heads().get(&log.life).copied().unwrap_or(0);
         if head > 0 {

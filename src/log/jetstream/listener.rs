@@ -1,4 +1,4 @@
-//! Readers that want to know of all that is written.
+//! Listeners for [`Log::written`](crate::log::Log::written).
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use crate::log::LogId;
 use crate::position::Offset;
 
-/// Somebody who wants to know of all that is written.
+/// Logs with news for one listener, each with its latest end.
 #[derive(Default)]
 pub(super) struct Listener {
     pub(super) written: Mutex<BTreeMap<LogId, Offset>>,

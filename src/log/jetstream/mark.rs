@@ -1,20 +1,20 @@
-//! The mark: a small file of this node that says which stream it has used. So a stream that was deleted while no node ran is not
-//! made anew in silence, with nothing in it.
+//! A small file of this node that identifies the stream it has used. It prevents that a stream deleted while no node
+//! ran is silently created again, empty.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-/// What the file says.
+/// Contents of the file.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct MarkedStream {
     stream: String,
-    /// What the stream was begun with, which no other stream has.
+    /// Base of the stream, which no other stream has.
     base: u64,
 }
 
-/// The mark of one stream.
+/// Mark of one stream.
 #[derive(Debug, Clone)]
 pub(super) struct StreamMark {
     path: PathBuf,
@@ -26,7 +26,7 @@ impl StreamMark {
     /// Reads the mark of `stream` in `dir`, if there is one.
     ///
     /// # Errors
-    /// What is wrong with the file, with the mend.
+    /// The fault of the file, with the remedy.
     pub(super) fn read(dir: &Path, stream: &str) -> Result<Self, String> {
         let path = dir.join(format!("nats-{stream}.json"));
         let text = match std::fs::read(&path) {
@@ -44,7 +44,7 @@ impl StreamMark {
         Ok(Self { path, stream: stream.to_owned(), base: marked.map(|marked| marked.base) })
     }
 
-    /// Reason why a stream must not be used that was begun with `base`, or is not there, or holds nothing yet.
+    /// Returns the reason why a stream must not be used that has this base, or does not exist, or is empty.
     pub(super) fn refusal(&self, base: Option<u64>) -> Option<String> {
         let known = self.base?;
         if base == Some(known) {
@@ -61,7 +61,7 @@ impl StreamMark {
         ))
     }
 
-    /// Notes that this node uses the stream that was begun with `base`.
+    /// Records that this node uses the stream with this base.
     pub(super) fn write(&self, base: u64) -> io::Result<()> {
         if self.base == Some(base) {
             return Ok(());

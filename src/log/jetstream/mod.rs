@@ -1,24 +1,26 @@
-//! The archive on NATS servers: every feed's log in one JetStream stream, for as many of these processes as one likes.
+//! Archive on NATS servers: every feed's log in one JetStream stream, for any number of captionwire processes.
 //!
-//! It promises what [`Log`] promises. What was acknowledged is stored by a majority of the stream's replicas; whether it
-//! survives their machines too is a setting of the servers (`sync_interval: always`). What one process appends, all see.
+//! It keeps the promises of [`Log`]. Acknowledged records are stored by a majority of the stream's replicas; whether
+//! they survive a crash of those machines is a setting of the servers (`sync_interval: always`). Every process sees
+//! what any process appends.
 //!
-//! * `connect` finds the servers and makes the stream, or holds one that is there to what is needed of it.
-//! * `mark` keeps a node from making a stream anew that was deleted.
-//! * `names` are the stream's subjects, `piece` is a message in it.
-//! * `ask` asks the stream's leader, and puts messages in.
-//! * `lives` says which feeds there are, and ends them: nothing is stored behind a life's fence.
-//! * `writer` appends: of each log one message at a time, each behind the last.
-//! * `starts` finds out whether the stream was put back to an earlier state, and says so to who reads.
-//! * `follower` hears of all that is stored, and tells the tails; `reader` reads what is further back, `bulk` all of many logs.
-//! * `probe` asks whether the stream can be reached, and leaves a server by which it cannot.
-//! * `erase` takes records out.
+//! * `connect` finds the servers, and creates the stream or checks the existing one.
+//! * `mark` keeps a node from creating a stream again that was deleted.
+//! * `subjects` has the stream's subjects, `record_batch` the format of a message.
+//! * `stream_api` sends requests to the stream's leader, and stores messages.
+//! * `feed_registry` knows which feeds there are, and ends generations: nothing is stored after a generation's fence.
+//! * `writer` appends: for each log one message at a time, each expecting the one before it to be the last.
+//! * `starts` detects that the stream was restored to an earlier state, and informs readers.
+//! * `follower` receives everything that is stored and passes it to tails; `reader` reads older records, `bulk` all
+//!   records of many logs.
+//! * `probe` checks whether the stream can be reached, and leaves a server through which it cannot.
+//! * `erase` removes records.
 //!
-//! Offsets are dense, as in every engine here: each message says where it stands in its log, and is stored only if nothing
-//! else was stored there first. So a reader knows of everything whether it has it all.
+//! Offsets are dense, as in every engine: each message has its offset in its log, and is stored only if no other
+//! message was stored there first. So a reader can tell whether it has everything.
 //!
-//! While the servers are away, or have no leader, reading waits, and so does appending, for as long as it is told to
-//! (`wait`). Why the stream is as it is: `docs/adr/0003-nats.md`.
+//! While the servers are unreachable, or have no leader, reading waits, and appending waits for the configured time
+//! (`wait`). `docs/adr/0003-nats.md` says why the stream is built this way.
 
 mod append_queues;
 mod bulk;
@@ -60,29 +62,30 @@ use crate::position::{FeedId, Offset, Starts};
 /// Bytes that a tail takes from the ring at a time.
 const PAGE_BYTES: usize = 256 * 1024;
 
-/// Between two tries to finish what a crash left half done: servers that just began need some seconds.
+/// Time between attempts to finish what a crash interrupted: servers that have just started need some seconds.
 const FINISH_AGAIN_AFTER: Duration = Duration::from_secs(5);
-/// Interval at which it is looked for lives that were begun aside and left.
+/// Interval between searches for staged generations that were abandoned.
 const SWEEP_EVERY: Duration = Duration::from_secs(120);
-/// A life that is begun aside is taken for left when nothing was appended to it for so long. Whoever fills one does so in one
-/// request, and signs of life are seconds apart.
+/// Time without an append after which a staged generation counts as abandoned. An import fills one within one request,
+/// and writes to it every few seconds.
 const LEFT_AFTER: Duration = Duration::from_secs(600);
 
-/// Every feed's log, in one stream. Dropping it leaves what is queued unwritten and unacknowledged; [`Log::close`] does not.
+/// Log of every feed, in one stream. Dropping it leaves queued records unwritten and unacknowledged; [`Log::close`]
+/// writes them.
 pub struct JetStreamLog {
     shared: Arc<JetStreamShared>,
 }
 
 impl JetStreamLog {
-    /// The oldest NATS servers of which it is known that they keep what they acknowledged when they part and come together
-    /// again: major and minor version.
+    /// Major and minor version of the oldest NATS servers that are known to keep acknowledged messages when they lose
+    /// contact and reunite.
     pub const OLDEST: (i64, i64) = shared::OLDEST;
 
-    /// Finds the servers, makes the stream or takes the one that is there, and finishes what a crash left half done.
+    /// Connects to the servers, creates the stream or uses the existing one, and finishes what a crash interrupted.
     ///
     /// # Errors
     /// [`LogError::Unavailable`]: no server answers in time, or the cluster has no leader. [`LogError::Storage`]: the
-    /// stream cannot be made, or is not as it has to be.
+    /// stream cannot be created, or its settings do not fit.
     pub async fn open(options: JetStreamOptions) -> Result<Self, LogError> {
         let shared = connect::open(options).await?;
         let shared = Arc::new(shared);
@@ -120,19 +123,19 @@ impl JetStreamLog {
         }
     }
 
-    /// The connection to the servers, for what the processes that share the log tell each other beside it.
+    /// Returns the connection to the servers, for messages between the processes that share the log.
     #[must_use]
     pub fn client(&self) -> async_nats::Client {
         self.shared.client.clone()
     }
 
-    /// The name of the stream.
+    /// Returns the name of the stream.
     #[must_use]
     pub fn stream(&self) -> &str {
         &self.shared.names.stream
     }
 
-    /// How many servers keep what is stored, and the version of the one that was found.
+    /// Returns the number of replicas of the stream, and the version of the connected server.
     #[must_use]
     pub fn servers(&self) -> (usize, String) {
         (self.shared.replicas, self.shared.client.server_info().version)
@@ -285,7 +288,7 @@ impl Log for JetStreamLog {
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             self.shared.room.close();
-            // Each append under way ends, one way or the other, within what it may wait.
+            // Each append in progress ends, with or without success, within its time limit.
             self.shared.writing.close();
             self.shared.writing.wait().await;
             self.shared.end_all();

@@ -6,42 +6,44 @@ use std::time::Duration;
 
 use crate::log::CommitHook;
 
-/// Where the servers are, and how they are spoken to.
+/// Addresses, credentials and limits for a [`JetStreamLog`](super::JetStreamLog).
 #[derive(Clone)]
 pub struct JetStreamOptions {
-    /// The servers, as `nats://host:port`, or `tls://`. One is enough to find the others by.
+    /// The servers, as `nats://host:port` or `tls://host:port`. One is enough to find the others.
     pub servers: Vec<String>,
-    /// The stream, which is also what its subjects begin with: letters, digits, `-` and `_`.
+    /// Name of the stream, which is also the first part of its subjects: letters, digits, `-` and `_`.
     pub stream: String,
-    /// Copies of what is stored. None: three where the cluster has three servers, else one. Used when the stream is made.
+    /// Number of copies; `None` for three in a cluster and one otherwise. Used when the stream is created.
     pub replicas: Option<usize>,
-    /// The largest size of the stream in bytes; then appends fail, and nothing is lost. Used when the stream is made.
+    /// Largest size of the stream in bytes. Beyond it appends fail, and nothing is lost. Used when the stream is
+    /// created.
     pub bytes_max: Option<u64>,
-    /// Time that an answer may take before it is asked for again.
+    /// Time limit for an answer, after which the request is sent again.
     pub ack_timeout: Duration,
-    /// How long it is tried before an append fails. Longer than the servers need to find a new leader.
+    /// Time after which an append fails. Longer than the servers need to elect a leader.
     pub wait: Duration,
-    /// Bytes of records in one message, held below what the servers take.
+    /// Bytes of records in one message, kept below the servers' limit.
     pub batch_bytes_max: usize,
     /// Records in one message.
     pub batch_records_max: usize,
-    /// Bytes of records that may wait to be written, at most 4 GiB; an append beyond it waits.
+    /// Bytes of records that may wait to be written, at most 4 GiB; further appends wait.
     pub queue_bytes_max: usize,
-    /// True if the stream is made if it is not there.
+    /// True if the stream is created when it does not exist.
     pub make: bool,
-    /// True if anything is to be appended. Who only reads leaves the stream as it is.
+    /// True if anything will be appended. A process that only reads leaves the stream as it is.
     pub appends: bool,
-    /// Where a small file is kept that names the stream: with it one that was deleted meanwhile is not made anew. None: it is.
+    /// Directory of a small file that identifies the stream, so that a stream deleted meanwhile is not created again;
+    /// `None` to create it.
     pub mark: Option<PathBuf>,
-    /// True if servers are taken that are older than [`JetStreamLog::OLDEST`](super::JetStreamLog::OLDEST).
+    /// True if servers older than [`JetStreamLog::OLDEST`](super::JetStreamLog::OLDEST) are accepted.
     pub accept_old: bool,
-    /// Who we are to the servers.
+    /// Credentials for the servers.
     pub credentials: Credentials,
-    /// Who vouches for the servers' certificates, in PEM; none: whom the system believes.
+    /// PEM file with the authorities that sign the servers' certificates; `None` for those of the system.
     pub ca_file: Option<PathBuf>,
-    /// What we prove with who we are, certificate and key, in PEM.
+    /// Our certificate and its key, as PEM files.
     pub certificate: Option<(PathBuf, PathBuf)>,
-    /// Who is told of each message that was stored.
+    /// Callback for each stored message.
     pub on_commit: Option<CommitHook>,
 }
 
@@ -79,10 +81,10 @@ impl fmt::Debug for JetStreamOptions {
     }
 }
 
-/// Who we are to the servers.
+/// Credentials for the servers.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub enum Credentials {
-    /// Nobody in particular.
+    /// No credentials.
     #[default]
     None,
     /// A file of credentials (`.creds`).

@@ -1,13 +1,14 @@
-//! Asking the stream's leader, again and again, whether it leads a majority, and what the stream holds.
+//! Asks the stream's leader at short intervals whether it leads a majority, and what the stream holds.
 //!
-//! A NATS server that is cut off from the others keeps its clients, answers their pings, and may believe for ten seconds that it
-//! leads. So what counts is when the leader last heard of most of the stream's replicas: it tells for each how long ago that was
-//! (`active`; they beat every second). When that is too long ago, the log is away ([`Log::trouble`](crate::log::Log::trouble)),
-//! and another server is connected to. When it is away for as long as appends are tried, the node is deaf: tails end, so that
-//! readers are sent elsewhere.
+//! A NATS server that is cut off from the others keeps its clients, answers their pings, and may believe for ten
+//! seconds that it leads. So the test is when the leader last heard from most of the stream's replicas: its answer
+//! gives that for each replica (`active`; they send a heartbeat every second). If that is too long ago, the log is
+//! unreachable ([`Log::trouble`](crate::log::Log::trouble)), and the client connects to another server. If the log is
+//! unreachable for as long as appends are tried, tails end, so that readers go to another node.
 //!
-//! By the same answer it is seen that the stream was deleted, made again or put back to an earlier state, and that the follower was
-//! not given something that is stored. A server that is connected to later is held to what the first one was.
+//! The same answer shows that the stream was deleted, created again or restored to an earlier state, and that the
+//! follower missed a stored message. A server that the client connects to later must meet the same requirements as the
+//! first one.
 
 use std::error::Error as _;
 use std::time::Duration;
@@ -22,26 +23,26 @@ use crate::log::LogError;
 use crate::log::jetstream::shared::JetStreamShared;
 use crate::log::jetstream::stream_api::ControlMessage;
 
-/// Between two questions.
+/// Interval between requests.
 const EVERY: Duration = Duration::from_millis(300);
-/// Time that an answer may take.
+/// Time limit for an answer.
 const WITHIN: Duration = Duration::from_secs(1);
 
-/// Between two tries whether servers that did not store a message store one now.
+/// Interval between trial messages, after servers could not store one.
 const STORE_EVERY: Duration = Duration::from_secs(1);
-/// Time that a server that was turned to may take before the next one is tried. While the stream has no leader, none is better
-/// than another.
+/// Time that a newly connected server gets before the next one is tried. While the stream has no leader, no server is
+/// better than another.
 const LEAVE_EVERY: Duration = Duration::from_secs(3);
-/// A message that the leader has had for so long, and the follower was not given, is asked of the leader.
+/// Time after which a message that the leader has, and the follower did not get, is requested from the leader.
 const BEHIND_AFTER: Duration = Duration::from_millis(1_500);
-/// A stream is taken for deleted when its leader is told not to be there so many times in a row: servers that just began may not
+/// Number of answers in a row after which a missing stream counts as deleted: servers that have just started may not
 /// know all of their streams yet.
 const GONE_AFTER: u32 = 4;
 
-/// What an answer says of the stream.
+/// Answer of the leader.
 enum StreamAnswer {
     Stream(Box<Info>),
-    /// There is none.
+    /// The stream does not exist.
     Gone,
 }
 
@@ -52,12 +53,12 @@ impl JetStreamShared {
         let mut tried_at = Instant::now();
         let mut is_deaf = false;
         let mut gone = 0;
-        // What the follower should have been given, and since when.
+        // The last sequence that the follower should have, and since when.
         let mut waited = (0, Instant::now());
         self.reach().at = Instant::now();
         while self.unless_closed(tokio::time::sleep(EVERY)).await.is_ok() {
             let (asked_at, seen_before) = (Instant::now(), self.seen());
-            // It may be another one than that which was found at first.
+            // The client may be connected to another server than at the start.
             let is_fit = check_server(&self.options, &self.client).map_err(|why| self.reach().refuse(why)).is_ok();
             match self.unless_closed(tokio::time::timeout(WITHIN, self.ask_leader())).await {
                 Err(_) => return,
@@ -98,14 +99,14 @@ impl JetStreamShared {
             if left_at.elapsed() >= LEAVE_EVERY {
                 left_at = Instant::now();
                 tracing::warn!(why = self.reach().why, "the NATS server is left for another one");
-                // Its connection may be closed for good: then there is nothing to leave.
+                // If the connection is closed for good, there is nothing to leave.
                 let _ = self.client.force_reconnect().await;
             }
         }
     }
 
-    /// Puts a message in that is of no use to anybody, and takes it out again: nothing else tells whether servers that stored nothing
-    /// do again.
+    /// Stores a meaningless message and removes it again. Nothing else shows whether servers that could not store can
+    /// again.
     async fn try_to_store(&self) -> Result<(), LogError> {
         let id = self.message_id();
         let (subject, headers) = (self.names.trial(&id), async_nats::HeaderMap::new());
@@ -163,7 +164,7 @@ impl JetStreamShared {
     }
 }
 
-/// The bytes that a stream is to have room for, not to be full: those of a small message.
+/// Free bytes below which a stream counts as full: the size of a small message.
 const ROOM: u64 = 1024;
 
 #[cfg(test)]

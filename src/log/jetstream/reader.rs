@@ -1,10 +1,10 @@
-//! Reading a log from the stream, where the ring of its latest records does not reach.
+//! Reads a log from the stream, where the ring of its latest records does not reach.
 //!
-//! The leader says where the log ends; what is before that is read from any replica, and read again until it is there.
-//! Offsets are dense: where the next message begins further on than the last one ended, there was another one between,
-//! of which a record was erased, and what is left of it is found by the offset at which it began; or the replica that gives
-//! them lacks it, and the leader is asked for it. A reader never passes over a record: where the leader does not have one
-//! either, for as long as anything is tried, it says so and ends.
+//! The leader says where the log ends; records before that are read from any replica, repeatedly until they are there.
+//! Offsets are dense. If a message begins further on than the previous one ended, there was another between them.
+//! Either a record of it was erased, and its remainder is found by its first offset; or the replica lacks it, and the
+//! leader is asked for it. A reader never skips a record: if the leader lacks it too, for as long as requests are
+//! tried, the reader ends with an error.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,34 +22,34 @@ use crate::log::tail::Pages;
 use crate::log::{LogEntry, LogError, LogId};
 use crate::position::Offset;
 
-/// Messages asked for at a time: some MiB at the very most, and a thousand asked for in a few steps.
+/// Messages requested at a time: some MiB at the very most, and a thousand messages in a few requests.
 pub(super) const MESSAGES_AT_ONCE: usize = 64;
-/// Messages that are asked of the leader one by one where a replica has none: each is a way there and back.
+/// Messages requested from the leader one by one if a replica has none: each is a round trip.
 const LEADERS_AT_ONCE: usize = 16;
-/// Messages of other logs that are passed over rather than looked for.
+/// Messages of other logs that are cheaper to skip than to search for a nearer start.
 const NEAR: u64 = 256;
-/// The server forgets what reads a backlog when nothing was asked of it for so long.
+/// Time without a request after which the server removes the consumer of a backlog.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(10);
 
-/// What reads messages in their order.
+/// Pull consumer that gives messages in order.
 type Consumer = consumer::Consumer<consumer::pull::Config>;
 
-/// The pages of one log.
+/// Pages of one log, read from the stream.
 pub(super) struct StreamPages {
     pub(super) shared: Arc<JetStreamShared>,
     pub(super) log: LogId,
-    /// What reads on from `next`, while there is a backlog.
+    /// The consumer that continues at `next`, while there is a backlog.
     pub(super) reading: Option<BacklogRead>,
-    /// Since when a record is missing that is known to be there.
+    /// Time since which a record is missing that is known to exist.
     pub(super) hole_since: Option<Instant>,
 }
 
 /// A backlog that is being read.
 pub(super) struct BacklogRead {
     consumer: Consumer,
-    /// The offset from which on it gives records.
+    /// The offset of the next record it gives.
     next: u64,
-    /// The place of the last message that was read.
+    /// The sequence of the last message read.
     sequence: u64,
 }
 
@@ -67,7 +67,8 @@ impl Pages for StreamPages {
                         return Ok(page);
                     }
                     Ok(None) => {}
-                    // A leader that was just elected, or one that is about to lose its office, may lack what another has.
+                    // A leader that was just elected, or one that is about to lose office, may lack what another server
+                    // has.
                     Err(error @ LogError::Storage { .. }) => {
                         let since = *self.hole_since.get_or_insert_with(Instant::now);
                         if since.elapsed() >= self.shared.options.wait {
@@ -75,7 +76,7 @@ impl Pages for StreamPages {
                         }
                     }
                     Err(error @ LogError::Unavailable(_)) if self.shared.is_deaf() => return Err(error),
-                    // What was read stays; it goes on when the servers are back.
+                    // The reader keeps its place, and continues when the servers are reachable again.
                     Err(LogError::Unavailable(cause)) => {
                         if !std::mem::replace(&mut is_told, true) {
                             tracing::debug!(feed = %self.log.feed, cause, "a reader waits for the NATS servers");
@@ -91,7 +92,7 @@ impl Pages for StreamPages {
 }
 
 impl StreamPages {
-    /// A page; none if the answers do not fit together yet.
+    /// Returns a page; `None` if the answers do not fit together yet.
     async fn try_page(&mut self, from: u64, known: u64) -> Result<Option<Vec<LogEntry>>, LogError> {
         let subject = self.shared.names.records(&self.log);
         let Some(last) = self.shared.last_piece(&subject).await? else {
@@ -103,7 +104,7 @@ impl StreamPages {
         }
         if last.next() <= from {
             self.reading = None;
-            // A leader that has just been elected may be behind what was told already.
+            // A leader that has just been elected may be behind what was seen before.
             return Ok((known <= from || known <= last.next()).then(Vec::new));
         }
         if last.first <= from {
@@ -114,17 +115,17 @@ impl StreamPages {
             Some(reading) if reading.next == from => reading,
             _ => {
                 let begin = self.shared.piece_before(&self.log, from, last.clone()).await?;
-                // From the beginning of a message on: by that is found what is left of one.
+                // Begins with a whole message, because a remainder is found by the message's first offset.
                 let consumer = self.shared.consumer(&subject, begin.sequence).await?;
                 BacklogRead { consumer, next: begin.first, sequence: begin.sequence - 1 }
             }
         };
         let mut page = Vec::new();
-        // What is read first may stand before `from`.
+        // The first batches may come before `from`.
         while page.is_empty() {
             let mut pieces = self.shared.fetch(&reading.consumer).await?;
             if pieces.is_empty() {
-                // There is more, so the server that gives them lacks it.
+                // There are more records, so the server that delivers lacks them.
                 pieces = self.shared.pieces_of_leader(&subject, reading.sequence + 1).await?;
             }
             if pieces.is_empty() {
@@ -144,23 +145,23 @@ impl StreamPages {
     }
 }
 
-/// The records of a piece from `from` on.
+/// Returns the records of a batch from `from` on.
 fn entries(piece: &RecordBatch, from: u64) -> Vec<LogEntry> {
     let all = (piece.first..).zip(&piece.records).skip_while(|(offset, _)| *offset < from);
     all.map(|(offset, record)| LogEntry { offset: Offset(offset), record: record.clone() }).collect()
 }
 
 impl JetStreamShared {
-    /// The last piece that begins at `from` or before, as far as was looked: some may stand between it and `from`. `end` is a
-    /// piece that begins behind it.
+    /// Returns a batch that begins at `from` or before, close to it: others may lie between. `end` is a batch that
+    /// begins after it.
     pub(super) async fn piece_before(&self, log: &LogId, from: u64, end: RecordBatch) -> Result<RecordBatch, LogError> {
         let subject = self.names.records(log);
         let gone = || LogError::Deleted(log.feed.clone());
-        // A life has nothing before the message that began it.
+        // A generation has nothing before the message that began it.
         let begun = log.life.saturating_sub(self.base);
         let mut before = self.next_piece(&subject, begun).await?.ok_or_else(gone)?;
         if before.first > from {
-            // The first piece of a log has no records, so nobody erases any of it.
+            // The first batch of a log has no records, so none of it can be erased.
             return Err(self.missing(log, from, before.first));
         }
         let mut behind = end.sequence;
@@ -176,7 +177,7 @@ impl JetStreamShared {
         Ok(before)
     }
 
-    /// What gives the messages of a subject from `sequence` on.
+    /// Creates a consumer of a subject's messages from `sequence` on.
     pub(super) async fn consumer(&self, subject: &str, sequence: u64) -> Result<Consumer, LogError> {
         self.consumer_from(subject, DeliverPolicy::ByStartSequence { start_sequence: sequence }).await
     }
@@ -189,14 +190,14 @@ impl JetStreamShared {
         self.consumer_of(subject, deliver_policy, None).await
     }
 
-    /// As [`Self::consumer_from`], with a word for who lists the consumers.
+    /// Like [`Self::consumer_from`], with a description for lists of consumers.
     pub(super) async fn consumer_of(
         &self,
         subject: &str,
         deliver_policy: DeliverPolicy,
         description: Option<&str>,
     ) -> Result<Consumer, LogError> {
-        // As the client's own ordered consumers are: in memory, on one server, not acknowledged.
+        // Like the client's own ordered consumers: in memory, on one server, without acknowledgements.
         let config = consumer::pull::Config {
             deliver_policy,
             description: description.map(str::to_owned),
@@ -215,7 +216,7 @@ impl JetStreamShared {
         .await
     }
 
-    /// The next messages, as many as there are now and go at once.
+    /// Returns the next messages: those that exist now and fit one request.
     pub(super) async fn fetch_messages(
         &self,
         consumer: &Consumer,
@@ -236,8 +237,9 @@ impl JetStreamShared {
         self.unless_closed(in_time).await?.map_err(|_| LogError::Unavailable("no NATS server answers".into()))?
     }
 
-    /// The next of all messages that `consumer` had when it was made, of which `pending` are left; `None` behind the last. It asks
-    /// for none that are not there: a server answers that only when the time for an answer is over.
+    /// Returns the next of the messages that existed when `consumer` was created, of which `pending` are left; `None`
+    /// after the last. It never requests messages that do not exist, because a server answers such a request only after
+    /// its time limit.
     pub(super) async fn fetch_pending(
         &self,
         consumer: &Consumer,
@@ -258,7 +260,7 @@ impl JetStreamShared {
         messages.iter().map(|message| self.delivered(message)).collect()
     }
 
-    /// The piece that a consumer gave.
+    /// Decodes a batch that a consumer delivered.
     pub(super) fn delivered(&self, message: &async_nats::jetstream::Message) -> Result<RecordBatch, LogError> {
         let info = message.info().map_err(|error| self.unusable(error.to_string()))?;
         let headers = message.headers.clone().unwrap_or_default();
@@ -266,7 +268,7 @@ impl JetStreamShared {
             .ok_or_else(|| self.unusable(format!("the message {} is none of ours", info.stream_sequence)))
     }
 
-    /// The next messages of a subject from `sequence` on, as the leader has them.
+    /// Returns the next messages of a subject from `sequence` on, from the leader.
     async fn pieces_of_leader(&self, subject: &str, mut sequence: u64) -> Result<Vec<RecordBatch>, LogError> {
         let mut pieces = Vec::new();
         while pieces.len() < LEADERS_AT_ONCE
@@ -278,8 +280,8 @@ impl JetStreamShared {
         Ok(pieces)
     }
 
-    /// Adds the records from `from` on of the messages between where is read and `to`: what is left of those of which something
-    /// was erased, and, from the leader, those that the replica lacks which is read from.
+    /// Adds the records from `from` on of the messages between the reading position and `to`: remainders of messages
+    /// with erased records, and, from the leader, messages that the replica lacks.
     async fn fill(
         &self,
         log: &LogId,
@@ -297,7 +299,7 @@ impl JetStreamShared {
                     let piece = piece.ok_or_else(|| self.missing(log, reading.next, to))?;
                     reading.sequence = piece.sequence;
                     if piece.next() <= reading.next {
-                        // One without records, or before what is left of one that was behind it.
+                        // A message without records, or one whose records were all delivered with a remainder.
                         continue;
                     }
                     tracing::debug!(feed = %log.feed, sequence = piece.sequence, "a server lacks a message that the leader has");
@@ -310,7 +312,7 @@ impl JetStreamShared {
         Ok(())
     }
 
-    /// The offsets of the messages of a log of which something is kept, in their order.
+    /// Returns the first offsets of a log's remainders, in order.
     pub(super) async fn firsts_kept(&self, log: &LogId) -> Result<Vec<u64>, LogError> {
         let away = |error: &dyn std::fmt::Display| LogError::Unavailable(error.to_string());
         let subjects = self.stream.info_with_subjects(self.names.kept_of(log)).await.map_err(|error| away(&error))?;
@@ -321,7 +323,7 @@ impl JetStreamShared {
         Ok(firsts)
     }
 
-    /// What is left of the message that began with this record.
+    /// Returns the remainder of the message that began with this record.
     pub(super) async fn kept(&self, log: &LogId, first: u64) -> Result<Option<RecordBatch>, LogError> {
         let kept = self.last_piece(&self.names.kept(log, first)).await?;
         Ok(kept.filter(|kept| !kept.records.is_empty()))
@@ -335,7 +337,7 @@ impl JetStreamShared {
         ))
     }
 
-    /// The piece that a record stands in, or what is left of it; none if there is no such record.
+    /// Returns the batch that contains a record, or its remainder; `None` if there is no such record.
     pub(super) async fn piece_with(&self, log: &LogId, offset: Offset) -> Result<Option<RecordBatch>, LogError> {
         let subject = self.names.records(log);
         let Some(last) = self.last_piece(&subject).await? else {
@@ -374,7 +376,7 @@ impl JetStreamShared {
     }
 }
 
-/// The records, one of them emptied.
+/// Returns the records with one of them emptied.
 pub(super) fn without(records: &[Bytes], index: usize) -> Vec<Bytes> {
     let keep = |(at, record): (usize, &Bytes)| if at == index { Bytes::new() } else { record.clone() };
     records.iter().enumerate().map(keep).collect()

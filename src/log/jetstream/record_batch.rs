@@ -1,8 +1,8 @@
-//! A message of the stream: some records of a log, and where they stand.
+//! A message of the stream: consecutive records of a log, with their offsets.
 //!
-//! The body is the records as [`record_framing`](crate::log::record_framing); the headers say where the first of them stands and what the log held before
-//! it. So the last message alone tells the head of a log and its size, and whoever reads two messages knows whether
-//! there was another between them.
+//! The body holds the records in [`record_framing`](crate::log::record_framing). The headers give the offset of the
+//! first one and the size of the log before it. So the last message alone gives the head and the size of a log, and
+//! from two messages a reader can tell whether another one was between them.
 
 use async_nats::HeaderMap;
 use async_nats::jetstream::message::StreamMessage;
@@ -10,33 +10,34 @@ use bytes::Bytes;
 
 use crate::log::record_framing;
 
-/// The offset of the first record, or where the next will stand if there is none in the message.
+/// Header: offset of the first record, or of the next one to come if the message has none.
 const FIRST: &str = "Captionwire-First";
-/// How many records there are.
+/// Header: number of records.
 const COUNT: &str = "Captionwire-Count";
-/// The bytes of all records before them, erased ones included.
+/// Header: bytes of all earlier records, including erased ones.
 const BEFORE: &str = "Captionwire-Bytes-Before";
-/// In a message behind which nothing stands any more: how the life ended.
+/// Header of the last message of a generation: how it ended.
 const FENCE: &str = "Captionwire-Fence";
-/// In a message that is kept for another: the sequence of that one, which is to be deleted.
+/// Header of a remainder: sequence of the message that it replaces, which is to be deleted.
 const REPLACES: &str = "Captionwire-Replaces";
 
-/// In such a message: where in the stream the first one stood of which something was erased.
+/// Header of a remainder: sequence of the original message, from which records were erased.
 const STOOD: &str = "Captionwire-Stood";
 
-/// What a record costs in a message beside its bytes, about.
+/// Bytes of a message for a record besides its contents, approximately.
 pub(super) const FRAME_BYTES: usize = 8;
-/// What a message has beside its records, at most: headers, and more than that.
+/// Upper limit for the bytes of a message besides its records: its headers, with a margin.
 pub(super) const HEAD_BYTES: usize = 4096;
 
-/// How a life ended. It stands in the life's own subject, behind its last record, and nothing is stored behind it.
+/// End of a generation. It is stored in the generation's own subject after its last record, and nothing is stored after
+/// it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fence {
     /// The feed was deleted.
     Deleted,
-    /// Another life of the feed has taken its place.
+    /// Another generation of the feed has replaced this one.
     Replaced {
-        /// The number of that one.
+        /// Number of the other generation.
         life: u64,
     },
 }
@@ -60,10 +61,10 @@ impl std::fmt::Display for Fence {
     }
 }
 
-/// Some records of a log, one behind the other.
+/// Consecutive records of a log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct RecordBatch {
-    /// Its place in the stream; 0 before it is there.
+    /// Sequence in the stream; 0 before it is stored.
     pub(super) sequence: u64,
     pub(super) first: u64,
     pub(super) before: u64,
@@ -74,12 +75,12 @@ pub(super) struct RecordBatch {
 }
 
 impl RecordBatch {
-    /// The offset after the last record.
+    /// Returns the offset after the last record.
     pub(super) fn next(&self) -> u64 {
         self.first + self.records.len() as u64
     }
 
-    /// The bytes of all records up to its end.
+    /// Returns the bytes of all records of the log up to its end.
     pub(super) fn bytes(&self) -> u64 {
         self.before + self.records.iter().map(|record| record.len() as u64).sum::<u64>()
     }
@@ -108,7 +109,7 @@ impl RecordBatch {
         body.into()
     }
 
-    /// Reads a message; none if it is not one of ours.
+    /// Decodes a message; `None` if it is not one of ours.
     pub(super) fn read(sequence: u64, headers: &HeaderMap, body: &Bytes) -> Option<Self> {
         let number = |name: &str| headers.get(name)?.as_str().parse::<u64>().ok();
         let records = record_framing::cut(body.clone())?;

@@ -1,4 +1,4 @@
-//! The state that callers and tasks of the log share.
+//! State that callers and tasks of the log share.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,59 +21,60 @@ use crate::log::tail::Registry;
 use crate::log::{LogError, LogId};
 use crate::position::FeedId;
 
-/// The oldest NATS servers that are known to keep what they acknowledged when they part and come together again: major and
-/// minor version.
+/// Major and minor version of the oldest NATS servers that are known to keep acknowledged messages when they lose
+/// contact and reunite.
 pub(super) const OLDEST: (i64, i64) = (2, 12);
 
-/// What a queued append weighs beside its records.
+/// Bytes counted for a queued append besides its records.
 pub(super) const APPEND_BYTES: usize = 128;
 
-/// What callers and tasks both use.
+/// State that callers and tasks both use.
 pub(super) struct JetStreamShared {
     pub(super) options: JetStreamOptions,
     pub(super) names: StreamNames,
     pub(super) client: async_nats::Client,
     pub(super) context: Context,
     pub(super) stream: stream::Stream<()>,
-    /// What the numbers of lives begin with.
+    /// Base of the generation numbers.
     pub(super) base: u64,
-    /// The place of the stream's first message, which says so.
+    /// Sequence of the stream's first message, which has the base.
     pub(super) begun_at: u64,
     pub(super) replicas: usize,
     pub(super) queue_bytes_max: usize,
-    /// Bytes that the queue still takes. Closed when nothing more is taken at all.
+    /// Bytes that the queue still accepts. Closed when nothing more is accepted.
     pub(super) room: Semaphore,
     pub(super) lines: AppendQueues,
     pub(super) registry: Arc<Registry>,
-    /// The feeds that are here, and their lives: what this process did, and what the follower has seen.
+    /// The present generation of each feed, from this process's own operations and from the follower.
     pub(super) feeds: Mutex<BTreeMap<FeedId, u64>>,
-    /// The offset after the last record of each log, as far as this process has been told.
+    /// The offset after the last record of each log, as far as this process knows.
     pub(super) heads: Mutex<HashMap<u64, u64>>,
-    /// Staged lives of which it is not known whether a feed was switched to them.
+    /// Staged generations for which the outcome of a switch is unknown.
     pub(super) undecided: Mutex<HashSet<u64>>,
     pub(super) listeners: Mutex<Vec<Weak<Listener>>>,
     pub(super) is_followed: watch::Sender<bool>,
-    /// The sequence of the last message that the follower has seen.
+    /// Sequence of the last message that the follower has seen.
     pub(super) seen: AtomicU64,
-    /// Up to where the follower is to ask the leader, and the bell for it.
+    /// Sequence up to which the follower has to ask the leader; `is_behind` wakes it.
     pub(super) behind_to: Mutex<u64>,
     pub(super) is_behind: Notify,
     pub(super) reach: Mutex<ServerHealth>,
     pub(super) starts: Mutex<KnownStarts>,
     pub(super) suspicion: Mutex<Suspicion>,
-    /// The name of the follower's consumer.
+    /// Name of the follower's consumer.
     pub(super) following: Mutex<Option<String>>,
-    /// Reason why a message was not stored, if none was since: the servers are full, say. The log is away meanwhile.
+    /// Reason why a message was not stored, if none was stored since, for example because the servers are full. The log
+    /// is unavailable meanwhile.
     pub(super) unstored: Mutex<Option<String>>,
     pub(super) poison: OnceLock<LogError>,
     pub(super) commits: AtomicU64,
     pub(super) records: AtomicU64,
-    /// What the names of messages begin with: this process alone has it.
+    /// First part of message ids, unique to this process.
     pub(super) instance: u64,
     pub(super) messages: AtomicU64,
-    /// Everything ends with this.
+    /// Cancelled when the log closes; ends everything.
     pub(super) stop: CancellationToken,
-    /// The tasks that write.
+    /// Tasks that write.
     pub(super) writing: TaskTracker,
     pub(super) tasks: TaskTracker,
 }
@@ -83,12 +84,12 @@ impl JetStreamShared {
         LogError::Storage { place: format!("stream {}", self.names.stream), cause }
     }
 
-    /// The bytes of the largest record that the server which is connected to takes, in a message of its own.
+    /// Returns the size of the largest record that the connected server accepts, in a message of its own.
     pub(super) fn record_bytes_max(&self) -> usize {
         self.client.max_payload().saturating_sub(HEAD_BYTES)
     }
 
-    /// A name that no other message has.
+    /// Returns an id that no other message has.
     pub(super) fn message_id(&self) -> String {
         format!("{:016x}-{}", self.instance, self.messages.fetch_add(1, Ordering::Relaxed))
     }
@@ -98,7 +99,7 @@ impl JetStreamShared {
         u32::try_from(bytes).expect("the queue is not larger than 4 GiB")
     }
 
-    /// What to tell someone who is not served any more.
+    /// Returns the error for a call that is no longer served.
     pub(super) fn refusal(&self) -> LogError {
         self.poison.get().cloned().unwrap_or(LogError::Closed)
     }
@@ -106,11 +107,11 @@ impl JetStreamShared {
     pub(super) fn note_created(&self, log: &LogId) {
         let mut feeds = self.feeds();
         let life = feeds.entry(log.feed.clone()).or_default();
-        // What is told late is not newer.
+        // A late notification must not replace a younger generation.
         *life = (*life).max(log.life);
     }
 
-    /// A life has ended; where another has taken its place, that one is known before anybody hears of the end.
+    /// Notes the end of a generation. If another one replaced it, that is known before tails see the end.
     pub(super) fn note_ended(&self, log: &LogId, fence: Fence) {
         match fence {
             Fence::Replaced { life } => self.note_created(&LogId { feed: log.feed.clone(), life }),
@@ -166,14 +167,15 @@ impl JetStreamShared {
         self.behind_to.lock().expect("nothing panics with it")
     }
 
-    /// Until when something is tried: as long as is waited for, counted from when the log went away.
+    /// Returns the time limit for an operation that begins now: `wait` after the log became unreachable, but at least
+    /// one `ack_timeout` from now.
     pub(super) fn deadline(&self) -> Instant {
         let now = Instant::now();
         let away_since = self.reach().away_since().unwrap_or(now);
         (away_since + self.options.wait).max(now + self.options.ack_timeout.min(self.options.wait))
     }
 
-    /// Returns true if the log has been away for as long as anything is tried.
+    /// Returns true if the log has been unreachable for as long as operations are tried.
     pub(super) fn is_deaf(&self) -> bool {
         self.reach().away_since().is_some_and(|since| since.elapsed() >= self.options.wait)
     }
@@ -186,7 +188,7 @@ impl JetStreamShared {
         self.heads.lock().expect("nothing panics with it")
     }
 
-    /// Nothing more is taken until the log is opened again.
+    /// Refuses all writes until the log is opened again.
     pub(super) fn poison(&self, cause: String) -> LogError {
         let error = self.poison.get_or_init(|| LogError::Poisoned(cause.clone())).clone();
         tracing::error!(stream = %self.names.stream, cause, "the archive takes no more writes");
@@ -194,7 +196,8 @@ impl JetStreamShared {
         error
     }
 
-    /// The stream is not the one that was opened: nothing is taken, and what is read ends. The next start says what is to be done.
+    /// Refuses all writes and ends all tails, because the stream is not the one that was opened. The next start reports
+    /// what to do.
     pub(super) fn lose(&self, cause: String) -> LogError {
         let error = self.poison(cause);
         self.registry.interrupt(&error);
@@ -203,7 +206,8 @@ impl JetStreamShared {
 }
 
 impl JetStreamShared {
-    /// Takes the bytes of a life that ended out of the stream, by and by; what is left when the process ends the next one finds.
+    /// Removes the messages of an ended generation in the background. What is left when the process ends is removed at
+    /// the next start.
     pub(super) fn purge_later(self: &Arc<Self>, log: LogId) {
         let shared = Arc::clone(self);
         self.tasks.spawn(async move {

@@ -1,4 +1,4 @@
-//! The starts of the log as far as this process knows, and the suspicion that the stream was put back.
+//! Known starts of the log, and the suspicion that the stream was restored.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,36 +8,36 @@ use tokio::time::Instant;
 use crate::log::LogId;
 use crate::position::{Epoch, Starts};
 
-/// So many leaders are asked to step down for each copy of the stream before its first message counts as gone. Several processes
-/// ask, and one of them may hit the wrong one.
+/// Leaders asked to step down, for each copy of the stream, before its first message counts as gone. Two, because
+/// several processes ask, and one of them may hit the wrong leader.
 const LEADERS_ASKED_FOR_EACH: usize = 2;
 
 /// A start of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Start {
     pub(super) id: Epoch,
-    /// What was read before this start is good up to here in the stream.
+    /// Sequence up to which what was read before this start is still valid.
     pub(super) from: u64,
 }
 
-/// The starts, as far as this process knows.
+/// The starts that this process knows.
 #[derive(Debug, Default)]
 pub(super) struct KnownStarts {
     pub(super) ids: Arc<[Epoch]>,
-    /// For each of them, up to where the stream is what it was for all before it. They rise.
+    /// For each start, the sequence up to which the stream is what it was before that start. Ascending.
     pub(super) from: Vec<u64>,
-    /// The place of the last row; 0 without any.
+    /// Sequence of the last start row; 0 if there is none.
     pub(super) last_row: u64,
-    /// As they concern the logs that were asked for.
+    /// The starts with the heads of those logs that were asked for, by generation.
     pub(super) of: HashMap<u64, Starts>,
 }
 
 impl KnownStarts {
-    /// `rows` in their order.
+    /// Builds the state from `rows`, in their order.
     pub(super) fn new(rows: Vec<Start>, last_row: u64) -> Self {
         let ids = rows.iter().map(|row| row.id.clone()).collect();
         let mut from: Vec<u64> = rows.iter().map(|row| row.from).collect();
-        // What a later one says is lost is lost for those before it too.
+        // What a later row reports as lost is lost for the starts before it too.
         for index in (1..from.len()).rev() {
             from[index - 1] = from[index - 1].min(from[index]);
         }
@@ -49,27 +49,28 @@ impl KnownStarts {
     }
 }
 
-/// That the stream is not what it was.
+/// Signs that the stream is not what it was.
 #[derive(Debug, Default)]
 pub(super) struct Suspicion {
-    /// The first place that is known to be another one.
+    /// The first sequence that is known to belong to another message now.
     pub(super) from: Option<u64>,
-    /// Since when the stream is shorter than it was.
+    /// Time since which the stream is shorter than it was.
     pub(super) short_since: Option<Instant>,
-    /// Since when its first message is gone, as far as the leader tells.
+    /// Time since which its first message is gone, according to the leader.
     pub(super) emptied_since: Option<Instant>,
-    /// Leaders that were asked to step down because they lacked it.
+    /// Number of leaders that were asked to step down because they lacked it.
     pub(super) leaders_asked: usize,
-    /// The first place that may be another one, of which there was no room to say so in a row.
+    /// The first sequence that may belong to another message, if there was no room yet for the row that says so.
     pub(super) owed: Option<u64>,
-    /// The last row of another process that was heard of.
+    /// Sequence of the last row of another process that arrived.
     pub(super) row: u64,
-    /// Number of times that the stream was put back since the log was opened.
+    /// Number of times that the stream was restored since the log was opened.
     pub(super) times: u64,
 }
 
 impl Suspicion {
-    /// Since when the leader has told each time that it lacks the stream's first message; none if it has it `now`.
+    /// Returns the time since which the leader has lacked the stream's first message in every answer; `None` if it has
+    /// it `now`.
     pub(super) fn lacks_first_since(&mut self, has_first: bool, now: Instant) -> Option<Instant> {
         if has_first {
             (self.emptied_since, self.leaders_asked) = (None, 0);
@@ -78,8 +79,8 @@ impl Suspicion {
         Some(*self.emptied_since.get_or_insert(now))
     }
 
-    /// What is to be thought of a stream of so many copies whose leader has lacked the first message for long enough. The next
-    /// leader is given as much time.
+    /// Judges a stream of `replicas` copies whose leader has lacked the first message for long enough. The next leader
+    /// gets as much time.
     pub(super) fn judge_leader(&mut self, replicas: usize, now: Instant) -> FirstMessage {
         if replicas <= 1 || self.leaders_asked >= LEADERS_ASKED_FOR_EACH * replicas {
             return FirstMessage::Gone;
@@ -90,13 +91,13 @@ impl Suspicion {
     }
 }
 
-/// Where the stream's first message is.
+/// State of the stream's first message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FirstMessage {
-    /// That is not known yet.
+    /// Not known yet.
     Unknown,
-    /// Another one that has the stream may have it: the leader's files were damaged, say.
+    /// Another replica may have it, for example if the leader's files were damaged.
     LackedByLeader,
-    /// In no copy.
+    /// No copy has it.
     Gone,
 }

@@ -1,19 +1,20 @@
-//! The starts of the log: how a stream that was put back to an earlier state is told from one that only grew.
+//! Starts of the log: how a stream that was restored to an earlier state is told from one that only grew.
 //!
-//! A stream that is restored from a backup goes on from where the backup was made: what follows has the offsets of what is gone.
-//! Nothing in it says so, not even the numbers of lives. So its subject `N.starts` has a row for each time that it may have been
-//! put back unseen, with a random id, and cursors name the row behind which their change was made, as in the engine that keeps its
-//! log in a file. Rows are written
+//! A stream that is restored from a backup continues where the backup ended: new records get the offsets of lost ones.
+//! Nothing in the stream shows that, not even the numbers of generations. So the subject `N.starts` has a row for each
+//! time from which on the stream may have been restored unseen, with a random id. Cursors name the row before their
+//! change, as in the engine that keeps its log in a file. Rows are written
+//! * by a process that opens the log while no other process follows it, before it appends anything, because nothing saw
+//!   what happened meanwhile;
+//! * by a running process that finds the stream shorter than it was, with the first sequence that differs, as far as
+//!   known.
 //!
-//! * by a process that opens the log while no other follows it, before it appends anything: nobody saw what happened meanwhile;
-//! * by a process that runs, when it finds the stream shorter than it was: with the first place that differs, as far as is known.
+//! If there is no room for its row, a process starts all the same and owes the row: it reads and deletes, which may
+//! free room, and appends nothing before the row is stored. Until then it presents itself as a process that only reads.
 //!
-//! Where there is no room for its row, a process begins all the same, and owes it: it reads and deletes, which may make room, and appends
-//! nothing before the row is there. Until then it says of itself that it only reads.
-//!
-//! While any process follows the stream, others that come and go write none: what that one would see, nobody has to suppose. Whether
-//! one follows is asked of the servers: its consumer has a request waiting. What is found by a process that hears of a row of
-//! another, or writes one, is forgotten, and everybody who reads begins anew with the cursor that they have.
+//! While any process follows the stream, others that come and go write no row, because that process would notice a
+//! restore. The servers know whether one follows: its consumer has a request waiting. A process that learns of
+//! another's row, or writes one, forgets what it knew of the stream, and all its readers start over with their cursors.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -32,41 +33,41 @@ use crate::log::jetstream::stream_api::{AGAIN_AFTER, ControlMessage, PutResult, 
 use crate::log::{LogError, LogId};
 use crate::position::{Epoch, Offset, Starts};
 
-/// Time that the list of who follows may take: servers wait four seconds for what another one that is lost would tell.
+/// Time limit for the list of consumers: servers wait four seconds for the part of a server that is lost.
 const LISTED_WITHIN: Duration = Duration::from_secs(6);
-/// How long it is looked whether somebody follows. A process that follows asks for messages all the time, but for moments between two
-/// requests; one whose consumer was lost with a NATS server makes another one within this time, and one that wrote a row and is
-/// about to follow does so too, as a rule.
+/// Time during which to look for a follower. A following process has a request waiting all the time, except for moments
+/// between two requests. One whose consumer was lost with a NATS server creates another within this time, and usually
+/// so does one that has just written a row and is about to follow.
 const LOOK_FOR: Duration = Duration::from_millis(1_500);
-/// A stream of several copies counts as put back when its leader, with most of the others, has had less for so long: one that was
-/// just elected may need a moment to have all at hand.
+/// Time for which the leader of a stream of several copies, in contact with most of them, must have had less before the
+/// stream counts as restored: a leader that was just elected may need a moment to have everything at hand.
 const SHORT_FOR: Duration = Duration::from_secs(5);
 
-/// Returns true if what the stream's leader has told since then counts.
+/// Returns true if the leader's answers since then are sufficient evidence.
 fn is_told_for_long(info: &Info, since: Instant) -> bool {
     info.config.num_replicas <= 1 || since.elapsed() >= SHORT_FOR
 }
-/// Feeds asked for at the same time.
+/// Feeds read concurrently.
 const FEEDS_AT_ONCE: usize = 32;
 
-/// What the consumer of a process that appends says of itself. One that says nothing is of an older release.
+/// Description of the consumer of a process that appends. A consumer without a description belongs to an older release.
 pub(super) const WRITER: &str = "captionwire follows and appends";
-/// What that of a process says that only reads.
+/// Description of the consumer of a process that only reads.
 pub(super) const READER: &str = "captionwire reads";
 
-/// Reason why nothing is appended while a row is owed and there seems to be room for it.
+/// Reason why nothing is appended while a row is owed although there seems to be room for it.
 pub(super) const ROW_IS_OWED: &str = "what the stream was when it was opened is not noted in it yet";
 
-/// A row, as it stands in the stream.
+/// Row of `N.starts`, as stored.
 #[derive(Debug, Serialize, Deserialize)]
 struct StreamRow {
     id: String,
-    /// The first place of the stream that is not what it was; none where that is the row's own.
+    /// The first sequence of the stream that is not what it was; `None` if that is the row's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     from: Option<u64>,
 }
 
-/// Who follows, as the servers list it.
+/// The servers' list of consumers.
 #[derive(Deserialize)]
 struct ListedFollowers {
     #[serde(default)]
@@ -92,17 +93,17 @@ struct ListedConfig {
     filter_subject: Option<String>,
 }
 
-/// Whether somebody follows the stream.
+/// Result of looking for a process that follows the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum FollowState {
     Yes,
     No,
-    /// Somebody did, a moment ago.
+    /// A process did, a moment ago.
     Perhaps,
 }
 
 impl ListedFollowers {
-    /// `all` is what a process of an older release asks for, and nobody else does.
+    /// Looks for a follower in the list. Only processes of an older release filter by `all` without a description.
     fn followed(&self, all: &str) -> FollowState {
         let mut followed = FollowState::No;
         for consumer in self.consumers.iter().flatten() {
@@ -121,15 +122,16 @@ impl ListedFollowers {
     }
 }
 
-/// At the start of a process.
+/// Checks at the start of a process.
 impl JetStreamShared {
-    /// Writes a row where nobody follows the stream, and reads all. Before anything is appended, and before this process follows.
+    /// Writes a row if no process follows the stream, and reads all rows. Call it before anything is appended, and
+    /// before this process follows.
     pub(super) async fn begin_start(&self) -> Result<(), LogError> {
         if self.options.appends {
             let behind = self.last(&self.names.starts()).await?.map_or(0, |row| row.sequence);
             if !self.is_followed_by_others(behind == 0 && self.seen() <= 1).await? {
                 match self.put_row(None, behind).await {
-                    // Where another one was faster, it has said it.
+                    // If another process was faster, its row says the same.
                     Ok(_) => {}
                     Err(error) if is_for_want_of_room(&error) => {
                         tracing::error!(%error, "nothing can be appended until there is room; delete feeds, or give the servers more");
@@ -144,7 +146,7 @@ impl JetStreamShared {
         Ok(())
     }
 
-    /// With `is_new` nobody can have been there before.
+    /// Returns true if another process follows the stream. With `is_new` none can have been there before.
     async fn is_followed_by_others(&self, is_new: bool) -> Result<bool, LogError> {
         let began = Instant::now();
         loop {
@@ -194,7 +196,7 @@ impl JetStreamShared {
         serde_json::from_slice(&answer.payload).map_err(|error| error.to_string())
     }
 
-    /// Puts a row behind the last one that is known; false where there is another.
+    /// Stores a row after the last known one; false if there is another.
     async fn put_row(&self, from: Option<u64>, behind: u64) -> Result<bool, LogError> {
         let random = getrandom::u64().map_err(|error| LogError::Unavailable(error.to_string()))?;
         let row = StreamRow { id: Epoch::short_from_random(random).as_str().to_owned(), from };
@@ -204,7 +206,7 @@ impl JetStreamShared {
         Ok(matches!(put, PutResult::Stored(_)))
     }
 
-    /// All rows, as the leader has them.
+    /// Reads all rows, from the leader.
     async fn read_rows(&self) -> Result<KnownStarts, LogError> {
         let (mut rows, mut last_row) = (Vec::new(), 0);
         while let Some(message) = self.next(&self.names.starts(), last_row + 1).await? {
@@ -218,9 +220,9 @@ impl JetStreamShared {
     }
 }
 
-/// While a process runs.
+/// Checks while a process runs.
 impl JetStreamShared {
-    /// Notes that a message was given a place that was another's.
+    /// Notes that a message got a sequence that another message had.
     pub(super) fn note_other_at(&self, sequence: u64) {
         {
             let mut suspicion = self.suspicion();
@@ -230,7 +232,7 @@ impl JetStreamShared {
         self.is_behind.notify_one();
     }
 
-    /// Notes that the stream's leader tells of less than this process has seen.
+    /// Notes that the stream's leader has less than this process has seen.
     pub(super) fn note_short(&self) {
         let is_new = {
             let mut suspicion = self.suspicion();
@@ -243,8 +245,8 @@ impl JetStreamShared {
         }
     }
 
-    /// Notes whether the stream begins with what it was begun with, as its leader tells: where it does not, somebody purged it, or
-    /// the leader does not have all at hand yet.
+    /// Notes whether the stream's leader has its first message. If not, the stream was purged, or the leader does not
+    /// have everything at hand yet.
     pub(super) fn note_first(&self, info: &Info) {
         if self.lacks_first_since(info).is_some() {
             self.is_behind.notify_one();
@@ -256,7 +258,7 @@ impl JetStreamShared {
         self.suspicion().lacks_first_since(has_first, Instant::now())
     }
 
-    /// Notes that a row is in the stream.
+    /// Notes that a row was stored.
     pub(super) fn note_row(&self, sequence: u64) {
         if sequence > self.starts().last_row {
             self.suspicion().row = sequence;
@@ -264,17 +266,17 @@ impl JetStreamShared {
         }
     }
 
-    /// Returns true if the follower has to look whether the stream is what it was.
+    /// Returns true if the follower has to check whether the stream was restored.
     pub(super) fn is_to_be_checked(&self) -> bool {
         self.is_suspected() || self.suspicion().row > self.starts().last_row || self.is_row_due()
     }
 
-    /// Returns true if a row is to be written for which there was no room.
+    /// Returns true if a row has to be written for which there was no room.
     pub(super) fn owes_row(&self) -> bool {
         self.suspicion().owed.is_some()
     }
 
-    /// Returns true if there is room, as far as is known, for the row that is owed.
+    /// Returns true if a row is owed and there seems to be room for it.
     fn is_row_due(&self) -> bool {
         self.owes_row() && self.no_room().is_none()
     }
@@ -284,17 +286,17 @@ impl JetStreamShared {
         full.or_else(|| self.unstored().clone())
     }
 
-    /// Has the follower write the row that is owed, if there is room.
+    /// Wakes the follower to write the row that is owed, if there is room.
     pub(super) fn remind_of_row(&self) {
         if self.is_row_due() {
             self.is_behind.notify_one();
         }
     }
 
-    /// Waits for the row that is owed: nothing is appended before it.
+    /// Waits for the row that is owed, because nothing may be appended before it.
     ///
     /// # Errors
-    /// [`LogError::Unavailable`] at once where there is no room, and where it is not written in time.
+    /// [`LogError::Unavailable`], at once if there is no room, or if the row is not written in time.
     pub(super) async fn row_is_written(&self) -> Result<(), LogError> {
         let until = self.deadline();
         while self.owes_row() {
@@ -306,18 +308,18 @@ impl JetStreamShared {
         Ok(())
     }
 
-    /// Returns true if nothing may be stored before it is known whether the stream was put back.
+    /// Returns true if nothing may be stored until it is known whether the stream was restored.
     pub(super) fn is_suspected(&self) -> bool {
         let suspicion = self.suspicion();
         suspicion.from.is_some() || suspicion.short_since.is_some() || suspicion.emptied_since.is_some()
     }
 
-    /// Number of times that the stream was put back: what was queued before must not be stored after.
+    /// Returns the number of times that the stream was restored: records queued before must not be stored after.
     pub(super) fn times_put_back(&self) -> u64 {
         self.suspicion().times
     }
 
-    /// Finds out what has become of the first message, which the stream's leader does not have.
+    /// Finds out what has become of the first message, which the stream's leader lacks.
     pub(super) fn find_first(&self, info: &Info) -> FirstMessage {
         match self.lacks_first_since(info) {
             Some(since) if hears_of_most(info) && is_told_for_long(info, since) => {
@@ -327,7 +329,7 @@ impl JetStreamShared {
         }
     }
 
-    /// Has another server lead the stream, if one will. Whether it does, its answers tell.
+    /// Asks the leader to let another server lead the stream. Later answers show whether it did.
     pub(super) async fn ask_leader_to_step_down(&self, info: &Info) {
         let leader = info.cluster.as_ref().and_then(|cluster| cluster.leader.as_deref()).unwrap_or_default();
         tracing::warn!(
@@ -342,10 +344,10 @@ impl JetStreamShared {
         }
     }
 
-    /// Finds out whether the stream is what it was. Where it is not, says so in it, and forgets what was known of it.
+    /// Finds out whether the stream was restored. If so, writes a row, and forgets what was known of the stream.
     ///
     /// # Errors
-    /// [`LogError::Unavailable`] while that cannot be told.
+    /// [`LogError::Unavailable`] while that cannot be decided.
     pub(super) async fn check_starts(&self, info: &Info) -> Result<(), LogError> {
         self.suspicion().emptied_since = None;
         let away = || LogError::Unavailable("the stream's leader does not have all that was stored".into());
@@ -381,11 +383,11 @@ impl JetStreamShared {
             self.begin_anew((!is_written).then_some(from)).await
         } else if there != known {
             tracing::info!(stream = self.names.stream, "another node found that the stream may have been put back");
-            // Its row stands for one that is owed, too: this process has appended nothing.
+            // Its row also stands for one that this process owes, because it has appended nothing.
             self.begin_anew(None).await
         } else if let Some(owed) = owed {
             match self.put_row(Some(owed), there).await {
-                // Where another one was faster, it has said it.
+                // If another process was faster, its row says the same.
                 Ok(_) => {}
                 Err(error) if is_for_want_of_room(&error) => return Ok(()),
                 Err(error) => return Err(error),
@@ -397,8 +399,8 @@ impl JetStreamShared {
         }
     }
 
-    /// Puts a row behind the last one, whosever that is: of several who find out each says from where on it knows. False where there
-    /// is no room for it.
+    /// Stores a row after the last one, whichever process wrote that: each of several processes reports from where on
+    /// it knows of a difference. False if there is no room for it.
     async fn put_row_behind_all(&self, from: u64, mut behind: u64) -> Result<bool, LogError> {
         loop {
             match self.put_row(Some(from), behind).await {
@@ -410,7 +412,8 @@ impl JetStreamShared {
         }
     }
 
-    /// Forgets what was known of the stream, and has all who read or write begin anew; `owed` is of what a row is to be written still.
+    /// Forgets what was known of the stream, and makes all readers and writers start over. `owed` is the sequence for a
+    /// row that still has to be written.
     async fn begin_anew(&self, owed: Option<u64>) -> Result<(), LogError> {
         let rows = self.read_rows().await?;
         let info = self.stream.get_info().await.map_err(|error| LogError::Unavailable(error.to_string()))?;
@@ -420,7 +423,7 @@ impl JetStreamShared {
         self.heads().clear();
         self.undecided().clear();
         if let Err(error) = self.read_feeds().await {
-            // It is tried again; nobody is told meanwhile that they are gone.
+            // It is tried again; meanwhile the feeds must not appear to be gone.
             before.iter().for_each(|log| self.note_created(log));
             return Err(error);
         }
@@ -435,7 +438,7 @@ impl JetStreamShared {
         self.tell_of_all().await
     }
 
-    /// Tells who listens how far all feeds are.
+    /// Sends the ends of all feeds to all listeners.
     async fn tell_of_all(&self) -> Result<(), LogError> {
         let logs: Vec<_> = self.feeds().iter().map(|(feed, life)| LogId { feed: feed.clone(), life: *life }).collect();
         let mut ends = stream::iter(logs)
@@ -452,7 +455,7 @@ impl JetStreamShared {
         Ok(())
     }
 
-    /// The starts, as they concern one log.
+    /// Returns the starts with the heads that one log had at each.
     pub(super) async fn starts_of(&self, log: &LogId) -> Result<Starts, LogError> {
         let (ids, from, last_row) = {
             let known = self.starts();
@@ -469,12 +472,12 @@ impl JetStreamShared {
         Ok(starts)
     }
 
-    /// The heads of a log at places of the stream that rise, as [`Starts::new`] wants them. One short question for each place
-    /// between which the log has grown.
+    /// Returns the heads of a log at `places` of the stream in ascending order, as [`Starts::new`] needs them. One
+    /// short request for each place between which the log has grown.
     async fn heads_at(&self, log: &LogId, places: &[u64]) -> Result<Vec<(usize, Offset)>, LogError> {
         let subject = self.names.records(log);
         let mut heads: Vec<(usize, Offset)> = Vec::new();
-        // The first message of a life has no records, and so is never erased.
+        // The first message of a generation has no records, and so is never erased.
         let (Some(first), Some(last)) = (self.next_piece(&subject, 0).await?, self.last_piece(&subject).await?) else {
             return Ok(heads);
         };
@@ -489,7 +492,7 @@ impl JetStreamShared {
                     let behind = self.next_piece(&subject, *place).await?;
                     let Some(behind) = behind else { return Err(LogError::Deleted(log.feed.clone())) };
                     let head = self.head_before(log, behind.first, *place, &mut kept).await?;
-                    // Those places before which what is left of a message would have stood are looked at one by one.
+                    // Places at which a message with a remainder may have been are looked at one by one.
                     (if head == behind.first { behind.sequence } else { *place }, head)
                 };
             }
@@ -501,9 +504,9 @@ impl JetStreamShared {
         Ok(heads)
     }
 
-    /// The head of a log at a place of the stream, of which the next message that is there begins with the record `next`: before that
-    /// others may have stood of which something was erased. Where it is not known that such stood before the place, they count
-    /// as behind it.
+    /// Returns the head of a log at a place of the stream. The next message that exists there begins with the record
+    /// `next`; before it there may have been messages with erased records. They count as after the place unless they
+    /// are known to have been before it.
     async fn head_before(
         &self,
         log: &LogId,

@@ -1,8 +1,8 @@
-//! Questions to the stream, and messages put into it. All of them are asked of the stream's leader, which knows what was
-//! acknowledged; another replica might not yet.
+//! Requests to the stream, and storing messages in it. All requests go to the stream's leader, which knows every
+//! acknowledged message; another replica might lack some.
 //!
-//! While a leader is lost nobody answers, for some seconds as a rule: every question is asked again until it is answered,
-//! for as long as the configuration says.
+//! While there is no leader, usually for some seconds, nothing answers: every request is repeated until it is answered
+//! or the configured time has passed.
 
 use std::error::Error as _;
 use std::future::Future;
@@ -20,17 +20,17 @@ use crate::log::LogError;
 use crate::log::jetstream::record_batch::RecordBatch;
 use crate::log::jetstream::shared::JetStreamShared;
 
-/// Between two askings: a leader is found within seconds, so that this is neither late nor a burden.
+/// Time between two attempts. A leader is elected within seconds, so this is neither late nor a burden.
 pub(super) const AGAIN_AFTER: Duration = Duration::from_millis(100);
 
-/// The own name of a message, among its headers.
+/// Header with the id of a message.
 const MESSAGE: &str = "Captionwire-Message";
 
-/// Reason why a question was not answered.
+/// Reason why a request failed.
 pub(super) enum RequestFailure {
-    /// It may be answered soon.
+    /// A retry may succeed.
     Away(String),
-    /// It will not.
+    /// A retry would fail too.
     Lasting(LogError),
 }
 
@@ -40,28 +40,28 @@ impl From<RawMessageError> for RequestFailure {
     }
 }
 
-/// What became of a message.
+/// Result of storing a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PutResult {
     /// It is stored, with this sequence.
     Stored(u64),
-    /// Another message stands where it was to stand, and it will never be stored.
+    /// Another message was stored at its place, and it will never be stored.
     Behind,
 }
 
-/// A message on its way into the stream.
+/// A message to be stored.
 pub(super) struct ControlMessage {
     pub(super) subject: String,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
-    /// The sequence of the message of its subject behind which it stands; 0 for none.
+    /// Sequence of the message that must be the last of the subject; 0 for none.
     pub(super) behind: u64,
-    /// Its own name, unlike that of any other message: by it a repeat is told from another that wants the same place.
+    /// Unique id. It tells a repeat of this message from another one for the same place.
     pub(super) id: String,
 }
 
 impl JetStreamShared {
-    /// Asks until there is an answer, for as long as is waited for one.
+    /// Repeats a request until it is answered, up to the time limit.
     pub(super) async fn patiently<T, F>(&self, mut ask: impl FnMut() -> F) -> Result<T, LogError>
     where
         F: Future<Output = Result<T, RequestFailure>>,
@@ -77,7 +77,7 @@ impl JetStreamShared {
         }
     }
 
-    /// Lets some time go by before it is tried again.
+    /// Waits before a retry; fails if the deadline would pass, or the log is poisoned.
     pub(super) async fn pause(&self, until: Instant, cause: String) -> Result<(), LogError> {
         if let Some(poison) = self.poison.get() {
             return Err(poison.clone());
@@ -88,7 +88,7 @@ impl JetStreamShared {
         self.unless_closed(tokio::time::sleep(AGAIN_AFTER)).await
     }
 
-    /// An answer that does not come is none: not all of the client's ways out of a broken connection have a limit.
+    /// Limits the time for an answer, because not every failure of the client's connection has a limit of its own.
     async fn once<T>(&self, answer: impl Future<Output = Result<T, RequestFailure>>) -> Result<T, RequestFailure> {
         let limit = self.options.ack_timeout * 2;
         let late = |_| Err(RequestFailure::Away("no NATS server answers".into()));
@@ -103,27 +103,27 @@ impl JetStreamShared {
         }
     }
 
-    /// The last message of a subject.
+    /// Returns the last message of a subject.
     pub(super) async fn last(&self, subject: &str) -> Result<Option<StreamMessage>, LogError> {
         self.patiently(|| async { found(self.stream.get_last_raw_message_by_subject(subject).await) }).await
     }
 
-    /// The first message of a subject from `sequence` on.
+    /// Returns the first message of a subject from `sequence` on.
     pub(super) async fn next(&self, subject: &str, sequence: u64) -> Result<Option<StreamMessage>, LogError> {
         self.patiently(|| async { found(self.stream.get_first_raw_message_by_subject(subject, sequence).await) }).await
     }
 
-    /// The message with this sequence.
+    /// Returns the message with this sequence.
     pub(super) async fn at(&self, sequence: u64) -> Result<Option<StreamMessage>, LogError> {
         self.patiently(|| async { found(self.stream.get_raw_message(sequence).await) }).await
     }
 
-    /// The last piece of a subject.
+    /// Returns the last batch of a subject.
     pub(super) async fn last_piece(&self, subject: &str) -> Result<Option<RecordBatch>, LogError> {
         self.last(subject).await?.map(|message| self.piece(&message)).transpose()
     }
 
-    /// The first piece of a subject from `sequence` on.
+    /// Returns the first batch of a subject from `sequence` on.
     pub(super) async fn next_piece(&self, subject: &str, sequence: u64) -> Result<Option<RecordBatch>, LogError> {
         self.next(subject, sequence).await?.map(|message| self.piece(&message)).transpose()
     }
@@ -133,13 +133,13 @@ impl JetStreamShared {
             .ok_or_else(|| self.unusable(format!("the message {} is none of ours", message.sequence)))
     }
 
-    /// Deletes a message, and has its bytes overwritten. One that is gone already is well.
+    /// Deletes a message, and has its bytes overwritten. A message that is already deleted is no error.
     pub(super) async fn remove(&self, sequence: u64) -> Result<(), LogError> {
         self.patiently(|| async {
             match self.stream.delete_message(sequence).await {
                 Ok(_) => Ok(()),
                 Err(error) => match error.kind() {
-                    // The server has several words for a message that is not there.
+                    // The server has several errors for a message that does not exist.
                     DeleteMessageErrorKind::JetStream(_) => match found(self.stream.get_raw_message(sequence).await)? {
                         None => Ok(()),
                         Some(_) => Err(RequestFailure::Away(error.to_string())),
@@ -151,7 +151,7 @@ impl JetStreamShared {
         .await
     }
 
-    /// Deletes the messages of some subjects that stand before `sequence`.
+    /// Deletes the messages of some subjects that come before `sequence`.
     pub(super) async fn purge_before(&self, subjects: &str, sequence: u64) -> Result<(), LogError> {
         if self.forgets_all_by_a_purge() {
             return self.remove_each_before(subjects, sequence).await;
@@ -179,13 +179,13 @@ impl JetStreamShared {
         .await
     }
 
-    /// Returns true if the servers are of those that, started again after a crash, take each purge of some subjects for one of
-    /// all that was stored before it (nats-server before 2.9.18, pull request 4212).
+    /// Returns true if the servers have a defect: after a crash they take each purge of some subjects for a purge of
+    /// everything stored before it (nats-server before 2.9.18, pull request 4212).
     fn forgets_all_by_a_purge(&self) -> bool {
         !self.client.is_server_compatible(2, 9, 18)
     }
 
-    /// Deletes the messages of some subjects that stand before `sequence`, one after another.
+    /// Deletes the messages of some subjects before `sequence` one by one.
     async fn remove_each_before(&self, subjects: &str, sequence: u64) -> Result<(), LogError> {
         let mut from = 1;
         while let Some(message) = self.next(subjects, from).await?.filter(|message| message.sequence < sequence) {
@@ -195,12 +195,12 @@ impl JetStreamShared {
         Ok(())
     }
 
-    /// Puts a message behind another one of its subject. It is sent again until it is known what became of it: it is
-    /// stored once, or, where another one was faster, never.
+    /// Stores a message after another one of its subject. It is sent repeatedly until the outcome is known: it is
+    /// stored once, or never, if another one was faster.
     ///
     /// # Errors
-    /// [`LogError::Unavailable`] if that is not known in time. It may then be stored still, but behind no other message
-    /// than the one it was meant for.
+    /// [`LogError::Unavailable`] if the outcome is not known in time. The message may then still be stored, but only
+    /// after the message for which it was meant.
     pub(super) async fn put(&self, letter: &ControlMessage) -> Result<PutResult, LogError> {
         let (until, seen) = (self.deadline(), self.seen());
         let is_row = letter.subject == self.names.starts();
@@ -210,7 +210,7 @@ impl JetStreamShared {
                 continue;
             }
             let cause = match self.unless_closed(self.once(self.publish(letter))).await? {
-                // Places only rise, so this was another's.
+                // Sequences only rise, so this place was another message's: the stream was restored.
                 Ok(Some(sequence)) if sequence <= seen && !is_row => {
                     self.note_other_at(sequence);
                     return Err(LogError::PutBack);
@@ -227,11 +227,11 @@ impl JetStreamShared {
         }
     }
 
-    /// The sequence of the message, or nothing where the stream says that another one stands before it.
+    /// Returns the sequence of the stored message; `None` if the stream reports that another one is there.
     async fn publish(&self, letter: &ControlMessage) -> Result<Option<u64>, RequestFailure> {
-        // What the stream knows repeats by is the place, not the message: servers look at the last sequence before they
-        // replicate a message, and two that are under way at once may both pass (nats-server issues 4320 and 8469). Names are
-        // looked at when a message is stored, so of two for one place the later is a repeat.
+        // The id for detecting repeats is the place, not the message. Servers check the expected last sequence before
+        // they replicate a message, so two concurrent messages may both pass (nats-server issues 4320 and 8469). The id
+        // is checked when a message is stored, so the later of two for one place counts as a repeat.
         let place = format!("{}>{}", letter.subject, letter.behind);
         let mut headers = letter.headers.clone();
         headers.insert(MESSAGE, letter.id.as_str());
@@ -247,7 +247,7 @@ impl JetStreamShared {
             Err(error) => Err(error),
         };
         match stored {
-            // One of that name is there: this one, sent before, or another.
+            // A message with this id is stored: this one, sent before, or another.
             Ok(ack) if ack.duplicate => Ok(None),
             Ok(ack) => {
                 *self.unstored() = None;
@@ -267,8 +267,8 @@ impl JetStreamShared {
         }
     }
 
-    /// What stands where a message was to stand that the stream refused; none if nothing does yet, because an earlier copy
-    /// of it is on its way.
+    /// Finds the message at a place that the stream refused to ours. `None` if there is none yet, because an earlier
+    /// copy of ours is on its way.
     async fn what_stands_behind(&self, letter: &ControlMessage) -> Result<Option<PutResult>, LogError> {
         if let Some(stands) = self.next(&letter.subject, letter.behind + 1).await? {
             let id = stands.headers.get(MESSAGE);
@@ -276,20 +276,20 @@ impl JetStreamShared {
             return Ok(Some(if is_ours { PutResult::Stored(stands.sequence) } else { PutResult::Behind }));
         }
         let last = self.last(&letter.subject).await?.map_or(0, |last| last.sequence);
-        // Where the last one is another, or none, the subject was purged.
+        // If the last message is another one, or there is none, the subject was purged.
         Ok((last != letter.behind).then_some(PutResult::Behind))
     }
 }
 
-/// What an error begins with that is for want of room.
+/// First words of an error because of too little room.
 const NO_ROOM: &str = "the NATS servers have no room for more";
 
-/// Returns true if something was not stored because there was no room for it.
+/// Returns true if a message was not stored because there was no room.
 pub(super) fn is_for_want_of_room(error: &LogError) -> bool {
     matches!(error, LogError::Unavailable(cause) if cause.starts_with(NO_ROOM))
 }
 
-/// Whether a message was refused because it has no place on disks, or in what the stream or the account may take.
+/// Returns true if a message was refused for lack of disk space, or because of a limit of the stream or the account.
 fn has_no_room(error: &PublishError) -> bool {
     let cause = error.source().and_then(|cause| cause.downcast_ref::<async_nats::jetstream::Error>());
     const CODES: [ErrorCode; 4] = [

@@ -3,27 +3,27 @@
 //! All of them begin with the stream's name:
 //!
 //! * `N.meta`: one message, written when the stream was new.
-//! * `N.starts`: a message for each time from which on the stream may be another than it was before.
+//! * `N.starts`: a message for each time from which on the stream may have been restored.
 //! * `N.feed.<feed>`: the last message says whether the feed is here or was deleted.
-//! * `N.stage.<feed>.<id>`: one message, by a name of its own, for a life that is begun aside, until it is the feed's.
-//! * `N.log.<feed>.<life>.rec`: what was appended to one life of a feed.
-//! * `N.log.<feed>.<life>.kept.<first>`: what is left of the message whose first record stands at that offset, once one of its
+//! * `N.stage.<feed>.<id>`: one message for a staged generation, under a name of its own, until it is the feed's.
+//! * `N.log.<feed>.<life>.rec`: the records of one generation of a feed.
+//! * `N.log.<feed>.<life>.kept.<first>`: the rest of the message whose first record has that offset, after one of its
 //!   records was erased.
-//! * `N.log.<feed>.<life>.ends.<id>`: the life is about to end; whoever writes to it lets that be done first.
-//! * `N.trial.<id>`: put in, and taken out again at once, to see whether servers that stored nothing, because they were full say,
-//!   do again.
+//! * `N.log.<feed>.<life>.ends.<id>`: the generation is about to end; writers let that happen first.
+//! * `N.trial.<id>`: stored and removed at once, to find out whether servers that could not store (because they were
+//!   full, for example) can again.
 
 use crate::log::LogId;
 use crate::position::FeedId;
 
-/// The names of one stream.
+/// Subjects of one stream.
 #[derive(Debug, Clone)]
 pub(super) struct StreamNames {
-    /// The stream, and what all of its subjects begin with.
+    /// Name of the stream, and first part of all its subjects.
     pub(super) stream: String,
 }
 
-/// What a subject is for.
+/// Meaning of a subject.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Subject {
     Starts,
@@ -55,7 +55,7 @@ impl StreamNames {
         format!("{}.feed.*", self.stream)
     }
 
-    /// `id` is unlike any other: a place in the stream is given once.
+    /// Returns the subject for a staged generation; `id` must be unique in the stream.
     pub(super) fn stage(&self, feed: &FeedId, id: &str) -> String {
         format!("{}.stage.{feed}.{id}", self.stream)
     }
@@ -68,12 +68,12 @@ impl StreamNames {
         format!("{}.log.{}.{}.rec", self.stream, log.feed, log.life)
     }
 
-    /// All that is kept of all lives.
+    /// Matches everything stored for all generations.
     pub(super) fn all_logs(&self) -> String {
         format!("{}.log.>", self.stream)
     }
 
-    /// What was appended to all lives.
+    /// Matches the records of all generations.
     pub(super) fn all_records(&self) -> String {
         format!("{}.log.*.*.rec", self.stream)
     }
@@ -86,17 +86,17 @@ impl StreamNames {
         format!("{}.log.*.*.kept.*", self.stream)
     }
 
-    /// All that is kept of one life.
+    /// Matches the kept remainders of one generation.
     pub(super) fn kept_of(&self, log: &LogId) -> String {
         format!("{}.log.{}.{}.kept.*", self.stream, log.feed, log.life)
     }
 
-    /// As of [`StreamNames::stage`].
+    /// Returns the subject for a trial message; `id` must be unique in the stream.
     pub(super) fn trial(&self, id: &str) -> String {
         format!("{}.trial.{id}", self.stream)
     }
 
-    /// As of [`StreamNames::stage`].
+    /// Returns the subject that announces an end; `id` must be unique in the stream.
     pub(super) fn ends(&self, log: &LogId, id: &str) -> String {
         format!("{}.log.{}.{}.ends.{id}", self.stream, log.feed, log.life)
     }
@@ -105,7 +105,7 @@ impl StreamNames {
         format!("{}.log.{}.{}.>", self.stream, log.feed, log.life)
     }
 
-    /// What `subject` is for; none for one that has no records in it.
+    /// Parses `subject`; `None` for one without a meaning here, such as `N.meta`.
     pub(super) fn read(&self, subject: &str) -> Option<Subject> {
         let rest = subject.strip_prefix(&self.stream)?.strip_prefix('.')?;
         let tokens: Vec<&str> = rest.split('.').collect();

@@ -1,13 +1,13 @@
-//! What is to be appended, of each log in one line: one message at a time is on its way.
+//! Appends records. For each log one message at a time is in flight.
 //!
-//! Were there two, the first could be lost with a leader and the second be stored; what its publisher sends again would
-//! then be taken for a repeat. So whatever waits, of all publishers of the log, goes into one message, and the next one is
-//! made when it is known what became of that. Each stands behind the last one of its log: one that was delayed and
-//! overtaken is never stored.
+//! With two messages in flight, the first could be lost with a leader and the second be stored; the fold would then
+//! take the resent first one for a repeat. So all records that wait for a log, of all its publishers, go into one
+//! message, and the next one is made when the outcome of that is known. Each must follow the last message of its log,
+//! so a message that was delayed and overtaken is never stored.
 //!
-//! When it is not known in time, all that wait fail, and until each of those who wait has taken that answer, so do those who
-//! come: nothing of a publisher stands behind what it does not know to be missing. What the delayed message holds may still
-//! come to stand in the log, behind all that is there; then its publishers, who send it again, have sent it twice.
+//! If an append times out, all queued appends of the log fail, and new ones are rejected until every waiter has seen
+//! its error. Otherwise a publisher's later record could be stored after a lost one. The delayed message may still be
+//! stored at the end of the log; its publishers have then sent those records twice.
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
@@ -23,7 +23,7 @@ use crate::log::jetstream::stream_api::{AGAIN_AFTER, PutResult};
 use crate::log::{AppendResult, Commit, CommitHook, LogError, LogId};
 use crate::position::Offset;
 
-/// Between two looks at whether a log has ended that was to.
+/// Interval at which to check whether an announced end of a log has happened.
 const LOOK_AGAIN_AFTER: std::time::Duration = std::time::Duration::from_millis(20);
 
 impl JetStreamShared {
@@ -45,7 +45,7 @@ impl JetStreamShared {
         self.queue(log, records, weight)
     }
 
-    /// The last piece of a log, not before what this process has been told of already: a leader that was just elected may
+    /// Returns the last batch of a log, at least as far as this process has seen: a leader that was just elected may
     /// not have everything at hand.
     pub(super) async fn end(&self, log: &LogId) -> Result<RecordBatch, LogError> {
         let subject = self.names.records(log);
@@ -70,7 +70,7 @@ impl JetStreamShared {
         }
     }
 
-    /// Puts records in the line of their log, for which `weight` was taken of the room.
+    /// Queues records of a log. The caller has taken `weight` permits of the room.
     pub(super) fn queue(
         self: &Arc<Self>,
         log: &LogId,
@@ -95,7 +95,7 @@ impl JetStreamShared {
         Ok(answer)
     }
 
-    /// Writes what waits, until nothing does.
+    /// Writes queued records until none are left.
     async fn write(&self, log: &LogId, line: &Mutex<AppendQueue>) {
         loop {
             while locked(line).stands_back_until.is_some_and(|until| Instant::now() < until) {
@@ -105,7 +105,7 @@ impl JetStreamShared {
                 let mut line = locked(line);
                 let times = self.times_put_back();
                 if line.hold_to(times) {
-                    // What was to stand before it may be gone.
+                    // The records before it may be gone.
                     self.fail(&mut line, &LogError::PutBack);
                 }
                 let records = self.gather(&line.jobs);
@@ -116,7 +116,7 @@ impl JetStreamShared {
                 (records, line.stands, times)
             };
             let (began, count) = (Instant::now(), records.len());
-            // Each question within it has its own limit, this is that of all of them.
+            // Each request has its own time limit; this one is for all of them together.
             let limit = self.options.wait + self.options.ack_timeout * 2;
             let late = |_| Err(LogError::Unavailable("the NATS servers do not answer in time".into()));
             let stored =
@@ -134,7 +134,7 @@ impl JetStreamShared {
         }
     }
 
-    /// The first records that wait, as many as go into one message.
+    /// Returns the first records of the queue, as many as fit into one message.
     fn gather(&self, jobs: &VecDeque<AppendJob>) -> Vec<Bytes> {
         let mut bytes = 0;
         let bytes_max = self.options.batch_bytes_max.min(self.record_bytes_max());
@@ -147,7 +147,7 @@ impl JetStreamShared {
         waiting.take(self.options.batch_records_max.max(1)).take_while(fits).cloned().collect()
     }
 
-    /// Stores records behind all others of their log; gives the offset of the first, and where the log stands then.
+    /// Stores records at the end of their log; returns the offset of the first, and the new end.
     async fn store(
         &self,
         log: &LogId,
@@ -186,7 +186,7 @@ impl JetStreamShared {
         }
     }
 
-    /// Answers those of whom `count` records were stored from `first` on.
+    /// Answers the appends whose records are stored: `count` records, from offset `first` on.
     fn answer(&self, jobs: &mut VecDeque<AppendJob>, first: u64, count: usize) {
         let (mut next, mut rest) = (first, count);
         while rest > 0
@@ -199,18 +199,18 @@ impl JetStreamShared {
             }
             if let Some(job) = jobs.pop_front() {
                 self.room.add_permits(job.weight as usize);
-                // Nobody may be waiting any more.
+                // The caller may have left.
                 let _ = job.reply.send(Ok(Offset(next - 1)));
             }
         }
     }
 
-    /// Fails all that wait.
+    /// Fails all queued appends.
     fn fail(&self, line: &mut AppendQueue, error: &LogError) {
         if !matches!(error, LogError::Deleted(_) | LogError::Closed) {
             tracing::warn!(%error, appends = line.jobs.len(), "what waited to be written was not");
             match error {
-                // The servers store; only not behind what is gone.
+                // The servers do store; only this message no longer has its place.
                 LogError::PutBack => {}
                 LogError::Unavailable(cause) => {
                     *self.unstored() = Some(format!("the last write failed: {cause}"));
