@@ -11,7 +11,7 @@ use crate::config::{Config, Storage};
 use crate::feed::Feeds;
 use crate::search::{FeedHome, Index};
 use crate::server::access::auth::Auth;
-use crate::server::access::peer::ConnectionLimits;
+use crate::server::access::connection_limits::ConnectionLimits;
 use crate::server::background::cluster_node::{self, LocalNode};
 use crate::server::background::maintenance;
 use crate::server::background::search_indexer::LiveIndex;

@@ -13,7 +13,8 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tower::ServiceExt;
 
 use crate::config::TimesConfig;
-use crate::server::access::peer::{ConnectionLimits, Peer};
+use crate::server::access::connection_limits::ConnectionLimits;
+use crate::server::access::peer::Peer;
 use crate::server::core::context::ServerContext;
 use crate::server::egress::http_stream::ConnectionAbort;
 use crate::server::transport::stream::{PatientStream, Transport};

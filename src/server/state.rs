@@ -7,7 +7,7 @@ use axum::extract::FromRef;
 
 use super::ingest::IngestService;
 use crate::server::access::auth::Auth;
-use crate::server::access::peer::ConnectionLimits;
+use crate::server::access::connection_limits::ConnectionLimits;
 use crate::server::background::search_indexer::LiveIndex;
 use crate::server::core::catalog::Catalog;
 use crate::server::core::context::ServerContext;

@@ -104,7 +104,7 @@ pub(crate) async fn guard(State(control): State<AccessControl>, mut request: Req
         // What refuses a path or query that is not even text writes no problem of its own.
         response = Problem::bad("the path or the query cannot be read").into_response();
     }
-    response = peer.keep_seat(response);
+    response = peer.keep_permit(response);
     let headers = response.headers_mut();
     let mut say = |name: HeaderName, value: &'static str| headers.insert(name, HeaderValue::from_static(value));
     say(header::X_CONTENT_TYPE_OPTIONS, "nosniff");

@@ -19,7 +19,7 @@ use crate::config::{LimitsConfig, TimesConfig};
 use crate::server::access::auth::Access;
 use crate::server::access::middleware::{DenialExtension, ForeignOrigin, ORIGIN_RULE};
 use crate::server::access::peer::Peer;
-use crate::server::core::close::{CloseReason, Finish};
+use crate::server::core::connection_end::{CloseReason, Finish};
 use crate::server::core::context::ServerContext;
 use crate::server::core::grant_lifetime::AccessEnd;
 use crate::server::http::problem::{Problem, ProblemCode};

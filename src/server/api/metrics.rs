@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use http::header;
 
 use crate::cluster::SHARDS;
-use crate::server::access::peer::ConnectionLimits;
+use crate::server::access::connection_limits::ConnectionLimits;
 use crate::server::core::catalog::Catalog;
 use crate::server::core::metrics::{Gauges, TargetGauges};
 use crate::server::egress::service::EgressService;

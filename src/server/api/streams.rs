@@ -15,7 +15,7 @@ use crate::position::{Cursor, FeedId};
 use crate::server::access::middleware::{ForeignOrigin, ORIGIN_RULE};
 use crate::server::access::peer::Peer;
 use crate::server::access::upgrade::RequestContext;
-use crate::server::core::close::{CloseReason, Finish};
+use crate::server::core::connection_end::{CloseReason, Finish};
 use crate::server::egress::connection::SubscriberSession;
 use crate::server::egress::http_stream::{ConnectionAbort, HttpStreamSink, StreamFormat};
 use crate::server::egress::http_stream_body::HttpStreamBody;

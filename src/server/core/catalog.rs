@@ -8,7 +8,7 @@ use crate::cluster::Cluster;
 use crate::feed::{Feed, Feeds, OpenResult};
 use crate::log::{LogError, LogId};
 use crate::position::FeedId;
-use crate::server::core::close::{CloseReason, end_of};
+use crate::server::core::connection_end::{CloseReason, end_of};
 use crate::server::core::context::ServerContext;
 use crate::server::core::hls_timelines::HlsTimelines;
 use crate::server::core::presence::Presence;

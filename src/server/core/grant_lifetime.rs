@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Sleep;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use crate::server::core::close::CloseReason;
+use crate::server::core::connection_end::CloseReason;
 use crate::transcript::Timestamp;
 use crate::wire::CloseCode;
 

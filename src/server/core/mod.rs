@@ -2,12 +2,13 @@
 //!
 //! In reading order: [`context`] (configuration, clock, metrics, stop), [`clock`], [`catalog`] (feeds: find, create, delete),
 //! [`presence`] and [`ownership`] (which node does the background work of a feed), [`summaries`], [`feed_list`], [`limits`],
-//! [`close`] (how a connection ends), [`grant_lifetime`], [`secret_files`], [`active_feeds`], [`hls_timelines`], [`metrics`].
+//! [`connection_end`] (how a connection ends, and its close code), [`grant_lifetime`], [`secret_files`], [`active_feeds`],
+//! [`hls_timelines`], [`metrics`].
 
 pub(super) mod active_feeds;
 pub(super) mod catalog;
 pub(super) mod clock;
-pub(super) mod close;
+pub(super) mod connection_end;
 pub(super) mod context;
 pub(super) mod feed_list;
 pub(super) mod grant_lifetime;

@@ -8,17 +8,17 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::config::TimesConfig;
 use crate::feed::{Feed, FollowHandle, LiveView};
 use crate::position::FeedId;
 use crate::server::access::peer::Peer;
 use crate::server::access::upgrade::RequestContext;
-use crate::server::core::close::CloseReason;
+use crate::server::core::connection_end::CloseReason;
 use crate::server::egress::feed_wait::FeedLookup;
 use crate::server::egress::params::SubscribeParams;
 use crate::server::egress::service::{EgressService, ReplayPermits};
 use crate::server::egress::sink::SubscriberSink;
 use crate::server::egress::subscription::{SubscribedLife, Subscription, ViewPosition, cursor};
+use crate::server::transport::keepalive::KeepaliveTimes;
 use crate::server::transport::websocket::SocketFrame;
 use crate::wire::{CloseCode, FromSubscriber, NackCode, Refusal, ToSubscriber};
 
@@ -130,8 +130,7 @@ impl SubscriberSession {
         at: Option<(&LiveView, u64)>,
         until: Option<Instant>,
     ) -> Result<Option<FromSubscriber>, CloseReason> {
-        let times = &self.service.context.config.times;
-        let (beat, gone_after) = (TimesConfig::ms(times.heartbeat_ms), TimesConfig::ms(times.silence_timeout_ms));
+        let times = KeepaliveTimes::new(&self.service.context.config.times);
         let mut news = std::pin::pin!(news);
         loop {
             let until_done = async {
@@ -140,7 +139,7 @@ impl SubscriberSession {
                     None => std::future::pending().await,
                 }
             };
-            let beat_at = self.outlet.spoke() + beat;
+            let beat_at = times.due_after(self.outlet.last_sent());
             tokio::select! {
                 biased;
                 () = self.service.context.stop.cancelled() => {
@@ -154,7 +153,7 @@ impl SubscriberSession {
                 }
                 () = until_done => return Err(CloseReason::close(CloseCode::Done, "the feed has ended")),
                 () = tokio::time::sleep_until(beat_at) => {
-                    self.outlet.ask(gone_after).await?;
+                    self.outlet.ping(times).await?;
                     self.heartbeat(at).await?;
                 }
             }

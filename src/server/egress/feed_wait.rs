@@ -9,7 +9,7 @@ use crate::config::TimesConfig;
 use crate::feed::{Feed, OpenResult};
 use crate::log::{LogError, LogId};
 use crate::position::FeedId;
-use crate::server::core::close::{CloseReason, end_of};
+use crate::server::core::connection_end::{CloseReason, end_of};
 use crate::server::core::limits::Permit;
 use crate::server::egress::service::EgressService;
 use crate::wire::CloseCode;

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::server::core::close::CloseReason;
+use crate::server::core::connection_end::CloseReason;
 use crate::server::core::grant_lifetime::AccessEnd;
 use crate::server::egress::http_stream_body::StreamChunk;
 use crate::server::egress::sse;
@@ -34,7 +34,7 @@ pub(crate) struct HttpStreamSink {
     sender: mpsc::Sender<StreamChunk>,
     cut: CancellationToken,
     message_timeout: Duration,
-    spoke: Instant,
+    last_sent: Instant,
     /// Resolves when what the client may do ends.
     ends: Option<AccessEnd>,
 }
@@ -47,7 +47,7 @@ impl HttpStreamSink {
         message_timeout: Duration,
         ends: Option<AccessEnd>,
     ) -> Self {
-        Self { form, sender, cut, message_timeout, spoke: Instant::now(), ends }
+        Self { form, sender, cut, message_timeout, last_sent: Instant::now(), ends }
     }
 
     /// Sends a message as the form writes it; as text most of them are nothing. Cancel-safe.
@@ -60,7 +60,7 @@ impl HttpStreamSink {
             StreamFormat::Text(rows) => message.cursor().and_then(|cursor| rows.cursor(cursor)).map(StreamChunk::from),
         };
         // What is not said is not owed any more either.
-        self.spoke = Instant::now();
+        self.last_sent = Instant::now();
         match piece {
             Some(piece) => self.write(piece).await,
             None => Ok(()),
@@ -72,7 +72,7 @@ impl HttpStreamSink {
     /// # Errors
     /// As [`send`](Self::send).
     pub(crate) async fn write(&mut self, piece: StreamChunk) -> Result<(), CloseReason> {
-        self.spoke = Instant::now();
+        self.last_sent = Instant::now();
         let room = match self.sender.try_reserve() {
             Ok(room) => room,
             Err(_) => match tokio::time::timeout(self.message_timeout, self.sender.reserve()).await {
@@ -99,8 +99,9 @@ impl HttpStreamSink {
         }
     }
 
-    pub(crate) fn spoke(&self) -> Instant {
-        self.spoke
+    /// Time at which something was last sent.
+    pub(crate) fn last_sent(&self) -> Instant {
+        self.last_sent
     }
 
     /// Ends the answer behind what was sent. Who takes too long is cut off: its connection would be held for as long as it

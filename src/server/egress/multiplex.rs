@@ -16,20 +16,20 @@ use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use tokio::time::{Instant, timeout_at};
 
-use crate::config::TimesConfig;
 use crate::feed::{Feed, FollowHandle, LiveView};
 use crate::log::LogError;
 use crate::position::FeedId;
 use crate::server::access::auth::Access;
 use crate::server::access::peer::Peer;
 use crate::server::access::upgrade::RequestContext;
-use crate::server::core::close::CloseReason;
+use crate::server::core::connection_end::CloseReason;
 use crate::server::egress::connection::{count_refusal, not_here, refused, said};
 use crate::server::egress::feed_wait::{FeedLookup, FeedWaiter};
 use crate::server::egress::params::SubscribeParams;
 use crate::server::egress::service::EgressService;
 use crate::server::egress::sink::SubscriberSink;
 use crate::server::egress::subscription::{SubscribedLife, Subscription, ViewPosition};
+use crate::server::transport::keepalive::KeepaliveTimes;
 use crate::server::transport::websocket::{SocketFrame, WebSocket};
 use crate::transcript::FoldView;
 use crate::wire::{CloseCode, ErrorCode, FromSubscriber, Refusal, Subscribe, ToSubscriber};
@@ -131,9 +131,8 @@ impl MultiplexSession {
                 break;
             }
         }
-        let times = &self.service.context.config.times;
-        let (beat, gone_after) = (TimesConfig::ms(times.heartbeat_ms), TimesConfig::ms(times.silence_timeout_ms));
-        let beat_at = self.outlet.spoke() + beat;
+        let times = KeepaliveTimes::new(&self.service.context.config.times);
+        let beat_at = times.due_after(self.outlet.last_sent());
         tokio::select! {
             biased;
             () = self.service.context.stop.cancelled() => Err(CloseReason::close(CloseCode::GoingAway, "the server is going away")),
@@ -143,7 +142,7 @@ impl MultiplexSession {
                 Err(_) => Ok(()),
             },
             () = tokio::time::sleep_until(beat_at) => {
-                self.outlet.ask(gone_after).await?;
+                self.outlet.ping(times).await?;
                 let server_at = self.service.context.clock.now();
                 self.outlet.say(&ToSubscriber::Heartbeat { feed: None, cursor: None, server_at }.encode()).await
             }

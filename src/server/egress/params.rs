@@ -1,7 +1,7 @@
 //! What a subscriber asks for: the query of a socket of its own, or one message among many; the same either way.
 
 use crate::server::access::upgrade::RequestContext;
-use crate::server::core::close::CloseReason;
+use crate::server::core::connection_end::CloseReason;
 use crate::server::egress::replay_params;
 use crate::transcript::FoldView;
 use crate::wire::subscriber::{StartPoint, SubscribeUntil};

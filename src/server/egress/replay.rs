@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::feed::{ChangePage, Feed, FollowHandle, LiveView};
 use crate::log::{LogEntry, LogError};
 use crate::position::{Cursor, Offset};
-use crate::server::core::close::CloseReason;
+use crate::server::core::connection_end::CloseReason;
 use crate::server::egress::connection::{FollowExit, SubscriberSession, not_here};
 use crate::server::egress::replay_params::{ReplayClock, ReplayParams};
 use crate::server::egress::subscription::ViewPosition;

@@ -1,7 +1,7 @@
 //! The parameters of a replay.
 
 use crate::server::access::upgrade::RequestContext;
-use crate::server::core::close::CloseReason;
+use crate::server::core::connection_end::CloseReason;
 use crate::wire::CloseCode;
 use crate::wire::subscriber::Pace;
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::server::core::catalog::Catalog;
-use crate::server::core::close::CloseReason;
+use crate::server::core::connection_end::CloseReason;
 use crate::server::core::context::ServerContext;
 use crate::server::core::limits::{AddressLimit, AddressPermit, ConcurrencyLimit, Permit};
 use crate::server::egress::fanout::Fanout;

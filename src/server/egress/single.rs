@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::position::FeedId;
 use crate::server::access::peer::Peer;
 use crate::server::access::upgrade::{RequestContext, SocketEnd};
-use crate::server::core::close::CloseReason;
+use crate::server::core::connection_end::CloseReason;
 use crate::server::egress::connection::{FollowExit, SubscriberSession};
 use crate::server::egress::fanout::ExitReason;
 use crate::server::egress::params::SubscribeParams;

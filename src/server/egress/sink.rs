@@ -1,12 +1,11 @@
 //! What a reader is sent its messages through: a WebSocket, or an answer that goes on ([`super::http_stream`]). To all who send it
 //! is the same.
 
-use std::time::Duration;
-
 use tokio::time::Instant;
 
-use crate::server::core::close::{CloseReason, Finish};
+use crate::server::core::connection_end::{CloseReason, Finish};
 use crate::server::egress::http_stream::HttpStreamSink;
+use crate::server::transport::keepalive::KeepaliveTimes;
 use crate::server::transport::websocket::{SocketFrame, WebSocket};
 use crate::wire::Message;
 
@@ -56,22 +55,22 @@ impl SubscriberSink {
     }
 
     /// Time at which something was last sent.
-    pub(crate) fn spoke(&mut self) -> Instant {
+    pub(crate) fn last_sent(&mut self) -> Instant {
         match self {
-            Self::Socket(socket) => socket.signs().spoke,
-            Self::Answer(answer) => answer.spoke(),
+            Self::Socket(socket) => socket.keepalive().last_sent(),
+            Self::Answer(answer) => answer.last_sent(),
         }
     }
 
-    /// Asks for a sign of life together with the next message. The reader of an answer cannot give one: it is
-    /// gone when it takes no more.
+    /// Asks for a sign of life together with the next message. The client of a response cannot give one: it is gone when it
+    /// takes no more.
     ///
     /// # Errors
-    /// [`CloseReason::Gone`] if it was asked `gone_after` ago and gave none.
-    pub(crate) async fn ask(&mut self, gone_after: Duration) -> Result<(), CloseReason> {
+    /// [`CloseReason::Gone`] if it was asked some time ago and gave none ([`KeepaliveTimes`]).
+    pub(crate) async fn ping(&mut self, times: KeepaliveTimes) -> Result<(), CloseReason> {
         match self {
             Self::Socket(socket) => {
-                socket.signs().ask(Instant::now(), gone_after)?;
+                socket.keepalive().note_ping(Instant::now(), times)?;
                 socket.ping().await
             }
             Self::Answer(_) => Ok(()),

@@ -12,7 +12,7 @@ use crate::config::TimesConfig;
 use crate::feed::{Feed, LiveView};
 use crate::log::{LogError, LogId};
 use crate::position::{Cursor, FeedId};
-use crate::server::core::close::{CloseReason, end_of};
+use crate::server::core::connection_end::{CloseReason, end_of};
 use crate::server::core::metrics::ReaderLag;
 use crate::server::core::presence::{ConnectionRole, PresenceGuard};
 use crate::server::egress::feed_wait::FeedWaiter;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::server::core::close::CloseReason;
+use crate::server::core::connection_end::CloseReason;
 use crate::wire::CloseCode;
 
 /// The token that a query holds.

@@ -4,7 +4,6 @@
 //! all share who are sent it: tungstenite's buffer would be a copy of it for each reader, and would keep its greatest size
 //! for as long as the connection lives.
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
@@ -17,19 +16,17 @@ use futures::{SinkExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode as RawCode;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
 use crate::config::TimesConfig;
-use crate::server::core::close::{CloseReason, Finish};
+use crate::server::core::connection_end::{CloseReason, Finish};
 use crate::server::core::grant_lifetime::AccessEnd;
+use crate::server::transport::close_frame::close_frame;
+use crate::server::transport::keepalive::Keepalive;
 use crate::server::transport::stream::{DirectTcp, Transport};
 use crate::wire::{self, CloseCode};
 
-/// Bytes of reason that a close frame has room for (RFC 6455, section 5.5: 125 with the code).
-const REASON_BYTES_MAX: usize = 123;
 /// Messages up to this wait for the next one, to be sent together.
 const SAID_BYTES_MAX: usize = 4096;
 /// Frames that are written at once.
@@ -79,34 +76,7 @@ struct SocketState {
     ahead_bytes: usize,
     /// Resolves when what the client may do ends.
     ends: Option<AccessEnd>,
-    signs: Keepalive,
-}
-
-/// Time at which the two sides last showed that they live.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Keepalive {
-    /// Time at which the server last sent something.
-    pub(crate) spoke: Instant,
-    /// Time at which the client did.
-    pub(crate) heard: Instant,
-    /// Time at which the client was first asked for a sign of life that has not come.
-    pinged: Option<Instant>,
-}
-
-impl Keepalive {
-    /// The client is about to be asked for a sign of life.
-    ///
-    /// # Errors
-    /// [`CloseReason::Gone`] if it was asked `gone_after` ago and gave none.
-    pub(crate) fn ask(&mut self, now: Instant, gone_after: Duration) -> Result<(), CloseReason> {
-        // A reader says nothing of its own accord: only what it was asked can be late.
-        let unanswered = self.pinged.filter(|at| *at > self.heard);
-        if unanswered.is_some_and(|at| now.saturating_duration_since(at) >= gone_after) {
-            return Err(CloseReason::Gone);
-        }
-        self.pinged = unanswered.or(Some(now));
-        Ok(())
-    }
+    keepalive: Keepalive,
 }
 
 impl WebSocket {
@@ -128,7 +98,6 @@ impl WebSocket {
         let direct = stream.direct();
         let stream =
             WebSocketStream::from_partially_read(stream, read_already.to_vec(), Role::Server, Some(config)).await;
-        let now = Instant::now();
         let state = SocketState {
             stream,
             rest: VecDeque::new(),
@@ -140,7 +109,7 @@ impl WebSocket {
             ahead: VecDeque::new(),
             ahead_bytes: 0,
             ends: None,
-            signs: Keepalive { spoke: now, heard: now, pinged: None },
+            keepalive: Keepalive::new(Instant::now()),
         };
         Self { direct, state: Box::new(state) }
     }
@@ -155,9 +124,9 @@ impl WebSocket {
         self.state.is_silent = is_silent;
     }
 
-    /// Time at which the two sides last showed that they live.
-    pub(crate) fn signs(&mut self) -> &mut Keepalive {
-        &mut self.state.signs
+    /// Signs of life of the two ends.
+    pub(crate) fn keepalive(&mut self) -> &mut Keepalive {
+        &mut self.state.keepalive
     }
 
     /// The next message. Pings are answered by the way. Cancel-safe.
@@ -211,7 +180,7 @@ impl WebSocket {
         }
         let message = ready!(state.stream.poll_next_unpin(cx));
         state.has_answers = true;
-        state.signs.heard = Instant::now();
+        state.keepalive.note_received(Instant::now());
         let Some(message) = message else { return Poll::Ready(Err(CloseReason::Gone)) };
         Poll::Ready(match message {
             Ok(Message::Text(text)) => Ok(SocketFrame::Text(text)),
@@ -316,7 +285,7 @@ impl WebSocket {
         now: Instant,
     ) -> Poll<Result<(), CloseReason>> {
         let state = &mut *self.state;
-        state.signs.spoke = now;
+        state.keepalive.note_sent(now);
         if !state.is_clear() {
             state.rest.push_back(frame.clone());
             return state.poll_rest(cx);
@@ -383,7 +352,7 @@ impl Finish for WebSocket {
             CloseReason::Close { code, reason } => (code, reason, true),
             CloseReason::Fault { code, reason } => (code, reason, false),
         };
-        let frame = CloseFrame { code: RawCode::from(code), reason: (*shortened(&reason)).into() };
+        let frame = close_frame(code, &reason);
         let mut state = self.state;
         let linger = state.linger;
         let closing = async {
@@ -404,18 +373,6 @@ impl Finish for WebSocket {
     }
 }
 
-/// A reason that a close frame has room for: a longer one ends with a whole word and `…`.
-fn shortened(reason: &str) -> Cow<'_, str> {
-    const ELLIPSIS: &str = " …";
-    if reason.len() <= REASON_BYTES_MAX {
-        return reason.into();
-    }
-    let cut = &reason[..reason.floor_char_boundary(REASON_BYTES_MAX - ELLIPSIS.len())];
-    // What is one long word, such as a name, is cut within it.
-    let cut = cut.rsplit_once(' ').map_or(cut, |(whole, part)| if part.len() < cut.len() / 2 { whole } else { cut });
-    format!("{}{ELLIPSIS}", cut.trim_end_matches([' ', ',', ':', ';', '('])).into()
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::{Arc, Mutex};
@@ -425,22 +382,6 @@ mod tests {
 
     use super::*;
     use crate::server::transport::stream::PatientStream;
-
-    #[test]
-    fn a_long_reason_ends_with_a_whole_word() {
-        assert_eq!(shortened("no such feed"), "no such feed");
-        let whole = "a".repeat(REASON_BYTES_MAX);
-        assert_eq!(shortened(&whole), whole);
-        let words = format!("{}: twelve-letter words", "word ".repeat(22).trim_end());
-        assert_eq!(shortened(&words), format!("{} …", "word ".repeat(22).trim_end()));
-        // One long word is cut within it, at a character.
-        let name = format!("no feed is called {}", "é".repeat(100));
-        let cut = shortened(&name);
-        assert!(
-            cut.len() <= REASON_BYTES_MAX && cut.starts_with("no feed is called éé") && cut.ends_with("é …"),
-            "{cut}"
-        );
-    }
 
     /// As TLS does at times: what is written waits for a flush.
     #[derive(Clone, Default)]

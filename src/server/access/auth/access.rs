@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use crate::config::{FeedPattern, Role};
 use crate::position::FeedId;
 use crate::server::access::auth::rate_limit::Owner;
-use crate::server::core::close::CloseReason;
+use crate::server::core::connection_end::CloseReason;
 use crate::server::core::grant_lifetime::{AccessEnd, Validity};
 use crate::server::http::problem::{Problem, ProblemCode};
 use crate::transcript::Timestamp;

@@ -19,7 +19,7 @@ use crate::cluster::{CommandReply, PresentPublisher};
 use crate::config::TimesConfig;
 use crate::log::LogId;
 use crate::server::core::catalog::Catalog;
-use crate::server::core::close::CloseReason;
+use crate::server::core::connection_end::CloseReason;
 use crate::server::ingest::publisher_lock::claim::HolderState;
 pub(crate) use crate::server::ingest::publisher_lock::claim::{Claim, ClaimSignal, replaced, taken};
 

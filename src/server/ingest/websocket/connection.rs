@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::feed::FeedProgress;
-use crate::server::core::close::{CloseReason, end_of};
+use crate::server::core::connection_end::{CloseReason, end_of};
 use crate::server::ingest::identity::PublisherIdentity;
 use crate::server::ingest::pending_acks::AckQueue;
 use crate::server::ingest::pipeline::{IngestPipeline, MessageArrival};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::cluster::{CommandReply, PresentPublisher as Publishing};
 use crate::feed::Feed;
-use crate::server::core::close::{CloseReason, end_of};
+use crate::server::core::connection_end::{CloseReason, end_of};
 use crate::server::core::presence::{ConnectionRole, PresenceGuard};
 use crate::server::ingest::identity::PublisherIdentity;
 use crate::server::ingest::pipeline::IngestPipeline;

@@ -17,12 +17,11 @@ use std::time::Duration;
 use futures::FutureExt;
 use tokio::time::Instant;
 
-use crate::config::TimesConfig;
 use crate::position::FeedId;
 use crate::server::access::peer::Peer;
 use crate::server::access::upgrade::{RequestContext, SocketEnd};
-use crate::server::core::close::CloseReason;
-use crate::server::core::close::end_of;
+use crate::server::core::connection_end::CloseReason;
+use crate::server::core::connection_end::end_of;
 use crate::server::ingest::identity::PublisherIdentity;
 use crate::server::ingest::pipeline::{MessageArrival, SessionTally};
 use crate::server::ingest::publisher_lock::{Claim, ClaimSignal};
@@ -31,6 +30,7 @@ use crate::server::ingest::service::IngestService;
 use crate::server::ingest::websocket::connection::{PublisherConnection, going_away};
 use crate::server::ingest::websocket::entry::PublisherEntry;
 use crate::server::ingest::websocket::vendor_decoder::{VendorQuery, are_labels_anonymous, offset_ms};
+use crate::server::transport::keepalive::{Keepalive, KeepaliveTimes};
 use crate::server::transport::websocket::{SocketFrame, WebSocket};
 use crate::wire::publisher::{FieldPlace, UnknownField};
 use crate::wire::{CloseCode, FromPublisher, NackCode, Refusal};
@@ -163,12 +163,11 @@ async fn in_time(claim: &Claim, sending: impl Future<Output = Result<(), CloseRe
 
 impl<'a> PublisherConnection<'a> {
     async fn run(&mut self, socket: &mut WebSocket) -> Result<Infallible, CloseReason> {
-        let times = &self.service.context.config.times;
-        let (ping_after, gone_after) = (TimesConfig::ms(times.heartbeat_ms), TimesConfig::ms(times.silence_timeout_ms));
-        let mut heard = Instant::now();
-        let mut ping_at = heard + ping_after;
+        let times = KeepaliveTimes::new(&self.service.context.config.times);
+        let mut keepalive = Keepalive::new(Instant::now());
         let claim = self.claim().clone();
         loop {
+            let ping_at = times.due_after(keepalive.last_sent());
             let (held_until, may_read, due) = (self.pace.holds_until(), self.may_read(), self.due());
             claim.hold_back(!may_read);
             let step = tokio::select! {
@@ -199,11 +198,11 @@ impl<'a> PublisherConnection<'a> {
                 () = tokio::time::sleep_until(held_until.unwrap_or(ping_at)), if held_until.is_some() => continue,
                 () = tokio::time::sleep_until(ping_at) => {
                     // Who is not read cannot be heard either.
-                    if may_read && heard.elapsed() >= gone_after {
-                        return Err(CloseReason::Gone);
+                    if may_read {
+                        keepalive.check_received(Instant::now(), times)?;
                     }
                     in_time(&claim, socket.ping()).await?;
-                    ping_at = Instant::now() + ping_after;
+                    keepalive.note_sent(Instant::now());
                     continue;
                 }
             };
@@ -214,7 +213,7 @@ impl<'a> PublisherConnection<'a> {
             claim.hold_back(true);
             let done = self.hear(step, socket).await;
             // Now, and not when it was read: while a message waits for the log, nobody listens.
-            heard = Instant::now();
+            keepalive.note_received(Instant::now());
             if let Err(end) = done {
                 // Who was replaced may take nothing any more, and the next one waits.
                 let patience = if claim.end().is_some() { FAREWELL } else { Duration::MAX };

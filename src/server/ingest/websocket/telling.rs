@@ -1,8 +1,8 @@
 //! What a publisher is told: its answers in their order, who is on air, and what people should look at.
 
 use crate::feed::FollowHandle;
-use crate::server::core::close::CloseReason;
-use crate::server::core::close::end_of;
+use crate::server::core::connection_end::CloseReason;
+use crate::server::core::connection_end::end_of;
 use crate::server::ingest::pending_acks::Reply;
 use crate::server::ingest::websocket::connection::{PublisherConnection, is_on_air};
 use crate::server::transport::websocket::WebSocket;

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::dialect::{DecodeFault, DecodeFaultKind, Decoded, DecodedEvent, Framing, Options, VendorFormat};
 use crate::log::LogError;
 use crate::position::Epoch;
-use crate::server::core::close::{CloseReason, end_of};
+use crate::server::core::connection_end::{CloseReason, end_of};
 use crate::server::ingest::earlier_speech::SourceSpeech;
 use crate::server::ingest::pipeline::MessageArrival;
 use crate::server::ingest::raw_capture::{FrameMeta, FrameRecorder};

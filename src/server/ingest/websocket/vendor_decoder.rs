@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::dialect::{Dialect, Framing, UnknownFormat, VendorFormat};
 use crate::position::FeedId;
 use crate::server::access::upgrade::RequestContext;
-use crate::server::core::close::CloseReason;
+use crate::server::core::connection_end::CloseReason;
 use crate::server::ingest::raw_capture::FrameRecorder;
 use crate::server::ingest::service::IngestService;
 use crate::transcript::MediaMs;
