@@ -1,7 +1,7 @@
-//! How far each target has each feed, where every node finds it: for deliveries that go on at another node.
+//! Delivery cursors in the shared table, so that another node can resume deliveries.
 //!
-//! A place is changed only by whoever has seen its last change. A node that believes to look after a feed still, and does not
-//! any more, is told so by the first place that it wants to keep.
+//! A cursor can be changed only by a node that has read its last change. A node that wrongly believes that it still
+//! holds a feed's lease gets an error from the first cursor that it tries to store.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,7 +17,7 @@ use crate::position::FeedId;
 /// The outbox of all nodes.
 pub(super) struct SharedOutbox {
     table: Arc<dyn Table>,
-    /// The last change of each place that this node has seen, while it works with it.
+    /// Last revision of each cursor that this node has seen, while it works with it.
     seen: Mutex<HashMap<String, u64>>,
 }
 
@@ -46,7 +46,7 @@ impl SharedOutbox {
     }
 }
 
-/// Names of targets and feeds are words of letters, digits, `_` and `-`.
+/// Names of targets and feeds are words of letters, digits, `_` and `-`, so they are valid in keys.
 fn key(target: &str, feed: &FeedId) -> String {
     format!("place.{target}.{feed}")
 }
@@ -91,7 +91,7 @@ impl Outbox for SharedOutbox {
     fn meet<'a>(&'a self, target: &'a str, has: DeliveryCursors) -> BoxFuture<'a, Result<(), OutboxError>> {
         async move {
             for (feed, life, next) in has {
-                // Where another node meets the target at the same time, what it has written stands.
+                // If another node registers the target at the same time, what that has written is kept.
                 let place = DeliveryCursor { next, ..DeliveryCursor::start(life) };
                 self.table.put(&key(target, &feed), written(&place), 0).await.map_err(failed)?;
             }

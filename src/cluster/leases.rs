@@ -1,20 +1,24 @@
-//! Who looks after which feeds: leases of shards.
+//! Leases of shards: which node does the background work of which feeds.
 //!
-//! Feeds are dealt out to [`SHARDS`] shards by name. Whoever holds a shard's lease does by itself what one node at a time may do
-//! for its feeds: settles what lost sources left, moves clocks, ends, deletes, delivers.
+//! Feeds are assigned to [`SHARDS`] shards by name. The node with a shard's lease does the background work for its
+//! feeds that only one node at a time may do: it settles interim lines of lost sources, advances clocks, ends and
+//! deletes feeds, and makes deliveries.
 //!
-//! * **At most one holds a shard.** The holder writes its lease again every third of `lease`, and holds it for five sixths of
-//!   `lease` from the moment at which it *began* to write. Another takes it only after it has seen one and the same writing for
-//!   a whole `lease` by its own clock. So no two clocks are compared, only spans of time: a node whose clock runs a sixth
-//!   slower than another's would break it, one whose time of day is wrong does not.
-//! * **That outlives the table.** When somebody deletes it, its rows are gone and the leases are held still. A row that is gone is
-//!   nobody's only after a whole `lease`, as one that is not written again; its holder writes it anew.
-//! * **Somebody does,** after at most `lease` and a third when a node dies, and at once when one goes in good order.
-//! * **All hold about as many.** A node that holds more than its share gives some back: it first stops, then says so.
+//! * **At most one node holds a shard.** The holder renews its lease every third of `lease`, and relies on it for five
+//!   sixths of `lease` from the moment at which it *began* to write. Another node takes it only after it has seen the
+//!   same revision for a whole `lease` by its own clock. So only durations are compared, not clocks: a node whose clock
+//!   runs a sixth slower than another's would break this, one with a wrong time of day does not.
+//! * **The promise survives the loss of the table.** If the table is deleted, its rows are gone while leases are still
+//!   held. A missing row counts as free only after a whole `lease`, like one that is not renewed; its holder writes it
+//!   again.
+//! * **Every shard gets a holder,** after at most `lease` and a third when a node dies, and at once when one shuts down
+//!   properly.
+//! * **Shards are evenly distributed.** A node that holds more than its share returns some: it first stops the work,
+//!   then gives up the lease.
 //!
-//! A process that was stopped and goes on (SIGSTOP, a frozen machine) finds its leases at their end before it does anything
-//! else with them; what it was in the midst of is the one thing that may be done twice. Deliveries bear that by their ids,
-//! records of upkeep by the rules of the fold.
+//! A process that was suspended and resumes (SIGSTOP, a frozen machine) finds its leases expired before it starts
+//! anything else under them. Only the operation in progress may be done twice. Deliveries allow that by their ids,
+//! records of background work by the rules of the fold.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -28,21 +32,21 @@ use super::message::NodeId;
 use crate::cluster::table::{PutOutcome, Table, TableError, TableRow};
 use crate::position::FeedId;
 
-/// Into how many shards feeds are dealt: some for each of as many nodes as there will be, few enough to be asked for one by
-/// one. It is the same on all nodes for ever, so it is no setting.
+/// Number of shards: several for each of as many nodes as there will be, few enough to be read one by one. It must be
+/// the same on all nodes and in all releases, so it is not configurable.
 pub const SHARDS: usize = 32;
 
-/// The shard of a feed.
+/// Returns the shard of a feed.
 fn shard(feed: &FeedId) -> usize {
     fnv(feed.as_str().as_bytes()) as usize % SHARDS
 }
 
-/// FNV-1a, which is the same in every release.
+/// FNV-1a hash, which is the same in every release.
 fn fnv(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
 }
 
-/// The leases, as one node has them.
+/// The leases, as known to one node.
 pub(super) struct Leases {
     own: NodeId,
     table: Arc<dyn Table>,
@@ -53,13 +57,14 @@ pub(super) struct Leases {
 
 #[derive(Debug, Clone, Copy)]
 enum Shard {
-    /// Not looked at yet.
+    /// Not read yet.
     Unknown,
-    /// The last writing that was seen of another's lease, and since when. Its row may be gone, while it is held still.
+    /// The last revision of another node's lease, and the time since which it is unchanged. If `is_gone`, the row is
+    /// missing, but the lease may still be held.
     Others { revision: u64, since: Instant, is_gone: bool },
-    /// It is held until then.
+    /// Held by this node until then.
     Own { revision: u64, until: Instant },
-    /// It was held, and is to be given back.
+    /// Was held, and is to be returned.
     Leaving { revision: u64 },
 }
 
@@ -69,17 +74,17 @@ impl Leases {
         Self { own, table, lease, shards, shifts: watch::Sender::new(0) }
     }
 
-    /// Interval at which [`Leases::turn`] is due.
+    /// Interval at which [`Leases::turn`] must be called.
     pub(super) fn every(&self) -> Duration {
         self.lease / 3
     }
 
-    /// Returns true if this node looks after `feed` now.
+    /// Returns true if this node does the background work of `feed` now.
     pub(super) fn hold(&self, feed: &FeedId) -> bool {
         matches!(self.lock()[shard(feed)], Shard::Own { until, .. } if Instant::now() < until)
     }
 
-    /// Ready once this node does not look after `feed`. Cancel-safe.
+    /// Waits until this node does not do the background work of `feed`. Cancel-safe.
     pub(super) async fn lose(&self, feed: &FeedId) {
         let mut shifts = self.shifts.subscribe();
         loop {
@@ -95,21 +100,21 @@ impl Leases {
         }
     }
 
-    /// Number of shards it holds.
+    /// Returns the number of shards that this node holds.
     pub(super) fn held(&self) -> usize {
         let now = Instant::now();
         self.lock().iter().filter(|shard| matches!(shard, Shard::Own { until, .. } if now < *until)).count()
     }
 
-    /// Rings whenever a shard is taken or lost.
+    /// Returns a channel that changes whenever a shard is taken or lost.
     pub(super) fn shifts(&self) -> watch::Receiver<u64> {
         self.shifts.subscribe()
     }
 
-    /// Writes what it holds again, takes what is free, gives back what is above its share among `nodes` nodes.
+    /// Renews the leases held, takes free ones, and returns those above this node's share among `nodes` nodes.
     ///
     /// # Errors
-    /// The first thing that went wrong, when all shards have had their turn.
+    /// The first error, after all shards were processed.
     pub(super) async fn turn(&self, nodes: usize) -> Result<(), TableError> {
         let share = SHARDS.div_ceil(nodes.max(1));
         let shards = self.lock().clone();
@@ -117,14 +122,14 @@ impl Leases {
         let kept = own.len().min(share);
         for index in &own[kept..] {
             if let Shard::Own { revision, .. } = shards[*index] {
-                // Whoever works for it stops now; it is given back with the next turn.
+                // The work for it stops now; the lease is returned in the next turn.
                 self.set(*index, Shard::Leaving { revision });
             }
         }
-        // Each begins elsewhere, so that two of them seldom want the same.
+        // Each node begins with another shard, so that two of them seldom want the same.
         let first = fnv(self.own.as_bytes()) as usize % SHARDS;
         let order = (0..SHARDS).map(|index| (first + index) % SHARDS).filter(|index| !own[kept..].contains(index));
-        // All at once: one that has to wait for NATS is no reason for others to end.
+        // Concurrently, so that one shard that has to wait for NATS does not let other leases expire.
         let turned = join_all(order.map(|index| self.turn_of(index, shards[index]))).await;
         let mut result = Ok(());
         let mut free = Vec::new();
@@ -139,7 +144,7 @@ impl Leases {
         taken.into_iter().fold(result, |result, taken| result.and(taken))
     }
 
-    /// Gives the shard, and its revision, if it may be taken.
+    /// Processes one shard; returns it with its revision if it may be taken.
     async fn turn_of(&self, index: usize, shard: Shard) -> Result<Option<(usize, u64)>, TableError> {
         match shard {
             Shard::Own { revision, until } => {
@@ -154,8 +159,8 @@ impl Leases {
         }
     }
 
-    /// Notes that the table is gone, with all rows: what is held is written anew, as if it never was, and what others held may be
-    /// held still.
+    /// Notes that the table is gone with all rows: leases of this node are written as new rows, and those of others may
+    /// still be held.
     pub(super) fn note_gone(&self) {
         let now = Instant::now();
         for shard in self.lock().iter_mut() {
@@ -167,36 +172,36 @@ impl Leases {
         }
     }
 
-    /// Gives all back: the node goes.
+    /// Returns all leases, because the node shuts down.
     pub(super) async fn leave(&self) {
         for index in 0..SHARDS {
             let shard = self.lock()[index];
             if let Shard::Own { revision, .. } | Shard::Leaving { revision } = shard {
                 self.set(index, Shard::Leaving { revision });
-                // Where it cannot be given back, others take it when its time is over.
+                // If it cannot be returned, others take it when it has expired.
                 let _ = self.give_back(index, revision).await;
             }
         }
     }
 
-    /// Looks at a shard that another held, or nobody.
+    /// Reads a shard that another node holds, or none; returns it if it may be taken.
     async fn look(&self, index: usize, known: Shard) -> Result<Option<(usize, u64)>, TableError> {
         let TableRow { value, revision } = self.table.get(&key(index)).await?;
         let now = Instant::now();
         let (since, is_gone) = match known {
             Shard::Others { revision: seen, since, is_gone } if seen == revision => (since, is_gone),
-            // Revisions rise: it is another table.
+            // Revisions only rise, so a lower one means that the table is new.
             Shard::Others { revision: seen, .. } => (now, revision < seen),
             _ => (now, false),
         };
         self.set(index, Shard::Others { revision, since, is_gone });
-        // One's own, where the answer to the writing was lost, is as good as free.
+        // A lease of our own, for which the answer to the write was lost, counts as free.
         let is_free = (value.is_empty() && !is_gone) || *value == *self.own.as_bytes();
         Ok((is_free || now.duration_since(since) >= self.lease).then_some((index, revision)))
     }
 
     async fn write(&self, index: usize, seen: u64) -> Result<(), TableError> {
-        // From before it is written: whoever sees the writing sees it later.
+        // Counted from before the write: every other node sees the write later.
         let until = Instant::now() + self.lease * 5 / 6;
         let value = Bytes::copy_from_slice(self.own.as_bytes());
         match self.table.put(&key(index), value, seen).await? {
@@ -340,7 +345,7 @@ mod tests {
         }
     }
 
-    /// Who cannot write stops before another may begin.
+    /// A node that cannot write stops before another may begin.
     #[tokio::test(start_paused = true)]
     async fn who_cannot_write_stops_in_time() {
         let table: Arc<MemoryTable> = Arc::default();

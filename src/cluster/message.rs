@@ -1,5 +1,5 @@
-//! What nodes say to each other. JSON; what a node does not know of a message it passes over, so that nodes of two releases
-//! understand each other while they are exchanged one by one.
+//! Messages between nodes, in JSON. A node ignores parts of a message that it does not know, so that nodes of two
+//! releases understand each other during an upgrade.
 
 use std::sync::Arc;
 
@@ -8,43 +8,44 @@ use serde::{Deserialize, Serialize};
 use crate::log::LogId;
 use crate::position::FeedId;
 
-/// One run of one node: random, so that a node that was started again is another one.
+/// Id of one run of one node: random, so that a restarted node has another one.
 pub type NodeId = Arc<str>;
 
-/// Who publishes: a connection as the node that has it announces it.
+/// Connection of a publisher, as its node announces it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PresentPublisher {
-    /// As which source.
+    /// Source that it publishes as.
     pub source: Arc<str>,
-    /// In which session.
+    /// Session of the publisher.
     pub session: Arc<str>,
-    /// When it came, in milliseconds since 1970: of two connections of one source the one with the greater is the newer.
+    /// Time at which it connected, in milliseconds since 1970. Of two connections of one source the greater is the
+    /// newer.
     pub since: u64,
 }
 
-/// Who is connected to one feed at one node.
+/// Connections to one feed at one node.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FeedPresence {
-    /// Who publishes.
+    /// Publishers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub publishers: Vec<PresentPublisher>,
-    /// How many read.
+    /// Number of readers.
     #[serde(default)]
     pub readers: usize,
-    /// Players of videos ask for it.
+    /// True if video players request it.
     #[serde(default)]
     pub players: bool,
 }
 
 impl FeedPresence {
-    /// True if nobody is.
+    /// Returns true if there are no connections.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// A feed, and who is connected to it.
+/// A feed and the connections to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct PresenceEntry {
     feed: FeedId,
@@ -62,43 +63,43 @@ impl PresenceEntry {
         LogId { feed: self.feed.clone(), life: self.life }
     }
 
-    /// About how many bytes of a message it takes.
+    /// Returns the approximate size in a message, in bytes.
     fn size(&self) -> usize {
         let publisher = |publisher: &PresentPublisher| publisher.source.len() + publisher.session.len() + 64;
         self.feed.as_str().len() + 64 + self.here.publishers.iter().map(publisher).sum::<usize>()
     }
 }
 
-/// What nodes of this release understand. 1: a feed that goes on in a life that was begun aside.
+/// Version of the messages that this release understands. 1: a feed that continues in a staged generation.
 pub const SPEAKS: u32 = 1;
 
-/// What all nodes are told, again and again.
+/// Announcement to all nodes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum Announcement {
-    /// A node is there, and what has changed of it.
+    /// The node exists; with changes of its connections.
     Here {
         node: NodeId,
-        /// One higher with each: who misses one asks for all.
+        /// Rises by one with each announcement: a node that misses one asks for everything.
         number: u64,
-        /// What was said before is void: this, and what follows, is all.
+        /// True if earlier announcements are void, and this one and those after it have everything.
         #[serde(default)]
         anew: bool,
-        /// What it understands ([`SPEAKS`]); older releases did not say.
+        /// Version of the messages that it understands ([`SPEAKS`]); absent from older releases.
         #[serde(default)]
         speaks: u32,
         #[serde(default)]
         feeds: Vec<PresenceEntry>,
     },
-    /// `node` is asked to say all anew.
+    /// Asks `node` to announce everything again.
     Ask { node: NodeId },
-    /// A node goes, and says so.
+    /// The node leaves.
     Leaves { node: NodeId },
 }
 
 impl Announcement {
-    /// `feeds` in messages of some hundred KiB, numbered from `number` on: NATS takes 1 MiB unless told otherwise. One
-    /// message at least.
+    /// Splits `feeds` into messages of at most about 256 KiB, numbered from `number` on, because NATS by default
+    /// accepts 1 MiB. Returns at least one message.
     pub(super) fn parts(node: &NodeId, number: u64, anew: bool, feeds: Vec<PresenceEntry>) -> Vec<Self> {
         const BYTES_MAX: usize = 256 * 1024;
         let mut parts = Vec::new();
@@ -125,58 +126,60 @@ impl Announcement {
     }
 }
 
-/// What one node has all others do, and waits for.
+/// Command that all other nodes carry out, and whose answers are awaited.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "word", rename_all = "snake_case")]
 pub enum ClusterCommand {
-    /// A newer connection publishes as this source: an older one is closed, and what it has under way answered, before this is.
+    /// A newer connection publishes as this source. Older ones are closed, and their pending messages answered, before
+    /// this command is answered.
     Leave {
-        /// Of which feed.
+        /// The feed.
         feed: FeedId,
-        /// Which life of it.
+        /// Generation of the feed.
         life: u64,
-        /// Who has come.
+        /// The new connection.
         publisher: PresentPublisher,
-        /// An older one of another session stays if it gives a sign of life, and that is answered. Nodes before this was known have
-        /// it go.
+        /// True if an older connection of another session stays if it gives a sign of life; the answer then says so.
+        /// Nodes of releases that do not know the field close it.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         asks: bool,
     },
-    /// A request writes in the session of a connection of this source: that is closed if it gives no sign of life, and answered if
-    /// it does. Nodes before this was known do nothing.
+    /// A request writes in the session of a connection of this source. The connection is closed if it gives no sign of
+    /// life, and reported otherwise. Nodes of releases that do not know the command do nothing.
     LeaveIfSilent {
-        /// Of which feed.
+        /// The feed.
         feed: FeedId,
-        /// Which life of it.
+        /// Generation of the feed.
         life: u64,
-        /// Who asks, in the session that is meant.
+        /// The request, with the session in question.
         publisher: PresentPublisher,
     },
-    /// The feed is about to be deleted to make room for another life of its name: readers wait for that.
+    /// The feed is about to be deleted to make room for another generation of its name; readers wait for that.
     Replacing {
-        /// Which feed.
+        /// The feed.
         feed: FeedId,
-        /// Which life of it.
+        /// Generation of the feed.
         life: u64,
     },
-    /// The feed was not replaced after all, and no other life of its name is going to begin. Nodes before this was known do nothing.
+    /// The feed was not replaced after all, and no other generation of its name will begin. Nodes of releases that do
+    /// not know the command do nothing.
     NotReplaced {
-        /// Which feed.
+        /// The feed.
         feed: FeedId,
-        /// Which life of it.
+        /// Generation of the feed.
         life: u64,
     },
-    /// The feed was deleted: nothing of it is found or shown any more once this is answered.
+    /// The feed was deleted. Once this is answered, nothing of it is found or shown.
     Deleted {
-        /// Which feed.
+        /// The feed.
         feed: FeedId,
-        /// Which life of it.
+        /// Generation of the feed.
         life: u64,
     },
 }
 
 impl ClusterCommand {
-    /// The log it is about.
+    /// Returns the log that the command is about.
     #[must_use]
     pub fn log_id(&self) -> LogId {
         let (Self::Leave { feed, life, .. }
@@ -187,7 +190,7 @@ impl ClusterCommand {
         LogId { feed: feed.clone(), life: *life }
     }
 
-    /// Who has come, where a connection is asked for a sign of life before this is done.
+    /// Returns the new connection or request, if a connection is asked for a sign of life first.
     pub(super) fn asks_for(&self) -> Option<&PresentPublisher> {
         match self {
             Self::Leave { publisher, asks: true, .. } | Self::LeaveIfSilent { publisher, .. } => Some(publisher),
@@ -196,11 +199,11 @@ impl ClusterCommand {
     }
 }
 
-/// A word and who says it.
+/// A command and its sender.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct ClusterMessage {
     pub(super) node: NodeId,
-    /// None for one that only a newer release knows: it is answered all the same.
+    /// The command; `None` for one that only a newer release knows, which is answered all the same.
     #[serde(flatten, deserialize_with = "known")]
     pub(super) word: Option<ClusterCommand>,
 }
@@ -210,22 +213,23 @@ fn known<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Clu
     Ok(serde_json::from_value(value).ok())
 }
 
-/// What a node answers a word once it has done it.
+/// Answer to a command that was carried out.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct ClusterReply {
     pub(super) node: NodeId,
     pub(super) heard: CommandReply,
 }
 
-/// What came of a word at one node.
+/// Result of a command at one node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CommandReply {
-    /// It is done, or there was nothing to do.
+    /// It was carried out, or there was nothing to do.
     Done,
-    /// There is a connection of the source that is newer still: the one that was spoken of has to go.
+    /// There is an even newer connection of the source; the one in the command has to close.
     Newer,
-    /// This one publishes as the source, and lives. Only said to a [`ClusterCommand::Leave`] that asks, or a [`ClusterCommand::LeaveIfSilent`].
+    /// This connection publishes as the source and gave a sign of life. Only for a [`ClusterCommand::Leave`] with
+    /// `asks`, or a [`ClusterCommand::LeaveIfSilent`].
     Taken(PresentPublisher),
 }
 

@@ -1,20 +1,20 @@
-//! What nodes must know of each other that share one log: who is connected where, who looks after what, what was delivered.
+//! State that nodes on one log share: connections, leases for background work, and delivery cursors.
 //!
-//! The lines themselves need none of this: writing ends at the log, reading begins there, whichever node does it. Promises:
+//! Lines need none of this: writing ends at the log, and reading begins there, on whichever node. Promises:
 //!
-//! 1. **Presence.** Within `announce` of a change, and at once for publishers, every node knows who is connected to a feed at the
-//!    others; a node that is silent for `forget_after` is not counted any more. A node that hears nothing knows that it knows
-//!    nothing ([`Cluster::is_settled`]).
-//! 2. **Leases.** What happens to a feed by itself is done by one node at a time (`leases`).
-//! 3. **Words.** What has to be done everywhere before something is answered ([`ClusterCommand`]) is said to all nodes, and waited for, as
-//!    long as `answer` says. A word may be lost, when NATS is in trouble: what it was for then comes later, by presence or by the
-//!    log's own order, and never costs a line that was acknowledged.
-//! 4. **The outbox.** Deliveries go on at another node where they were, at least once, under the same ids.
+//! 1. **Presence.** Within `announce` of a change, and at once for publishers, every node knows the connections to a
+//!    feed at the other nodes. A node that is silent for `forget_after` no longer counts. A node that receives nothing
+//!    knows that its view is incomplete ([`Cluster::is_settled`]).
+//! 2. **Leases.** The background work of a feed is done by one node at a time (`leases`).
+//! 3. **Commands.** Work that every node must have done before something is answered ([`ClusterCommand`]) is sent to
+//!    all nodes and awaited, for at most `answer`. A command may be lost when NATS is in trouble. Its effect then comes
+//!    later, by presence or by the order of the log, and no acknowledged line is lost.
+//! 4. **The outbox.** Another node resumes deliveries from the stored cursor, at least once, under the same ids.
 //!
-//! Presence and words go over core NATS, which keeps nothing: they are said again. Leases and places are kept in a JetStream
-//! table, durable as the log is. A server with a log of its own has no `Cluster`, and pays nothing.
+//! Presence and commands use core NATS, which stores nothing: presence is sent repeatedly. Leases and delivery cursors
+//! are in a JetStream table, as durable as the log. A server with a log of its own has no `Cluster`, and no cost.
 //!
-//! In reading order: `message`, `others`, `table`, `leases`, `outbox`, and here the tasks.
+//! In reading order: `message`, `peers`, `table`, `leases`, `cursors`, and here the tasks.
 
 mod cursors;
 mod leases;
@@ -47,63 +47,64 @@ use crate::delivery_cursor::Outbox;
 use crate::log::LogId;
 use crate::position::FeedId;
 
-/// Words that are being done for others; more wait in NATS's own buffer.
+/// Commands of other nodes that are carried out concurrently; more wait in NATS's own buffer.
 const WORDS_AT_ONCE: usize = 64;
-/// Between two looks at whether a node that has just come knows all others.
+/// Interval at which a new node checks whether it knows all others.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(50);
-/// Publishers come in crowds, when a node dies: what changes within this is announced at once.
+/// Delay of an announcement, so that changes within it are announced together: when a node dies, its publishers
+/// reconnect in crowds.
 const GATHER: Duration = Duration::from_millis(20);
 
-/// How nodes know each other.
+/// Names and time limits of the cluster.
 #[derive(Debug, Clone)]
 pub struct ClusterSettings {
-    /// What subjects and tables of this cluster begin with: letters, digits, `_` and `-`.
+    /// First part of the cluster's subjects and tables: letters, digits, `_` and `-`.
     pub name: String,
-    /// How many copies NATS keeps of leases and places.
+    /// Number of copies that NATS keeps of leases and delivery cursors.
     pub replicas: usize,
-    /// Interval at which a node says that it is there.
+    /// Interval of a node's announcements.
     pub announce: Duration,
-    /// After how long a silence it is not counted any more.
+    /// Silence after which a node no longer counts.
     pub forget_after: Duration,
-    /// Time that a lease holds that is not written again.
+    /// Duration of a lease that is not renewed.
     pub lease: Duration,
-    /// Time that a word is waited for.
+    /// Time limit for the answers to a command.
     pub answer: Duration,
-    /// How much longer, where a connection is asked for a sign of life first.
+    /// Additional time if a connection is first asked for a sign of life.
     pub holder_answer: Duration,
-    /// True if something is delivered outside: how far that is is in the table, and is lost with it.
+    /// True if there are webhooks or pushes: their delivery cursors are in the table, and are lost with it.
     pub delivers: bool,
 }
 
-/// A node, as the cluster needs it: what it announces, and who does what it is told.
+/// The local node: what it announces, and how it carries out commands.
 pub trait ClusterNode: Send + Sync + 'static {
-    /// Who is connected to which feed here.
+    /// Returns the connections to all feeds here.
     fn all(&self) -> Vec<(LogId, FeedPresence)>;
-    /// The feeds of which that has changed since this was asked last.
+    /// Returns the feeds whose connections have changed since the last call.
     fn changed(&self) -> Vec<(LogId, FeedPresence)>;
-    /// Rings when a publisher came or went.
+    /// Returns the notification for publishers that come or go.
     fn bell(&self) -> &Notify;
-    /// Does what `node` says.
+    /// Carries out a command of `node`.
     fn hear(&self, node: NodeId, word: ClusterCommand) -> BoxFuture<'static, CommandReply>;
-    /// Learns of a connection at another node.
+    /// Notes a publisher's connection at another node.
     fn learn(&self, log_id: &LogId, node: &NodeId, publisher: &PresentPublisher);
 }
 
-/// This node among the others.
+/// The local node in its cluster.
 pub struct Cluster {
     own: NodeId,
     client: Client,
     settings: ClusterSettings,
     others: Mutex<PeerTable>,
     others_changed: watch::Sender<u64>,
-    /// Nodes that are to be asked for all.
+    /// Nodes to be asked for their whole state.
     to_ask: Mutex<HashSet<NodeId>>,
-    /// Somebody asks for all, or is to be asked.
+    /// Wakes the announcements, because another node asks for everything, or is to be asked.
     wake: Notify,
     is_asked: Mutex<bool>,
-    /// Since when leases cannot be held, and why.
+    /// Time since which leases cannot be renewed, and the reason.
     failing: Mutex<Option<(Instant, String)>>,
-    /// The table was deleted, and is not to be made anew; why.
+    /// Reason why the table, which was deleted, must not be created again.
     lost: OnceLock<String>,
     table: Arc<dyn Table>,
     leases: Leases,
@@ -117,11 +118,11 @@ impl std::fmt::Debug for Cluster {
 }
 
 impl Cluster {
-    /// Opens what the nodes keep together. Nothing is said before [`Cluster::start`]. `own` is unlike every other node's, and every
-    /// other run's of this one.
+    /// Opens the shared table. Nothing is sent before [`Cluster::start`]. `own` must be unique among all nodes and all
+    /// runs of this node.
     ///
     /// # Errors
-    /// [`TableError`]
+    /// [`TableError`] if the table cannot be opened.
     pub async fn join(client: Client, own: NodeId, settings: ClusterSettings) -> Result<Self, TableError> {
         let table: Arc<dyn Table> =
             Arc::new(NatsTable::open(client.clone(), &format!("{}_nodes", settings.name), settings.replicas).await?);
@@ -142,10 +143,11 @@ impl Cluster {
         })
     }
 
-    /// Begins to speak and to hear, for `node`, until `stop`; then says that it goes, and gives its leases back.
+    /// Starts the tasks that send and receive for `node`, until `stop`. They then announce that this node leaves, and
+    /// return its leases.
     ///
     /// # Errors
-    /// What NATS says where nothing can be subscribed to.
+    /// [`TableError`] if a subject cannot be subscribed to.
     pub async fn start(
         self: &Arc<Self>,
         node: Arc<dyn ClusterNode>,
@@ -192,32 +194,32 @@ impl Cluster {
         Ok(())
     }
 
-    /// The name of this run of this node.
+    /// Returns the id of this run of the node.
     #[must_use]
     pub fn own(&self) -> &NodeId {
         &self.own
     }
 
-    /// How many nodes there are, this one included, as far as it knows.
+    /// Returns the number of known nodes, including this one.
     #[must_use]
     pub fn nodes(&self) -> usize {
         self.others().nodes().len() + 1
     }
 
-    /// Returns true if it has heard for long enough to know that whoever is not known to be there is not.
+    /// Returns true once presence is complete: a node or connection that is not known then does not exist.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         self.others().is_settled(Instant::now())
     }
 
-    /// Returns true if it has heard for long enough to know all nodes that are there.
+    /// Returns true once all nodes that exist are known.
     #[must_use]
     pub fn knows_all(&self) -> bool {
         self.others().knows_all(self.settings.announce, Instant::now())
     }
 
-    /// Returns true if all nodes that are there understand all that this one says: none is of an older release. Waits, not for
-    /// long, until it knows them. Cancel-safe.
+    /// Returns true if all nodes understand all messages of this release. Waits, for at most two announcement
+    /// intervals, until they are known. Cancel-safe.
     pub async fn all_speak(&self) -> bool {
         let until = Instant::now() + self.settings.announce * 2;
         while !self.knows_all() && Instant::now() < until {
@@ -226,60 +228,61 @@ impl Cluster {
         self.knows_all() && self.others().all_speak(SPEAKS)
     }
 
-    /// Reason why this node should not be sent anybody now, if it should not.
+    /// Returns the reason why this node should get no new clients now, if there is one.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
         if let Some(why) = self.lost.get() {
             return Some(why.clone());
         }
         let failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        // One that failed once, while leaders change say, has its leases still.
+        // After a single failure, for example during a change of leaders, the leases are still valid.
         failing.filter(|(since, _)| since.elapsed() >= self.settings.lease).map(|(_, why)| why)
     }
 
-    /// Who is connected to a feed at other nodes.
+    /// Returns the connections to a feed at other nodes.
     #[must_use]
     pub fn elsewhere(&self, log_id: &LogId) -> FeedPresence {
         self.others().of(log_id)
     }
 
-    /// Rings whenever something is learned of other nodes.
+    /// Returns a channel that changes whenever something is learned about other nodes.
     #[must_use]
     pub fn learned(&self) -> watch::Receiver<u64> {
         self.others_changed.subscribe()
     }
 
-    /// Returns true if this node looks after `feed` now.
+    /// Returns true if this node does the background work of `feed` now.
     #[must_use]
     pub fn looks_after(&self, feed: &FeedId) -> bool {
         self.leases.hold(feed)
     }
 
-    /// Ready once this node does not look after `feed`. Cancel-safe.
+    /// Waits until this node does not do the background work of `feed`. Cancel-safe.
     pub async fn lose(&self, feed: &FeedId) {
         self.leases.lose(feed).await;
     }
 
-    /// Of [`SHARDS`] shards, how many it looks after.
+    /// Returns the number of shards, out of [`SHARDS`], whose background work this node does.
     #[must_use]
     pub fn held(&self) -> usize {
         self.leases.held()
     }
 
-    /// Rings whenever it looks after other feeds than before.
+    /// Returns a channel that changes whenever this node gains or loses a shard.
     #[must_use]
     pub fn shifts(&self) -> watch::Receiver<u64> {
         self.leases.shifts()
     }
 
-    /// What was delivered, by whichever node.
+    /// Returns the delivery cursors that all nodes share.
     #[must_use]
     pub fn outbox(&self) -> Arc<dyn Outbox> {
         self.outbox.clone()
     }
 
-    /// Says `word` to all other nodes, and waits until each has done it, or as long as the settings say. [`CommandReply::Newer`] or
-    /// [`CommandReply::Taken`] if one of them says so; whoever does not answer is named in the log.
+    /// Sends `word` to all other nodes, and waits until each has carried it out, within the time limits. Returns
+    /// [`CommandReply::Newer`] or [`CommandReply::Taken`] if a node answers so. Nodes that do not answer are named in a
+    /// log message.
     pub async fn tell(&self, word: &ClusterCommand) -> CommandReply {
         let until = Instant::now() + self.settings.answer;
         let last = until + self.asking(word);
@@ -297,12 +300,13 @@ impl Cluster {
         }
     }
 
-    /// How long a node may ask a connection, before it does what the word says.
+    /// Returns the time that a node may spend asking a connection before it carries out the command.
     fn asking(&self, word: &ClusterCommand) -> Duration {
         if word.asks_for().is_some() { 2 * self.settings.holder_answer } else { Duration::ZERO }
     }
 
-    /// Whoever has not answered by `until` is not waited for, but until `last` if it is known to have the connection that is asked.
+    /// Sends a command and collects the answers. Nodes that have not answered by `until` are no longer awaited, except
+    /// that a node that is known to have the connection in question gets until `last`.
     async fn ask_all(&self, word: &ClusterCommand, until: Instant, last: Instant) -> Result<CommandReply, String> {
         let mut silent: HashSet<NodeId> = self.others().nodes().into_iter().collect();
         if silent.is_empty() && self.knows_all() {
@@ -319,9 +323,9 @@ impl Cluster {
         loop {
             learned.borrow_and_update();
             let here = self.others().nodes();
-            // Who goes meanwhile is not waited for.
+            // A node that leaves meanwhile is not awaited.
             silent.retain(|node| here.contains(node));
-            // Who has just come itself does not know whom to wait for, and waits until it does.
+            // A node that has just started does not know all others, so it waits until it does.
             if silent.is_empty() && (self.knows_all() || is_late) {
                 break;
             }
@@ -359,7 +363,7 @@ impl Cluster {
 
     async fn hear_announcements(&self, mut subscriber: Subscriber, node: &dyn ClusterNode) {
         while let Some(message) = subscriber.next().await {
-            // What a newer release says is for nodes of that.
+            // Announcements of newer releases that this one cannot decode are ignored.
             let Ok(said) = serde_json::from_slice::<Announcement>(&message.payload) else { continue };
             let who = match &said {
                 Announcement::Here { node, .. } | Announcement::Ask { node } | Announcement::Leaves { node } => {
@@ -397,12 +401,13 @@ impl Cluster {
             if from == self.own {
                 continue;
             }
-            // Who waits for a sign of life does nothing meanwhile, and there are no more of them than newcomers at other nodes.
+            // Commands that wait for a sign of life take no permit: they only wait, and there are no more of them than
+            // new connections at other nodes.
             let asking = word.as_ref().map_or(Duration::ZERO, |word| self.asking(word));
             let seat = if asking.is_zero() { Some(seats.clone().acquire_owned().await) } else { None };
             let (this, node) = (self.clone(), node.clone());
             tasks.spawn(async move {
-                // Whoever asks has given up by then.
+                // The sender has given up by then.
                 let within = this.settings.answer * 2 + asking;
                 let heard = match word {
                     Some(word) => tokio::time::timeout(within, node.hear(from, word)).await,
@@ -432,7 +437,7 @@ impl Cluster {
                 self.others_changed.send_modify(|number| *number += 1);
             }
             let anew = std::mem::take(&mut *self.is_asked.lock().unwrap_or_else(PoisonError::into_inner));
-            // What has changed is among all.
+            // The whole state includes the changes.
             let changed = node.changed();
             let feeds = if anew { node.all() } else { changed };
             let entries = feeds.into_iter().map(|(log_id, here)| PresenceEntry::new(log_id, here)).collect();
@@ -479,8 +484,8 @@ impl Cluster {
         }
     }
 
-    /// Makes the table anew where that loses nothing: leases are held by those who have them. Where deliveries are kept in it, this
-    /// node is not ready from now on.
+    /// Creates the table again if nothing is lost by that, because nodes keep the leases that they have. If delivery
+    /// cursors were in it, this node is not ready from now on.
     async fn go_on_without_table(&self) -> Result<(), TableError> {
         self.leases.note_gone();
         let name = format!("{}_nodes", self.settings.name);

@@ -1,7 +1,8 @@
-//! What is known of the other nodes: who of them is there, and who is connected to them.
+//! Table of the other nodes and of the connections to them.
 //!
-//! Pure: it is told the time. A node is forgotten when nothing was heard of it for a while, but only by one that hears: who does
-//! not even hear its own announcements knows nothing of others, and says so ([`PeerTable::is_settled`]).
+//! It reads no clock: callers pass the time. A node is removed after a silence, but only while this node receives
+//! messages: a node that does not even receive its own announcements knows nothing about others, and says so
+//! ([`PeerTable::is_settled`]).
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,36 +12,36 @@ use tokio::time::Instant;
 use crate::cluster::message::{Announcement, ClusterCommand, FeedPresence, NodeId, PresentPublisher};
 use crate::log::LogId;
 
-/// The other nodes, as one node knows them.
+/// The other nodes, as known here.
 #[derive(Debug)]
 pub(super) struct PeerTable {
     own: NodeId,
     forget_after: Duration,
     nodes: HashMap<NodeId, PeerNode>,
-    /// When it last heard itself, and since when it has without a gap.
+    /// Time of the last announcement of its own that it received, and time since which there was no gap.
     hears: Option<(Instant, Instant)>,
 }
 
 #[derive(Debug)]
 struct PeerNode {
     heard_at: Instant,
-    /// The number of its last announcement; none while one is missing.
+    /// Number of its last announcement; `None` while one is missing.
     number: Option<u64>,
-    /// What it understands.
+    /// Version of the messages that it understands.
     speaks: u32,
     feeds: HashMap<LogId, FeedPresence>,
 }
 
-/// What an announcement leads to.
+/// Effects of an announcement.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct PeerChange {
-    /// The node has to be asked for all.
+    /// True if the node has to be asked for everything.
     pub(super) ask: bool,
-    /// Somebody asks this node for all.
+    /// True if another node asks this one for everything.
     pub(super) is_asked: bool,
-    /// What is known of others has changed.
+    /// True if the table has changed.
     pub(super) changed: bool,
-    /// Connections that it tells of.
+    /// Publishers' connections in the announcement.
     pub(super) publishers: Vec<(LogId, NodeId, PresentPublisher)>,
 }
 
@@ -49,7 +50,7 @@ impl PeerTable {
         Self { own, forget_after, nodes: HashMap::new(), hears: None }
     }
 
-    /// Takes what was heard.
+    /// Applies an announcement.
     pub(super) fn hear(&mut self, said: Announcement, now: Instant) -> PeerChange {
         match said {
             Announcement::Ask { node } => PeerChange { is_asked: node == self.own, ..PeerChange::default() },
@@ -72,7 +73,7 @@ impl PeerTable {
                 if anew {
                     known.feeds.clear();
                 } else if known.number.is_none_or(|last| last + 1 != number) {
-                    // What stands between is not known; what is here is asked for with the rest.
+                    // The missing announcements are unknown, and this one will be repeated with the rest.
                     known.number = None;
                     return PeerChange { ask: true, changed: is_new, ..PeerChange::default() };
                 }
@@ -97,7 +98,7 @@ impl PeerTable {
         let since = match self.hears {
             Some((last, since)) if now.duration_since(last) < self.forget_after => since,
             _ => {
-                // It did not hear the others either.
+                // It did not receive the others' announcements either.
                 self.nodes.values_mut().for_each(|node| node.heard_at = now);
                 now
             }
@@ -105,7 +106,7 @@ impl PeerTable {
         self.hears = Some((now, since));
     }
 
-    /// Forgets whom it has not heard for long; says whether anybody was.
+    /// Removes nodes that were silent for `forget_after`; returns true if there were any.
     pub(super) fn forget(&mut self, now: Instant) -> bool {
         if self.is_deaf(now) {
             return false;
@@ -115,28 +116,29 @@ impl PeerTable {
         self.nodes.len() < before
     }
 
-    /// True while nothing is known of others because nothing is heard.
+    /// Returns true while nothing can be known about others, because nothing is received.
     fn is_deaf(&self, now: Instant) -> bool {
         self.hears.is_none_or(|(last, _)| now.duration_since(last) >= self.forget_after)
     }
 
-    /// True if every node that is there has had the time to be heard: who is not known to be there is not.
+    /// Returns true once every node has had the time to announce itself: a node that is not known then does not exist.
     pub(super) fn is_settled(&self, now: Instant) -> bool {
         !self.is_deaf(now) && self.hears.is_some_and(|(_, since)| now.duration_since(since) >= self.forget_after)
     }
 
-    /// True if it has heard for so long that it knows of every node that is there: each says so once in `announce`. That is
-    /// enough to know whom to wait for; to know who is *not* there any more takes longer ([`PeerTable::is_settled`]).
+    /// Returns true once every node that exists has had the time for an announcement, which each sends once in
+    /// `announce`. That is enough to know which nodes to wait for; to know which ones are gone takes longer
+    /// ([`PeerTable::is_settled`]).
     pub(super) fn knows_all(&self, announce: Duration, now: Instant) -> bool {
         !self.is_deaf(now) && self.hears.is_some_and(|(_, since)| now.duration_since(since) >= announce * 3 / 2)
     }
 
-    /// Returns true if every node that is known understands what came with `release`.
+    /// Returns true if every known node understands the messages of `release`.
     pub(super) fn all_speak(&self, release: u32) -> bool {
         self.nodes.values().all(|node| node.speaks >= release)
     }
 
-    /// Which nodes there are.
+    /// Returns the known nodes.
     pub(super) fn nodes(&self) -> Vec<NodeId> {
         self.nodes.keys().cloned().collect()
     }
@@ -148,7 +150,7 @@ impl PeerTable {
         here.is_some_and(|here| here.publishers.iter().any(|known| known.source == publisher.source))
     }
 
-    /// Who is connected to a feed at other nodes.
+    /// Returns the connections to a feed at other nodes.
     pub(super) fn of(&self, log_id: &LogId) -> FeedPresence {
         let mut all = FeedPresence::default();
         for here in self.nodes.values().filter_map(|node| node.feeds.get(log_id)) {
@@ -199,7 +201,7 @@ mod tests {
         assert_eq!((others.of(&log_id()).readers, others.nodes().len()), (0, 1));
     }
 
-    /// Whoever missed an announcement, or came late, asks for all, and believes nothing in between.
+    /// A node that missed an announcement, or came late, asks for everything, and ignores what comes in between.
     #[tokio::test(start_paused = true)]
     async fn a_missed_announcement_is_asked_for() {
         let (mut others, now) = others();
@@ -228,7 +230,7 @@ mod tests {
         assert!(others.all_speak(1));
     }
 
-    /// Who has just come knows after one and a half announcements whom to wait for, and later who is gone.
+    /// A new node knows after one and a half announcement intervals which nodes to wait for, and later which are gone.
     #[tokio::test(start_paused = true)]
     async fn who_has_just_come_soon_knows_whom_to_wait_for() {
         let (mut others, start) = others();

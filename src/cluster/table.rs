@@ -1,7 +1,7 @@
-//! What all nodes keep in one place: small values by key, and a change only of what one has seen.
+//! Table that all nodes share: small values by key, changed by compare-and-set.
 //!
-//! A JetStream stream that holds one message for each subject. Read from its leader, so that whoever takes over from another
-//! node begins where that one was; NATS's own key-value buckets may answer from a replica that is behind.
+//! It is a JetStream stream with one message for each subject. It is read from the stream's leader, so that a node that
+//! takes over begins where the other ended; NATS's own key-value buckets may answer from a replica that is behind.
 
 use std::time::Duration;
 
@@ -15,25 +15,25 @@ use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
 use tokio::time::Instant;
 
-/// Time that one question to the table may take: a change of leader takes seconds, and whoever asks asks again.
+/// Time limit for one request. A change of leader takes seconds, and callers retry.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
-/// Time that the table is tried to be opened: servers that have just begun, or lost one of them, need some seconds until they
-/// have leaders.
+/// Time limit for opening the table: servers that have just started, or lost one of them, need some seconds to elect
+/// leaders.
 const OPEN_WITHIN: Duration = Duration::from_secs(30);
-/// Between two tries.
+/// Time between two attempts.
 const AGAIN_AFTER: Duration = Duration::from_millis(200);
 
-/// A value, and which change of it this is.
+/// A value with its revision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct TableRow {
-    /// Empty where there is none, or none any more.
+    /// Empty if the key has no value, or no longer has one.
     pub(super) value: Bytes,
-    /// 0 for a key that never had one.
+    /// 0 for a key that never had a value.
     pub(super) revision: u64,
 }
 
-/// The table cannot be asked now. A change that was under way may have been made.
+/// Error for a table that cannot be reached now. A change in progress may have been made.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("what the nodes keep together ({place}) cannot be reached: {cause}")]
 pub struct TableError {
@@ -41,43 +41,43 @@ pub struct TableError {
     pub(super) cause: String,
 }
 
-/// What was asked of a key.
+/// Result of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PutOutcome {
-    /// It is so, with this revision.
+    /// The value was written, with this revision.
     Done(u64),
-    /// Somebody changed it since it was seen.
+    /// Another node has changed the key since it was read.
     Changed,
 }
 
-/// Values by key. Keys are NATS subjects: words of letters, digits, `_` and `-`, with dots between.
+/// Values by key. Keys are NATS subjects: words of letters, digits, `_` and `-`, separated by dots.
 pub(super) trait Table: Send + Sync + 'static {
     fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<TableRow, TableError>>;
 
-    /// Writes `value` if the last change of `key` is `seen`, 0 for none. Durable when ready.
+    /// Writes `value` if the revision of `key` is `seen` (0 for none). Durable when ready.
     fn put<'a>(&'a self, key: &'a str, value: Bytes, seen: u64) -> BoxFuture<'a, Result<PutOutcome, TableError>>;
 
-    /// All that has a value below the key `below`.
+    /// Returns all keys below `below` that have a value.
     fn rows<'a>(&'a self, below: &'a str) -> BoxFuture<'a, Result<Vec<(String, TableRow)>, TableError>>;
 
-    /// Whether it is known that there is no table any more: somebody deleted it.
+    /// Returns true if the table is known to be deleted.
     fn is_gone(&self) -> BoxFuture<'_, bool>;
 
-    /// Makes it anew, without a row, if it is not there.
+    /// Creates an empty table, unless there is one.
     fn make(&self) -> BoxFuture<'_, Result<(), TableError>>;
 }
 
-/// The table of a cluster, in its NATS.
+/// Table of a cluster, in a JetStream stream.
 pub(super) struct NatsTable {
     context: Context,
     stream: Stream,
     config: stream::Config,
-    /// What the subjects of all keys begin with, the last dot included.
+    /// Start of all subjects, including the last dot.
     prefix: String,
 }
 
 impl NatsTable {
-    /// Opens the table `name`, made if it is not there.
+    /// Opens the table `name`, and creates it if necessary.
     pub(super) async fn open(client: async_nats::Client, name: &str, replicas: usize) -> Result<Self, TableError> {
         let context = ContextBuilder::new().timeout(ANSWER_WITHIN).ack_timeout(ANSWER_WITHIN).build(client);
         let prefix = format!("{name}.");
@@ -149,8 +149,8 @@ impl Table for NatsTable {
 
     fn put<'a>(&'a self, key: &'a str, value: Bytes, seen: u64) -> BoxFuture<'a, Result<PutOutcome, TableError>> {
         async move {
-            // NATS before 2.11 looks at the last sequence before it replicates a message, and stores two that were under way at
-            // once; by their names it knows them when it stores them.
+            // NATS before 2.11 checks the expected last sequence before it replicates a message, and may store two
+            // concurrent ones. Message ids are checked when messages are stored.
             let name = format!("{key}-{seen}");
             let message = PublishMessage::build().payload(value).message_id(name).expected_last_subject_sequence(seen);
             let sent = self.context.send_publish(format!("{}{key}", self.prefix), message).await;
@@ -159,7 +159,7 @@ impl Table for NatsTable {
                 Err(error) => Err(error),
             };
             match acked {
-                // Also where it is one's own, and the answer was lost: whoever looks again finds it.
+                // This may be our own change whose answer was lost; the caller then finds it when it reads again.
                 Ok(ack) if ack.duplicate => Ok(PutOutcome::Changed),
                 Ok(ack) => Ok(PutOutcome::Done(ack.sequence)),
                 Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => Ok(PutOutcome::Changed),
@@ -190,20 +190,20 @@ impl Table for NatsTable {
     }
 }
 
-/// A table of one process, for tests.
+/// Table within one process, for tests.
 #[cfg(test)]
 #[derive(Default)]
 pub(super) struct MemoryTable {
     rows: std::sync::Mutex<(u64, std::collections::BTreeMap<String, TableRow>)>,
     pub(super) is_away: std::sync::atomic::AtomicBool,
     pub(super) is_gone: std::sync::atomic::AtomicBool,
-    /// How long after a change it is answered.
+    /// Delay of the answer to a change.
     pub(super) answers_after: std::sync::Mutex<Duration>,
 }
 
 #[cfg(test)]
 impl MemoryTable {
-    /// As if somebody had deleted it.
+    /// Simulates a deletion.
     pub(super) fn delete(&self) {
         *self.rows.lock().expect("no panic") = Default::default();
         self.is_gone.store(true, std::sync::atomic::Ordering::SeqCst);
