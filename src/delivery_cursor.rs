@@ -1,12 +1,12 @@
-//! What has been delivered: for each address outside, how far it has each feed. Knows no address and no network.
+//! Delivery cursors: how far each webhook and caption URL has received each feed. Knows no address and no network.
 //!
-//! A place is kept after each delivery, so that after a crash deliveries go on where they were: one that was answered, and
-//! whose place was not kept yet, is made again. What is pushed in an order of its own is kept before it is sent first, with
-//! its numbers, so that it comes again as it was, whatever was corrected meanwhile. After a crash of the machine, and not
-//! only of the process, the last places may be earlier ones.
+//! A cursor is stored after each delivery, so that deliveries resume there after a crash. A delivery that was answered,
+//! but whose cursor was not stored yet, is repeated. Texts that are pushed with numbers of their own are stored, with
+//! the numbers, before they are first sent, so that a repeat is identical even if a line was corrected meanwhile. After
+//! a crash of the machine, not only of the process, the latest cursors may be lost and older ones valid.
 //!
-//! Of one server that is one SQLite file beside the archive ([`FileOutbox`]), and copied with it ([`OutboxCopy`]); of many nodes
-//! it is where all of them find it (`cluster`).
+//! On a single server this is one SQLite file beside the archive ([`FileOutbox`]), and is copied with it
+//! ([`OutboxCopy`]). With several nodes it is in a table that they share (`cluster`).
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -22,15 +22,15 @@ use serde::{Deserialize, Serialize};
 use crate::parse_error::describe_json_error;
 use crate::position::{Epoch, FeedId, Offset};
 
-/// Its name in the directory of the archive.
+/// Name of the file in the directory of the archive.
 const FILE_NAME: &str = "outbox.db";
 /// "CapO": marks an SQLite file as ours.
 const APPLICATION_ID: i64 = 0x4361_704f;
-/// Raised whenever the tables are others.
+/// Version of the tables; raised whenever they change.
 const VERSION: i64 = 1;
-/// Said of a file that is left alone.
+/// Cause of the error for a file that is not used.
 const NOT_OURS: &str = "it is of another version or of another program";
-/// How long to wait for another program that reads the file.
+/// Time to wait for another program that reads the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 const TABLES: &str = "
@@ -49,7 +49,7 @@ CREATE TABLE places(
 ) STRICT, WITHOUT ROWID;
 ";
 
-/// `synchronous` is NORMAL: a place that a crash of the machine takes back leads to a repeat, never to a gap.
+/// `synchronous` is NORMAL: a cursor that is lost in a crash of the machine leads to a repeat, never to a gap.
 const SETTINGS: &str = "
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
@@ -58,80 +58,80 @@ PRAGMA trusted_schema = 0;
 PRAGMA cell_size_check = 1;
 ";
 
-/// The outbox cannot be read or written.
+/// Error for an outbox that cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 #[error("what has been delivered ({place}) cannot be used: {cause}")]
 pub struct OutboxError {
-    /// The file, or the key.
+    /// File or key.
     place: String,
-    /// What the storage said.
+    /// Cause, as the storage reported it.
     cause: String,
 }
 
 impl OutboxError {
-    /// What went wrong at `place`, and how it is mended.
+    /// An error at `place` (file or key) with its cause and remedy.
     #[must_use]
     pub fn at(place: String, cause: &str) -> Self {
         Self { place, cause: cause.to_owned() }
     }
 }
 
-/// How far an address has a feed.
+/// Position of a target (a webhook or caption URL) in a feed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeliveryCursor {
-    /// Which life of the feed's log.
+    /// Generation of the feed's log.
     pub life: u64,
-    /// The epoch of the view; none where the address begins with what is behind `next`.
+    /// Epoch of the view; `None` if the target begins with changes after `next`.
     pub epoch: Option<Epoch>,
-    /// The number of the last change of that view that was delivered, or is among what waits.
+    /// Number of the last change of that view that was delivered, or is part of `waiting`.
     pub change: u64,
-    /// Everything before this offset of the log was delivered.
+    /// Offset before which everything was delivered.
     pub next: Offset,
-    /// The number of the next text that is pushed, once one was.
+    /// Number of the next text to be pushed, once one was pushed.
     pub seq: Option<u64>,
-    /// What is pushed next.
+    /// Texts to be pushed next.
     pub waiting: Arc<[PendingPush]>,
-    /// How many of these were.
+    /// Number of texts in `waiting` that were pushed.
     pub done: usize,
 }
 
 impl DeliveryCursor {
-    /// At the start of a life.
+    /// The cursor at the start of a generation.
     #[must_use]
     pub fn start(life: u64) -> Self {
         Self { life, epoch: None, change: 0, next: Offset::START, seq: None, waiting: Arc::default(), done: 0 }
     }
 }
 
-/// A text that waits to be pushed.
+/// Text that waits to be pushed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PendingPush {
-    /// When it was taken, in milliseconds since 1970.
+    /// Time at which the server received it, in milliseconds since 1970.
     pub at_ms: i64,
-    /// What it says.
+    /// The text.
     pub text: String,
 }
 
-/// How far feeds are: of each the life, and the offset before which everything was delivered.
+/// Position in each feed: its generation, and the offset before which everything was delivered.
 pub type DeliveryCursors = Vec<(FeedId, u64, Offset)>;
 
-/// What has been delivered where. What cannot be read or written is an [`OutboxError`].
+/// Storage of delivery cursors. Reads and writes that fail return an [`OutboxError`].
 pub trait Outbox: Send + Sync + 'static {
-    /// All places of `target`. None for a target that was never met.
+    /// Returns all cursors of `target`; `None` for a target that was never registered.
     fn places<'a>(&'a self, target: &'a str) -> BoxFuture<'a, Result<Option<DeliveryCursors>, OutboxError>>;
 
-    /// Notes that `target` was met, and that of these feeds it has everything before these offsets: the feeds first, so that a
-    /// target that is met has all of them.
+    /// Registers `target`, with cursors for feeds that it has already. The cursors are stored first, so that a
+    /// registered target has all of them.
     fn meet<'a>(&'a self, target: &'a str, has: DeliveryCursors) -> BoxFuture<'a, Result<(), OutboxError>>;
 
-    /// How far `target` has `feed`.
+    /// Returns the cursor of `target` in `feed`; `None` if there is none.
     fn place<'a>(
         &'a self,
         target: &'a str,
         feed: &'a FeedId,
     ) -> BoxFuture<'a, Result<Option<DeliveryCursor>, OutboxError>>;
 
-    /// Keeps how far `target` has `feed`.
+    /// Stores the cursor of `target` in `feed`.
     fn keep<'a>(
         &'a self,
         target: &'a str,
@@ -139,7 +139,7 @@ pub trait Outbox: Send + Sync + 'static {
         place: &'a DeliveryCursor,
     ) -> BoxFuture<'a, Result<(), OutboxError>>;
 
-    /// Keeps that more of what waits was pushed; nothing else of `place` is new.
+    /// Stores that more of the waiting texts were pushed; nothing else of `place` has changed.
     fn advance<'a>(
         &'a self,
         target: &'a str,
@@ -147,28 +147,28 @@ pub trait Outbox: Send + Sync + 'static {
         place: &'a DeliveryCursor,
     ) -> BoxFuture<'a, Result<(), OutboxError>>;
 
-    /// Forgets `feed`: nothing of it is left.
+    /// Removes the cursor of `target` in `feed`.
     fn forget<'a>(&'a self, target: &'a str, feed: &'a FeedId) -> BoxFuture<'a, Result<(), OutboxError>>;
 }
 
-/// The outbox of one server: a file beside the archive. Calls are short and run where the runtime lets them block.
+/// Outbox of one server: a file beside the archive. Calls are short, and run on threads that may block.
 #[derive(Debug, Clone)]
 pub struct FileOutbox {
     db: Arc<Mutex<Connection>>,
     place: Arc<str>,
 }
 
-/// What had been delivered at one moment, on its way to another directory. It is small: a row for each feed of each address.
+/// Copy of the delivery cursors at one moment, for a backup. It is small: a row for each feed of each target.
 #[derive(Debug)]
 pub struct OutboxCopy(Connection);
 
 impl OutboxCopy {
-    /// Copies the outbox of an archive's directory, if it has one, also while a server writes it, and sees whether it is
-    /// whole. Blocks. To be taken *before* the archive is copied: what it says was delivered then is in that copy, and what
-    /// was delivered between comes twice, and is not missed.
+    /// Copies the outbox from an archive's directory, if it has one, and checks that it is sound; a server may be
+    /// writing it. Blocks. Take it *before* the archive is copied: whatever it records as delivered is then in the copy
+    /// of the archive, and deliveries in between are repeated instead of missed.
     ///
     /// # Errors
-    /// [`OutboxError`], also for a file that is damaged, another program's or another version's.
+    /// [`OutboxError`], also for a damaged file, or one of another program or another version.
     pub fn take(dir: &Path) -> Result<Option<Self>, OutboxError> {
         let path = dir.join(FILE_NAME);
         if !path.exists() {
@@ -181,10 +181,10 @@ impl OutboxCopy {
         }
     }
 
-    /// Writes it into the directory of an archive's copy. Blocks until it is on the disk.
+    /// Writes the copy into the directory of an archive's backup. Blocks until it is on the disk.
     ///
     /// # Errors
-    /// [`OutboxError`], also where there is one already.
+    /// [`OutboxError`], also if there is an outbox already.
     pub fn write(&self, dir: &Path) -> Result<(), OutboxError> {
         let path = dir.join(FILE_NAME);
         let failed = |cause: String| failed(&path.display().to_string(), &cause);
@@ -195,7 +195,7 @@ impl OutboxCopy {
     }
 }
 
-/// A whole copy in memory, or what is wrong with the file.
+/// Copies the file into memory; returns the fault of the file if it has one.
 fn copied(path: &Path) -> rusqlite::Result<Result<Connection, String>> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let source = Connection::open_with_flags(path, flags)?;
@@ -204,7 +204,7 @@ fn copied(path: &Path) -> rusqlite::Result<Result<Connection, String>> {
         return Ok(Err(NOT_OURS.into()));
     }
     let mut copy = Connection::open_in_memory()?;
-    // In one step: a copy in several starts anew after each delivery.
+    // In one step: a copy in several steps restarts after each delivery.
     if Backup::new(&source, &mut copy)?.step(-1)? != StepResult::Done {
         return Ok(Err("another program keeps it locked; try again".into()));
     }
@@ -213,10 +213,10 @@ fn copied(path: &Path) -> rusqlite::Result<Result<Connection, String>> {
 }
 
 impl FileOutbox {
-    /// Opens the outbox of an archive's directory, which is there already, or begins one; without a directory in memory.
+    /// Opens the outbox in an archive's existing directory, or creates one; without a directory, in memory.
     ///
     /// # Errors
-    /// [`OutboxError`], also for a file that is another program's or a newer version's.
+    /// [`OutboxError`], also for a file of another program or another version.
     pub fn open(dir: Option<&Path>) -> Result<Self, OutboxError> {
         let path: Option<PathBuf> = dir.map(|dir| dir.join(FILE_NAME));
         let place: Arc<str> = path.as_ref().map_or("in memory".into(), |path| path.display().to_string().into());
@@ -271,7 +271,7 @@ impl Outbox for FileOutbox {
         })
     }
 
-    /// All or nothing.
+    /// Stores everything in one transaction.
     fn meet<'a>(&'a self, target: &'a str, has: DeliveryCursors) -> BoxFuture<'a, Result<(), OutboxError>> {
         let target = target.to_owned();
         self.run(move |db| {
@@ -324,7 +324,7 @@ impl Outbox for FileOutbox {
         self.run(move |db| keep(db, &target, &feed, &place))
     }
 
-    /// Writes only what is new: what waits may be long.
+    /// Writes only what has changed, because `waiting` may be long.
     fn advance<'a>(
         &'a self,
         target: &'a str,
@@ -369,7 +369,7 @@ fn keep(db: &Connection, target: &str, feed: &FeedId, place: &DeliveryCursor) ->
     insert.execute(row).map(|_| ())
 }
 
-/// Makes the tables of a new file; false for one that is not ours.
+/// Creates the tables of a new file; returns false for a file that is not ours.
 fn prepare(db: &Connection) -> rusqlite::Result<bool> {
     db.busy_timeout(BUSY_TIMEOUT)?;
     let number = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0));
