@@ -1,41 +1,42 @@
-//! Changes of a feed for the index, and how far it has each feed.
+//! Changes of a feed for the index, and the index's position in each feed.
 
 use crate::position::{Epoch, FeedId, Offset};
 use crate::transcript::ViewChanges;
 
-/// One life of a feed, as its log counts them.
+/// One generation of a feed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct IndexedLife {
     /// The feed.
     pub feed: FeedId,
-    /// Which life of the name: unique within one archive.
+    /// Number of the generation: unique within one archive.
     pub number: u64,
 }
 
-/// How far the index has a feed.
+/// Position of the index in a feed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndexCursor {
-    /// The epoch of the view that it was made of.
+    /// Epoch of the view from which it was built.
     pub epoch: Epoch,
-    /// The number of the last change of that view that is in.
+    /// Number of the last change of that view in the index.
     pub change: u64,
-    /// Everything before this offset of the log is in.
+    /// Offset of the log before which everything is in the index.
     pub next: Offset,
 }
 
-/// What changed in a feed.
+/// Changes of a feed.
 #[derive(Debug)]
 pub struct IndexBatch {
     /// The feed.
     pub life: IndexedLife,
-    /// The epoch of the view whose changes are counted.
+    /// Epoch of the view whose changes are counted.
     pub epoch: Epoch,
-    /// The epoch of the place that it goes on from: the same, or one that the view knows as its own. None: from the start.
+    /// Epoch of the position from which it continues: the same, or one that the view recognizes as its own. `None` if
+    /// it begins at the start.
     pub follows: Option<Epoch>,
-    /// The number of the change after which these come; 0 begins the feed anew.
+    /// Number of the change after which these come; 0 replaces everything that the index has of the feed.
     pub since: u64,
     /// The changes.
     pub changes: ViewChanges,
-    /// The place in the log that the view has come to, if these are all the changes until there.
+    /// Offset that the view has reached, if these are all changes up to there.
     pub next: Option<Offset>,
 }

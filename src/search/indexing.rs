@@ -1,4 +1,4 @@
-//! What changed goes in, and what was taken back goes out.
+//! Writing to the index: adds changed lines and removes retracted ones.
 
 use std::collections::HashMap;
 
@@ -8,14 +8,14 @@ use crate::position::{Epoch, FeedId, Offset};
 use crate::search::batch::{IndexBatch, IndexCursor, IndexedLife};
 use crate::transcript::{Line, Speaker, Turn};
 
-/// How far each feed is in.
+/// Returns the position in each feed.
 pub(super) fn places(db: &Connection) -> rusqlite::Result<HashMap<IndexedLife, IndexCursor>> {
     let mut rows = db.prepare_cached("SELECT epoch, change, next, life, name FROM feeds")?;
     let rows = rows.query_map([], |row| Ok((place(row)?, row.get::<_, i64>(3)?, row.get::<_, String>(4)?)))?;
     let mut places = HashMap::new();
     for row in rows {
         let (place, life, name) = row?;
-        // Only someone who edits the file by hand makes another name; nobody asks for it.
+        // Only a manual edit of the file makes another name; no search refers to it.
         if let Ok(feed) = FeedId::new(&name) {
             places.insert(IndexedLife { feed, number: life.cast_unsigned() }, place);
         }
@@ -23,7 +23,7 @@ pub(super) fn places(db: &Connection) -> rusqlite::Result<HashMap<IndexedLife, I
     Ok(places)
 }
 
-/// How far one feed is in.
+/// Returns the position in one feed.
 pub(super) fn place_of(db: &Connection, life: u64) -> rusqlite::Result<Option<IndexCursor>> {
     let sql = "SELECT epoch, change, next FROM feeds WHERE life = ?1";
     db.prepare_cached(sql)?.query_row([life.cast_signed()], place).optional()
@@ -37,7 +37,8 @@ fn place(row: &Row<'_>) -> rusqlite::Result<IndexCursor> {
     })
 }
 
-/// Takes a batch, if it comes right behind what is in. Of the writer's transaction.
+/// Applies a batch if it follows what the index has; returns the position after it. Call it within the writer's
+/// transaction.
 pub(super) fn apply(db: &Connection, batch: &IndexBatch) -> rusqlite::Result<Option<IndexCursor>> {
     let life = batch.life.number.cast_signed();
     let known = place_of(db, batch.life.number)?;
@@ -83,12 +84,12 @@ pub(super) fn apply(db: &Connection, batch: &IndexBatch) -> rusqlite::Result<Opt
     Ok(Some(IndexCursor { epoch: batch.epoch.clone(), change, next }))
 }
 
-/// Takes a feed out, and whatever the file still holds of it.
+/// Removes a feed, and every trace of it in the file.
 pub(super) fn forget(db: &mut Connection, life: u64) -> rusqlite::Result<()> {
     let change = db.transaction()?;
     take_out(&change, life.cast_signed())?;
     change.commit()?;
-    // What was deleted is overwritten in the file, but its pages stood in the WAL.
+    // Deleted contents are overwritten in the file, but the WAL still has pages with them.
     let is_busy: bool = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
     if is_busy {
         let cause = "another program keeps reading it, so a copy of what was deleted stays".to_owned();
@@ -98,7 +99,7 @@ pub(super) fn forget(db: &mut Connection, life: u64) -> rusqlite::Result<()> {
 }
 
 fn take_out(db: &Connection, life: i64) -> rusqlite::Result<()> {
-    // The words of a line are found by its text, so first they go, then it.
+    // The words of a line are found by its text, so they are removed before it.
     db.execute("INSERT INTO words(words, rowid, text) SELECT 'delete', id, text FROM lines WHERE life = ?1", [life])?;
     for table in ["lines", "turns", "speakers", "feeds"] {
         db.execute(&format!("DELETE FROM {table} WHERE life = ?1"), [life])?;
@@ -119,7 +120,7 @@ fn take_line_out(db: &Connection, life: i64, key: &str) -> rusqlite::Result<Opti
 
 fn put_line(db: &Connection, life: i64, line: &Line) -> rusqlite::Result<()> {
     let key = line.key().to_string();
-    // A line that is corrected keeps its number, by which the newest are found.
+    // A corrected line keeps its number, which orders the newest lines.
     let id = take_line_out(db, life, &key)?;
     let text = plain(&line.text);
     db.prepare_cached(
@@ -142,7 +143,7 @@ fn put_line(db: &Connection, life: i64, line: &Line) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// `text` without control characters: two of them mark what was found.
+/// Replaces control characters by spaces: two of them mark matches.
 fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
@@ -155,20 +156,20 @@ fn put_turn(db: &Connection, life: i64, turn: &Turn) -> rusqlite::Result<()> {
 
 fn put_speaker(db: &Connection, life: i64, speaker: &Speaker) -> rusqlite::Result<()> {
     let Speaker { id, name, into, .. } = speaker;
-    // `resolve` says the rest.
+    // `resolve` fills in the rest.
     let sql = "INSERT OR REPLACE INTO speakers(life, id, name, into_id, shown, folded) VALUES (?1, ?2, ?3, ?4, '', '')";
     db.prepare_cached(sql)?.execute(params![life, &**id, &**name, into.as_deref()])?;
     Ok(())
 }
 
-/// Notes each speaker's name after all merges.
+/// Stores each speaker's name after all merges.
 fn resolve(db: &Connection, life: i64) -> rusqlite::Result<()> {
     let mut rows = db.prepare_cached("SELECT id, name, into_id FROM speakers WHERE life = ?1")?;
     let rows = rows.query_map([life], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?;
     let all: HashMap<String, (String, Option<String>)> = rows.collect::<rusqlite::Result<_>>()?;
     for (id, own) in &all {
         let mut last = own;
-        // The fold closes no cycle; a page that holds a part of several merges might, until the next one.
+        // The fold prevents cycles, but a page with only some of several merges might have one until the next page.
         for _ in 0..all.len() {
             match last.1.as_ref().and_then(|into| all.get(into)) {
                 Some(into) => last = into,
@@ -181,7 +182,7 @@ fn resolve(db: &Connection, life: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// A name as it is compared: in small letters.
+/// Converts a name for comparison, to lower case.
 pub(super) fn folded(name: &str) -> String {
     name.trim().to_lowercase()
 }

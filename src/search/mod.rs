@@ -1,18 +1,20 @@
-//! Where something was said: a full-text index of the final lines of all feeds.
+//! Full-text index of the final lines of all feeds.
 //!
-//! It is made of the logs and can be made again: nothing is kept here that is not kept there. The engine is SQLite's FTS5, in
-//! a file of its own beside the archive, or in memory. It promises:
+//! It is built from the logs and can be rebuilt: it holds nothing that they do not. The engine is SQLite's FTS5, in a
+//! file of its own beside the archive, or in memory. Promises:
 //!
-//! 1. what it holds of a feed, and how far that goes, are written together: it never holds a part of a change;
-//! 2. a line is found by what it says now. What it said before, and what was taken back, is gone from the file as well;
-//! 3. a feed that was forgotten stays forgotten, whoever still writes to it;
-//! 4. no words of a question are an error of the engine's, and what it answers holds no markup;
-//! 5. an index that is damaged, foreign, or of another version is thrown away, and begun anew.
+//! 1. the contents of a feed, and the position up to which they go, are written together: the index never has part of a
+//!    change;
+//! 2. a line is found by its present text. Former texts and retracted lines are removed from the file as well;
+//! 3. a feed that was forgotten stays forgotten, even if more changes of it arrive;
+//! 4. no search text causes an error of the engine, and results contain no markup;
+//! 5. an index that is damaged, foreign, or of another version is deleted and rebuilt.
 //!
-//! It follows nothing by itself: `server/indexer.rs` brings it what changed. One thread does all of it, questions too, one
-//! after another: the index then never takes more than one core from those who speak, and no question sees it half written.
+//! It follows no feed itself: `server/background/search_indexer.rs` passes the changes. One thread does all the work,
+//! searches included, one after another. So the index never takes more than one core from captions, and no search sees
+//! it half written.
 //!
-//! In reading order: [`Index`] here, `schema` (the file), `write` (what changed goes in), `words` (what people type), `find`.
+//! In reading order: [`Index`] here, `schema` (the file), `indexing` (writing), `query_parser` (search texts), `query`.
 
 mod batch;
 mod indexing;
@@ -34,25 +36,25 @@ pub use crate::search::query::{Hit, HitOrder, Question, RANKED_MAX, SearchHits, 
 pub use crate::search::query_parser::{BadWords, Words};
 pub use crate::search::schema::FeedHome;
 
-/// Commands that wait for the thread; who has one more waits for room. Each is a page of changes or a question.
+/// Commands that wait for the thread; further callers wait for room. Each is a page of changes or a search.
 const QUEUE_MAX: usize = 64;
 
 /// Reason why the index could not do what it was asked.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum SearchError {
-    /// A question took longer than it may.
+    /// A search exceeded its time limit.
     #[error("the search took too long: use more words, or a feed, a speaker or a time")]
     TooLong,
     /// The index cannot be read or written.
     #[error("the index cannot be used ({0}); it is made anew when the server starts again")]
     Broken(String),
-    /// It is closed.
+    /// The index is closed.
     #[error("the index is closed")]
     Closed,
 }
 
-/// What the thread is asked.
+/// Commands to the thread.
 enum IndexCommand {
     Places(oneshot::Sender<Result<HashMap<IndexedLife, IndexCursor>, SearchError>>),
     Place(u64, oneshot::Sender<Result<Option<IndexCursor>, SearchError>>),
@@ -62,7 +64,7 @@ enum IndexCommand {
     Close,
 }
 
-/// The index of an archive. Dropped without [`Index::close`] it ends as a crash would end it, at no loss.
+/// Index of an archive. If dropped without [`Index::close`], it ends as in a crash, and nothing is lost.
 #[derive(Debug)]
 pub struct Index {
     commands: mpsc::Sender<IndexCommand>,
@@ -70,30 +72,30 @@ pub struct Index {
 }
 
 impl Index {
-    /// Removes the index of a directory, where none is kept any more.
+    /// Removes the index file of a directory, when search is disabled.
     pub fn remove(dir: PathBuf) {
         schema::throw_away(&FeedHome::Directory(dir));
     }
 
-    /// Starts the thread, which opens the index when it is first asked for something.
+    /// Starts the thread, which opens the index with its first command.
     ///
     /// # Errors
-    /// What the system says when there is no thread to be had.
+    /// The error of the system if no thread can be started.
     pub fn start(home: FeedHome) -> std::io::Result<Self> {
         let (commands, inbox) = mpsc::channel(QUEUE_MAX);
         let thread = std::thread::Builder::new().name("search-index".into()).spawn(move || run(&home, inbox))?;
         Ok(Self { commands, thread: Mutex::new(Some(thread)) })
     }
 
-    /// How far it has each feed.
+    /// Returns the position in each feed.
     ///
     /// # Errors
-    /// [`SearchError`], as all that follow.
+    /// [`SearchError`], like all methods that follow.
     pub async fn places(&self) -> Result<HashMap<IndexedLife, IndexCursor>, SearchError> {
         self.ask(IndexCommand::Places).await
     }
 
-    /// How far it has one feed, by the number of its life; none if it has nothing of it.
+    /// Returns the position in one feed, by the number of its generation; `None` if the index has nothing of it.
     ///
     /// # Errors
     /// [`SearchError`].
@@ -101,8 +103,8 @@ impl Index {
         self.ask(|reply| IndexCommand::Place(life, reply)).await
     }
 
-    /// Takes what changed, if it comes right behind what it has; gives how far it has the feed then. None: it has nothing of
-    /// the feed, or the feed was forgotten.
+    /// Applies a batch if it follows what the index has; returns the position in the feed after that. `None` if the
+    /// index has nothing of the feed, or if the feed was forgotten.
     ///
     /// # Errors
     /// [`SearchError`].
@@ -110,8 +112,8 @@ impl Index {
         self.ask(|reply| IndexCommand::Apply(Box::new(batch), reply)).await
     }
 
-    /// Takes all that is known of a feed out, for good and out of the file too. Ready when that is done; nothing of this life
-    /// is taken afterwards.
+    /// Removes everything about a feed permanently, from the file too. Ready when that is done; later batches of this
+    /// generation are ignored.
     ///
     /// # Errors
     /// [`SearchError`].
@@ -119,7 +121,7 @@ impl Index {
         self.ask(|reply| IndexCommand::Forget(life, reply)).await
     }
 
-    /// Answers a question, for which it may take so long.
+    /// Runs a search, within the time limit `timeout`.
     ///
     /// # Errors
     /// [`SearchError`].
@@ -127,13 +129,13 @@ impl Index {
         self.ask(|reply| IndexCommand::Find(Box::new(question), timeout, reply)).await
     }
 
-    /// Does what is queued, then closes the file. Ready when it is closed.
+    /// Carries out queued commands, then closes the file. Ready when it is closed.
     pub async fn close(&self) {
-        // A thread that is gone has closed it.
+        // If the thread has ended, the file is closed.
         let _ = self.commands.send(IndexCommand::Close).await;
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
-            // It panics only at a fault of the program, which was printed then.
+            // It panics only because of a bug, which was reported at the time.
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;
         }
     }
@@ -148,11 +150,11 @@ impl Index {
     }
 }
 
-/// The thread.
+/// State of the thread.
 struct Indexer {
     db: Connection,
     home: FeedHome,
-    /// Lives that were forgotten: who follows them may not know it yet. Eight bytes for each deletion since the start.
+    /// Forgotten generations: their followers may not know of it yet. Eight bytes for each deletion since the start.
     forgotten: HashSet<u64>,
     /// Reason why nothing more is done.
     broken: Option<SearchError>,
@@ -170,26 +172,26 @@ fn run(home: &FeedHome, mut inbox: mpsc::Receiver<IndexCommand>) {
     }
 }
 
-/// How far this thread stands behind the others where the processor is busy: a tenth of a core is left to it, and captions go
-/// first. On Linux a thread has a priority of its own; elsewhere it would be the whole server's.
+/// Lowers the priority of this thread, so that captions come first on a busy processor; about a tenth of a core remains
+/// for it. On Linux a thread has a priority of its own; elsewhere it would be the whole server's.
 #[cfg(target_os = "linux")]
 fn be_modest() {
     const NICE: i32 = 10;
-    // Where it is not allowed, search costs the captions a little.
+    // If it is not permitted, search costs the captions a little.
     let _ = rustix::process::setpriority_process(None, NICE);
 }
 
 #[cfg(not(target_os = "linux"))]
 fn be_modest() {}
 
-/// A batch, and who waits for it.
+/// A batch and its caller.
 type PendingBatch = (Box<IndexBatch>, oneshot::Sender<Result<Option<IndexCursor>, SearchError>>);
 
 impl Indexer {
-    /// Obeys, and gives a command back that it took from the queue and has not obeyed.
+    /// Carries out a command; returns the next one if it took that from the queue.
     fn obey(&mut self, command: IndexCommand, inbox: &mut mpsc::Receiver<IndexCommand>) -> Option<IndexCommand> {
         match command {
-            // Whoever asked may have left; what was asked is done all the same, but for questions.
+            // If the caller has left, the command is carried out all the same, except for searches.
             IndexCommand::Places(reply) => {
                 let _ = reply.send(self.attempt(|it| crate::search::indexing::places(&it.db)));
             }
@@ -197,7 +199,7 @@ impl Indexer {
                 let _ = reply.send(self.attempt(|it| crate::search::indexing::place_of(&it.db, life)));
             }
             IndexCommand::Apply(batch, reply) => {
-                // What else is queued shares the commit.
+                // Batches queued behind it share the commit.
                 let mut batches = vec![(batch, reply)];
                 let mut next = inbox.try_recv().ok();
                 while let Some(IndexCommand::Apply(batch, reply)) = next {
@@ -229,12 +231,12 @@ impl Indexer {
                 (None, Some(SearchError::Broken(error.to_string())))
             }
         };
-        // One that nobody uses: all is answered with what is broken.
+        // Unused: every command is answered with the error.
         let db = db.unwrap_or_else(|| Connection::open_in_memory().expect("SQLite has memory for an empty database"));
         Self { db, home, forgotten: HashSet::new(), broken }
     }
 
-    /// Does something, unless the index is broken; finds out when it is.
+    /// Does something unless the index is broken; notes when it turns out to be.
     fn attempt<T>(&mut self, what: impl FnOnce(&mut Self) -> rusqlite::Result<T>) -> Result<T, SearchError> {
         if let Some(broken) = &self.broken {
             return Err(broken.clone());
@@ -248,7 +250,7 @@ impl Indexer {
                 self.broken = Some(broken.clone());
                 broken
             }
-            // A full disk, say: what was not written is asked for again.
+            // For example a full disk: the indexer sends again what was not written.
             _ => SearchError::Broken(error.to_string()),
         })
     }

@@ -1,4 +1,4 @@
-//! Answering a question.
+//! Searches in the index.
 
 use std::time::{Duration, Instant};
 
@@ -10,98 +10,99 @@ use crate::search::indexing;
 use crate::search::query_parser::Words;
 use crate::transcript::{MediaMs, Timestamp};
 
-/// Matches that are counted and ranked. To rank is to look at each; where there are more, the newest come first instead, and
-/// the search ends when it has enough of them.
+/// Matches that are counted and ranked at most. Ranking looks at each match. If there are more, the newest come first
+/// instead, and the search ends when it has enough of them.
 pub const RANKED_MAX: usize = 10_000;
 
-/// What the engine puts before and behind what it found. No text of ours holds them.
+/// Marks that the engine puts before and after each match. Indexed texts never contain them.
 const MARKS: [char; 2] = ['\u{2}', '\u{3}'];
-/// Words of a line that are shown, around what was found. The engine takes 64 at most.
+/// Words of a line that are shown around a match. The engine allows 64 at most.
 const WORDS_SHOWN: u8 = 64;
-/// Steps of the engine between two looks at the clock: some milliseconds.
+/// Steps of the engine between two checks of the time limit: some milliseconds.
 const STEPS_BETWEEN_LOOKS: i32 = 10_000;
 
-/// What somebody looks for. All conditions hold together.
+/// A search. All conditions apply together.
 #[derive(Debug, Clone)]
 pub struct Question {
     /// The words.
     pub words: Words,
-    /// The lives of the feeds to look at, as their logs count them; no other is looked at or counted.
+    /// Generations of the feeds to search; no others are searched or counted.
     pub lives: Vec<u64>,
-    /// The name of the speaker, after renames and merges; small and capital letters are one.
+    /// Name of the speaker, after renames and merges; case is ignored.
     pub speaker: Option<String>,
-    /// Lines that start at or after this media time, and before that one.
+    /// Lines that start at or after the first media time, and before the second.
     pub media: (Option<MediaMs>, Option<MediaMs>),
-    /// Lines of which what they say now was taken at or after this moment, and before that one.
+    /// Lines whose present text was received at or after the first moment, and before the second.
     pub taken: (Option<Timestamp>, Option<Timestamp>),
-    /// How many hits to pass over, and how many to give at most.
+    /// Number of hits to skip, and number to return at most.
     pub page: (usize, usize),
 }
 
-/// In which order hits come.
+/// Order of the hits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum HitOrder {
-    /// Those that fit best first.
+    /// Best match first.
     Rank,
-    /// Those that came last first, because there are too many to rank.
+    /// Newest first, because there are too many matches to rank.
     Newest,
 }
 
-/// A piece of a line's text. To show a line, write one behind the other.
+/// Piece of a line's text. The pieces in sequence are the line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TextPart {
-    /// The text, as it was said: no markup.
+    /// The text, without markup.
     pub text: String,
-    /// True for what was looked for.
+    /// True for a match.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub found: bool,
 }
 
-/// A line that was found.
+/// A line that matches.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hit {
     /// Its feed.
     pub feed: FeedId,
-    /// The turn it belongs to.
+    /// Turn that it belongs to.
     pub turn: Option<String>,
-    /// The line's key: source and id.
+    /// Key of the line: source and id.
     pub line: String,
-    /// Where it starts.
+    /// Start, in media time.
     pub start_ms: MediaMs,
-    /// Where it ends, if known.
+    /// End, in media time, if known.
     pub end_ms: Option<MediaMs>,
-    /// The name of who speaks, after renames and merges.
+    /// Name of the speaker, after renames and merges.
     pub speaker: Option<String>,
-    /// Time at which what it says now was taken.
+    /// Time at which its present text was received.
     pub received_at: Timestamp,
-    /// What it says; of a long line the words around what was found, with `…` where it goes on.
+    /// Its text; of a long line the words around the matches, with `…` where text is left out.
     pub parts: Vec<TextPart>,
 }
 
-/// What was found.
+/// Result of a search.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SearchHits {
     /// The hits of this page.
     pub hits: Vec<Hit>,
-    /// How many there are in all, up to [`RANKED_MAX`].
+    /// Number of all hits, up to [`RANKED_MAX`].
     pub total: usize,
-    /// In which order they come.
+    /// Order of the hits.
     pub order: HitOrder,
 }
 
-/// What fits. First the words (a `CROSS JOIN` keeps the order): to look each line of a feed up in them would cost far more.
+/// Conditions of a search. The full-text match comes first (a `CROSS JOIN` keeps the order): to look up each line of a
+/// feed in it would cost far more.
 const CONDITIONS: &str = "
 FROM words CROSS JOIN lines AS l ON l.id = words.rowid
 LEFT JOIN speakers AS s ON s.life = l.life AND s.id = l.speaker
 WHERE words MATCH ?1 AND l.life IN (SELECT value FROM json_each(?2)) AND (?3 IS NULL OR s.folded = ?3)
   AND l.start_ms >= ?4 AND l.start_ms < ?5 AND l.received_at >= ?6 AND l.received_at < ?7";
 
-/// Answers `question`, or is interrupted.
+/// Runs `question`; fails with an interruption after `timeout`.
 pub(super) fn find(db: &mut Connection, question: &Question, timeout: Duration) -> rusqlite::Result<SearchHits> {
     let until = Instant::now() + timeout;
     db.progress_handler(STEPS_BETWEEN_LOOKS, Some(move || Instant::now() >= until))?;
-    // One moment of the index for all that follows.
+    // One transaction, so that all queries see the same state.
     let found = db.transaction().and_then(|moment| answer(&moment, question));
     db.progress_handler(0, None::<fn() -> bool>)?;
     found
@@ -135,7 +136,7 @@ fn answer(db: &Connection, question: &Question) -> rusqlite::Result<SearchHits> 
         })?;
         rows.collect::<rusqlite::Result<Vec<_>>>()?
     };
-    // Excerpts are made of those that are shown, not of all that are ranked.
+    // Excerpts are made only for the hits of the page, not for all that are ranked.
     let mut hits = Vec::with_capacity(ids.len());
     for id in ids {
         hits.extend(hit(db, &words, id)?);
@@ -173,10 +174,10 @@ WHERE words MATCH ?1 AND words.rowid = ?2";
     Ok(row.flatten())
 }
 
-/// Takes an excerpt apart at the engine's marks.
+/// Splits an excerpt at the engine's marks.
 fn parts(excerpt: &str) -> Vec<TextPart> {
     let pieces = excerpt.split(MARKS).enumerate();
-    // Marks come in pairs, so that every second piece was found.
+    // Marks come in pairs, so every second piece is a match.
     let parts = pieces.map(|(n, text)| TextPart { text: text.to_owned(), found: n % 2 == 1 });
     parts.filter(|part| !part.text.is_empty()).collect()
 }

@@ -1,36 +1,36 @@
-//! What people type, as the engine takes it.
+//! Translates search texts of users for the engine.
 //!
-//! Words must all be there, in any order; `"several words"` must stand together; `vot*` is any word that begins so. All else,
-//! whatever it may mean to the engine, is text: every word goes to it in quotes.
+//! All words must occur, in any order; `"several words"` must occur in sequence; `vot*` matches every word that begins
+//! so. Everything else is text, even if the engine has a meaning for it: every word is passed to it in quotes.
 
 use std::fmt;
 
-/// Words and phrases in one question: more say nothing more.
+/// Words and phrases in one search; more would not make it more precise.
 const TERMS_MAX: usize = 32;
 
-/// Reason why nothing can be looked for.
+/// Reason why a text cannot be searched for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadWords {
-    /// There is no letter or digit.
+    /// The text has no letter or digit.
     #[error("there is no word to look for")]
     None,
-    /// There are too many.
+    /// The text has too many words and phrases.
     #[error("at most 32 words and phrases can be looked for at once")]
     TooMany,
 }
 
-/// What is looked for: at least one word.
+/// Search terms in the engine's notation: at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Words(String);
 
 impl Words {
-    /// Reads what somebody typed.
+    /// Parses the text that a user typed.
     ///
     /// # Errors
-    /// [`BadWords`], for what to say to them.
+    /// [`BadWords`], with a message for the user.
     pub fn parse(typed: &str) -> Result<Self, BadWords> {
         let mut terms = Vec::new();
-        // Every second piece stands in quotes; a quote that is not closed is closed at the end.
+        // Every second piece is in quotes; a missing last quote is added.
         for (n, piece) in typed.split(['"', '“', '”', '„']).enumerate() {
             if n % 2 == 1 {
                 terms.extend(Self::term(piece, false));
@@ -51,9 +51,9 @@ impl Words {
         }
     }
 
-    /// A term in the engine's quotes; none if it has nothing that the engine takes for a part of a word.
+    /// Returns a term in the engine's quotes; `None` if it has nothing that the engine indexes.
     fn term(text: &str, is_prefix: bool) -> Option<String> {
-        // The engine would end its reading at a zero byte, within the quotes.
+        // The engine would stop at a zero byte, inside the quotes.
         let text: String = text.chars().map(|c| if c.is_control() || c == '"' { ' ' } else { c }).collect();
         let star = if is_prefix { "*" } else { "" };
         text.chars().any(char::is_alphanumeric).then(|| format!("\"{}\"{star}", text.trim()))

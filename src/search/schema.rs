@@ -1,4 +1,4 @@
-//! The file: whose it is, which version it has, how its connection is set. What cannot be used is thrown away.
+//! The index file: its identity and version, and the settings of its connection. A file that cannot be used is deleted.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,27 +8,27 @@ use rusqlite::{Connection, OpenFlags, ffi};
 
 use crate::transcript::fold::RULES;
 
-/// Where an index lies.
+/// Location of an index.
 #[derive(Debug, Clone)]
 pub enum FeedHome {
-    /// In a file of this directory, which is there already.
+    /// In a file of this directory, which must exist.
     Directory(PathBuf),
-    /// In memory, begun with a copy of what the file of this directory holds, which is only read.
+    /// In memory, starting with a copy of the file in this directory, which is only read.
     CopyOf(PathBuf),
     /// In memory.
     Memory,
 }
 
-/// The index's name in the directory of the archive.
+/// Name of the index in the directory of the archive.
 const FILE_NAME: &str = "index.db";
 /// "CapS": marks an SQLite file as ours.
 const APPLICATION_ID: i64 = 0x4361_7053;
-/// The first part is raised whenever the tables, the tokenizer or what goes into them is another; the second are the fold's
-/// rules. A file of another version, older or newer, is made anew.
+/// Version of the file. The first part is raised whenever the tables, the tokenizer or the indexed contents change; the
+/// second is the version of the fold's rules. A file of another version, older or newer, is rebuilt.
 const VERSION: i64 = (1 << 16) + RULES as i64;
 
-/// `words` holds no text of its own (`content`): it is that of `lines`. A turn's lines are those up to the next turn's `sort`.
-/// `secure-delete` takes words out of the index at once, and not when its parts are merged next.
+/// `words` has no text of its own (`content`): it uses that of `lines`. The lines of a turn are those up to the next
+/// turn's `sort`. `secure-delete` removes words from the index at once, instead of at the next merge of its parts.
 const TABLES: &str = "
 CREATE TABLE feeds(
   life INTEGER PRIMARY KEY,
@@ -71,7 +71,8 @@ CREATE VIRTUAL TABLE words USING fts5(
 INSERT INTO words(words, rank) VALUES ('secure-delete', 1);
 ";
 
-/// Settings of the one connection. `synchronous` is NORMAL: what a crash of the machine takes back, the logs give again.
+/// Settings of the connection. `synchronous` is NORMAL: what a crash of the machine loses is indexed again from the
+/// logs.
 const SETTINGS: &str = "
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
@@ -83,12 +84,12 @@ PRAGMA trusted_schema = 0;
 PRAGMA cell_size_check = 1;
 ";
 
-/// How long to wait for another program that reads the file.
+/// Time to wait for another program that reads the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pages copied at a time.
 const PAGES_AT_ONCE: i32 = 1024;
 
-/// Opens the index, or begins one.
+/// Opens the index, or creates it.
 pub(super) fn open(home: &FeedHome) -> rusqlite::Result<Connection> {
     match home {
         FeedHome::Memory => begin(Connection::open_in_memory()?),
@@ -114,7 +115,8 @@ pub(super) fn open(home: &FeedHome) -> rusqlite::Result<Connection> {
     }
 }
 
-/// Removes the file, so that the next one who opens it begins anew. Without one, or without the right, nothing happens.
+/// Deletes the file, so that the next call of [`open`] creates a new one. Does nothing if there is no file; a failure
+/// is logged.
 pub(super) fn throw_away(home: &FeedHome) {
     let FeedHome::Directory(dir) = home else { return };
     for end in ["", "-wal", "-shm"] {
@@ -139,7 +141,7 @@ fn open_file(path: &Path) -> rusqlite::Result<Connection> {
     Ok(db)
 }
 
-/// Makes the tables, all or none.
+/// Creates the tables, all or none.
 fn begin(db: Connection) -> rusqlite::Result<Connection> {
     db.execute_batch(SETTINGS)?;
     db.execute_batch(&format!(
@@ -148,7 +150,7 @@ fn begin(db: Connection) -> rusqlite::Result<Connection> {
     Ok(db)
 }
 
-/// Holds a file to being ours, of this version, and whole as far as a quick look tells.
+/// Checks that a file is ours, has this version, and passes a quick check for damage.
 fn check(db: &Connection) -> rusqlite::Result<()> {
     let number = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0));
     let is_ours = number("PRAGMA application_id")? == APPLICATION_ID && number("PRAGMA user_version")? == VERSION;
@@ -160,7 +162,7 @@ fn check(db: &Connection) -> rusqlite::Result<()> {
     Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_NOTADB), Some(cause)))
 }
 
-/// What the file holds, in memory; none if there is no file. The file is only read.
+/// Copies the file into memory; `None` if there is no file. The file is only read.
 fn copy(path: &Path) -> rusqlite::Result<Option<Connection>> {
     if !path.exists() {
         return Ok(None);
