@@ -1,4 +1,4 @@
-//! `[auth]`: who may do what, in which feeds.
+//! `[auth]`: permissions, and the feeds that they apply to.
 
 use std::path::PathBuf;
 
@@ -6,60 +6,60 @@ use serde::Deserialize;
 
 use super::error::ConfigError;
 
-/// What RFC 7518, section 3.2, asks of a key for HS256, in bytes.
+/// Smallest key for HS256 in bytes (RFC 7518, section 3.2).
 pub const HS256_SECRET_BYTES_MIN: usize = 32;
 
-/// Who may do what. Whoever is not told here may do nothing.
+/// Permissions. Anyone without an entry here may do nothing.
 #[derive(Debug, Clone, PartialEq, Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
 pub struct AuthConfig {
-    /// Where people and programs find the server (`https://captions.example.org`): `Host` may name this one, or a
-    /// loopback address.
+    /// Address under which people and programs reach the server (`https://captions.example.org`). `Host` may name it,
+    /// or a loopback address.
     pub public_url: Option<String>,
-    /// Tokens that are known beforehand.
+    /// Tokens listed in the configuration.
     pub tokens: Vec<TokenConfig>,
-    /// What anybody may do, without a token.
+    /// Permissions without a token.
     pub anonymous: Option<Grant>,
-    /// Tokens that somebody else signs.
+    /// Tokens that another system signs.
     pub jwt: Option<JwtConfig>,
 }
 
-/// What somebody may do, in the feeds that one of the patterns names.
+/// Roles, in the feeds that one of the patterns names.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Grant {
-    /// What. None of them includes another.
+    /// The roles. None of them includes another.
     pub roles: Vec<Role>,
-    /// Where.
+    /// The feeds.
     pub feeds: Vec<FeedPattern>,
 }
 
-/// A token that is known beforehand.
+/// Token listed in the configuration.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TokenConfig {
-    /// Who has it, for people.
+    /// Name of the token's owner, for people.
     pub name: String,
-    /// The SHA-256 of the token, in hexadecimal.
+    /// SHA-256 of the token, in hexadecimal.
     pub sha256: String,
-    /// What its owner may do.
+    /// Roles of the owner.
     pub roles: Vec<Role>,
-    /// In which feeds.
+    /// Feeds in which the roles apply.
     pub feeds: Vec<FeedPattern>,
-    /// The only source that its owner may publish as.
+    /// The only source that the owner may publish as; `None` for any.
     #[serde(default)]
     pub source: Option<String>,
-    /// Time at which it is worth nothing any more: RFC 3339.
+    /// Time at which the token expires (RFC 3339); `None` for never.
     #[serde(default)]
     pub expires_at: Option<String>,
-    /// Feeds that may match `feeds` before its owner creates no more, whoever made them. `None` leaves it at
-    /// `limits.feeds_max`.
+    /// Number of feeds matching `feeds`, whoever created them, at which the owner can create no more. `None` leaves it
+    /// at `limits.feeds_max`.
     #[serde(default)]
     pub feeds_max: Option<usize>,
 }
 
 impl TokenConfig {
-    /// The hash; none where it is not written as one.
+    /// Returns the hash; `None` if it is not 64 hexadecimal digits.
     #[must_use]
     pub fn hash(&self) -> Option<[u8; 32]> {
         let digits = self.sha256.as_bytes();
@@ -73,33 +73,34 @@ impl TokenConfig {
         Some(hash)
     }
 
-    /// When it expires, in milliseconds since 1970; an error where that is not written as a time.
+    /// Returns the time of expiry, in milliseconds since 1970; `None` if the token never expires.
     ///
     /// # Errors
-    /// What is wrong with the time.
+    /// The fault, if the time cannot be parsed.
     pub fn expires_ms(&self) -> Result<Option<i64>, String> {
         let Some(text) = &self.expires_at else { return Ok(None) };
         text.parse::<jiff::Timestamp>().map(|at| Some(at.as_millisecond())).map_err(|error| error.to_string())
     }
 }
 
-/// Signed tokens (RFC 7519). Exactly one of the files is given.
+/// Signed tokens (RFC 7519). Exactly one of the files must be given.
 #[derive(Debug, Clone, PartialEq, Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
 pub struct JwtConfig {
-    /// A secret that the signer shares with the server, of at least 32 bytes; white space around it does not count.
+    /// File with a secret that the signer shares with the server, of at least 32 bytes without the white space around
+    /// it.
     pub hs256_secret_file: Option<PathBuf>,
-    /// The signer's Ed25519 public key, in PEM.
+    /// File with the signer's Ed25519 public key, in PEM.
     pub eddsa_public_key_file: Option<PathBuf>,
-    /// The signer's public keys as a JSON Web Key Set (RFC 7517).
+    /// File with the signer's public keys, as a JSON Web Key Set (RFC 7517).
     pub jwks_file: Option<PathBuf>,
-    /// Only tokens of this issuer (`iss`) are taken.
+    /// Issuer (`iss`) that tokens must have; `None` for any.
     pub issuer: Option<String>,
-    /// Only tokens for this audience (`aud`) are taken. Without it, tokens that name an audience are not.
+    /// Audience (`aud`) that tokens must have. With `None`, tokens that name an audience are refused.
     pub audience: Option<String>,
 }
 
-/// What one may do in a feed.
+/// Role in a feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
@@ -109,19 +110,19 @@ pub enum Role {
     Create,
     /// Read the captions.
     Subscribe,
-    /// Say who is who, begin, pause and end, and see what lines were before.
+    /// Rename and merge speakers, change the feed's state, and see former versions of lines.
     Desk,
     /// Create, import, describe and delete feeds.
     Admin,
-    /// See the server's own figures, `/metrics`; the feeds are of no matter.
+    /// See the server's metrics, `/metrics`. Not tied to feeds.
     Metrics,
 }
 
 impl Role {
-    /// All of them.
+    /// All roles.
     pub const ALL: [Self; 6] = [Self::Publish, Self::Create, Self::Subscribe, Self::Desk, Self::Admin, Self::Metrics];
 
-    /// The name in a configuration or token.
+    /// Returns the name in a configuration or token.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -134,24 +135,24 @@ impl Role {
         }
     }
 
-    /// The role of that name.
+    /// Returns the role with that name.
     #[must_use]
     pub fn of(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.as_str() == name)
     }
 }
 
-/// A feed's name, in which one `*` stands for any characters, or none.
+/// Name of a feed, in which one `*` may stand for any characters, or none.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct FeedPattern {
     start: String,
-    /// What is behind the `*`; none where there is no `*`.
+    /// The part after the `*`; `None` if there is no `*`.
     end: Option<String>,
 }
 
 impl FeedPattern {
-    /// Returns true if it names `feed`.
+    /// Returns true if the pattern matches `feed`.
     #[must_use]
     pub fn matches(&self, feed: &str) -> bool {
         match &self.end {
@@ -160,7 +161,7 @@ impl FeedPattern {
         }
     }
 
-    /// Returns true if it is the name of one feed.
+    /// Returns true if the pattern names exactly one feed.
     pub(super) fn is_one(&self) -> bool {
         self.end.is_none()
     }
@@ -184,7 +185,7 @@ impl TryFrom<String> for FeedPattern {
 }
 
 impl AuthConfig {
-    /// The scheme and authority of `public_url`.
+    /// Returns the scheme and authority of `public_url`.
     #[must_use]
     pub fn public_origin(&self) -> Option<(&str, &str)> {
         let (scheme, authority) = self.public_url.as_deref()?.split_once("://")?;
@@ -208,7 +209,7 @@ impl AuthConfig {
                 return bad("auth.tokens.name", &token.name, "say who has the token");
             }
             if token.hash().is_none() {
-                // Not shown: it may be the token itself.
+                // The value is not shown, because it may be the token itself.
                 let rule = "the 64 hexadecimal digits that `captionwire token new` prints, never the token itself";
                 return bad("auth.tokens.sha256", &format!("(of {})", token.name), rule);
             }

@@ -1,20 +1,20 @@
-//! `[captions]`: how captions are understood.
+//! `[captions]`: limits for media times and turns.
 
 use serde::Deserialize;
 
 use super::error::ConfigError;
 
-/// How captions are understood. The first two are fixed for a feed when it is opened.
+/// Limits for media times and turns. The first two are fixed for a feed when it is opened.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CaptionsConfig {
-    /// A pause this long ends a turn. Milliseconds.
+    /// Pause that ends a turn. Milliseconds.
     pub turn_gap_ms: i64,
-    /// The longest stretch without a boundary where nobody is named. Milliseconds.
+    /// Longest turn without a boundary while the speaker is unknown. Milliseconds.
     pub max_unknown_turn_ms: i64,
-    /// The greatest media time: a week. Milliseconds.
+    /// Greatest media time: a week. Milliseconds.
     pub max_media_ms: i64,
-    /// How far a time may lie ahead of all before it: an engine that restarts its clock is caught. Milliseconds.
+    /// Greatest distance of a time ahead of all earlier ones, to catch an engine that restarts its clock. Milliseconds.
     pub max_jump_ms: i64,
 }
 

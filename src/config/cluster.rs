@@ -1,23 +1,24 @@
-//! How nodes on one log know each other. Without `serve --log nats://…` none of it is used.
+//! `[cluster]`: time limits between nodes on one log. Used only with `serve --log nats://…`.
 
 use serde::Deserialize;
 
 use super::error::ConfigError;
 
-/// Waits of nodes for each other, in milliseconds. The same on all nodes of one log.
+/// Time limits between nodes, in milliseconds. They must be the same on all nodes of one log.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClusterConfig {
-    /// How often a node says that it is there, and who reads what: some KiB each. Publishers are announced at once.
+    /// Interval at which a node announces itself and its readers: some KiB each. Publishers are announced at once.
     pub announce_ms: u64,
-    /// After how long a silence a node is not counted any more: several announcements, so that one that is lost, or a change
-    /// of the NATS servers' leaders, is no death.
+    /// Silence after which a node no longer counts. Several announcement intervals, so that one lost announcement, or a
+    /// change of the NATS servers' leaders, does not count as a failure.
     pub forget_after_ms: u64,
-    /// How long a node that says nothing keeps what it looks after (clocks, ends, deliveries) from the others. Shorter, and a
-    /// change of leaders, which takes seconds, costs leases; longer, and what a dead node looked after stands still for longer.
+    /// Duration of a lease: a node that fails silently blocks its background work (clocks, ends, deliveries) for that
+    /// long. If it is shorter, a change of leaders, which takes seconds, costs leases; if it is longer, a dead node's
+    /// work rests for longer.
     pub lease_ms: u64,
-    /// How long a node waits for the others to do what has to be done everywhere, such as to let a source go that moves: a dead
-    /// node delays publishers by this until it is forgotten.
+    /// Time limit for work that all nodes must have done, such as releasing a source that moves to another node. A dead
+    /// node delays publishers by this until it no longer counts.
     pub answer_ms: u64,
 }
 

@@ -1,4 +1,4 @@
-//! `[deliveries]`, `[[webhooks]]` and `[[push]]`: what the server sends of its own accord, and where to.
+//! `[deliveries]`, `[[webhooks]]` and `[[push]]`: what the server sends to other systems.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,22 +11,22 @@ use serde::Deserialize;
 use super::auth::FeedPattern;
 use super::error::ConfigError;
 
-/// What all deliveries share.
+/// Settings for all deliveries.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DeliveriesConfig {
-    /// From the connection to the head of the answer. Milliseconds.
+    /// Time limit from the connection to the head of the response. Milliseconds.
     pub timeout_ms: u64,
-    /// The wait after the first failure; it doubles with each further one, and a random part of up to a half is left out.
+    /// Wait after the first failure; it doubles with each further one. A random part of up to a half is left out.
     /// Milliseconds.
     pub retry_first_ms: u64,
-    /// The longest of these waits: how long after its return an address may stay without what it has missed. Milliseconds.
+    /// Longest of these waits: how long after its recovery an address may still lack what it missed. Milliseconds.
     pub retry_max_ms: u64,
-    /// The longest wait that an address may ask for with `Retry-After`. Milliseconds.
+    /// Longest wait that an address can ask for with `Retry-After`. Milliseconds.
     pub retry_after_max_ms: u64,
-    /// Feeds that are delivered to one address at the same time: each is a connection, and holds one page of messages.
+    /// Feeds that are delivered to one address concurrently: each is a connection, and holds one page of messages.
     pub feeds_at_once: usize,
-    /// The authorities, in PEM, that are believed instead of those of this machine.
+    /// Certificate authorities, in PEM, to trust instead of those of this machine.
     pub ca_file: Option<PathBuf>,
 }
 
@@ -43,13 +43,13 @@ impl Default for DeliveriesConfig {
     }
 }
 
-/// A text that is not shown: a secret, or an address that may hold one.
+/// Text that `Debug` does not show: a secret, or an address that may hold one.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(transparent)]
 pub struct RedactedUrl(String);
 
 impl RedactedUrl {
-    /// The text itself.
+    /// Returns the text itself.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
@@ -62,18 +62,18 @@ impl fmt::Debug for RedactedUrl {
     }
 }
 
-/// Where to begin in a feed that was there before its address was.
+/// Start point in a feed that existed before its webhook or push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DeliverFrom {
-    /// With what changes from then on.
+    /// Later changes only.
     #[default]
     Now,
-    /// With its start.
+    /// The start of the feed.
     Start,
 }
 
-/// Which view of a feed is delivered.
+/// View of a feed that is delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DeliveredView {
@@ -82,38 +82,39 @@ pub enum DeliveredView {
     Final,
 }
 
-/// Closed turns, each posted to an address.
+/// Webhook: closed turns, each posted to an address.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WebhookConfig {
-    /// What it is called in figures and log lines; how far it is, is kept under this name.
+    /// Name in metrics and log messages; delivery cursors are stored under it.
     pub name: String,
-    /// Where to.
+    /// Address.
     pub url: RedactedUrl,
-    /// Which feeds.
+    /// Feeds to deliver.
     #[serde(default = "all_feeds")]
     pub feeds: Vec<FeedPattern>,
-    /// What of them.
+    /// View of the feeds.
     #[serde(default)]
     pub view: DeliveredView,
-    /// Where to begin.
+    /// Start point in existing feeds.
     #[serde(default)]
     pub from: DeliverFrom,
-    /// What messages are signed with: `whsec_` and 24 to 64 bytes in base 64. Each signs. One may stand without a list.
+    /// Secrets that sign messages: `whsec_` and 24 to 64 bytes in base 64. Each message has a signature with every
+    /// secret. A single secret needs no list.
     #[serde(default, alias = "secret", deserialize_with = "one_or_many")]
     pub secrets: Vec<RedactedUrl>,
-    /// A file with more of them, one a line.
+    /// File with more secrets, one a line.
     #[serde(default)]
     pub secret_file: Option<PathBuf>,
-    /// A variable of the environment with more of them, blanks between.
+    /// Environment variable with more secrets, separated by blanks.
     #[serde(default)]
     pub secret_env: Option<String>,
-    /// Further headers.
+    /// Additional request headers.
     #[serde(default)]
     pub headers: BTreeMap<String, RedactedUrl>,
 }
 
-/// Whoever writes one where a list is meant must not be shown the line that is wrong: the secret stands on it.
+/// Accepts one secret instead of a list: an error message would quote the line, which holds the secret.
 fn one_or_many<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<RedactedUrl>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -131,7 +132,7 @@ fn all_feeds() -> Vec<FeedPattern> {
     FeedPattern::try_from("*".to_owned()).into_iter().collect()
 }
 
-/// How final lines are written for the URL they are pushed to.
+/// Format of the final lines that are pushed to a caption URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PushFormat {
@@ -141,39 +142,39 @@ pub enum PushFormat {
     YouTube,
 }
 
-/// The final lines of a feed, posted to a caption URL.
+/// Push: the final lines of a feed, posted to a caption URL.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PushConfig {
-    /// What it is called in figures and log lines; how far it is, is kept under this name.
+    /// Name in metrics and log messages; the delivery cursor is stored under it.
     pub name: String,
-    /// Which feed.
+    /// The feed.
     pub feed: FeedPattern,
-    /// Where to.
+    /// Address.
     pub url: RedactedUrl,
-    /// How.
+    /// Format.
     pub format: PushFormat,
-    /// Where to begin.
+    /// Start point in an existing feed.
     #[serde(default)]
     pub from: DeliverFrom,
-    /// The language of the captions, such as `en-US`, for Zoom.
+    /// Language of the captions, such as `en-US`, for Zoom.
     #[serde(default)]
     pub lang: Option<String>,
-    /// What is added to the times of day, for YouTube: below zero where the video is ahead of its captions. Milliseconds.
+    /// Milliseconds added to the times of day, for YouTube; negative if the video is ahead of its captions.
     #[serde(default)]
     pub offset_ms: i64,
-    /// Interval at which YouTube is told that captions are still to come while there are none. Milliseconds.
+    /// Interval of heartbeats to YouTube while there are no captions. Milliseconds.
     #[serde(default = "heartbeat_ms")]
     pub heartbeat_ms: u64,
-    /// A line that is this old, and is refused (4xx), is passed over; 0 is never. A line from before a start of the server counts
-    /// from that. Milliseconds.
+    /// Age at which a refused line (4xx) is skipped; 0 for never. A line from before a start of the server counts from
+    /// that start. Milliseconds.
     #[serde(default = "give_up_after_ms")]
     pub give_up_after_ms: u64,
 }
 
-/// How often YouTube is told that captions are still to come, if nobody says otherwise. Milliseconds.
+/// Default of [`PushConfig::heartbeat_ms`], in milliseconds.
 pub const HEARTBEAT_MS: u64 = 10_000;
-/// When a line that is refused is passed over, if nobody says otherwise: a meeting that has not begun may begin. Milliseconds.
+/// Default of [`PushConfig::give_up_after_ms`], in milliseconds: a meeting that has not begun may begin.
 pub const GIVE_UP_AFTER_MS: u64 = 60_000;
 
 fn heartbeat_ms() -> u64 {
@@ -209,7 +210,7 @@ impl DeliveriesConfig {
     }
 }
 
-/// Checks all three sections. What may be secret is not shown: the name says which entry is meant.
+/// Checks all three sections. Values that may be secret are not shown; the name tells which entry is meant.
 pub(super) fn check(all: &DeliveriesConfig, webhooks: &[WebhookConfig], pushes: &[PushConfig]) -> CheckedTargets {
     all.check()?;
     let mut names = Vec::new();

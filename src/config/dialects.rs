@@ -1,18 +1,18 @@
-//! `[dialects]`: what becomes of vendors' frames beside the lines that are read from them.
+//! `[dialects]`: which vendors' frames are kept beside the lines decoded from them.
 
 use serde::Deserialize;
 
 use super::auth::FeedPattern;
 use super::error::ConfigError;
 
-/// What becomes of vendors' frames beside the lines that are read from them.
+/// Feeds and amounts of vendors' frames that are kept beside the lines decoded from them.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DialectsConfig {
-    /// Feeds whose vendors' frames are kept where the publisher does not say; `*` is all.
+    /// Feeds whose frames are kept unless the publisher decides; `*` matches all.
     pub keep_raw: Vec<FeedPattern>,
-    /// Bytes of frames that are kept of one feed. An engine that guesses ten times a second, half a KiB each, says so much in
-    /// seven hours; and all of them are read whenever the feed is opened.
+    /// Bytes of frames kept for one feed. An engine that sends ten guesses a second, half a KiB each, fills the default
+    /// in seven hours; and all of them are read whenever the feed is opened.
     pub raw_bytes_max: u64,
 }
 
@@ -23,7 +23,7 @@ impl Default for DialectsConfig {
 }
 
 impl DialectsConfig {
-    /// Returns true if frames of `feed` are kept where the publisher does not say.
+    /// Returns true if frames of `feed` are kept unless the publisher decides.
     #[must_use]
     pub fn keeps(&self, feed: &str) -> bool {
         self.keep_raw.iter().any(|pattern| pattern.matches(feed))

@@ -2,61 +2,61 @@
 
 use std::path::PathBuf;
 
-/// A configuration that cannot be used, and where.
+/// Error in a configuration, with its place.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// The file could not be read.
     #[error("the configuration {path} could not be read: {source}")]
     Unreadable {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
-    /// The file is not what it should be. No part of it is shown: it may hold secrets.
+    /// The file is malformed. Its text is not shown, because it may hold secrets.
     #[error("{}, line {line}, column {column}: {cause}", path.display())]
     Malformed {
-        /// Which file.
+        /// The file.
         path: PathBuf,
         /// The line, from 1.
         line: usize,
-        /// The character of that line, from 1.
+        /// The character in that line, from 1.
         column: usize,
-        /// What is wrong there, and the mend.
+        /// The fault and its remedy.
         cause: String,
     },
-    /// A value makes no sense.
+    /// A value is out of range.
     #[error("{}{key} = {value} cannot be used: {rule}", place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default())]
     BadValue {
-        /// The file and line, or the variable, where it was set.
+        /// The file and line, or the variable, that set it.
         place: Option<String>,
-        /// Which setting.
+        /// The setting.
         key: &'static str,
-        /// Its value.
+        /// The value.
         value: String,
-        /// What would do.
+        /// The accepted values.
         rule: &'static str,
     },
-    /// A variable of the environment is no setting, or not what the setting should be.
+    /// An environment variable names no setting, or its value does not fit the setting.
     #[error("the environment variable {variable} cannot be used: {cause}")]
     BadVariable {
-        /// Which variable.
+        /// The variable.
         variable: String,
-        /// What is wrong with it.
+        /// The fault.
         cause: String,
     },
-    /// The process may not have as many descriptors as the configuration allows connections.
+    /// The process has too few file descriptors for the connections that the configuration allows.
     #[error(
         "limits.connections_max = {connections_max} is too much for the {descriptors} descriptors that this process may \
          have: set limits.connections_max to {room} or less, or raise the hard limit (`ulimit -Hn`, LimitNOFILE=)"
     )]
     TooFewDescriptors {
-        /// The setting.
+        /// Value of the setting.
         connections_max: usize,
-        /// The hard limit of the process.
+        /// Hard limit of the process.
         descriptors: u64,
-        /// The connections that there is room for.
+        /// Number of connections that would fit.
         room: usize,
     },
 }

@@ -1,29 +1,29 @@
-//! `[hls]`: how feeds are cut into segments for the players of videos.
+//! `[hls]`: segments for video players.
 
 use serde::Deserialize;
 
 use super::error::ConfigError;
 
-/// 33 hours of segments of six seconds; some two megabytes.
+/// 33 hours of segments of six seconds; about two megabytes.
 const LISTED_MAX: u64 = 20_000;
 
-/// How feeds are cut into segments for the players of videos.
+/// Segments for video players.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HlsConfig {
-    /// The length of a segment: that of the video's, as a rule. Whole seconds, in milliseconds.
+    /// Length of a segment, usually that of the video's. Whole seconds, in milliseconds.
     pub segment_ms: i64,
-    /// How far a feed's clock has to be past a segment's end before it is published, so that lines still find their place in
-    /// it. Milliseconds.
+    /// Distance of a feed's clock from a segment's end at which the segment is published, so that late lines still get
+    /// into it. Milliseconds.
     pub hold_back_ms: i64,
-    /// The segments that a sliding playlist lists: players begin three before its end (RFC 8216, section 6.3.3), and some
-    /// look away for a minute. What is published at once stays listed for as long as so many last.
+    /// Segments in a sliding playlist. Players begin three before its end (RFC 8216, section 6.3.3), and some do not
+    /// reload for a minute. Segments that are published together stay listed for the duration of this many.
     pub window: u64,
-    /// The most segments that a playlist lists, of whatever type: players read all of it again and again, and a feed whose
-    /// clock has leapt has millions. Of more the last are listed. At least the window.
+    /// Most segments in a playlist of any type. Players read the whole playlist repeatedly, and a feed whose clock has
+    /// leapt has millions of segments. Beyond this only the last ones are listed. At least `window`.
     pub listed_max: u64,
-    /// Feeds that are kept cut; each holds its lines once more. The one that was not asked for longest is cut again when it
-    /// is.
+    /// Feeds whose segments are kept; each holds its lines once more. Beyond this the feed that was not requested for
+    /// longest is dropped, and segmented again when requested.
     pub feeds_max: usize,
 }
 
@@ -37,13 +37,13 @@ impl HlsConfig {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         let bad = |key, value: String, rule| Err(ConfigError::BadValue { place: None, key, value, rule });
         if !(1_000..=60_000).contains(&self.segment_ms) || self.segment_ms % 1_000 != 0 {
-            // A playlist says the length of its segments in whole seconds.
+            // Playlists give the length of their segments in whole seconds.
             return bad("hls.segment_ms", self.segment_ms.to_string(), "whole seconds, 1000 to 60000 milliseconds");
         }
         if !(0..=600_000).contains(&self.hold_back_ms) {
             return bad("hls.hold_back_ms", self.hold_back_ms.to_string(), "0 to 600000 milliseconds");
         }
-        // RFC 8216, section 6.2.2: a live playlist holds three segments at least.
+        // A live playlist has at least three segments (RFC 8216, section 6.2.2).
         if !(3..=10_000).contains(&self.window) {
             return bad("hls.window", self.window.to_string(), "3 to 10000 segments");
         }

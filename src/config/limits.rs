@@ -1,76 +1,78 @@
-//! `[limits]`: sizes and numbers.
+//! `[limits]`: sizes and counts.
 
 use serde::Deserialize;
 
 use super::error::ConfigError;
 
-/// Sizes and numbers.
+/// Limits of sizes and counts.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LimitsConfig {
-    /// Bytes. No caption message comes near 64 KiB; larger ones are refused by their length.
+    /// Bytes of a message. No caption message comes near 64 KiB; larger ones are refused by their length.
     pub message_bytes: usize,
-    /// Bytes of a frame of a vendor's engine (`format=`): the largest that are known list each word of five minutes with its
-    /// times and speaker, 110 bytes a word. The lines that come of it are held to `message_bytes`.
+    /// Bytes of a frame of a vendor's engine (`format=`). The largest known frames list each word of five minutes with
+    /// its times and speaker, 110 bytes a word. The lines decoded from a frame are subject to `message_bytes`.
     pub frame_bytes: usize,
-    /// Bytes of a line's text: minutes of speech without a pause.
+    /// Bytes of a line's text. The default holds minutes of speech without a pause.
     pub text_bytes: usize,
-    /// Messages a publisher may run ahead of its acknowledgements; then its socket is not read.
+    /// Messages that a publisher may send ahead of its acknowledgements. Beyond this its socket is not read.
     pub unacked: usize,
-    /// Bytes of the body of `POST …/lines`: thousands of lines; more goes in several requests.
+    /// Bytes of the body of `POST …/lines`: thousands of lines. Larger amounts need several requests.
     pub lines_bytes: usize,
-    /// Lines of one such request: what waits for the log, or is refused, is held until all are answered.
+    /// Lines in one such request: lines that wait for the log, or were refused, are held until all are answered.
     pub lines_per_request: usize,
-    /// Bytes of an imported file: a day of speech is a few MiB.
+    /// Bytes of an imported file. A day of speech is a few MiB.
     pub import_bytes: usize,
-    /// Connections in all: each idle one costs some KiB of memory and a descriptor.
+    /// Connections in total. Each idle one costs some KiB of memory and a descriptor.
     pub connections_max: usize,
-    /// Connections that may wait to be accepted: a crowd that comes back at once waits a second for each that is turned
-    /// away. The system has a bound of its own (`net.core.somaxconn`).
+    /// Connections that may wait to be accepted. When many clients reconnect at once, each that finds no place here
+    /// retries after a second. The system has a limit of its own (`net.core.somaxconn`).
     pub backlog: u32,
-    /// Those of them that are kept for publishers: readers never take the last places.
+    /// Connections of `connections_max` that are reserved for publishers, so that readers never take the last ones.
     pub connections_for_publishers: usize,
-    /// Connections from one address; 0 is no limit of its own, because behind a proxy all come from one.
+    /// Connections from one address; 0 for no such limit, because behind a proxy all have the same address.
     pub connections_per_address_max: usize,
-    /// Feeds in the archive: each name that somebody misspells makes one.
+    /// Feeds in the archive. Each misspelled name can create one.
     pub feeds_max: usize,
-    /// Feeds that one token may create in an hour by publishing to them, or one address without a token; 0 is no limit. An
-    /// event takes one: a client that makes up names would fill `feeds_max` for everybody. Counts where there is `[auth]`.
-    /// The count begins anew when the server starts, since feeds do not say who created them; `feeds_max` of a token counts the
-    /// feeds that are there, and so it holds over restarts.
+    /// Feeds that one token, or one address without a token, may create in an hour by publishing to them; 0 for no
+    /// limit. An event takes one; a client that invents names would fill `feeds_max` for everyone. Applies only with
+    /// `[auth]`. The count starts at zero when the server starts, because feeds do not record their creator; a token's
+    /// `feeds_max` counts existing feeds, and so also holds after a restart.
     pub feeds_created_per_hour: u32,
-    /// Wrong tokens from one address in a minute, before further wrong ones are answered 429 (sockets: 4002); 0 is no limit.
-    /// A right token is taken all the same. A program with an old token tries every few seconds.
+    /// Wrong tokens from one address in a minute before further wrong ones get 429 (sockets: 4002); 0 for no limit. A
+    /// right token is always accepted. A program with an old token retries every few seconds.
     pub wrong_tokens_per_minute: u32,
-    /// Feeds in one page of the list of them (`limit`): some hundred bytes each.
+    /// Feeds in one page of the list of feeds (`limit`): some hundred bytes each.
     pub feeds_listed_max: usize,
-    /// Messages a second that a publisher's socket is read at most; 0 is as fast as they become durable.
+    /// Messages a second read from a publisher's socket at most; 0 for as many as become durable.
     pub publish_messages_per_second: u32,
     /// Readers that may wait for feeds that do not exist yet.
     pub waiting_readers_max: usize,
-    /// Feeds on one socket of many (`/v1/subscribe`): each is a cursor, and keeps its feed in memory.
+    /// Feeds on one socket of `/v1/subscribe`: each is a cursor, and keeps its feed in memory.
     pub subscriptions: usize,
-    /// Replays in all: each folds its feed again.
+    /// Concurrent replays in total: each folds its feed again.
     pub replays_max: usize,
-    /// Replays from one address.
+    /// Concurrent replays from one address.
     pub replays_per_address_max: usize,
-    /// Searches at the same time, those that wait included: they are answered one after another.
+    /// Concurrent searches, including those that wait: they run one after another.
     pub searches_max: usize,
-    /// Hits in one answer of a search: each is a line with its text.
+    /// Hits in one response of a search: each is a line with its text.
     pub search_hits_max: usize,
-    /// Bytes of what is looked for: a few sentences.
+    /// Bytes of a search text: a few sentences.
     pub search_query_bytes: usize,
-    /// Sources that `/metrics` tells apart; a misbehaving publisher could name a new one with every connection.
+    /// Sources with metrics of their own; a misbehaving publisher could name a new source with every connection.
     pub metrics_sources_max: usize,
-    /// StreamText streams that are remembered between posts: what deletes can reach of them is held, some KiB. The one that was
-    /// written to longest ago goes for one more; what is posted to it next begins a new line, and the answer says so.
+    /// StreamText streams that are remembered between posts, with the text that deletions can reach: some KiB each.
+    /// Beyond this the stream that was unused for longest is forgotten; the next post to it begins a new line, and the
+    /// response says so.
     pub streams_max: usize,
-    /// Those of one feed: one that has as many forgets one of its own, so that no feed can cut another one's lines.
+    /// StreamText streams remembered for one feed. Beyond this the feed's own oldest is forgotten, so that no feed can
+    /// affect another one's lines.
     pub streams_per_feed_max: usize,
-    /// Anonymous speakers of one publishing connection that are given their label for a name: each is a record. Those beyond are
-    /// shown by their id; an engine that numbers so many has lost count.
+    /// Anonymous speakers of one publishing connection whose label is recorded as their name: each is a record. Further
+    /// ones are shown by their id; an engine that numbers so many has lost count.
     pub named_speakers_max: usize,
-    /// Refusals in a row after which a publisher is closed: it is not going to mend itself.
+    /// Refusals in a row after which a publisher's connection is closed, because more of the same will follow.
     pub refusals_in_a_row_max: usize,
 }
 

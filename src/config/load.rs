@@ -1,4 +1,4 @@
-//! Where settings come from, and which of them wins.
+//! Sources of settings, and their precedence.
 
 use std::path::{Path, PathBuf};
 
@@ -9,27 +9,28 @@ use super::error::ConfigError;
 use super::{Config, Storage};
 use crate::parse_error::describe_value_error;
 
-/// The sections whose settings the environment may say, as `CAPTIONWIRE_LIMITS_UNACKED`. What is a list, or about tokens,
-/// belongs in the file.
+/// Sections that environment variables can set, as in `CAPTIONWIRE_LIMITS_UNACKED`. Lists, and settings about tokens,
+/// belong in the file.
 const SECTIONS_OF_THE_ENVIRONMENT: [&str; 4] = ["limits", "times", "captions", "retention"];
 
-/// What flags and environment say, where they say something.
+/// Settings from flags and the environment.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
-    /// Where to listen.
+    /// Address and port to listen on.
     pub listen: Option<String>,
-    /// The directory of the archive.
+    /// Directory of the archive.
     pub data: Option<PathBuf>,
-    /// Keep everything in memory.
+    /// True to keep everything in memory.
     pub ephemeral: bool,
-    /// The servers of the log, as [`NatsConfig::set_url`](super::NatsConfig::set_url) takes them.
+    /// Servers of the log, in the notation of [`NatsConfig::set_url`](super::NatsConfig::set_url).
     pub log: Option<String>,
-    /// Other settings, by the variable that says each.
+    /// Other settings, as pairs of environment variable and value.
     pub variables: Vec<(String, String)>,
 }
 
 impl Overrides {
-    /// Those of this process's variables that say settings of the sections `limits`, `times`, `captions` and `retention`.
+    /// Returns the environment variables that set something in the sections `limits`, `times`, `captions` and
+    /// `retention`.
     #[must_use]
     pub fn variables_of_this_process() -> Vec<(String, String)> {
         let all = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
@@ -41,10 +42,10 @@ impl Overrides {
 }
 
 impl Config {
-    /// Reads `file` if one is given, lays `overrides` over it and checks all of it.
+    /// Reads `file` if one is given, applies `overrides`, and checks the result.
     ///
     /// # Errors
-    /// [`ConfigError`] names the file and line, the variable, or the setting.
+    /// [`ConfigError`] with the file and line, the variable, or the setting.
     pub fn load(file: Option<&Path>, overrides: Overrides) -> Result<Self, ConfigError> {
         let text = match file {
             None => String::new(),
@@ -52,7 +53,7 @@ impl Config {
                 .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?,
         };
         let malformed = |error| malformed(file.unwrap_or(Path::new("")), &text, error);
-        // By itself first: what is wrong in the file is shown with its line.
+        // Parsed alone first, so that a fault in the file is reported with its line.
         let mut config: Self = toml::from_str(&text).map_err(malformed)?;
         if !overrides.variables.is_empty() {
             let mut settings: toml::Table = toml::from_str(&text).map_err(malformed)?;
@@ -98,7 +99,7 @@ impl Config {
     }
 }
 
-/// Says what is wrong in the file at `path`, whose text this is.
+/// Makes an error for a fault in the file at `path`, whose text is `text`.
 fn malformed(path: &Path, text: &str, error: toml::de::Error) -> ConfigError {
     let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
     let (line, column) =
@@ -113,17 +114,17 @@ fn malformed(path: &Path, text: &str, error: toml::de::Error) -> ConfigError {
     ConfigError::Malformed { path: path.to_owned(), line, column, cause }
 }
 
-/// The section or the setting that an error is about; empty for the whole.
+/// Returns the section or setting that an error is about; empty for the whole file.
 fn path_of(error: &toml::de::Error) -> String {
     let mut error = error.clone();
-    // Without the text it names what it is about.
+    // Without its input the error names what it is about.
     error.set_input(None);
     let said = error.to_string();
     let path = said.rsplit_once("\nin `").and_then(|(_, path)| path.trim_end().strip_suffix('`'));
     path.unwrap_or_default().to_owned()
 }
 
-/// The section and the setting that a variable says.
+/// Returns the section and the setting that a variable sets.
 fn setting(variable: &str) -> Option<(&'static str, String)> {
     let name = variable.strip_prefix("CAPTIONWIRE_")?.to_ascii_lowercase();
     SECTIONS_OF_THE_ENVIRONMENT.into_iter().find_map(|section| {
@@ -147,7 +148,7 @@ fn lay_over(settings: &mut toml::Table, variable: &str, value: &str) -> Result<(
     Ok(())
 }
 
-/// The line, from 1, on which `key` (with its sections before it) is set; none in a list of several.
+/// Returns the line, from 1, on which `key` (with its sections) is set; `None` if it is in a list with several entries.
 fn line_of(text: &str, key: &str) -> Option<usize> {
     let root = DeTable::parse(text).ok()?.into_inner();
     let mut table = &root;

@@ -1,4 +1,4 @@
-//! `[log]`: where records are kept, if not in the archive of the data directory.
+//! `[log]`: storage of records outside the data directory.
 
 use std::path::PathBuf;
 
@@ -6,63 +6,64 @@ use serde::Deserialize;
 
 use super::error::ConfigError;
 
-/// Where records are kept.
+/// Storage of records.
 #[derive(Debug, Clone, PartialEq, Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogConfig {
-    /// On NATS servers, if any are named.
+    /// NATS servers, if any are named.
     pub nats: NatsConfig,
 }
 
-/// The log on NATS servers.
+/// Log on NATS servers.
 #[derive(Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NatsConfig {
-    /// The servers, as `nats://host:port` or `tls://host:port`. None: the archive is in the data directory.
+    /// The servers, as `nats://host:port` or `tls://host:port`. If empty, the archive is in the data directory.
     pub servers: Vec<String>,
-    /// The stream, which is also what its subjects begin with.
+    /// Name of the stream, which is also the first part of its subjects.
     pub stream: String,
-    /// True if the stream is made if it is not there.
+    /// True if the stream is created when it does not exist.
     pub make_stream: bool,
-    /// Copies of each line on different servers; 0 is three in a cluster and one on a single server. Used when the stream is
-    /// made.
+    /// Copies of each line on different servers; 0 for three in a cluster and one on a single server. Used when the
+    /// stream is created.
     pub replicas: usize,
-    /// Bytes of the stream at most; 0 is no limit. A full stream takes no more and forgets nothing. Used when the stream
-    /// is made.
+    /// Largest size of the stream in bytes; 0 for no limit. A full stream refuses new messages and deletes none. Used
+    /// when the stream is created.
     pub bytes_max: u64,
-    /// Time that an answer may take before it is asked for again. Milliseconds.
+    /// Time limit for an answer, after which the request is sent again. Milliseconds.
     pub ack_timeout_ms: u64,
-    /// How long it is tried before a publisher is told that the storage is away; a new leader takes up to 10 s. Milliseconds.
+    /// Time after which an append fails and the publisher learns that the storage is unreachable. A new leader takes up
+    /// to 10 s. Milliseconds.
     pub wait_ms: u64,
-    /// Bytes of records in one message; the servers take 1 MiB (`max_payload`).
+    /// Bytes of records in one message; the servers accept 1 MiB by default (`max_payload`).
     pub batch_bytes: usize,
     /// Records in one message.
     pub batch_records: usize,
     /// Bytes of records that may wait to be written.
     pub queue_bytes: usize,
-    /// Where the servers tell of themselves, as `http://host:8222`: one address for each server. By them it is known whether
-    /// what they acknowledge is on their disks.
+    /// Monitoring addresses of the servers, as `http://host:8222`, one for each server. They show whether acknowledged
+    /// messages are on disk.
     pub monitors: Vec<String>,
-    /// Whether it is enough that what is acknowledged is in the memory of most servers, or that nobody knows.
+    /// True to accept that acknowledged messages may be only in the memory of most servers, or that this is unknown.
     pub accept_unsynced: bool,
-    /// True if NATS servers are taken of a version of which it is known that it may hide or lose what was acknowledged when
-    /// servers part: those before 2.12.
+    /// True to accept NATS servers before 2.12, which may hide or lose acknowledged messages when servers lose contact
+    /// with each other.
     pub accept_old_nats: bool,
-    /// A file of credentials (`.creds`).
+    /// Credentials file (`.creds`).
     pub credentials_file: Option<PathBuf>,
-    /// A user, whose password is in `password_file`.
+    /// User, with its password in `password_file`.
     pub user: Option<String>,
-    /// The file of the user's password.
+    /// File with the user's password.
     pub password_file: Option<PathBuf>,
-    /// The file of a token.
+    /// File with a token.
     pub token_file: Option<PathBuf>,
-    /// The file of an nkey's seed.
+    /// File with the seed of an nkey.
     pub nkey_file: Option<PathBuf>,
-    /// Who vouches for the servers' certificates, in PEM; without it, whom the system believes.
+    /// PEM file with the authorities that sign the servers' certificates; `None` for those of the system.
     pub ca_file: Option<PathBuf>,
-    /// What we prove with who we are, in PEM.
+    /// PEM file with our client certificate.
     pub certificate_file: Option<PathBuf>,
-    /// Its private key.
+    /// File with its private key.
     pub key_file: Option<PathBuf>,
 }
 
@@ -94,7 +95,7 @@ impl Default for NatsConfig {
     }
 }
 
-/// Names of files are shown, what is in them never is.
+/// Shows names of files, never their contents.
 impl std::fmt::Debug for NatsConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("NatsConfig")
@@ -110,14 +111,14 @@ impl std::fmt::Debug for NatsConfig {
 const SERVERS_RULE: &str = "servers are written like nats://host:4222 or tls://host:4222, with commas between; who you are is said \
                             in [log.nats] by a file, where nobody sees it who lists processes";
 
-/// The longest that is waited: the stream remembers for twice as long what was sent.
+/// Largest `wait_ms`: the stream remembers sent messages for twice as long.
 const WAIT_MS_MAX: u64 = 60_000;
 
 impl NatsConfig {
-    /// Takes servers, and the stream behind a `/`, as one types them: `nats://a:4222,b:4222/captions`.
+    /// Sets servers, and the stream after a `/`, from a command-line argument: `nats://a:4222,b:4222/captions`.
     ///
     /// # Errors
-    /// [`ConfigError::BadValue`]; what might be a password is not repeated.
+    /// [`ConfigError::BadValue`]; the value is not shown, because it may hold a password.
     pub fn set_url(&mut self, url: &str) -> Result<(), ConfigError> {
         let bad = || Err(ConfigError::BadValue { place: None, key: "--log", value: "…".into(), rule: SERVERS_RULE });
         let Some((scheme, rest)) = url.split_once("://").filter(|(scheme, _)| matches!(*scheme, "nats" | "tls")) else {

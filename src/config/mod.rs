@@ -1,8 +1,8 @@
-//! `config/captionwire.toml`, environment and flags become one checked [`Config`].
+//! Configuration: `config/captionwire.toml`, environment and flags become one checked [`Config`].
 //!
-//! Precedence: flags, then environment (both arrive as [`Overrides`]), then the file, then the defaults below; `load` lays
-//! them over one another. Every limit has its default, unit and reason here, in a room for each section;
-//! `config/captionwire.toml` says the same and a test holds it to that.
+//! Precedence: flags, then environment (both arrive as [`Overrides`]), then the file, then the defaults below; `load`
+//! merges them. Every limit has its default, unit and reason here, with one module for each larger section;
+//! `config/captionwire.toml` has the same defaults, and a test checks that.
 
 mod auth;
 mod captions;
@@ -42,69 +42,70 @@ pub use crate::config::deliveries::{
     WebhookConfig,
 };
 
-/// Descriptors for all but the connections: the archive and its readers, the listener, the log, a connection that is
-/// about to be refused.
+/// Descriptors for everything except connections: the archive and its readers, the listener, the log, a connection that
+/// is about to be refused.
 const DESCRIPTORS_BESIDE: usize = 128;
 
-/// Where records go.
+/// Storage of records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Storage {
     /// An archive in the data directory.
     #[default]
     Embedded,
-    /// The archive of the data directory, beside the server that writes it: nothing can be published.
+    /// The archive in the data directory, read beside the server that writes it: nothing can be published.
     ReadOnly,
-    /// In memory: gone when the server stops.
+    /// In memory: lost when the server stops.
     Ephemeral,
-    /// On the servers of `[log.nats]`; what else is kept is in the data directory.
+    /// On the servers of `[log.nats]`; everything else is in the data directory.
     Nats,
 }
 
-/// All that the server is told.
+/// Configuration of the server.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Where to listen. Without authentication only loopback addresses are taken.
+    /// Address and port to listen on. Without authentication only loopback addresses are accepted.
     pub listen: SocketAddr,
-    /// The directory of the archive; made if it is not there.
+    /// Directory of the archive; created if necessary.
     pub data: PathBuf,
-    /// Where records go; follows from flags and from `log`.
+    /// Storage of records; follows from flags and from `log`.
     #[serde(skip)]
     pub storage: Storage,
-    /// Where the log is, if not in the data directory.
+    /// Location of the log, if not in the data directory.
     pub log: LogConfig,
-    /// True if there is a full-text index of the transcripts, for `/v1/search`. Costs a second fold of each feed that is being
-    /// published, and some hundred bytes a line in a file beside the archive.
+    /// True to keep a full-text index of the transcripts, for `/v1/search`. Costs a second fold of each feed that is
+    /// being published, and some hundred bytes a line in a file beside the archive.
     pub search: bool,
-    /// Pages of these origins (`http://localhost:8000`) may speak to the server; its own always may.
+    /// Origins (`http://localhost:8000`) whose pages may use the server; its own pages always may.
     pub allowed_origins: Vec<String>,
-    /// Pages of these origins may show a feed in a frame; `*` is any page.
+    /// Origins whose pages may show a feed in a frame; `*` for any page.
     pub embedding_origins: Vec<String>,
-    /// From these addresses, and from no other, `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
+    /// Addresses from which `X-Forwarded-For` and `X-Forwarded-Proto` are trusted.
     pub trusted_proxies: Vec<Network>,
-    /// What the server proves with who it is. None: it speaks plain HTTP.
+    /// Certificate of the server; `None` for plain HTTP.
     pub tls: Option<TlsConfig>,
-    /// Who may do what. None: whoever can reach the server, all; then only programs of this machine can.
+    /// Permissions. With `None` everyone who can reach the server may do everything; then only programs on this machine
+    /// can reach it.
     pub auth: Option<AuthConfig>,
-    /// Sizes and numbers.
+    /// Sizes and counts.
     pub limits: LimitsConfig,
-    /// Waits.
+    /// Time limits.
     pub times: TimesConfig,
-    /// How captions are understood.
+    /// Limits for media times and turns.
     pub captions: CaptionsConfig,
-    /// What becomes of vendors' frames beside the lines that are read from them.
+    /// Feeds and amounts of vendors' frames that are kept beside the lines decoded from them.
     pub dialects: DialectsConfig,
-    /// How feeds are cut for the players of videos.
+    /// Segments for video players.
     pub hls: HlsConfig,
-    /// What is deleted, and when.
+    /// Automatic deletion.
     pub retention: RetentionConfig,
-    /// How nodes on one log know each other.
+    /// Time limits between nodes on one log.
     pub cluster: ClusterConfig,
-    /// What all deliveries share.
+    /// Settings for all deliveries.
     pub deliveries: DeliveriesConfig,
-    /// Where closed turns are posted to.
+    /// Addresses to which closed turns are posted.
     pub webhooks: Vec<WebhookConfig>,
-    /// Where final lines are pushed to.
+    /// Caption URLs to which final lines are pushed.
     pub push: Vec<PushConfig>,
 }
 
@@ -136,10 +137,10 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Holds it to the descriptors that the process may have.
+    /// Checks that the process can have enough file descriptors.
     ///
     /// # Errors
-    /// [`ConfigError::TooFewDescriptors`] where the connections alone could need more.
+    /// [`ConfigError::TooFewDescriptors`] if the connections could need more.
     pub fn check_descriptors(&self, descriptors: u64) -> Result<(), ConfigError> {
         let connections_max = self.limits.connections_max;
         let room = usize::try_from(descriptors).unwrap_or(usize::MAX).saturating_sub(DESCRIPTORS_BESIDE);
@@ -161,13 +162,13 @@ impl Config {
         if let Some(origin) = self.allowed_origins.iter().find(|origin| !is_origin(origin)) {
             return bad("allowed_origins", origin.clone(), "an origin is written like http://localhost:8000");
         }
-        // What anybody may read may be shown anywhere.
+        // `*` is allowed: a feed that everyone may read may be shown anywhere.
         if let Some(origin) = self.embedding_origins.iter().find(|origin| *origin != "*" && !is_origin(origin)) {
             let rule = "an origin is written like https://www.example.org; \"*\" is any page";
             return bad("embedding_origins", origin.clone(), rule);
         }
         if let Some(everything) = self.trusted_proxies.iter().find(|network| network.is_everything()) {
-            // Then every client could say that it is another one.
+            // If all addresses were trusted, every client could claim to be another one.
             return bad("trusted_proxies", everything.to_string(), "name the proxies' own addresses or networks");
         }
         self.limits.check()?;
@@ -182,8 +183,8 @@ impl Config {
     }
 }
 
-/// Returns true if it is what browsers send as `Origin`: scheme, host and port, and nothing that could go on behind it where it
-/// is written into a header.
+/// Returns true for an origin as browsers send it: scheme, host and port, without any character that could extend a
+/// header into which it is written.
 fn is_origin(text: &str) -> bool {
     let authority = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']');

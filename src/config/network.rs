@@ -1,23 +1,23 @@
-//! Networks of addresses: `10.0.0.0/8`.
+//! Networks, such as `10.0.0.0/8`.
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 use serde::Deserialize;
 
-/// A network (CIDR, RFC 4632), or one address.
+/// Network (CIDR, RFC 4632), or a single address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Network(IpNet);
 
 impl Network {
-    /// Returns true if `ip` is one of its addresses. One of IPv4 that is written as IPv6 (`::ffff:10.0.0.1`) is one of IPv4.
+    /// Returns true if `ip` is in the network. An IPv4 address in IPv6 notation (`::ffff:10.0.0.1`) counts as IPv4.
     #[must_use]
     pub fn contains(&self, ip: IpAddr) -> bool {
         self.0.contains(&ip.to_canonical())
     }
 
-    /// Returns true if every address is in it.
+    /// Returns true if the network contains every address.
     pub(super) fn is_everything(self) -> bool {
         self.0.prefix_len() == 0
     }

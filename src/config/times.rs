@@ -1,4 +1,4 @@
-//! `[times]`: waits.
+//! `[times]`: time limits.
 
 use std::time::Duration;
 
@@ -6,33 +6,33 @@ use serde::Deserialize;
 
 use super::error::ConfigError;
 
-/// Waits, in milliseconds.
+/// Time limits, in milliseconds.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TimesConfig {
-    /// A write to a reader that makes no progress for this long ends the connection (4001).
+    /// Time without progress after which a write to a reader ends the connection (4001).
     pub write_timeout_ms: u64,
-    /// One message to a reader may take this long in all (4001).
+    /// Time limit for sending one message to a reader (4001).
     pub message_timeout_ms: u64,
-    /// Silence after which a reader hears that there is nothing to hear.
+    /// Silence after which a reader gets a heartbeat.
     pub heartbeat_ms: u64,
-    /// A client that has not sent its request's head, or has not answered a close, by then is gone.
+    /// Time limit for the head of a request, and for the answer to a close, after which the connection is dropped.
     pub handshake_timeout_ms: u64,
-    /// A client from which nothing came for this long, not even the answer to a ping, is gone.
+    /// Silence, even after a ping, after which a client's connection is dropped.
     pub silence_timeout_ms: u64,
-    /// Time that the connection that publishes as a source has to answer a ping when another session wants the source.
+    /// Time that a source's publishing connection has to answer a ping when another session wants the source.
     pub holder_answer_ms: u64,
-    /// A live feed without a line or clock for this long has its clock moved on, so that its last turn closes.
+    /// Time without a line or clock after which a live feed's clock is advanced, so that its last turn closes.
     pub idle_clock_after_ms: u64,
-    /// A live feed without a publisher for this long ends; 0 is never.
+    /// Time without a publisher after which a live feed ends; 0 for never.
     pub end_after_ms: u64,
-    /// Interim lines of a source that has been gone this long stand as they are.
+    /// Time after which interim lines of a source that is gone are shown as final.
     pub abandon_after_ms: u64,
-    /// Readers of an ended feed are closed this long after its end.
+    /// Time after a feed's end at which its readers are closed.
     pub ended_linger_ms: u64,
-    /// Time that a search waits until the index has what was said before it.
+    /// Time that a search waits for the index to contain everything said before it.
     pub search_wait_ms: u64,
-    /// A search that takes longer is given up: others wait for it.
+    /// Time limit of a search, because others wait for it.
     pub search_timeout_ms: u64,
     /// Time that a stopping server waits for its connections.
     pub shutdown_grace_ms: u64,
@@ -59,7 +59,7 @@ impl Default for TimesConfig {
 }
 
 impl TimesConfig {
-    /// The wait of `ms` milliseconds.
+    /// Converts `ms` milliseconds.
     #[must_use]
     pub fn ms(ms: u64) -> Duration {
         Duration::from_millis(ms)
