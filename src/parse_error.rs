@@ -1,27 +1,27 @@
-//! What is wrong with JSON (and with the values of other texts that serde reads), in plain words: the place, the kind of the
-//! value, and the mend.
+//! Explanations in plain words of faults in JSON, and in other texts that serde reads: the place, the kind of the
+//! value, and the remedy.
 //!
-//! serde's own messages name Rust's types and quote the text; neither is for people who sent it. Nothing said here holds any
-//! value of the text.
+//! serde's own messages name Rust's types and quote the text; neither is for the people who sent it. No message made
+//! here contains a value of the text.
 
 use serde_json::error::Category;
 
-/// Names of a list that are said in one sentence; of more than these the nearest is.
+/// Names that a message lists; of longer lists it gives only the nearest name.
 const NAMES_SAID_MAX: usize = 12;
-/// serde_json reads no deeper.
+/// Depth of nesting that serde_json reads at most.
 const DEPTH_MAX: usize = 128;
 
-/// Says what is wrong with `json`, and where, to be read behind "it is not JSON: " or "it cannot be read: ".
+/// Explains a fault in `json`, with its place, to follow "it is not JSON: " or "it cannot be read: ".
 pub(crate) fn describe_json_error(error: &serde_json::Error, json: &[u8]) -> String {
     let what = describe_json_value_error(error, json);
-    // The end of a text is no place to look at, and its beginning is where everybody looks.
+    // The end of a text is no place to look at, and its beginning needs no hint.
     if error.line() == 0 || json.trim_ascii().is_empty() || error.is_io() {
         return what;
     }
     format!("{what} (line {}, column {})", error.line(), error.column().max(1))
 }
 
-/// As [`describe_json_error`], without line and column: for who says them in terms of a text around this one.
+/// Like [`describe_json_error`], without line and column, for callers that give the place in a surrounding text.
 pub(crate) fn describe_json_value_error(error: &serde_json::Error, json: &[u8]) -> String {
     let words = error.to_string();
     let words = words.rsplit_once(" at line ").map_or(&*words, |(words, _)| words);
@@ -31,7 +31,7 @@ pub(crate) fn describe_json_value_error(error: &serde_json::Error, json: &[u8]) 
         Category::Syntax => describe_syntax_error(words).into(),
         Category::Data => {
             let found = place_in_json(json, error.line(), error.column());
-            // Where serde reads a value twice, its place is that of the whole.
+            // If serde reads a value twice, its place is that of the whole.
             let is_there = |kind: &str| found.as_ref().is_some_and(|(_, found)| is_of_kind(kind, found));
             let path = match kind_found(words) {
                 Some(kind) if !is_there(kind) => None,
@@ -43,10 +43,10 @@ pub(crate) fn describe_json_value_error(error: &serde_json::Error, json: &[u8]) 
     }
 }
 
-/// Says what is wrong with a value, from serde's words for it. `path` names the value, or the one whose field is concerned:
-/// empty for the whole, `None` where it is not known.
+/// Explains a fault in a value, from serde's message `words`. `path` names the value, or the one whose field is
+/// concerned: empty for the whole, `None` if it is unknown.
 pub(crate) fn describe_value_error(words: &str, path: Option<&str>) -> String {
-    // Between the first two backticks stands a name of ours, or of a field or variant that is not known.
+    // The first two backticks enclose a name of ours, or that of an unknown field or variant.
     let named = words.split('`').nth(1).unwrap_or_default();
     let field = |name: &str| match path {
         Some(path) if !path.is_empty() => format!("{path}.{name}"),
@@ -75,14 +75,14 @@ pub(crate) fn describe_value_error(words: &str, path: Option<&str>) -> String {
     } else if words.starts_with("invalid length") {
         format!("{value} has too few or too many items")
     } else if words.starts_with("data did not match") || words.contains("enum") || words.contains("variant") {
-        // The place is that of the whole around it.
+        // The place is that of the surrounding value.
         "a value has none of the forms that are known".into()
     } else if words == "invalid socket address syntax" {
         format!("{value} must be an address and a port, such as 127.0.0.1:7700")
     } else if words == "invalid IP address syntax" {
         format!("{value} must be an IP address, such as 127.0.0.1")
     } else {
-        // A type of ours says what it takes.
+        // Types of ours have messages of their own.
         match path {
             Some("") | None => words.to_owned(),
             Some(path) => format!("{path}: {words}"),
@@ -117,12 +117,13 @@ fn describe_syntax_error(words: &str) -> &'static str {
     }
 }
 
-/// Returns true if a name may be said: names of fields are no text, but somebody may have sent text where a name belongs.
+/// Returns true if a name may be shown. Names of fields are not secret, but someone may have sent text in place of a
+/// name.
 fn is_speakable(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
 }
 
-/// The names that serde says would do, of "`a` or `b`" or "one of `a`, `b`".
+/// Returns the accepted names from serde's "`a` or `b`" or "one of `a`, `b`".
 fn names(expected: &str) -> Vec<&str> {
     expected.split('`').skip(1).step_by(2).collect()
 }
@@ -152,7 +153,7 @@ fn one_of(name: &str, expected: &str) -> String {
     }
 }
 
-/// The kind of value that serde found, of "invalid type: integer `7`, expected …".
+/// Returns the kind of value that serde found, from "invalid type: integer `7`, expected …".
 fn kind_found(words: &str) -> Option<&'static str> {
     let found = words.strip_prefix("invalid type: ")?;
     const KINDS: [(&str, &str); 11] = [
@@ -171,7 +172,7 @@ fn kind_found(words: &str) -> Option<&'static str> {
     KINDS.iter().find(|(begin, _)| found.starts_with(begin)).map(|(_, kind)| *kind)
 }
 
-/// Returns true if a value that begins with this character may be of that kind.
+/// Returns true if a value that begins with this byte can be of that kind.
 fn is_of_kind(kind: &str, begin: &u8) -> bool {
     match begin {
         b'"' => kind == "a string",
@@ -183,7 +184,7 @@ fn is_of_kind(kind: &str, begin: &u8) -> bool {
     }
 }
 
-/// The kind of value that serde wants.
+/// Returns the kind of value that serde expects.
 fn kind_wanted(expected: &str) -> &str {
     match expected {
         "u8" => "a whole number from 0 to 255",
@@ -202,13 +203,13 @@ fn kind_wanted(expected: &str) -> &str {
             "an array"
         }
         object if ["struct", "map", "enum", "variant"].iter().any(|word| object.contains(word)) => "an object",
-        // A type of ours says what it takes.
+        // Types of ours describe what they accept.
         ours if ours.starts_with("a ") || ours.starts_with("an ") => ours,
         _ => "of another kind",
     }
 }
 
-/// The path of the value at a place as serde_json tells it (`turns[0].lines`), and the value's first byte.
+/// Returns the path (`turns[0].lines`) of the value at a place that serde_json reported, and the value's first byte.
 fn place_in_json(json: &[u8], line: usize, column: usize) -> Option<(String, u8)> {
     let line_starts_at = match line {
         0 => return None,
@@ -220,7 +221,7 @@ fn place_in_json(json: &[u8], line: usize, column: usize) -> Option<(String, u8)
     search.found
 }
 
-/// A walk over JSON to the value at a byte.
+/// Walk over JSON to the value at a byte position.
 struct PlaceSearch<'a> {
     json: &'a [u8],
     target: usize,
@@ -236,11 +237,11 @@ impl PlaceSearch<'_> {
         at
     }
 
-    /// Walks over the value at `at`, and returns where it ends.
+    /// Walks over the value at `at`, and returns the position after it.
     fn value(&mut self, at: usize, depth: usize) -> usize {
         let start = self.skip(at, b"");
         let Some(&first) = self.json.get(start) else { return start };
-        // serde_json complains of an array or object before it has read into it.
+        // serde_json reports an array or object before it has read into it.
         if start == self.target {
             self.found = Some((self.path.clone(), first));
         }
@@ -263,7 +264,7 @@ impl PlaceSearch<'_> {
         let parent = self.path.len();
         for index in 0.. {
             at = self.skip(at, b",");
-            // What lies behind the place need not be JSON.
+            // What follows the place need not be valid JSON.
             match self.json.get(at) {
                 _ if self.found.is_some() => return at,
                 None => return at,
@@ -280,7 +281,7 @@ impl PlaceSearch<'_> {
                 }
                 Some(_) => self.path.push_str(&format!("[{index}]")),
             }
-            // Of a field that is not known, or there twice, serde_json complains behind its name.
+            // serde_json reports an unknown or duplicate field after its name.
             if self.target >= at {
                 at = self.value(at, depth + 1);
             } else {
@@ -292,7 +293,7 @@ impl PlaceSearch<'_> {
         at
     }
 
-    /// Where the string at `at` ends, behind its quotation mark.
+    /// Returns the position after the string that begins at `at`.
     fn string_end(&self, at: usize) -> usize {
         let mut at = at + 1;
         while let Some(byte) = self.json.get(at) {
@@ -306,7 +307,7 @@ impl PlaceSearch<'_> {
     }
 }
 
-/// Fails if `said` has any of the words in which serde, TOML's and XML's libraries speak to programmers.
+/// Fails if `said` contains words in which the libraries for serde, TOML and XML address programmers.
 #[cfg(test)]
 #[track_caller]
 pub(crate) fn assert_plain(said: &str) {
@@ -500,7 +501,7 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// Whatever is read as whatever, nothing of it is said again, and nothing in serde's words.
+        /// No error message repeats any part of the text, or uses serde's words.
         #[test]
         fn whatever_is_wrong_is_said_plainly(
             json in r#"(\{("(state|title|turns|tagged|pair|on)":("secret"|1|-1|1e400|null|\[\]|\{\}|\[\{"id":("secret"|1)\}\]),?){0,4}\}?|\PC{0,20})"#

@@ -1,6 +1,6 @@
-//! Where something stands in a log: feed names, epochs, offsets and cursors.
+//! Positions: feed names, epochs, offsets and cursors.
 //!
-//! Every other room speaks of places in these words. Nothing here knows what a log holds.
+//! Every other room describes positions with these types. Nothing here knows what a log holds.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A name that does not follow its rule.
+/// Error for a name that does not follow its rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} {value:?} is not usable: {rule}")]
 pub struct BadName {
-    /// What the name was for: `feed`, `source`, …
+    /// Kind of name: `feed`, `source`, …
     pub what: &'static str,
-    /// The name as it was given, shortened to 160 characters.
+    /// The name as given, shortened to 160 characters.
     pub value: String,
     /// The rule in words.
     pub rule: &'static str,
@@ -26,7 +26,7 @@ impl BadName {
     }
 }
 
-/// True for `[a-z0-9][a-z0-9_-]{0,max-1}`: the rule of feed names (128) and of source names (64).
+/// Returns true for `[a-z0-9][a-z0-9_-]{0,max-1}`: the rule of feed names (128) and of source names (64).
 pub(crate) fn is_plain_name(name: &str, max: usize) -> bool {
     let bytes = name.as_bytes();
     !bytes.is_empty()
@@ -35,7 +35,7 @@ pub(crate) fn is_plain_name(name: &str, max: usize) -> bool {
         && bytes.iter().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
 }
 
-/// The name of a feed: `[a-z0-9][a-z0-9_-]{0,127}`. Cheap to clone.
+/// Name of a feed: `[a-z0-9][a-z0-9_-]{0,127}`. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FeedId(Arc<str>);
 
@@ -52,7 +52,7 @@ impl FeedId {
         }
     }
 
-    /// The name.
+    /// Returns the name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -91,16 +91,16 @@ impl<'de> Deserialize<'de> for FeedId {
     }
 }
 
-/// The place of a record in a feed's log. Rises strictly within one life of the log; need not be dense.
+/// Position of a record in a feed's log. Rises strictly within one generation of the log; need not be dense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Offset(pub u64);
 
 impl Offset {
-    /// The offset before which no record stands.
+    /// The smallest offset.
     pub const START: Self = Self(0);
 
-    /// The offset after this one.
+    /// Returns the offset after this one.
     #[must_use]
     pub fn next(self) -> Self {
         Self(self.0 + 1)
@@ -113,13 +113,14 @@ impl fmt::Display for Offset {
     }
 }
 
-/// One life of a feed's log: a random id carried by its first record. 1 to 64 of `[A-Za-z0-9.-]`.
+/// Id of one generation of a feed's log: random, and carried by its first record. 1 to 64 of `[A-Za-z0-9.-]`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Epoch(Arc<str>);
 
 impl Epoch {
-    /// Twelve characters of base 32 made of `random`: 60 bits, so that two lives of one name never meet.
+    /// Makes an epoch of `random`: twelve characters of base 32, or 60 bits, so that two generations of one name never
+    /// have the same.
     #[must_use]
     pub fn from_random(mut random: u64) -> Self {
         const DIGITS: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz023456789";
@@ -131,26 +132,26 @@ impl Epoch {
         Self(text.into())
     }
 
-    /// Takes an epoch as some log or client wrote it; it is compared, never interpreted.
+    /// Takes an epoch that a log or client wrote; it is compared, never interpreted.
     #[must_use]
     pub fn new(text: &str) -> Self {
         Self(text.into())
     }
 
-    /// Eight of such characters: for the starts of one archive, of which there are thousands at most.
+    /// Makes an id of eight such characters, for the starts of one archive, of which there are thousands at most.
     #[must_use]
     pub fn short_from_random(random: u64) -> Self {
         Self(Self::from_random(random).0[..8].into())
     }
 
-    /// The id of the start that stands at the end of a cursor's epoch, if one does.
+    /// Returns the id of the start at the end of a cursor's epoch, if there is one.
     #[must_use]
     pub fn start(&self) -> Option<&str> {
         let (_, view) = self.0.rsplit_once('.')?;
         Some(view.split_once('-')?.1)
     }
 
-    /// The id.
+    /// Returns the id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -163,14 +164,15 @@ impl fmt::Display for Epoch {
     }
 }
 
-/// What a reader has seen of one view: the view's epoch and the number of the view's last change taken.
+/// Position of a reader in one view: the view's epoch, and the number of the last change that the reader has.
 ///
 /// Written `epoch:57`. The part before the last `:` is opaque to clients.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Cursor {
-    /// Names the feed's life, the view, the number of the fold's rules, and the start of the archive if it has one.
+    /// Names the feed's generation, the view, the version of the fold's rules, and the start of the archive if it has
+    /// one.
     pub epoch: Epoch,
-    /// The number of the last change taken; 0 for nothing.
+    /// Number of the last change that the reader has; 0 for none.
     pub change: u64,
 }
 
@@ -197,54 +199,55 @@ impl FromStr for Cursor {
     }
 }
 
-/// The starts of an archive, as they concern one log of it.
+/// Starts of an archive, with the heads that one log had at each.
 ///
-/// An archive that was put back to an earlier day, or whose end a disk has lost, goes on from where it is: what follows has
-/// the offsets, and the numbers of changes, of what is gone. So every start has a random id, and it is kept how far the log
-/// was when it began. What was read during one start is still there up to where the next one began; behind that, it
-/// may be something else. Empty for a log that has no starts: there whatever was read stays.
+/// An archive that was restored to an earlier state, or whose end was lost by a disk, continues from where it is: new
+/// records and changes get the offsets and numbers of lost ones. So every start has a random id, and the head of the
+/// log at its beginning is kept. What was read during one start is still valid up to the head at the beginning of the
+/// next one; after that it may be something else. Empty for a log without starts, where everything read stays valid.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Starts {
     ids: Arc<[Epoch]>,
-    /// By the index of a start: the offset after the last record that it found. It holds for the starts behind it too, up to
-    /// the next one here; for those before the first one here nothing had been written.
+    /// Index of a start, and the offset after the last record that it found. The head also holds for later starts, up
+    /// to the next entry; at starts before the first entry the log was empty.
     heads: Vec<(usize, Offset)>,
 }
 
 impl Starts {
-    /// Starts in the order in which they came, with the heads of one log: those that differ from the head before them, the
-    /// first of which is not 0.
+    /// Starts in order, with the heads of one log. Only heads that differ from the one before are listed, and the first
+    /// of them is not 0.
     #[must_use]
     pub fn new(ids: Arc<[Epoch]>, heads: Vec<(usize, Offset)>) -> Self {
         Self { ids, heads }
     }
 
-    /// The one that goes on.
+    /// Returns the present start.
     #[must_use]
     pub fn current(&self) -> Option<&Epoch> {
         self.ids.last()
     }
 
-    /// The head that the start behind `start` found; none while that goes on. `start` is the id of one, or nothing for what
-    /// was read before starts were kept.
+    /// Returns the head that the start after `start` found; `None` if `start` is the present one. `start` is the id of
+    /// a start, or `None` for what was read before starts were kept.
     ///
     /// # Errors
-    /// [`UnknownStart`]: the archive has not seen it, or not any more.
+    /// [`UnknownStart`] if the archive has no such start, or no longer has it.
     pub fn end_of(&self, start: Option<&str>) -> Result<Option<Offset>, UnknownStart> {
         Ok(self
             .next_after(start)?
             .map(|next| self.heads_before(next).map_or(Offset::START, |found| self.heads[found].1)))
     }
 
-    /// The head that the start found that goes on; none where there are no starts.
+    /// Returns the head that the present start found; `None` if there are no starts.
     #[must_use]
     pub fn last_head(&self) -> Option<Offset> {
         let last = self.ids.len().checked_sub(1)?;
         Some(self.heads_before(last).map_or(Offset::START, |found| self.heads[found].1))
     }
 
-    /// The id of the start during which the record at `offset` was written, as far as readers are told: that before the first one
-    /// which found it there. None for one that was there before starts were kept, or where there are none.
+    /// Returns the id of the start during which the record at `offset` was written, as reported to readers: the one
+    /// before the first start that found the record. `None` if it was there before starts were kept, or if there are
+    /// none.
     #[must_use]
     pub fn start_at(&self, offset: Offset) -> Option<&Epoch> {
         let found = self.heads.partition_point(|(_, head)| *head <= offset);
@@ -254,59 +257,59 @@ impl Starts {
         }
     }
 
-    /// The index of the start behind `start`, if there is one.
+    /// Returns the index of the start after `start`, if there is one.
     fn next_after(&self, start: Option<&str>) -> Result<Option<usize>, UnknownStart> {
         let next = match start {
             None => 0,
-            // As a rule it is one of the last.
+            // Usually it is one of the last.
             Some(start) => self.ids.iter().rposition(|id| id.as_str() == start).ok_or(UnknownStart)? + 1,
         };
         Ok((next < self.ids.len()).then_some(next))
     }
 
-    /// Which of the heads the start of that index found; none if there was nothing yet.
+    /// Returns the index of the head that the start with this index found; `None` if the log was empty.
     fn heads_before(&self, start: usize) -> Option<usize> {
         self.heads.partition_point(|(index, _)| *index <= start).checked_sub(1)
     }
 }
 
-/// A start that an archive knows nothing of: what was read during it may be something else now.
+/// Error for a start that an archive does not know: what was read during it may be something else now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnknownStart;
 
-/// The numbers of a view's changes at the heads that the starts of a log found, noted while it is folded.
+/// Numbers of a view's changes at the heads of a log's starts, recorded while the log is folded.
 #[derive(Debug, Clone, Default)]
 pub struct StartChanges {
     starts: Starts,
-    /// For each of the heads, as far as the fold has come, the number of the last change made of what stands before it.
+    /// For each head that the fold has passed, the number of the last change from the records before it.
     changes: Vec<u64>,
 }
 
 impl StartChanges {
-    /// Before the first record.
+    /// The state before the first record.
     #[must_use]
     pub fn new(starts: Starts) -> Self {
         Self { starts, changes: Vec::new() }
     }
 
-    /// The starts.
+    /// Returns the starts.
     #[must_use]
     pub fn starts(&self) -> &Starts {
         &self.starts
     }
 
-    /// Notes that the record at `offset` is about to be folded, after `change` changes.
+    /// Records that the record at `offset` is about to be folded, after `change` changes.
     pub fn pass(&mut self, offset: Offset, change: u64) {
         while self.starts.heads.get(self.changes.len()).is_some_and(|(_, head)| *head <= offset) {
             self.changes.push(change);
         }
     }
 
-    /// The id of the start during which a change was made; none for one that was made before starts were kept, or where there
-    /// are none. It stays the same after a restart, so that what is told of a change stays the same.
+    /// Returns the id of the start during which a change was made; `None` if that was before starts were kept, or if
+    /// there are none. It stays the same after a restart, so that cursors of a change stay the same.
     #[must_use]
     pub fn start_of(&self, change: u64) -> Option<&Epoch> {
-        // Heads that were not passed yet stand behind all that was folded.
+        // Heads that were not passed yet are after everything that was folded.
         let found = self.changes.partition_point(|last| *last < change);
         match self.starts.heads.get(found) {
             Some((index, _)) => self.starts.ids.get(index.checked_sub(1)?),
@@ -314,22 +317,22 @@ impl StartChanges {
         }
     }
 
-    /// The number of the last change that a reader may have seen during `start` and that is still what it was, of a view that
-    /// has made `change`.
+    /// Returns the number of the last change that a reader may have seen during `start` and that is still valid, for a
+    /// view with `change` changes.
     ///
     /// # Errors
-    /// As [`Starts::end_of`].
+    /// Those of [`Starts::end_of`].
     pub fn last_of(&self, start: Option<&str>, change: u64) -> Result<u64, UnknownStart> {
         let Some(next) = self.starts.next_after(start)? else { return Ok(change) };
         Ok(match self.starts.heads_before(next) {
             None => 0,
-            // Not passed yet: all that was folded stands before it.
+            // Not passed yet: everything that was folded is before it.
             Some(found) => self.changes.get(found).copied().unwrap_or(change),
         })
     }
 }
 
-/// What the cursors of one view are called.
+/// Makes the cursors of one view.
 #[derive(Debug, Clone)]
 pub struct Cursors {
     name: String,
@@ -337,13 +340,13 @@ pub struct Cursors {
 }
 
 impl Cursors {
-    /// Those of the fold of that name.
+    /// Cursors of the fold named `name`.
     #[must_use]
     pub fn new(name: String, starts: StartChanges) -> Self {
         Self { name, starts }
     }
 
-    /// The cursor of a reader who has taken `change` changes.
+    /// Returns the cursor of a reader that has `change` changes.
     #[must_use]
     pub fn at(&self, change: u64) -> Cursor {
         let epoch = match self.starts.start_of(change) {
