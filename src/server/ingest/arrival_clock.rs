@@ -1,50 +1,51 @@
-//! Where a line without a time stands: at the feed's present media time, as far as anybody knows it.
+//! Start of lines without a time: the feed's media time at their arrival, as far as it is known.
 //!
-//! That is the greatest time that a source gave the feed, and what has passed since; before the first, the time since the feed
-//! was opened. A publisher who says `offset_ms` says where its own clock stands, and its lines go by that. Whatever the clocks
-//! say, a line does not stand before what its publisher said for good. The place is written into the record, before the log: all nodes
-//! and each replay have the same one.
+//! That is the greatest time that a source gave in the feed, plus the time that has passed since; before the first such
+//! time, it is the time since the feed was opened. A publisher that gives `offset_ms` states the media time at its own
+//! start, and that clock is used for its lines. A line never starts before a time that its publisher sent as final. The
+//! time is stored in the record, before it reaches the log, so that all nodes and replays use the same one.
 
 use crate::server::core::clock::ClockHistory;
 use crate::transcript::fold::MediaMoment;
 use crate::transcript::{MediaMs, Timestamp};
 
-/// The media time at which lines without a time arrive.
+/// The media time that lines without a time receive on arrival.
 #[derive(Debug)]
 pub(super) struct ArrivalClock {
-    /// Media time 0, where nobody gave a time.
+    /// Wall time of media time 0, used until a source gives a time.
     opened_at: Timestamp,
-    /// Where the publisher's session began, and when, if its `offset_ms` says so.
+    /// Media time at which the publisher's session began, and when, if it gave an `offset_ms`.
     began: Option<MediaMoment>,
-    /// How far its source had come then.
+    /// The time that its source had reached then.
     behind: Option<MediaMoment>,
-    /// The greatest time of what the publisher said for good.
+    /// The greatest time that the publisher has sent as final.
     said_ms: MediaMs,
 }
 
 impl ArrivalClock {
-    /// For a feed that was opened `at`.
+    /// Creates the clock of a feed that was opened at `opened_at`.
     pub(super) fn new(opened_at: Timestamp) -> Self {
         Self { opened_at, began: None, behind: None, said_ms: 0 }
     }
 
-    /// The publisher's session begins `at` a moment that is `offset_ms` of media time; it goes on behind what its source has said
-    /// so far, if that is its own.
+    /// Begins the publisher's session at media time `offset_ms`, at the wall time `at`. `behind` is the time that its
+    /// source has reached so far, if the session continues it.
     pub(super) fn begin(&mut self, offset_ms: MediaMs, at: Timestamp, behind: Option<MediaMoment>) {
         (self.began, self.behind) = (Some(MediaMoment { media_ms: offset_ms, at }), behind);
     }
 
-    /// Returns true if the publisher's `offset_ms` says where lines stand: then they are held to what its times are held to.
+    /// True if the publisher's `offset_ms` determines the times of its lines; they are then checked like times that it
+    /// sends.
     pub(super) fn goes_by_offset(&self) -> bool {
         self.began.is_some()
     }
 
-    /// Notes a time of what was said for good.
+    /// Records a time that was sent as final.
     pub(super) fn note(&mut self, media_ms: MediaMs) {
         self.said_ms = self.said_ms.max(media_ms);
     }
 
-    /// The media time `now`, where the feed has come to `reached`.
+    /// Returns the media time at `now`, if the feed has reached `reached`.
     pub(super) fn media_ms(
         &self,
         reached: impl IntoIterator<Item = MediaMoment>,

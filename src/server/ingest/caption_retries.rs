@@ -1,5 +1,6 @@
-//! Captions that were taken for retries and may be none: the first words of a new run of the software, which are those of the
-//! run before. The next caption shows which; until then they are remembered, each feed's for itself.
+//! Captions that were treated as retries although they may be new: if the captioning software restarted, its first
+//! words may equal those of the run before. The next caption shows which it was; until then they are remembered,
+//! separately for each feed.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
@@ -10,44 +11,44 @@ use tokio::time::Instant;
 use crate::log::LogId;
 use crate::transcript::MediaMs;
 
-/// The longest that a number is waited for, in milliseconds: by then a request has failed, and what comes is
-/// another run of the software.
+/// Longest wait for a missing number, in milliseconds. A request that takes longer has failed, and a later one comes
+/// from another run of the software.
 pub(crate) const LATE_MS_MAX: MediaMs = 30_000;
 
-/// Returns true if a request that came `at` came so shortly ago that it may be sent again.
+/// True if a request that arrived `at` is so recent that a retry of it may still come.
 fn is_soon_after(at: Instant) -> bool {
     at.elapsed().as_millis() <= LATE_MS_MAX.unsigned_abs().into()
 }
 
-/// Bytes of a feed's retries: a new run shows itself within its first words, and captions are small. A rule's bound, and so no
-/// setting.
+/// Bytes of retries remembered per feed: a new run shows itself within its first words, and captions are small. Part of
+/// a rule, and therefore not a setting.
 const FEED_BYTES_MAX: usize = 16 * 1024;
-/// Bytes that each retry counts for beside its text.
+/// Bytes that each retry counts in addition to its text.
 const RETRY_BYTES: usize = 128;
-/// Feeds of which retries are remembered at a time: 16 MiB in all.
+/// Feeds with remembered retries: 16 MiB in all.
 const FEEDS_MAX: usize = 1024;
 
-/// A caption that says what its number said before, so that it was taken for a retry. If the next one begins a new run, it was
-/// none: it was the first words of that run, which are the same.
+/// A caption with the same content as the stored one under its number, and therefore treated as a retry. If the next
+/// caption begins a new run, it was the first words of that run instead.
 #[derive(Debug, Clone)]
 pub(crate) struct CaptionRetry {
     pub(crate) source: Arc<str>,
     pub(crate) session: Arc<str>,
     pub(crate) number: u64,
     pub(crate) text: Arc<str>,
-    /// Its line was taken back, and its software was told that it stays so.
+    /// True if its line was retracted, and the software was told that it stays so.
     pub(crate) is_taken_back: bool,
 }
 
-/// Where captions come from that may have been taken for retries.
+/// Origin of captions that may have been mistaken for retries.
 #[derive(Debug)]
 pub(crate) struct RetryPlace<'a> {
     pub(crate) log_id: &'a LogId,
     pub(crate) source: &'a str,
     pub(crate) session: &'a str,
-    /// The number with which the run before began.
+    /// The number with which the previous run began.
     pub(crate) first: u64,
-    /// True if another node may have taken some.
+    /// True if another node may have received some of them.
     pub(crate) is_shared: bool,
 }
 
@@ -61,12 +62,12 @@ impl CaptionRetry {
     }
 }
 
-/// The last captions of each feed that were taken for retries.
+/// The latest captions of each feed that were treated as retries.
 #[derive(Debug)]
 pub(crate) struct RetryMemory(Mutex<KnownRetries>);
 
 impl Default for RetryMemory {
-    /// Begins with the process: what was taken before that is forgotten.
+    /// Begins with the process; it knows nothing of earlier captions.
     fn default() -> Self {
         Self(Mutex::new(KnownRetries { feeds: HashMap::new(), forgot_at: Some(Instant::now()) }))
     }
@@ -75,15 +76,16 @@ impl Default for RetryMemory {
 #[derive(Debug)]
 struct KnownRetries {
     feeds: HashMap<LogId, FeedRetries>,
-    /// Time at which retries of a whole feed were forgotten last: when the process began, or there were too many feeds.
+    /// Time at which a whole feed's retries were last dropped: the start of the process, or a moment with too many
+    /// feeds.
     forgot_at: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
 struct FeedRetries {
-    /// The oldest first.
+    /// Oldest first.
     retries: VecDeque<(CaptionRetry, Instant)>,
-    /// When one was forgotten last, for there were too many.
+    /// Time at which one was last dropped because there were too many.
     forgot_at: Option<Instant>,
 }
 
@@ -93,7 +95,7 @@ impl FeedRetries {
         !at.into_iter().chain(self.forgot_at).any(is_soon_after)
     }
 
-    /// Adds one, once however often it comes. Of too many the source that has most loses its oldest.
+    /// Adds a retry; a repeated one is stored once. Above the limit, the source with the most bytes loses its oldest.
     fn push(&mut self, retry: CaptionRetry) {
         let is_it = |other: &CaptionRetry| other.number == retry.number && other.is_of(&retry.source, &retry.session);
         self.retries.retain(|(other, at)| is_soon_after(*at) && !is_it(other));
@@ -112,7 +114,7 @@ impl FeedRetries {
 }
 
 impl RetryMemory {
-    /// Remembers a caption that was taken for a retry. No feed takes another's place, short of too many feeds.
+    /// Remembers a caption that was treated as a retry. A feed displaces another only above [`FEEDS_MAX`].
     pub(crate) fn note(&self, log_id: &LogId, retry: CaptionRetry) {
         let known = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if known.feeds.len() >= FEEDS_MAX && !known.feeds.contains_key(log_id) {
@@ -127,8 +129,8 @@ impl RetryMemory {
         known.feeds.entry(log_id.clone()).or_default().push(retry);
     }
 
-    /// What was taken for retries of a session in the last seconds, under the numbers up to `number`, without a gap, in their
-    /// order; and whether there may have been more, which are not known here. What was taken back stays so, unless all of the run
+    /// Returns the recent retries of a session with consecutive numbers up to `number`, in order, and whether there may
+    /// have been more that are not known here. Captions whose lines were retracted are left out, unless the whole run
     /// is known from its first number on.
     pub(crate) fn before(&self, place: &RetryPlace<'_>, number: u64) -> (Vec<CaptionRetry>, bool) {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -137,9 +139,9 @@ impl RetryMemory {
         let of_session =
             of_session.filter(|(retry, at)| retry.is_of(place.source, place.session) && is_soon_after(*at));
         let mut retries: Vec<CaptionRetry> = of_session.map(|(retry, _)| retry.clone()).collect();
-        // They may have overtaken each other.
+        // Requests may have overtaken each other.
         retries.sort_by_key(|retry| retry.number);
-        // From the last one back.
+        // From the last one backwards.
         let mut taken: VecDeque<CaptionRetry> = VecDeque::new();
         for retry in retries.into_iter().rev() {
             let next = taken.front().map_or(number, |retry| retry.number);
@@ -157,7 +159,7 @@ impl RetryMemory {
         (taken.into(), are_left_out || !are_all && may_lack)
     }
 
-    /// Forgets what was taken for retries of a session: another caption was stored, and they were retries or were not.
+    /// Forgets the retries of a session: another caption was stored, so the question is settled.
     pub(crate) fn forget(&self, log_id: &LogId, source: &str, session: &str) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Entry::Occupied(mut feed) = known.feeds.entry(log_id.clone()) else { return };
@@ -201,7 +203,7 @@ mod tests {
         memory.before(&RetryPlace { log_id, source, session, first: 1, is_shared: false }, number)
     }
 
-    /// What came before the process began, or to another node, is not known.
+    /// Retries from before the process began, or received by another node, are not known.
     #[test]
     fn what_may_be_unknown_is_told() {
         let feed = log_id("hearing");

@@ -1,4 +1,4 @@
-//! What is remembered of captions that are posted: the texts that streams write on, and the captions taken for retries.
+//! State of posted captions: the open StreamText streams, and the captions treated as retries.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,9 +10,10 @@ use crate::dialect::Dialect;
 use crate::log::LogId;
 use crate::server::ingest::caption_retries::{LATE_MS_MAX, RetryMemory};
 
-/// Numbers that a request may come late by: software posts several captions at once, and requests overtake each other.
+/// Most numbers by which a request may be late: software posts several captions at once, and requests overtake each
+/// other.
 pub(crate) const LATE_NUMBERS_MAX: u64 = 16;
-/// The streams that are being written.
+/// The open streams, and the captions treated as retries.
 #[derive(Debug, Default)]
 pub(crate) struct CaptionStreams {
     streams: Mutex<HashMap<CaptionStreamKey, SharedCaptionStream>>,
@@ -20,46 +21,46 @@ pub(crate) struct CaptionStreams {
     pub(crate) hasher: foldhash::fast::RandomState,
 }
 
-/// The feed, and the source that writes.
+/// The feed and the source.
 pub(crate) type CaptionStreamKey = (LogId, Arc<str>);
-/// One request at a time is added to it.
+/// A stream; one request at a time is added to it.
 pub(crate) type SharedCaptionStream = Arc<tokio::sync::Mutex<CaptionStream>>;
 
-/// What is known of a stream.
+/// State of a stream.
 pub(crate) struct CaptionStream {
     pub(crate) dialect: Box<dyn Dialect>,
-    /// The session in the log, and the last number of it.
+    /// The session in the log, and its last number there.
     pub(crate) session: Arc<str>,
     pub(crate) seq: u64,
-    /// The greatest number that the software gave.
+    /// The greatest number that the software sent.
     pub(crate) last: Option<u64>,
-    /// Numbers below it that were passed over, the last ones.
+    /// The latest numbers below it that were skipped.
     pub(crate) missing: Vec<u64>,
-    /// The last numbers, the hash of what was written under them, and when.
+    /// The latest numbers, the hash of the body under each, and its arrival time.
     pub(crate) recent: VecDeque<(u64, u64, Instant)>,
     pub(crate) used: Instant,
 }
 
-/// What the number of a request says of its place in a stream.
+/// Meaning of a request's number for its position in the stream.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum CaptionNumber {
-    /// It is there.
+    /// The request was received before.
     Repeat,
-    /// It follows, or has no number to go by.
+    /// The request follows the last one, or has no number.
     Next,
-    /// Numbers before it are missing.
+    /// Numbers before this one are missing.
     AfterGap,
-    /// It was missing.
+    /// The number was missing until now.
     Late,
 }
 
 impl CaptionStream {
-    /// Takes note of a request; `hash` is that of its body.
+    /// Records a request; `hash` is that of its body.
     pub(crate) fn note(&mut self, seq: u64, hash: u64, now: Instant) -> CaptionNumber {
         let latest = self.recent.back().map(|(seq, _, _)| *seq);
         let is_soon =
             |at: &Instant| now.saturating_duration_since(*at).as_millis() <= LATE_MS_MAX.unsigned_abs().into();
-        // One that is not the last is a repeat only soon after it: later it is the first of a new run.
+        // An earlier number counts as a repeat only for a short time; later it is the first of a new run.
         let is_same = |(known, body, at): &(u64, u64, Instant)| {
             (*known, *body) == (seq, hash) && (latest == Some(seq) || is_soon(at))
         };
@@ -77,7 +78,7 @@ impl CaptionStream {
             }
             _ => Some(CaptionNumber::Next),
         };
-        // A number that falls back, and was not missing, is of software that was started anew.
+        // A number that falls back and was not missing comes from software that was restarted.
         if number.is_none() {
             self.missing.clear();
             self.recent.clear();
@@ -101,8 +102,8 @@ impl std::fmt::Debug for CaptionStream {
 }
 
 impl CaptionStreams {
-    /// The stream of a source, begun if it was not there. For one more than there may be, the one that was written to longest
-    /// ago is forgotten: of those of the feed, if these are as many as one feed may have, else of all.
+    /// Returns the stream of a source, and begins it if there is none. At a limit, the stream that was written to
+    /// longest ago is forgotten: one of this feed at the limit per feed, otherwise one of all feeds.
     pub(crate) fn get(
         &self,
         limits: &LimitsConfig,

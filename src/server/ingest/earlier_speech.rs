@@ -1,4 +1,4 @@
-//! What a source said in its feed before a connection of a vendor's engine: where that stands if it began anew.
+//! Earlier lines of a source, from which a vendor's decoder determines where a new connection begins.
 
 use std::sync::Arc;
 

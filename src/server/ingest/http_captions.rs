@@ -1,11 +1,12 @@
-//! Captions that are posted, one request after the other, to the URLs that captioning software knows: Zoom's, YouTube's and
-//! StreamText's.
+//! Captions posted over HTTP, one per request, to the URLs that captioning software supports: those of Zoom, YouTube
+//! and StreamText.
 //!
-//! Each is answered once what it says is durable; until then, and if no answer comes, the software sends it again with the
-//! same number. Zoom's and YouTube's numbers are those of a session in the log, so that a repeat is known for one after any
-//! crash, on either side. A number that falls back is that of software that was started anew: it begins another session,
-//! `<session>.2`, so that nothing is overwritten; but one that was missing and comes a moment late takes its place. A StreamText stream is a text that is written on: what deletes can reach
-//! is remembered here, and after a restart of the server a new line begins.
+//! A request is answered once its content is durable; without an answer the software retries with the same number. The
+//! numbers of Zoom and YouTube are those of a session in the log, so that a retry is recognized even after a crash on
+//! either side. A number that falls back comes from restarted software: it begins another session, `<session>.2`, so
+//! that nothing is overwritten. A missing number that arrives a moment late is stored in its place. A StreamText stream
+//! is one text that is continuously appended to. The part that deletions can reach is kept in memory here; after a
+//! restart of the server a new line begins.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::BuildHasher;
@@ -35,22 +36,22 @@ use crate::server::ingest::service::IngestService;
 use crate::transcript::{Content, FoldView, MediaMs, Op, Timestamp, Version};
 use crate::wire::publisher::{LANG_BYTES_MAX, NUMBER_MAX};
 
-/// Said of a number that is more than one higher than the last.
+/// Note for a number that is more than one above the last.
 const GAP: &str = "numbers are missing before this one: what was posted under them did not come here";
 
-/// Said of a number that was missing.
+/// Note for a number that was missing until now.
 const LATE: &str = "this number came after a higher one: it was taken into its place";
-/// Said of one in a stream, whose text cannot be put before what is written already.
+/// Note for a late number in a stream, whose text cannot be inserted before the text that is stored already.
 const LATE_IN_STREAM: &str =
     "this number came after a higher one: its text was taken where it came, behind what was posted after it";
-/// Said where a line is open and what deletes can reach of it is not known.
+/// Note if a line is open but the part of it that deletions can reach is not known.
 const BEGUN_ANEW: &str = "a line of this stream is open that cannot be written on, since the server was restarted, has forgotten the \
                           stream (limits.streams_max, limits.streams_per_feed_max), or another node has taken it: it stands as it is, \
                           and this text begins a new one";
-/// Said of a caption that was posted before, and was taken back since.
+/// Note for a caption that was posted before and retracted since.
 const TAKEN_BACK: &str = "this caption was posted before under its number, and was taken back since: it stays so";
 
-/// Said of a new run before which there may have been retries that are not known.
+/// Note for a new run that may have begun with captions that are no longer known.
 const FORGOTTEN: &str = "this run may have begun before this caption: captions that say what their numbers said before are taken for \
                          retries until the run shows itself, and some that came before may not be known, since the server was started \
                          a moment ago, another node took them, or there were too many. See whether the run's first captions are there, \
@@ -58,21 +59,21 @@ const FORGOTTEN: &str = "this run may have begun before this caption: captions t
 
 type CaptionQuery = HashMap<String, String>;
 
-/// Who posts, and where.
+/// A caption request, with its publisher and feed.
 struct CaptionPost {
     service: Arc<IngestService>,
     pipeline: IngestPipeline,
-    /// What its sessions are called.
+    /// Base name of its sessions.
     base: Arc<str>,
-    /// True if what is posted is kept as it came.
+    /// True if the request bodies are stored as received.
     is_kept: bool,
     lang: Option<Box<str>>,
-    /// Added to all times.
+    /// Added to all times, in milliseconds.
     offset_ms: MediaMs,
 }
 
 impl CaptionPost {
-    /// Opens the feed, and waits for requests of the same session before this one.
+    /// Opens the feed, and waits for earlier requests of the same session.
     async fn open(
         service: Arc<IngestService>,
         name: &str,
@@ -105,8 +106,8 @@ impl CaptionPost {
         Ok(Self { service, pipeline, base, is_kept, lang, offset_ms: offset_ms.unwrap_or(0) })
     }
 
-    /// Where `number` belongs: its session, and whether it is said already. In a session a number is the line that `said`
-    /// makes of what is posted.
+    /// Determines the session of `number`, and whether it is stored already. `said` returns the line that the posted
+    /// text would be under a number of a session.
     fn place(&self, number: Option<u64>, said: impl Fn(&str, u64) -> Option<Version>) -> PostOrder {
         let (session, last) = session(&self.pipeline.view, &self.pipeline.publisher.source, &self.base);
         let asked = match number {
@@ -114,7 +115,7 @@ impl CaptionPost {
             None => return PostOrder::NewRun { session: self.next_run(&session), before: session, number: 1 },
             Some(number) => number,
         };
-        // The log counts from 1, and software may from 0.
+        // The log counts from 1; software may count from 0.
         let number = asked + 1;
         if number > last {
             return PostOrder::New(session, number, last > 0 && number - last > 1);
@@ -126,14 +127,14 @@ impl CaptionPost {
         PostOrder::NewRun { session: self.next_run(&session), before: session, number }
     }
 
-    /// The session behind `session`, for numbers that begin anew.
+    /// Returns the session after `session`, for numbers that start over.
     fn next_run(&self, session: &str) -> Arc<str> {
         let run = session.strip_prefix(&*self.base).and_then(|rest| rest.strip_prefix('.')?.parse().ok()).unwrap_or(1);
         run_name(&self.base, run + 1)
     }
 
-    /// The place of a number that comes `behind` numbers after its turn: there already, or missing so far. None for one of
-    /// software that was started anew.
+    /// Returns the place of a number that is `behind` numbers late: stored already, or missing so far. `None` for
+    /// restarted software.
     fn late_place(
         &self,
         session: &Arc<str>,
@@ -145,8 +146,8 @@ impl CaptionPost {
         let transcript = self.pipeline.view.transcript();
         let Version { id, content, .. } = said(number)?;
         let line = |id: &str| transcript.line(source, id);
-        // Whatever became of the line since: what was taken back or corrected does not come back by a retry. A time may have
-        // been left out.
+        // Regardless of later changes to the line: a retry does not restore a retracted or corrected line. Its time may
+        // have been left out.
         let timeless = content.without_times();
         let said_at = [&content, &timeless].into_iter().find_map(|content| transcript.when_said(source, &id, content));
         if said_at.is_some() && transcript.line_rev(source, &id).is_some_and(|(_, is_taken_back)| is_taken_back) {
@@ -158,7 +159,7 @@ impl CaptionPost {
         let said_at =
             said_at.or_else(|| line(&id).filter(|line| *line.text == *content.text).map(|line| line.received_at));
         if let Some(said_at) = said_at {
-            // A repeat of what is not the last one is one soon after it: later it is the first of a new run.
+            // An earlier number counts as a repeat only for a short time; later it is the first of a new run.
             return match behind {
                 0 => Some(PostOrder::Repeat),
                 _ => self.is_recent(said_at).then(|| PostOrder::RepeatOfEarlier(session.clone())),
@@ -178,8 +179,8 @@ impl CaptionPost {
         })
     }
 
-    /// Takes what software posts under a number, where it belongs; gives what it is told beside its answer. `decode` reads a text
-    /// as the number of a session.
+    /// Stores a post under its number, in its place. Returns notes for the answer. `decode` decodes a text as the
+    /// number of a session.
     async fn take(
         &mut self,
         number: Option<u64>,
@@ -191,7 +192,7 @@ impl CaptionPost {
             _ => None,
         };
         let placed = self.place(number, said);
-        // Either may be the first of a new run: that is known once it says something else.
+        // Either may be the first caption of a new run, which is only known once a caption differs.
         if let PostOrder::RepeatOfEarlier(session) | PostOrder::TakenBack(session) = &placed {
             let is_taken_back = matches!(placed, PostOrder::TakenBack(_));
             self.note_retry(session, number.unwrap_or_default(), text, is_taken_back);
@@ -250,7 +251,8 @@ impl CaptionPost {
         self.service.streams.retries.note(feed.log_id(), retry);
     }
 
-    /// What was taken for retries before the `number` with which a new run shows itself; the run before began with `first`.
+    /// Returns the captions treated as retries before the `number` that revealed a new run. The previous run began with
+    /// `first`.
     fn retries(&self, session: &str, first: u64, number: u64) -> (Vec<CaptionRetry>, bool) {
         let IngestPipeline { feed, publisher, .. } = &self.pipeline;
         let place = RetryPlace {
@@ -263,12 +265,12 @@ impl CaptionPost {
         self.service.streams.retries.before(&place, number)
     }
 
-    /// What there is to tell.
+    /// Removes and returns the texts of the pipeline's warnings.
     fn warnings(&mut self) -> impl Iterator<Item = String> {
         self.pipeline.warnings.drain(..).map(|warning| warning.message)
     }
 
-    /// Returns true if something that came at `at` came within the last seconds.
+    /// True if `at` is within the last seconds, the time for retries.
     fn is_recent(&self, at: Timestamp) -> bool {
         self.service.context.clock_history.since(at, self.service.context.clock.now()) <= LATE_MS_MAX
     }
@@ -284,8 +286,8 @@ impl CaptionPost {
         }
     }
 
-    /// Publishes what a request says, its operations under the numbers from `seq` on, and keeps what it was read from, if
-    /// that is wanted and there is room. Gives what the software should be told beside its answer.
+    /// Publishes the operations of a request under the numbers from `seq` on, and stores the request body if requested
+    /// and within the quota. Returns notes for the answer.
     async fn publish(&mut self, session: &Arc<str>, seq: u64, posted: ParsedPost<'_>) -> Result<Vec<String>, Problem> {
         let Self { service, pipeline, .. } = self;
         let came = MessageArrival::now(&service.context);
@@ -321,7 +323,7 @@ impl CaptionPost {
                 pipeline.push(seq, op, came);
             }
         }
-        // What was posted is in the log as a whole or not at all.
+        // The log has all of a request or nothing.
         let committed = pipeline.commit(|_| true, AppendMode::Whole).await.map_err(|error| match error {
             CommitError::Log(error) => Problem::from(error),
             CommitError::SessionTaken => Problem::new(ProblemCode::Conflict, format!("{error}: try again")),
@@ -338,38 +340,38 @@ impl CaptionPost {
     }
 }
 
-/// What a request says, and what it was read from.
+/// Operations of a request, with the body that they were decoded from.
 struct ParsedPost<'a> {
     format: VendorFormat,
     frame: &'a [u8],
     says: Vec<DecodedEvent>,
 }
 
-/// Where a numbered request belongs.
+/// Place of a numbered request.
 enum PostOrder {
     /// In this session, under this number of the log; true if numbers before it are missing.
     New(Arc<str>, u64, bool),
-    /// In a new session behind the one `before`, under this number of the log: the software was started anew.
+    /// In a new session after `before`, under this number of the log: the software was restarted.
     NewRun { session: Arc<str>, before: Arc<str>, number: u64 },
-    /// It was missing: its ids are those of `session`, and it stands at `at_ms`, before the number that came first. In the
-    /// log it is the number `seq` of the session `late`, since a session's numbers rise.
+    /// The number was missing: its line ids are those of `session`, and it starts at `at_ms`, before the number that
+    /// came first. In the log it is the number `seq` of the session `late`, because the numbers of a session only rise.
     Late { session: Arc<str>, late: Arc<str>, seq: u64, at_ms: MediaMs },
-    /// It is there, and is the last one.
+    /// It is stored, as the last one.
     Repeat,
-    /// It is there in this session, and others came behind it.
+    /// It is stored in this session, followed by others.
     RepeatOfEarlier(Arc<str>),
-    /// It was there, and was taken back.
+    /// It was stored, and then retracted.
     TakenBack(Arc<str>),
 }
 
-/// The line by which a caption is known of those that it becomes: a long text of Zoom's is several, and YouTube's have a time
-/// each.
+/// Returns the line that identifies a caption among those decoded from it: Zoom's long texts become several lines, and
+/// each of YouTube's lines has a time of its own.
 fn first_line(format: VendorFormat, lines: Vec<Version>) -> Option<Version> {
     let mut lines = lines.into_iter();
     if format == VendorFormat::YouTube { lines.next_back() } else { lines.next() }
 }
 
-/// What was posted under a number that came late: lines that say no time stand at `at_ms`.
+/// Places the lines without a time that were posted under a late number at `at_ms`.
 fn moved(says: Vec<DecodedEvent>, at_ms: MediaMs) -> Vec<DecodedEvent> {
     let mut says = says;
     for said in &mut says {
@@ -383,7 +385,7 @@ fn moved(says: Vec<DecodedEvent>, at_ms: MediaMs) -> Vec<DecodedEvent> {
     says
 }
 
-/// What was posted, as lines: one without text is a line too, which is not shown, so that its number is not missing.
+/// Adds an empty line if a post has no text, so that its number is not missing. The line is not shown.
 fn or_blank(decoded: &mut Decoded, id: String) {
     let says_line = decoded.says.iter().any(|said| matches!(said, DecodedEvent::Lines(_)));
     let is_refused = decoded.faults.iter().any(|fault| fault.kind.is_refusal());
@@ -393,7 +395,7 @@ fn or_blank(decoded: &mut Decoded, id: String) {
     }
 }
 
-/// The session that numbers count in now, and its last number.
+/// Returns the session that currently counts numbers, and its last number.
 fn session(view: &LiveView, source: &str, base: &Arc<str>) -> (Arc<str>, u64) {
     let transcript = view.transcript();
     let mut run = 1;
@@ -409,7 +411,7 @@ fn run_name(base: &Arc<str>, run: u64) -> Arc<str> {
     if run == 1 { base.clone() } else { format!("{base}.{run}").into() }
 }
 
-/// The number of a request.
+/// Parses the `seq` of a request.
 fn number(asked: &CaptionQuery) -> Result<Option<u64>, Problem> {
     match asked.get("seq").map(|seq| seq.parse()) {
         None => Ok(None),
@@ -418,15 +420,15 @@ fn number(asked: &CaptionQuery) -> Result<Option<u64>, Problem> {
     }
 }
 
-/// A body that is text.
+/// Reads a text body.
 async fn text(service: &IngestService, headers: &HeaderMap, body: Body) -> Result<String, Problem> {
     let body = read(&service.context, headers, body, service.context.config.limits.message_bytes).await?;
     let body = in_utf8(headers, body)?;
     String::from_utf8(body.into()).map_err(|error| Problem::bad(format!("the body is not UTF-8: {error}")))
 }
 
-/// A body in the encoding that a byte order mark at its head says, or its `Content-Type`, as UTF-8 without marks at its head.
-/// Without both it stays as it is.
+/// Converts a body to UTF-8 without a byte order mark, from the encoding of its mark or its `Content-Type`. Without
+/// either it is returned unchanged.
 fn in_utf8(headers: &HeaderMap, body: Bytes) -> Result<Bytes, Problem> {
     match TextEncoding::of_mark(&body).or(charset(headers)?) {
         None => Ok(body),
@@ -437,13 +439,13 @@ fn in_utf8(headers: &HeaderMap, body: Bytes) -> Result<Bytes, Problem> {
     }
 }
 
-/// Refuses a body of which nothing was taken, such as an engine's message in JSON.
+/// Refuses a body of which nothing was accepted, such as an engine's JSON message.
 fn check_taken(decoded: &Decoded) -> Result<(), Problem> {
     let refusal = decoded.faults.iter().find(|fault| fault.kind.is_refusal());
     refusal.filter(|_| decoded.says.is_empty()).map_or(Ok(()), |fault| Err(Problem::bad(fault.to_string())))
 }
 
-/// What software is told, and what was odd, for whoever looks.
+/// Formats the answer for the software, followed by notes for people.
 fn told(answer: impl std::fmt::Display, notes: impl IntoIterator<Item = String>) -> String {
     notes.into_iter().fold(format!("{answer}\n"), |told, note| format!("{told}{note}\n"))
 }
@@ -473,7 +475,7 @@ pub(crate) async fn zoom(
     Ok(told(seq, notes))
 }
 
-/// `GET /v1/feeds/{feed}/zoom/seq`: the last number that is durable; 0 if there is none. It makes no feed.
+/// `GET /v1/feeds/{feed}/zoom/seq`: the last durable number; 0 if there is none. It creates no feed.
 pub(crate) async fn zoom_seq(
     State(service): State<Arc<IngestService>>,
     Path(name): Path<String>,
@@ -495,8 +497,8 @@ pub(crate) async fn zoom_seq(
     Ok(told(last.saturating_sub(1), []))
 }
 
-/// `POST /v1/feeds/{feed}/youtube`. An empty body is a heartbeat. The answer is the server's time, as captions have to be
-/// near it.
+/// `POST /v1/feeds/{feed}/youtube`. An empty body is a heartbeat. The answer is the server's time; the times of
+/// captions have to be near it.
 pub(crate) async fn youtube(
     State(service): State<Arc<IngestService>>,
     Path(name): Path<String>,
@@ -526,7 +528,7 @@ pub(crate) async fn youtube(
     Ok(told(now(&post.service), notes))
 }
 
-/// One operation, for what has one number.
+/// Combines all lines into one operation, for requests with a single number.
 fn merged(says: Vec<DecodedEvent>) -> Vec<DecodedEvent> {
     let lines =
         says.into_iter().filter_map(|said| if let DecodedEvent::Lines(lines) = said { Some(lines) } else { None });
@@ -577,7 +579,7 @@ pub(crate) async fn streamtext(
         Some(CaptionNumber::Next) | None => None,
     };
     let source = &post.pipeline.publisher.source;
-    // Those of a stream that is not known any more. Others are those of programs that go on with them.
+    // Interim lines of a stream that is no longer known. Other interim lines belong to programs that continue them.
     let is_of_streams = |session: &str| {
         let tag = session.strip_prefix(&*post.base).and_then(|rest| rest.strip_prefix('-'));
         tag.is_some_and(|tag| !tag.contains('-'))
@@ -599,7 +601,7 @@ pub(crate) async fn streamtext(
     let notes = match post.publish(&session, first, posted).await {
         Ok(notes) => notes,
         Err(problem) => {
-            // What was said is not sure to be there: the same text, sent again, begins a new stream.
+            // The content may not be stored: if the same text is sent again, it begins a new stream.
             *stream = begin(&post);
             return Err(problem);
         }

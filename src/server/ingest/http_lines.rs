@@ -1,4 +1,4 @@
-//! Lines over HTTP: published without a socket, and the history of one.
+//! Lines over HTTP: publishing without a socket, deleting a line, and the history of a line.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ struct AcceptedLines {
     warnings: Vec<LineWarning>,
 }
 
-/// Something that was taken and that people should look at.
+/// A warning: the line was accepted, but people should look at it.
 #[derive(Serialize)]
 struct LineWarning {
     code: WarningCode,
@@ -95,7 +95,7 @@ pub(crate) async fn post(
         let row = body[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
         Problem::bad(format!("the body is not UTF-8 from byte {at} on, in row {row}: send it in UTF-8"))
     })?;
-    // Programs on Windows write one before UTF-8.
+    // Programs on Windows write a byte order mark before UTF-8.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let lines = split(text, is_ndjson)?;
     let lines_max = service.context.config.limits.lines_per_request;
@@ -119,7 +119,7 @@ pub(crate) async fn post(
     let mut given = HashMap::new();
     let (mut repeats, mut refused) = (0, Vec::new());
     for (index, line) in lines.into_iter().enumerate() {
-        // Refused ones wait for nothing by themselves.
+        // Refused lines never await anything themselves.
         tokio::task::consume_budget().await;
         match take(&mut pipeline, (index, line), &mut given).await? {
             Ok(AcceptResult::New) => {}
@@ -136,7 +136,7 @@ pub(crate) async fn post(
             CommitError::SessionTaken => Problem::new(ProblemCode::Conflict, format!("{error}: take another session")),
         })?;
     for record in committed.conflicts {
-        // Another node was first: with the same line, or with another.
+        // Another node used this number first, for the same line or for another.
         let same = match &record.op {
             Op::Line { lines, .. } => lines.first().cloned().map(Incoming::Line),
             Op::Retract { id, rev, .. } => Some(Incoming::Retract { id: id.clone(), rev: *rev }),
@@ -166,7 +166,7 @@ pub(crate) async fn post(
     Ok(Json(AcceptedLines { accepted: committed.accepted, repeats, refused, warnings }).into_response())
 }
 
-/// What became of a message of a request.
+/// Result for an accepted message of a request.
 enum AcceptResult {
     New,
     Repeat,
@@ -178,7 +178,7 @@ fn refuse(pipeline: &mut IngestPipeline, index: usize, refusal: Refusal) -> Refu
     RefusedLine { index, code, message, field }
 }
 
-/// Takes one message of a request, unless it is a repeat.
+/// Takes one message of a request into the batch, unless it is a repeat.
 async fn take(
     pipeline: &mut IngestPipeline,
     (index, text): (usize, &str),
@@ -234,7 +234,7 @@ async fn take(
     })
 }
 
-/// The lines of a body, still as they were written.
+/// Splits a body into its lines, without decoding them.
 fn split(text: &str, is_ndjson: bool) -> Result<Vec<&str>, Problem> {
     if is_ndjson {
         return Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).collect());
@@ -253,7 +253,7 @@ fn split(text: &str, is_ndjson: bool) -> Result<Vec<&str>, Problem> {
     Ok(lines.into_iter().map(RawValue::get).collect())
 }
 
-/// `DELETE /v1/feeds/{feed}/lines/{source}/{id}`: takes a line back, in a session of its own.
+/// `DELETE /v1/feeds/{feed}/lines/{source}/{id}`: retracts a line, in a session of its own.
 pub(crate) async fn delete(
     State(service): State<Arc<IngestService>>,
     Path((name, source, id)): Path<(String, String, String)>,
@@ -261,7 +261,7 @@ pub(crate) async fn delete(
 ) -> Result<StatusCode, Problem> {
     check_kept_line_id(&id)?;
     let mut publisher = PublisherIdentity::new(&service.context, access.source(Some(&source))?, None)?;
-    // It names a line, whoever sent it.
+    // The id names a line, whichever session sent it.
     publisher.corrects = true;
     let feed = open(&service.catalog, &name).await?;
     let not_done = || Problem::new(ProblemCode::Conflict, "the line could not be taken back: try again");
@@ -314,7 +314,7 @@ struct LineVersion {
     text: Option<Arc<str>>,
 }
 
-/// `GET /v1/feeds/{feed}/lines/{source}/{id}/history`: reads the log, as it stands, from its start.
+/// `GET /v1/feeds/{feed}/lines/{source}/{id}/history`: reads the log from its start to its current head.
 pub(crate) async fn history(
     State(service): State<Arc<IngestService>>,
     Path((name, source, id)): Path<(String, String, String)>,
@@ -322,7 +322,7 @@ pub(crate) async fn history(
     check_kept_line_id(&id)?;
     let feed = open(&service.catalog, &name).await?;
     let head = feed.head().await?;
-    // It knows which of several lines a session means by an id.
+    // The view knows which of several lines a session means by an id.
     let view = feed.view(FoldView::Interim).await?;
     let mut versions = Vec::new();
     let mut next = Offset::START;

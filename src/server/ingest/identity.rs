@@ -9,23 +9,23 @@ use crate::server::http::problem::Problem;
 use crate::transcript::PublishedBy;
 use crate::transcript::line::{check_line_id, check_source};
 
-/// The source that publishes, and the session that its numbers count in.
+/// A source, and the session in which its messages are numbered.
 #[derive(Debug, Clone)]
 pub(crate) struct PublisherIdentity {
     pub(crate) source: Arc<str>,
     pub(crate) session: Arc<str>,
-    /// True if its ids name the source's lines, whichever session sent them; false if they are the session's own.
+    /// True if its ids name the source's lines, whichever session sent them; false if they belong to the session.
     pub(crate) corrects: bool,
 }
 
 impl PublisherIdentity {
-    /// Reads the query's `source` and `session`; without a session it is a new one.
+    /// Reads `source` and `session` of the query. Without a session it creates a new one.
     pub(crate) fn new(context: &ServerContext, source: Option<&str>, session: Option<&str>) -> Result<Self, BadName> {
         let source = source.unwrap_or("main");
         check_source(source)?;
         let session = match session {
             Some(session) => {
-                // Sessions are named by the same rule as lines.
+                // Session names follow the same rule as line ids.
                 check_line_id(session).map_err(|bad| BadName { what: "session", ..bad })?;
                 session.into()
             }
@@ -34,14 +34,14 @@ impl PublisherIdentity {
         Ok(Self { source: source.into(), session, corrects: false })
     }
 
-    /// Who publishes the message `seq`, as a record says it.
+    /// Returns the publisher part of the record of message `seq`.
     pub(crate) fn published(&self, seq: u64) -> PublishedBy {
         let Self { source, session, corrects } = self;
         PublishedBy { source: source.clone(), session: session.clone(), seq, own_ids: !corrects }
     }
 }
 
-/// Reads a request's `corrects`.
+/// Reads the parameter `corrects` of a request.
 pub(crate) fn is_correcting(query: &HashMap<String, String>) -> Result<bool, Problem> {
     match query.get("corrects").map(String::as_str) {
         None | Some("false") => Ok(false),

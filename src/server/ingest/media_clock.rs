@@ -1,7 +1,7 @@
-//! Media times that cannot be meant: a clock in another unit, a time of day, a clock that starts over.
+//! Detection of implausible media times: another unit, a time of day, or a clock that starts over.
 //!
-//! Nothing is refused or moved for it: the publisher is warned. For publishers of our own format; what vendors' clocks do is known
-//! to their dialects.
+//! Nothing is refused or changed; the publisher is warned. Only for publishers of our own format; dialects handle the
+//! clocks of their vendors.
 
 use std::time::Duration;
 
@@ -10,24 +10,24 @@ use tokio::time::Instant;
 use crate::transcript::{Content, MediaMs};
 use crate::wire::WarningCode;
 
-/// A feed's first time above this is hardly a time of the feed: few events are longer, and times of day mostly are.
+/// A first time above this is suspicious: few events are longer, but most times of day are.
 const FIRST_MS_MAX: MediaMs = 6 * 60 * 60 * 1000;
-/// A fall by more than this, to less than this, is a clock that starts over; anything smaller is a line out of order.
+/// A fall by more than this, to less than this, is a clock that starts over; a smaller one is a line out of order.
 const RESTART_MS: MediaMs = 60_000;
-/// So long has a clock to run beside the wall clock before anything is said of it.
+/// Time for which a clock is compared with the wall clock before a warning.
 const WATCHED: Duration = Duration::from_secs(300);
-/// A publisher that says nothing for this long is watched anew: its event may have paused.
+/// After this much silence of a publisher the comparison starts over: its event may have paused.
 const PAUSE: Duration = Duration::from_secs(60);
-/// Seconds for milliseconds are a thousandth, the reverse a thousand: a clock this many times too slow or fast is no clock of
-/// speech.
+/// Greatest plausible ratio between a clock and the wall clock, either way. Seconds sent as milliseconds are slow by a
+/// factor of 1000, the reverse fast by 1000.
 const RATE_MAX: u64 = 20;
-/// Fewer new lines than this in the time watched say nothing of a rate.
+/// With fewer new lines than this in the watched time, the rate is not judged.
 const LINES_MIN: u64 = 20;
 
-/// A word further outside its line than this was not only rounded.
+/// Distance of a word from its line that rounding alone does not explain, in milliseconds.
 const WORD_OUTSIDE_MS_MAX: MediaMs = 1000;
 
-/// Says which times of a line's words cannot be meant; `None` if they can.
+/// Describes word times of a line that are implausible; `None` if there are none.
 pub(super) fn describe_word_times(content: &Content) -> Option<String> {
     let Content { start_ms, end_ms, words, .. } = content;
     let wrong = words.iter().enumerate().find_map(|(index, word)| {
@@ -55,15 +55,15 @@ pub(super) fn describe_word_times(content: &Content) -> Option<String> {
     ))
 }
 
-/// What one session's times look like.
+/// State of the times of one session.
 #[derive(Debug)]
 pub(super) struct MediaClock {
-    /// No time was given in the feed before.
+    /// True until a time was given in the feed.
     is_first: bool,
-    /// The greatest start of the part of the session that is being sent.
+    /// The greatest start since the session's clock last started over.
     part_start_ms: Option<MediaMs>,
     watch: Option<RateWatch>,
-    /// The rate was warned of.
+    /// True once the rate was reported.
     is_told: bool,
 }
 
@@ -77,13 +77,13 @@ struct RateWatch {
 }
 
 impl MediaClock {
-    /// `feed_reach_ms` is the greatest time given in the feed, `source_reach_ms` that of the source.
+    /// Creates the state. `feed_reach_ms` is the greatest time given in the feed, `source_reach_ms` that of the source.
     pub(super) fn new(feed_reach_ms: Option<MediaMs>, source_reach_ms: Option<MediaMs>) -> Self {
         Self { is_first: feed_reach_ms.is_none(), part_start_ms: source_reach_ms, watch: None, is_told: false }
     }
 
-    /// Takes the start of a line that came at `at`; gives what the publisher should be warned of. A line that is not new
-    /// (`is_new`, which is asked seldom) is a correction, and says nothing of where the clock is.
+    /// Records the start of a line that arrived at `at`. Returns a warning for the publisher, if any. `is_new` is
+    /// rarely called: a line that is not new is a correction, and says nothing about the clock.
     pub(super) fn line(
         &mut self,
         start_ms: MediaMs,
@@ -138,7 +138,7 @@ impl MediaClock {
         let media_ms = watch.reached_ms.abs_diff(watch.from_ms);
         let has_enough = watch.lines >= LINES_MIN;
         let is_slow = has_enough && media_ms < wall_ms / RATE_MAX;
-        // Many lines a second are a backlog that is being sent, and no clock.
+        // Many lines per second are a backlog, not a clock.
         let is_fast = has_enough && media_ms / RATE_MAX > wall_ms && watch.lines <= wall.as_secs();
         self.watch = Some(fresh);
         if !is_slow && !is_fast {
@@ -158,7 +158,7 @@ impl MediaClock {
 mod tests {
     use super::*;
 
-    /// What is warned of when lines come every `every_ms`, whose starts rise by `rise` from `from` on.
+    /// Returns the warnings for lines every `every_ms`, whose starts rise by `rise` from `from` on.
     fn told(clock: &mut MediaClock, from: MediaMs, rise: MediaMs, every_ms: u64, lines: u64) -> Vec<WarningCode> {
         let began = Instant::now();
         let at = |number: u64| began + Duration::from_millis(number * every_ms);

@@ -1,11 +1,11 @@
-//! The one way into a feed for all that is published: by socket, by `POST …/lines`, and by the vendors' posts.
+//! Ingest: the one way into a feed for everything that is published, by socket, by `POST …/lines`, and by vendors'
+//! posts.
 //!
-//! In reading order: [`identity`] (who publishes), [`pipeline`] (a session begins; a message is admitted, numbered, appended and
-//! answered), and the steps it is made of: [`sequence`], [`resends`], [`validation`], [`pending_acks`], [`seq_conflicts`], [`seq_gaps`],
-//! [`speaker_names`], [`media_clock`] (times that cannot be meant), [`session_lock`] (how a request takes its session) and
-//! [`refusal_log`].
-//! `rate_limit` is the pace at which a socket is read. Above the pipeline stand its three callers: [`websocket`], [`http_lines`] and
-//! [`http_captions`].
+//! In reading order: [`identity`] (source and session), [`pipeline`] (begin a session; admit, number, append and
+//! acknowledge messages), and its steps: [`sequence`], [`resends`], [`validation`], [`pending_acks`],
+//! [`seq_conflicts`], [`seq_gaps`], [`speaker_names`], [`media_clock`] (implausible times), [`session_lock`] (a request
+//! takes its session) and [`refusal_log`]. `rate_limit` limits the pace at which a socket is read. The pipeline has
+//! three callers: [`websocket`], [`http_lines`] and [`http_captions`].
 
 mod arrival_clock;
 pub(super) mod caption_retries;

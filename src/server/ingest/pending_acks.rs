@@ -1,4 +1,4 @@
-//! Pending acks and nacks of one publisher, in the order of its messages, whatever each of them waits for.
+//! Pending acks and nacks of one publisher, sent in message order even if they become ready in another.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -12,21 +12,21 @@ use crate::server::core::metrics::Metrics;
 use crate::transcript::{Op, Record};
 use crate::wire::ToPublisher;
 
-/// Messages that came together: their records go to the log in one append.
+/// Messages that arrived together. Their records go to the log in one append.
 #[derive(Debug, Default)]
 pub(crate) struct AppendBatch {
     pub(crate) records: Vec<Record>,
-    /// How many of them are messages, and the number of the last.
+    /// Number of messages among them, and the sequence number of the last.
     messages: usize,
     seq: u64,
-    /// Time at which the first one came.
+    /// Arrival time of the first one.
     since: Option<Instant>,
-    /// From each message's arrival until it is acknowledged; only where somebody listens to that.
+    /// A span for each message from arrival to acknowledgement; only if tracing is enabled.
     spans: Vec<tracing::Span>,
 }
 
 impl AppendBatch {
-    /// Adds the record of the message `seq`, which came at `since`.
+    /// Adds the record of the message `seq`, which arrived at `since`.
     pub(crate) fn push(&mut self, seq: u64, record: Record, since: Instant, span: tracing::Span) {
         self.records.push(record);
         self.messages += 1;
@@ -37,48 +37,47 @@ impl AppendBatch {
         }
     }
 
-    /// True if there is no message in it.
+    /// True if it contains no message.
     pub(crate) fn is_empty(&self) -> bool {
         self.messages == 0
     }
 
-    /// Adds a record that is the server's own, and goes with the messages beside it, if there are any.
+    /// Adds a record of the server itself. It is appended with the messages after it, if there are any.
     pub(crate) fn push_own(&mut self, record: Record) {
         self.records.push(record);
     }
 
-    /// Versions of lines in it.
+    /// Returns the number of line versions in it.
     pub(crate) fn lines(&self) -> usize {
         let lines = |record: &Record| if let Op::Line { lines, .. } = &record.op { lines.len() } else { 0 };
         self.records.iter().map(lines).sum()
     }
 }
 
-/// The answers of one publisher that are under way.
+/// Pending replies of one publisher.
 #[derive(Debug, Default)]
 pub(crate) struct AckQueue {
     queue: VecDeque<PendingAck>,
-    /// Messages that they answer.
+    /// Number of messages that they answer.
     messages: usize,
-    /// Messages that are durable and that the feed has not folded yet, as far as is known: where the last of several
-    /// stands, and how many they are.
+    /// Durable messages that the feed may not have folded yet: for each group, the offset of the last and their number.
     unfolded: VecDeque<(Offset, usize)>,
 }
 
-/// An answer that waits for those before it.
+/// A reply that waits for those before it.
 #[derive(Debug)]
 enum PendingAck {
-    /// The messages up to `seq` are acknowledged once they are durable. Without a message nobody is told.
+    /// Acknowledges the messages up to `seq` once they are durable. With no messages nothing is sent.
     Durable { seq: u64, messages: usize, appended: AppendResult, since: Instant, _spans: Vec<tracing::Span> },
-    /// Records of the server's own are durable.
+    /// Durable records of the server itself; nothing is sent.
     Own,
-    /// The message is acknowledged: the log has it, or there was nothing to keep.
+    /// Acknowledges a message that the log has already, or that had nothing to store.
     Ack { seq: u64 },
-    /// The message, or one line of it, is refused.
+    /// Refuses the message, or one line of it.
     Nack(ToPublisher),
 }
 
-/// An answer that can go out now.
+/// A reply that can be sent now.
 pub(crate) enum Reply {
     Ack(u64),
     Own,
@@ -87,7 +86,7 @@ pub(crate) enum Reply {
 }
 
 impl AckQueue {
-    /// Messages that have not been answered, or that the feed has not folded, which is before `next`.
+    /// Returns the number of messages that are unanswered, or not yet folded at `next`.
     pub(crate) fn under_way(&mut self, next: Offset) -> usize {
         while self.unfolded.front().is_some_and(|(last, _)| *last < next) {
             self.unfolded.pop_front();
@@ -95,7 +94,7 @@ impl AckQueue {
         self.messages + self.unfolded.iter().map(|(_, messages)| messages).sum::<usize>()
     }
 
-    /// The place of the last message that is durable and that the feed may not have folded yet.
+    /// Returns the offset of the last durable message that the feed may not have folded yet.
     pub(crate) fn last_unfolded(&self) -> Option<Offset> {
         self.unfolded.back().map(|(last, _)| *last)
     }
@@ -104,7 +103,7 @@ impl AckQueue {
         self.queue.is_empty()
     }
 
-    /// The messages of `burst` are acknowledged when `appended` is ready.
+    /// Queues the acknowledgement of the messages of `burst`, for when `appended` completes.
     pub(crate) fn durable(&mut self, burst: AppendBatch, appended: AppendResult) {
         let AppendBatch { messages, seq, since, spans: _spans, .. } = burst;
         let since = since.unwrap_or_else(Instant::now);
@@ -124,15 +123,15 @@ impl AckQueue {
         self.queue.push_back(answer);
     }
 
-    /// Forgets them all.
+    /// Drops all pending replies.
     pub(crate) fn clear(&mut self) {
         *self = Self::default();
     }
 
-    /// Waits for all that is to become durable.
+    /// Waits until all pending appends are durable.
     ///
     /// # Errors
-    /// What the log says of the first that does not. It has been answered, and those behind it are no more: they fail too.
+    /// The log's error for the first append that fails. The replies from it on are dropped: those appends fail too.
     pub(crate) async fn all_durable(&mut self, metrics: &Metrics) -> Result<(), LogError> {
         for index in 0..self.queue.len() {
             let PendingAck::Durable { seq, messages, appended, since, .. } = &mut self.queue[index] else { continue };
@@ -146,7 +145,7 @@ impl AckQueue {
                         metrics.durable_after(took, messages);
                         PendingAck::Ack { seq }
                     };
-                    // One answer for all of them, or none.
+                    // One reply for all of them, or none.
                     self.messages = self.messages + messages.min(1) - messages;
                 }
                 Err(error) => {
@@ -158,7 +157,7 @@ impl AckQueue {
         Ok(())
     }
 
-    /// Waits for the first answer; gives it and all behind it that are ready too. Cancel-safe.
+    /// Waits for the first reply, and returns it with all later ones that are ready too. Cancel-safe.
     pub(crate) async fn ready(&mut self, metrics: &Metrics) -> Vec<Reply> {
         futures::future::poll_fn(|cx| {
             let mut ready = Vec::new();
@@ -211,7 +210,7 @@ mod tests {
         burst
     }
 
-    /// What is acknowledged counts until the feed has folded it: readers are not to be left behind.
+    /// Acknowledged messages count until the feed has folded them, so that readers do not fall behind.
     #[tokio::test]
     async fn messages_are_under_way_until_they_are_folded() {
         let metrics = Metrics::new(Timestamp(0), 1);

@@ -1,15 +1,15 @@
-//! The steps that everything published takes, whatever brought it: begin a session, admit, number, append, and see that no
-//! number was used by another node first.
+//! The steps of everything published, over any transport: begin a session, admit, number, append, and check that no
+//! other node used a number first.
 //!
-//! A caller reads messages off its socket or out of its request, and says the answers in its own way. What it does between:
+//! A caller reads messages from its socket or request, and sends the replies in its own way. In between it calls:
 //!
-//! 1. [`IngestPipeline::begin`], or [`begin_request`](IngestPipeline::begin_request) where nobody else holds the session yet;
-//! 2. for each message a number ([`Sequence`]), then [`admit`](IngestPipeline::admit), which gives the operation for the log
-//!    and what of it is refused, then [`push`](IngestPipeline::push);
-//! 3. [`append`](IngestPipeline::append), whose answer may be waited for while more comes in, or
+//! 1. [`IngestPipeline::begin`], or [`begin_request`](IngestPipeline::begin_request) if nobody holds the session yet;
+//! 2. for each message, a number ([`Sequence`]), then [`admit`](IngestPipeline::admit), which returns the operation for
+//!    the log and the refusals, then [`push`](IngestPipeline::push);
+//! 3. [`append`](IngestPipeline::append), whose result can be awaited while more messages arrive, or
 //!    [`commit`](IngestPipeline::commit), which waits.
 //!
-//! What was taken but deserves a look stands in [`warnings`](IngestPipeline::warnings) until the caller tells the publisher.
+//! [`warnings`](IngestPipeline::warnings) collects warnings until the caller sends them to the publisher.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -39,77 +39,77 @@ use crate::transcript::{
 use crate::wire::publisher::{UnknownField, check_version, is_line_within};
 use crate::wire::{FromPublisher, Incoming, NackCode, Refusal, ToPublisher, WarningCode};
 
-/// Unknown fields that a publisher is warned of: whoever has more of them has seen enough.
+/// Unknown fields reported to a publisher; further ones are not reported.
 const UNKNOWN_TOLD_MAX: usize = 8;
-/// Lines whose replacement was foreseen and told, until the fold reports it: more than a message holds, so that few are told
-/// twice, and none is not told.
+/// Lines whose replacement was predicted and reported, until the fold reports it as well. More than a message holds, so
+/// that few are reported twice and all at least once.
 const FORESEEN_MAX: usize = 4096;
-/// Revisions of lines of which a publisher is told once that it sent them with two contents; of more some are told again.
+/// Line revisions for which a conflict is reported only once; above this limit some are reported again.
 const CONFLICTS_TOLD_MAX: usize = 4096;
 
-/// How often a request's lines are numbered anew, where another node takes their numbers at the same time.
+/// Attempts to renumber a request's lines if another node uses their numbers at the same time.
 const NUMBERED_MAX: usize = 8;
 
-/// One session of a publisher on its way into a feed.
+/// One session of a publisher, as it writes into a feed.
 pub(crate) struct IngestPipeline {
     pub(crate) service: Arc<IngestService>,
     pub(crate) feed: Arc<Feed>,
     pub(crate) view: Arc<LiveView>,
     pub(crate) publisher: PublisherIdentity,
     pub(crate) sequence: Sequence,
-    /// Told to the publisher by the caller: each message once.
+    /// Warnings that the caller sends to the publisher, each once.
     pub(crate) warnings: Vec<IngestWarning>,
-    /// Names its speakers, if its labels are anonymous.
+    /// Names its speakers, if their labels are anonymous.
     pub(crate) speaker_names: Option<SpeakerNames>,
     pub(crate) counters: SourceMetrics,
-    /// Lines of this session, for whoever looks at the log.
+    /// Counts of this session's lines, for the server's log messages.
     pub(crate) tally: SessionTally,
-    /// The greatest number under which something was taken.
+    /// The greatest number under which something was stored.
     last_taken: u64,
     recent: RecentMessages,
     session_log: Option<SessionLog>,
     media_clock: MediaClock,
-    /// Added to all times.
+    /// Added to all times, in milliseconds.
     offset_ms: MediaMs,
-    /// Lines in our own format whose times are too far ahead are taken without them.
+    /// True if lines in our own format whose times are too far ahead are accepted without the times.
     keeps_texts: bool,
-    /// Unknown fields that the publisher was warned of.
+    /// Unknown fields that were reported to the publisher.
     unknown_told: HashSet<UnknownField>,
     validator: FeedValidator,
-    /// What was taken and is not in the log's queue yet.
+    /// Accepted records that are not in the log's queue yet.
     batch: AppendBatch,
-    /// The last number of the session when this began, and how far the feed was folded then.
+    /// Last number of the session at the beginning, and the offset up to which the feed was folded then.
     began_behind: (u64, Offset),
-    /// Held by a request; a connection holds its own.
+    /// The session's lock, for a request; a connection holds its own.
     session_lock: Option<LockGuard>,
-    /// The feed's reports of reused ids that this has counted.
+    /// Number of the last report of a reused id that was counted here.
     reused_seen: u64,
-    /// How many lines of others this session had replaced when it began, and how many of them were reported since.
+    /// Number of other sessions' lines that this session had replaced at the beginning, and the number reported since.
     replaced_before: u64,
     replaced_heard: u64,
-    /// The feed's reports of conflicts that were looked at.
+    /// Number of the last conflict that was examined.
     conflicts_seen: u64,
-    /// Lines, and their revisions, that the publisher was told were sent with two contents.
+    /// Line revisions whose conflict was reported to the publisher.
     conflicts_told: HashSet<(Arc<str>, u64)>,
-    /// True if the publisher was warned of a line that is kept beside another session's.
+    /// True once the publisher was warned of a line stored beside another session's.
     is_beside_told: bool,
-    /// Lines of other sessions whose replacement was foreseen, and told.
+    /// Lines of other sessions whose replacement was predicted and reported.
     foreseen: HashSet<Arc<str>>,
-    /// True if it was told that it overwrites its own final lines.
+    /// True once it was warned that it overwrites its own final lines.
     is_overwriting_told: bool,
-    /// A final line without a time that it overwrote: of one alone it is not told.
+    /// A final line without a time that it overwrote. A single one is not reported.
     overwritten: Option<Arc<str>>,
-    /// True if it was told of a revision that is too low.
+    /// True once it was warned of a revision that is too low.
     is_stale_told: bool,
-    /// True if the publisher was warned of words with times that cannot be meant.
+    /// True once it was warned of implausible word times.
     are_words_told: bool,
-    /// True if it was told that times of lines are left out.
+    /// True once it was told that times of lines are left out.
     are_left_out_times_told: bool,
-    /// True if it was told that another source is on air.
+    /// True once it was told that another source is on air.
     is_off_air_told: bool,
 }
 
-/// Lines of one session.
+/// Line counts of one session.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SessionTally {
     pub(crate) accepted: u64,
@@ -117,11 +117,11 @@ pub(crate) struct SessionTally {
     pub(crate) refused: u64,
 }
 
-/// Something that was taken and that people should look at.
+/// A warning: the message was accepted, but people should look at it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct IngestWarning {
     pub(crate) code: WarningCode,
-    /// In words. Never holds a line's text.
+    /// Text of the warning. Never contains a line's text.
     pub(crate) message: String,
     /// The line concerned, and its revision.
     pub(crate) line: Option<(Arc<str>, Option<u64>)>,
@@ -134,7 +134,7 @@ impl From<IngestWarning> for ToPublisher {
     }
 }
 
-/// Time at which a message came: those that one read brought came at one time.
+/// Arrival time of a message. Messages from one socket read share it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct MessageArrival {
     pub(crate) at: Timestamp,
@@ -142,18 +142,18 @@ pub(crate) struct MessageArrival {
 }
 
 impl MessageArrival {
-    /// The moment at hand.
+    /// Returns the current time.
     pub(crate) fn now(context: &ServerContext) -> Self {
         Self { at: context.clock.now(), since: Instant::now() }
     }
 }
 
-/// What the feed takes of a message.
+/// Parts of a message that the feed accepts and refuses.
 #[derive(Debug)]
 pub(crate) struct AdmittedMessage {
-    /// The operation for the log; `None` if nothing of the message is taken.
+    /// The operation for the log; `None` if nothing of the message is accepted.
     pub(crate) op: Option<Op>,
-    /// What is refused: the whole message, or the line with this index.
+    /// Refusals of the whole message (`None`), or of the line with this index.
     pub(crate) refusals: Vec<(Option<usize>, Refusal)>,
     /// True if an id in it names a line that another session changed last.
     pub(crate) is_foreign: bool,
@@ -169,21 +169,21 @@ impl AdmittedMessage {
     }
 }
 
-/// How the records of a batch may be parted in the log.
+/// Atomicity of a batch in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AppendMode {
-    /// All or none of them are durable.
+    /// All or none of the records become durable.
     Whole,
-    /// A first part of them may be durable without the rest: for what has no bound.
+    /// A first part may become durable without the rest; for batches without a size limit.
     InParts,
 }
 
-/// What became of a batch.
+/// Result of committing a batch.
 #[derive(Debug, Default)]
 pub(crate) struct CommitOutcome {
-    /// Messages that are in the log under a number of their own.
+    /// Number of messages that the log has under their own numbers.
     pub(crate) accepted: usize,
-    /// Records under a number that was given and that another node used first.
+    /// Records with a number given by the publisher that another node used first.
     pub(crate) conflicts: Vec<Record>,
 }
 
@@ -197,13 +197,13 @@ pub(crate) enum CommitError {
 }
 
 impl IngestPipeline {
-    /// Begins behind all that was appended for the session before. Whoever calls this holds the session's lock.
+    /// Begins after everything that was appended for the session before. The caller holds the session's lock.
     pub(crate) async fn begin(
         service: &Arc<IngestService>,
         feed: Arc<Feed>,
         publisher: PublisherIdentity,
     ) -> Result<Self, LogError> {
-        // All that is durable now is folded then, so that the last number is the true one.
+        // The view has then folded everything durable, so that the last number is correct.
         let view = feed.view(FoldView::Interim).await?;
         let reuse = view.reuse_news((&publisher.source, &publisher.session), u64::MAX);
         let (seq, from, state, media_clock) = {
@@ -253,11 +253,11 @@ impl IngestPipeline {
         })
     }
 
-    /// Takes the session's lock for one request and begins.
+    /// Locks the session for one request and begins.
     ///
     /// # Errors
-    /// [`RequestNotBegun`]: another request or connection, here or at another node, writes in the session, or the log cannot be
-    /// read.
+    /// [`RequestNotBegun`] if another request or connection, here or at another node, writes in the session, or if the
+    /// log cannot be read.
     pub(crate) async fn begin_request(
         service: &Arc<IngestService>,
         feed: Arc<Feed>,
@@ -269,7 +269,7 @@ impl IngestPipeline {
         Ok(pipeline)
     }
 
-    /// Goes on in another session of the source, behind its number `seq`.
+    /// Switches to another session of the source, whose last number is `seq`.
     pub(crate) fn enter_session(&mut self, session: Arc<str>, seq: u64) {
         self.publisher.session = session;
         let PublisherIdentity { source, session, .. } = &self.publisher;
@@ -281,20 +281,20 @@ impl IngestPipeline {
         self.last_taken = seq;
     }
 
-    /// Gives anonymous speakers names for people.
+    /// Gives readable names to anonymous speakers.
     pub(crate) fn name_speakers(&mut self) {
         let named_max = self.service.context.config.limits.named_speakers_max;
         self.speaker_names = Some(SpeakerNames::new(&self.publisher.source, named_max));
     }
 
-    /// From now on a vendor's line whose time would put it before an earlier one that has none stands where it arrives: for
-    /// times of day, of which the first may be from before the feed's opening.
+    /// From now on, a vendor's line whose time would put it before an earlier line without a time is placed by its
+    /// arrival. For times of day, of which the first may be from before the feed's opening.
     pub(crate) fn keep_order_of_arrival(&mut self) {
         self.validator.keep_order_of_arrival();
     }
 
-    /// Warns, once, that what this source says is not shown, if another one is on air as far as the feed is folded. True if it
-    /// did.
+    /// Warns once that this source's lines are not shown, if another source is on air as far as the feed is folded.
+    /// Returns true if it warned.
     pub(crate) fn warn_if_off_air(&mut self) -> bool {
         let source = &self.publisher.source;
         let holder = self.view.transcript().holder().cloned();
@@ -308,20 +308,20 @@ impl IngestPipeline {
         true
     }
 
-    /// Adds `offset_ms` to all times of what is published in our own format from now on; lines without a time go by it too.
+    /// Adds `offset_ms` to all times published in our own format from now on; lines without a time use that clock too.
     pub(crate) fn shift_times(&mut self, offset_ms: MediaMs) {
         self.offset_ms = offset_ms;
         self.begin_at(offset_ms);
     }
 
-    /// The publisher's clock begins now, at the media time `offset_ms`: lines without a time stand by it. A request goes on with
-    /// its source's clock, and a session that comes again with its own.
+    /// Sets the publisher's clock to media time `offset_ms` now, for lines without a time. A request continues its
+    /// source's clock, and a resumed session its own.
     pub(crate) fn begin_at(&mut self, offset_ms: MediaMs) {
         let goes_on = self.session_lock.is_some() || self.began_behind.0 > 0;
         self.validator.begin_at(offset_ms, &self.publisher.source, goes_on, self.service.context.clock.now());
     }
 
-    /// Takes what was read of a message in our own format: shifts its times and notes unknown fields of it.
+    /// Processes a decoded message in our own format: shifts its times and reports unknown fields.
     pub(crate) fn read(&mut self, message: &mut FromPublisher) {
         for field in message.unknown.drain(..) {
             self.warn_of_unknown(field, &[]);
@@ -333,8 +333,8 @@ impl IngestPipeline {
         }
     }
 
-    /// Warns of numbers that are missing before the first one that was given: whoever was told that they were taken has to send
-    /// them again.
+    /// Warns of numbers that are missing before the first one received: a publisher whose messages were acknowledged
+    /// has to resend them.
     pub(crate) fn warn_if_gap(&mut self) {
         let Some((last, first)) = self.sequence.take_gap() else { return };
         let PublisherIdentity { source, session, .. } = &self.publisher;
@@ -351,20 +351,20 @@ impl IngestPipeline {
         self.warn(WarningCode::SeqGap, message);
     }
 
-    /// Remembers the numbers that were answered in a session that its publisher named, for when it goes on.
+    /// Remembers the answered numbers of a session that its publisher named, for when it resumes.
     pub(crate) fn note_answered(&self) {
         let PublisherIdentity { source, session, .. } = &self.publisher;
         let place = (self.feed.log_id().clone(), source.clone(), session.clone());
         self.service.seq_gaps.note_answered(place, self.last_taken, self.sequence.last());
     }
 
-    /// From now on lines in our own format whose times are too far ahead are taken without them.
+    /// From now on, lines in our own format whose times are too far ahead are accepted without the times.
     pub(crate) fn keep_texts(&mut self) {
         self.keeps_texts = true;
     }
 
-    /// Leaves out times of a message in our own format that came `at` which would have its lines refused, if its publisher wants
-    /// that.
+    /// Removes times because of which lines of a message in our own format would be refused, if the publisher asked for
+    /// that. `at` is the arrival time.
     pub(crate) fn leave_out_times(&mut self, message: &mut FromPublisher, at: Timestamp) {
         if !self.keeps_texts {
             return;
@@ -383,7 +383,7 @@ impl IngestPipeline {
         self.tell_left_out_times(told);
     }
 
-    /// Tells, once, that times were left out; of a line that is named.
+    /// Reports once that times were left out, naming one line.
     fn tell_left_out_times(&mut self, told: Option<(String, Arc<str>)>) {
         if let Some((why, id)) = told
             && !std::mem::replace(&mut self.are_left_out_times_told, true)
@@ -393,7 +393,7 @@ impl IngestPipeline {
         }
     }
 
-    /// Warns of a field that is not known, once and of a few; `parameters` are those of the query.
+    /// Warns of an unknown field: once per field, and only of the first few. `parameters` are those of the query.
     pub(crate) fn warn_of_unknown(&mut self, field: UnknownField, parameters: &[&'static str]) {
         if self.unknown_told.len() < UNKNOWN_TOLD_MAX && !self.unknown_told.contains(&field) {
             self.warn(WarningCode::UnknownField, field.describe(parameters));
@@ -401,17 +401,18 @@ impl IngestPipeline {
         }
     }
 
-    /// True if the message `seq` is one of the last of this connection, byte for byte.
+    /// True if the message `seq` is one of the latest of this connection, byte for byte.
     pub(crate) fn is_recent(&self, seq: u64, text: &str) -> bool {
         self.recent.has(seq, text)
     }
 
-    /// Remembers what the message `seq` said, which was taken.
+    /// Remembers the text of the message `seq`, which was accepted.
     pub(crate) fn remember(&mut self, seq: u64, text: &str) {
         self.recent.push(seq, text);
     }
 
-    /// Whether the session's log has `message` under the number `seq`. All that was appended for it is durable. Cancel-safe.
+    /// Compares `message` with the session's log record of number `seq`. Everything appended for the session must be
+    /// durable. Cancel-safe.
     pub(crate) async fn find_resend(&mut self, seq: u64, message: &Incoming) -> Result<Resend, LogError> {
         let are_times_kept = !self.keeps_texts;
         let log = self
@@ -420,12 +421,13 @@ impl IngestPipeline {
         log.find(&self.feed, seq, message).await
     }
 
-    /// The lines, by their index, of the message that [`find_resend`](Self::find_resend) found last which were not taken with it.
+    /// Returns the indices of lines that were not accepted with the message that [`find_resend`](Self::find_resend)
+    /// found last.
     pub(crate) fn take_untaken(&mut self) -> Vec<usize> {
         self.session_log.as_mut().map(SessionLog::take_untaken).unwrap_or_default()
     }
 
-    /// Whether the batch has `message` under the number `seq`; `None` if it has no such number.
+    /// Compares `message` with the batch's record of number `seq`; `None` if the batch has no such number.
     pub(crate) fn find_in_batch(&self, seq: u64, message: &Incoming) -> Option<Resend> {
         let published = |record: &Record| record.published.as_ref().map_or(0, |published| published.seq);
         let index = self.batch.records.binary_search_by_key(&seq, published).ok()?;
@@ -436,7 +438,7 @@ impl IngestPipeline {
         })
     }
 
-    /// The refusal of another message under a used number.
+    /// Returns the refusal of another message under a used number.
     pub(crate) fn refuse_used(&self, seq: u64, resend: Resend) -> Refusal {
         let what = match resend {
             Resend::NotTaken => "nothing was taken under it",
@@ -449,8 +451,8 @@ impl IngestPipeline {
         ))
     }
 
-    /// What a decoder made of a vendor's frame, as a message. A decoder makes lines as they should be; the log is not where to
-    /// learn that one did not.
+    /// Converts a decoder's event into a message, and checks it. Decoders produce valid lines; this check keeps a
+    /// faulty one out of the log.
     pub(crate) fn checked(&mut self, said: DecodedEvent, at: Timestamp) -> Incoming {
         let (limits, max_media_ms) = (self.service.context.limits(), self.service.context.config.captions.max_media_ms);
         let (mut cut, mut untimed) = (0, None);
@@ -480,7 +482,7 @@ impl IngestPipeline {
         message
     }
 
-    /// Holds a message to what the feed takes now.
+    /// Checks a message against the feed's current rules.
     pub(crate) fn admit(&mut self, message: Incoming, at: Timestamp) -> AdmittedMessage {
         let source = self.publisher.source.clone();
         match message {
@@ -515,8 +517,9 @@ impl IngestPipeline {
         }
     }
 
-    /// What the feed would report of the ids of `op` if it were published now, as far as the publisher has to be told. Right
-    /// where all that this publisher sent before is folded, and nobody else writes of these lines.
+    /// Predicts the reports about ids that the feed would make if `op` were published now, without those that need no
+    /// second warning. Exact only if everything that this publisher sent before is folded and nobody else writes these
+    /// lines.
     pub(crate) fn foresee_reuse(&self, op: &Op, at: Timestamp) -> Vec<ReusedId> {
         let by = self.publisher.published(0);
         let transcript = self.view.transcript();
@@ -529,7 +532,7 @@ impl IngestPipeline {
         foreseen.into_iter().filter(|reused| !is_told(reused)).collect()
     }
 
-    /// Tells what was foreseen of lines, before they are acknowledged; gives why a retraction is refused.
+    /// Queues warnings for predicted reports, before the lines are acknowledged. Returns the refusal of a retraction.
     pub(crate) fn tell_foreseen(&mut self, foreseen: Vec<ReusedId>) -> Result<(), Refusal> {
         for reused in foreseen {
             match reused.outcome {
@@ -552,7 +555,7 @@ impl IngestPipeline {
         Ok(())
     }
 
-    /// Counts the ids that the session used for other lines since the last time, and tells what was not foreseen.
+    /// Counts the session's reused ids since the last call, and warns of those that were not predicted.
     pub(crate) fn note_reused_ids(&mut self) {
         if self.view.last_reused() == self.reused_seen {
             return;
@@ -582,11 +585,11 @@ impl IngestPipeline {
         }
     }
 
-    /// Warns of an id that names a line already. Of lines that are kept beside others once, however many there are; and so of the
-    /// session's own lines that it overwrites, and of revisions that are too low.
+    /// Warns of an id that names a line already. Warns only once of lines stored beside others, of the session's own
+    /// overwritten lines, and of revisions that are too low.
     fn warn_of_reuse(&mut self, reused: &ReusedId) {
         let (code, id) = match &reused.outcome {
-            // A line without a time may be corrected late, and word for word; hardly two of them.
+            // One line without a time may be corrected late and completely; two of them hardly ever are.
             ReuseOutcome::Overwritten { is_timed: false } if self.overwritten.is_none() => {
                 self.overwritten = Some(reused.key.id.clone());
                 return;
@@ -608,15 +611,15 @@ impl IngestPipeline {
         self.warnings.push(IngestWarning { code, message: describe_reuse(reused), line });
     }
 
-    /// True if a line of the source is called so, as far as the feed is folded, or in the batch.
+    /// True if the source has a line with this id, as far as the feed is folded, or in the batch.
     pub(crate) fn has_line(&self, id: &str) -> bool {
         let is_in = |op: &Op| matches!(op, Op::Line { lines, .. } if lines.iter().any(|line| *line.id == *id));
         self.view.transcript().line_rev(&self.publisher.source, id).is_some()
             || self.batch.records.iter().any(|record| is_in(&record.op))
     }
 
-    /// Tells what is foreseen of a message of a request; gives why a retraction is refused. Not where the batch says something
-    /// of its line: that is not folded yet, and the fold reports it before the answer.
+    /// Warns of predicted reports for a message of a request; returns the refusal of a retraction. Skipped if the batch
+    /// contains a version of the same line: that is not folded yet, and the fold will report it before the answer.
     pub(crate) fn tell_reuse_in_request(&mut self, op: &Op, at: Timestamp) -> Result<(), Refusal> {
         let id = match op {
             Op::Line { lines, .. } => lines.first().map(|line| &line.id),
@@ -630,7 +633,7 @@ impl IngestPipeline {
         self.tell_foreseen(self.foresee_reuse(op, at))
     }
 
-    /// Puts lines of a vendor that came late, and say no time, where the line stands before which each belongs.
+    /// Places a vendor's late lines without a time at the start of the line before which they belong.
     pub(crate) fn put_late(&self, decoded: &mut Decoded) {
         let (transcript, source) = (self.view.transcript(), &self.publisher.source);
         let lines = decoded
@@ -644,7 +647,7 @@ impl IngestPipeline {
         }
     }
 
-    /// Warns that a line was taken back that is not there. A retraction with a revision may come before its line.
+    /// Warns of a retraction of an unknown line. A retraction with a revision may arrive before its line.
     pub(crate) fn warn_of_missing_line(&mut self, id: &Arc<str>) {
         let source = &self.publisher.source;
         let message = format!("there is no line {source}/{id}: nothing was taken back, see whether the id is right");
@@ -652,12 +655,12 @@ impl IngestPipeline {
         self.warnings.push(IngestWarning { code: WarningCode::NoSuchLine, message, line });
     }
 
-    /// Notes a warning for the caller to tell the publisher.
+    /// Queues a warning for the caller to send to the publisher.
     pub(crate) fn warn(&mut self, code: WarningCode, message: String) {
         self.warnings.push(IngestWarning { code, message, line: None });
     }
 
-    /// Looks at the times of lines in our own format that were admitted.
+    /// Checks the times of admitted lines in our own format.
     pub(crate) fn watch_times(&mut self, op: &Op, came: MessageArrival) {
         let Op::Line { lines, .. } = op else { return };
         for line in lines {
@@ -676,7 +679,7 @@ impl IngestPipeline {
         }
     }
 
-    /// Counts a refusal that the publisher is told.
+    /// Counts a refusal that is sent to the publisher.
     pub(crate) fn count_refusal(&mut self, refusal: &Refusal) {
         self.tally.refused += 1;
         self.counters.refused.inc();
@@ -690,7 +693,7 @@ impl IngestPipeline {
         self.counters.repeats.inc_by(lines);
     }
 
-    /// Adds what was admitted under the number `seq` to the batch.
+    /// Adds an admitted operation under the number `seq` to the batch.
     pub(crate) fn push(&mut self, seq: u64, op: Op, came: MessageArrival) {
         let published = self.publisher.published(seq);
         let span = tracing::debug_span!("message", feed = %self.feed.name(), source = %published.source, seq);
@@ -703,22 +706,22 @@ impl IngestPipeline {
         self.batch.push(seq, record, came.since, span);
     }
 
-    /// Adds an operation of the server's own, which goes with the messages beside it.
+    /// Adds an operation of the server itself. It is appended with the messages beside it.
     pub(crate) fn push_own(&mut self, op: Op, at: Timestamp) {
         self.batch.push_own(Record::new(at, op));
     }
 
-    /// True if no message is in the batch.
+    /// True if the batch contains no message.
     pub(crate) fn is_batch_empty(&self) -> bool {
         self.batch.is_empty()
     }
 
-    /// Records in the batch.
+    /// Returns the number of records in the batch.
     pub(crate) fn batch_len(&self) -> usize {
         self.batch.records.len()
     }
 
-    /// Warns of revisions that the session sent with another content than they have, as far as the feed is folded; of each once.
+    /// Warns of revisions that the session sent with two contents, as far as the feed is folded; once for each.
     pub(crate) fn note_conflicts(&mut self) {
         if self.view.last_conflict() == self.conflicts_seen {
             return;
@@ -742,7 +745,7 @@ impl IngestPipeline {
         }
     }
 
-    /// Puts the batch in the log's queue; `None` if there is nothing in it.
+    /// Queues the batch for the log; `None` if it is empty.
     pub(crate) async fn append(&mut self) -> Result<Option<(AppendBatch, AppendResult)>, LogError> {
         if self.batch.records.is_empty() {
             return Ok(None);
@@ -754,11 +757,11 @@ impl IngestPipeline {
         Ok(Some((batch, appended)))
     }
 
-    /// Appends the batch and waits until it is durable. Where another node used numbers of it first, messages whose number was
-    /// not given (`is_given`) get others; the others are told.
+    /// Appends the batch and waits until it is durable. If another node used some of its numbers first, messages
+    /// without a number from the publisher (`is_given` is false) are renumbered; the others are returned as conflicts.
     ///
     /// # Errors
-    /// [`CommitError::SessionTaken`] if another node keeps on using the numbers.
+    /// [`CommitError::SessionTaken`] if another node continues to use the numbers.
     pub(crate) async fn commit(
         &mut self,
         is_given: impl Fn(u64) -> bool,
@@ -808,7 +811,7 @@ impl IngestPipeline {
                     record.published = Some(self.publisher.published(seq));
                 }
             } else if self.view.reach(end).await.is_ok() {
-                // Durable it is in any case; a feed that is no more has nothing to say of it.
+                // The batch is durable in any case; a deleted feed has no reports about it.
                 self.note_reused_ids();
                 self.note_conflicts();
             }
@@ -818,7 +821,7 @@ impl IngestPipeline {
     }
 }
 
-/// What became of an id that names a line already, and the mend, for people.
+/// Describes the outcome for an id that already names a line, and the remedy.
 fn describe_reuse(reused: &ReusedId) -> String {
     let id = &reused.key.id;
     match &reused.outcome {

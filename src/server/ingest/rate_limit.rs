@@ -1,20 +1,20 @@
-//! The pace at which a publisher is read.
+//! Limits the rate at which a publisher's socket is read.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How fast a socket is read.
+/// Rate limiter of a socket.
 #[derive(Debug)]
 pub(crate) struct ReadPace {
-    /// What a message costs of the time; none without a limit.
+    /// Time that each message uses up; `None` without a limit.
     each: Option<Duration>,
-    /// Time at which all that was read is paid for.
+    /// Time at which everything read so far is paid for.
     paid_at: Instant,
 }
 
 impl ReadPace {
-    /// A second's worth may be read at once.
+    /// Messages of this much time may be read at once.
     const AHEAD: Duration = Duration::from_secs(1);
 
     pub(crate) fn new(per_second: u32) -> Self {
@@ -27,7 +27,7 @@ impl ReadPace {
         }
     }
 
-    /// From when on the socket may be read again; none if it may be now.
+    /// Returns the time from which the socket may be read again; `None` if it may be read now.
     pub(crate) fn holds_until(&self) -> Option<Instant> {
         self.each?;
         let until = self.paid_at.checked_sub(Self::AHEAD)?;

@@ -1,7 +1,7 @@
-//! Keeps vendors' frames beside the lines that they became, up to a quota for each feed.
+//! Stores vendors' frames beside the lines decoded from them, up to a quota per feed.
 //!
-//! A frame is a record of the feed's log, in the same append as the lines and in front of them. No view shows it, so no
-//! reader gets it.
+//! A frame is a record of the feed's log, in the same append as its lines and before them. No view shows it, so no
+//! reader receives it.
 
 use std::sync::Arc;
 
@@ -11,12 +11,12 @@ use crate::position::FeedId;
 use crate::server::core::context::ServerContext;
 use crate::transcript::{FrameBytes, MediaMs, Op, RawFrame};
 
-/// Keeps the frames of one connection, up to what may be kept of its feed.
+/// Stores the frames of one connection, up to the quota of its feed.
 #[derive(Debug)]
 pub(crate) struct FrameRecorder {
     view: Arc<LiveView>,
     bytes_max: u64,
-    /// What the feed held when this began, and what was kept here since.
+    /// Bytes that the feed held at the beginning, plus those stored here since.
     held: u64,
     is_full: bool,
     source: Arc<str>,
@@ -27,7 +27,7 @@ pub(crate) struct FrameRecorder {
     lang: Option<Arc<str>>,
 }
 
-/// How a connection is read.
+/// Settings with which a connection's frames are decoded.
 #[derive(Debug)]
 pub(crate) struct FrameMeta<'a> {
     pub(crate) source: &'a Arc<str>,
@@ -38,7 +38,7 @@ pub(crate) struct FrameMeta<'a> {
     pub(crate) lang: Option<&'a str>,
 }
 
-/// No more frames are kept.
+/// The quota is used up: no more frames are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "frames of this feed take {bytes_max} bytes already, as many as dialects.raw_bytes_max allows: neither this one nor \
@@ -49,10 +49,10 @@ pub(crate) struct QuotaExceeded {
 }
 
 impl FrameRecorder {
-    /// Whether frames are to be kept: as the query says, else as the configuration does.
+    /// Returns whether frames are to be stored: as the query says, otherwise as configured.
     ///
     /// # Errors
-    /// Where the query says neither yes nor no.
+    /// The valid values, if `keep_raw` has another one.
     pub(crate) fn is_wanted(context: &ServerContext, feed: &FeedId, asked: Option<&str>) -> Result<bool, &'static str> {
         match asked {
             None => Ok(context.config.dialects.keeps(feed.as_str())),
@@ -78,13 +78,15 @@ impl FrameRecorder {
         }
     }
 
-    /// The operation that keeps `frame`; none once the feed is full, which is an error the first time.
+    /// Returns the operation that stores `frame`; `None` after the quota was exceeded, which is an error the first
+    /// time.
     pub(crate) fn keep(&mut self, frame: &[u8]) -> Result<Option<Op>, QuotaExceeded> {
         if self.is_full {
             return Ok(None);
         }
         let bytes = FrameBytes::new(frame);
-        // What others keep at the same time is known once it is folded: with several of them it may be a little more.
+        // Frames of concurrent connections count once they are folded, so several connections may exceed the quota
+        // slightly.
         self.held = self.held.max(self.view.transcript().frame_bytes()) + bytes.stored_len();
         if self.held > self.bytes_max {
             self.is_full = true;

@@ -1,4 +1,4 @@
-//! Refusals in the server's log: one line for each code and feed in a while, however many there are.
+//! Refusals in the server's log: at most one line per code and feed in an interval, with a count.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -9,17 +9,17 @@ use tokio::time::Instant;
 use crate::position::FeedId;
 use crate::wire::{NackCode, Refusal};
 
-/// One line of the log for each code and feed in this time: a program that is wrong is wrong many times a second.
+/// Interval between two log lines for the same code and feed: a faulty program fails many times per second.
 const ONCE_IN: Duration = Duration::from_secs(10);
-/// Codes of feeds that are remembered: beyond, those that are quiet are forgotten, and if there are none all.
+/// Entries remembered. Above this, quiet ones are dropped, and all of them if none is quiet.
 const REMEMBERED_MAX: usize = 1024;
 
-/// When refusals of each code and feed were logged last, and how many came since.
+/// Time of the last log line per feed and code, and the number of refusals since.
 #[derive(Debug, Default)]
 pub(crate) struct RefusalLog(Mutex<HashMap<(FeedId, NackCode), (Instant, u64)>>);
 
 impl RefusalLog {
-    /// Logs a refusal, or counts it for the next line. Never any of the text.
+    /// Logs a refusal, or counts it for the next log line. Never logs any caption text.
     pub(crate) fn note(&self, feed: &FeedId, source: &str, refusal: &Refusal) {
         if let Some(count) = self.count(feed, refusal.code, Instant::now()) {
             let (code, field) = (refusal.code.as_str(), refusal.field);
@@ -27,7 +27,7 @@ impl RefusalLog {
         }
     }
 
-    /// How many to log now.
+    /// Returns the number of refusals to log now; `None` if the interval has not passed.
     fn count(&self, feed: &FeedId, code: NackCode, now: Instant) -> Option<u64> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= REMEMBERED_MAX {

@@ -1,7 +1,8 @@
-//! Resends of a session: whether a message under a used number is the one that was taken under it.
+//! Resends: decides whether a message under a used number equals the one that was stored under it.
 //!
-//! The last messages of a connection are remembered; of all others the log is asked. Numbers rise in the log within a session,
-//! and so they do where a publisher sends all again: one pass over the log answers for as many as there are.
+//! The latest messages of a connection are remembered; for all others the log is read. Numbers rise within a session,
+//! both in the log and in a publisher that resends everything, so one pass over the log answers for any number of
+//! resends.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::BuildHasher;
@@ -17,24 +18,24 @@ use crate::server::ingest::identity::PublisherIdentity;
 use crate::transcript::{Op, PublishedBy, Record, Timestamp, Version};
 use crate::wire::Incoming;
 
-/// Messages that a connection remembers, 32 KiB: twice as many as may be without an answer by default, so that a publisher that
-/// sends each of them twice, or all of those again, costs no reading.
+/// Messages remembered per connection (32 KiB): twice the default limit of unacknowledged messages, so that a publisher
+/// that sends each message twice, or resends all unacknowledged ones, causes no reads of the log.
 const REMEMBERED_MAX: usize = 2048;
-/// Places in the log that are remembered, one for each page that was read: whoever goes back is found near one.
+/// Log positions remembered, one for each page read: a publisher that goes back finds one nearby.
 const MARKS_MAX: usize = 1024;
 
-/// What a message under a used number is.
+/// Result of comparing a message under a used number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Resend {
-    /// The one that was taken under it.
+    /// It equals the message stored under the number.
     Same,
-    /// Another one.
+    /// It differs from it.
     Other,
-    /// There is none: what was sent under the number was refused.
+    /// Nothing is stored under the number: the message was refused.
     NotTaken,
 }
 
-/// The last messages that a connection took, by their hash.
+/// Hashes of the latest messages that a connection accepted.
 #[derive(Debug, Default)]
 pub(super) struct RecentMessages {
     messages: VecDeque<(u64, u64)>,
@@ -42,7 +43,7 @@ pub(super) struct RecentMessages {
 }
 
 impl RecentMessages {
-    /// Remembers the message `seq`, which is above all before.
+    /// Remembers the message `seq`, which is greater than all before.
     pub(super) fn push(&mut self, seq: u64, text: &str) {
         if self.messages.len() == REMEMBERED_MAX {
             self.messages.pop_front();
@@ -57,39 +58,39 @@ impl RecentMessages {
     }
 }
 
-/// The messages of one session as the log has them, read forward for as long as they are asked for in their order.
+/// Reader of one session's messages in the log. It reads forward as long as numbers are looked up in rising order.
 pub(super) struct SessionLog {
     publisher: PublisherIdentity,
-    /// Knows places of the session in the log. Of two records with one number the first counts, so it is read from none but
-    /// these.
+    /// Knows positions of the session in the log. If two records have one number, the first counts; reading therefore
+    /// begins only at these positions.
     view: Arc<LiveView>,
-    /// False if lines may have been taken without their times.
+    /// False if lines may have been stored without their times.
     are_times_kept: bool,
     reading: Option<SessionLogScan>,
-    /// Numbers, and places before which there is nothing of the session from that number on.
+    /// Numbers, each with a log offset before which the session has no record of that number or a higher one.
     marks: BTreeMap<u64, Offset>,
-    /// Lines of the message that was found last which were not taken with it.
+    /// Lines of the message found last that were not stored with it.
     untaken: Vec<usize>,
 }
 
 struct SessionLogScan {
-    /// Never locked: a mutex makes what only its owner touches fit to be shared ([`Sync`]).
+    /// Never locked: the mutex only makes the stream [`Sync`].
     pages: Mutex<BoxStream<'static, Result<Vec<LogEntry>, LogError>>>,
     page: VecDeque<LogEntry>,
-    /// The offset behind the last entry that was taken.
+    /// The offset after the last entry read.
     next: Offset,
-    /// Between this number and that of `found` there is none in the session.
+    /// The session has no number between this one and that of `found`.
     floor: u64,
     found: Option<(u64, Op)>,
 }
 
 impl SessionLogScan {
-    /// Reads from `offset` on, before which there is nothing of the session above `floor`.
+    /// Reads from `offset` on, before which the session has no number above `floor`.
     fn at(feed: &Feed, offset: Offset, floor: u64) -> Self {
         Self { pages: Mutex::new(feed.records_from(offset)), page: VecDeque::new(), next: offset, floor, found: None }
     }
 
-    /// Goes to the next record of the session before `end`; gives its number and its place. Cancel-safe.
+    /// Advances to the next record of the session before `end`. Returns its number and offset. Cancel-safe.
     async fn advance(&mut self, publisher: &PublisherIdentity, end: Offset) -> Result<Option<(u64, Offset)>, LogError> {
         loop {
             while let Some(entry) = self.page.pop_front() {
@@ -100,7 +101,7 @@ impl SessionLogScan {
                 else {
                     continue;
                 };
-                // A second record with a number changes nothing, and so it counts for nothing here.
+                // A second record with the same number changes nothing and is skipped.
                 if source == publisher.source && session == publisher.session && seq > last {
                     (self.floor, self.found) = (last, Some((seq, op)));
                     return Ok(Some((seq, entry.offset)));
@@ -112,7 +113,7 @@ impl SessionLogScan {
             let pages = self.pages.get_mut().unwrap_or_else(PoisonError::into_inner);
             let Some(page) = pages.next().await else { return Ok(None) };
             self.page = page?.into();
-            // Other connections of this thread go on meanwhile.
+            // Gives other tasks of this thread time to run.
             tokio::task::yield_now().await;
         }
     }
@@ -123,12 +124,13 @@ impl SessionLog {
         Self { publisher, view, are_times_kept, reading: None, marks: BTreeMap::new(), untaken: Vec::new() }
     }
 
-    /// The lines of the message that was found last, by their index, which were not taken with it.
+    /// Returns the indices of the lines of the message found last that were not stored with it.
     pub(super) fn take_untaken(&mut self) -> Vec<usize> {
         std::mem::take(&mut self.untaken)
     }
 
-    /// Whether the log has `message` under the number `seq`. All that the session appended before is durable. Cancel-safe.
+    /// Compares `message` with the log record of number `seq`. Everything that the session appended before must be
+    /// durable. Cancel-safe.
     pub(super) async fn find(&mut self, feed: &Feed, seq: u64, message: &Incoming) -> Result<Resend, LogError> {
         let end = feed.head().await?;
         let is_behind = self.reading.as_ref().is_some_and(|reading| reading.floor < seq);
@@ -151,7 +153,8 @@ impl SessionLog {
             }
             let is_new_page = reading.page.is_empty();
             let Some((found, offset)) = reading.advance(&self.publisher, end).await? else {
-                // Caught up: whatever is asked next is new, or further back. What is above all has not to be looked for again.
+                // The end was reached: the next lookup is for a newer number or goes back. Numbers above the last one
+                // need no second search.
                 let last = reading.found.as_ref().map_or(reading.floor, |(seq, _)| *seq);
                 if let Some(next) = last.checked_add(1) {
                     mark(&mut self.marks, next, reading.next);
@@ -165,7 +168,7 @@ impl SessionLog {
         }
     }
 
-    /// A place of the log, and the number above which there is nothing of the session before it; that is below `seq`.
+    /// Returns a number below `seq`, and an offset before which the session has no number above it.
     fn place_before(&self, seq: u64) -> (u64, Offset) {
         let read = self.marks.range(..=seq).next_back().map(|(number, offset)| (number - 1, *offset));
         let PublisherIdentity { source, session, .. } = &self.publisher;
@@ -174,7 +177,7 @@ impl SessionLog {
     }
 }
 
-/// Remembers a place, and of too many every other one.
+/// Remembers a position. At the limit, drops every second one.
 fn mark(marks: &mut BTreeMap<u64, Offset>, seq: u64, offset: Offset) {
     if marks.len() == MARKS_MAX {
         let mut keeps = false;
@@ -186,8 +189,9 @@ fn mark(marks: &mut BTreeMap<u64, Offset>, seq: u64, offset: Offset) {
     marks.insert(seq, offset);
 }
 
-/// Whether the operation of the log is what the message says, or was taken of it: when it came is no part of it, and of several
-/// lines some may have been refused ([`find_untaken`]). Unless `are_times_kept`, a line may have been taken without its times.
+/// True if the stored operation equals the message, or the accepted part of it: arrival times do not count, and some
+/// lines of several may have been refused ([`find_untaken`]). Unless `are_times_kept`, a line may have been stored
+/// without its times.
 pub(super) fn is_same(op: &Op, message: &Incoming, are_times_kept: bool) -> bool {
     let is_same_version = |logged: &Version, sent: &Version| is_same_version(logged, sent, are_times_kept);
     match (op, message) {
@@ -207,7 +211,7 @@ pub(super) fn is_same(op: &Op, message: &Incoming, are_times_kept: bool) -> bool
     }
 }
 
-/// The lines of a message, by their index, that the operation which was taken of it lacks: they were refused, or are others now.
+/// Returns the indices of the message's lines that the stored operation lacks: they were refused, or differ now.
 pub(super) fn find_untaken(op: &Op, message: &Incoming, are_times_kept: bool) -> Vec<usize> {
     let (Op::Line { lines, .. }, Incoming::Lines(versions)) = (op, message) else { return Vec::new() };
     let mut logged = lines.iter().peekable();
@@ -232,7 +236,7 @@ fn is_same_version(logged: &Version, sent: &Version, are_times_kept: bool) -> bo
     if logged.content == sent.content {
         return true;
     }
-    // A fraction may read a little otherwise once it was written: compare it as the log has it.
+    // A fraction may change slightly when it is encoded and decoded: compare the decoded form.
     let has_fractions = sent.content.words.iter().any(|word| word.confidence.is_some());
     has_fractions && {
         let op = Op::Line { source: "main".into(), lines: vec![sent.clone()] };

@@ -1,8 +1,9 @@
-//! Numbers that the server gives, where several nodes may give them at once.
+//! Conflicts of server-assigned sequence numbers between nodes.
 //!
-//! Within one node a session has one writer at a time ([`crate::server::ingest::publisher_lock`]). Two requests of one session that reach two nodes in
-//! the same moment are given the same numbers, and the fold takes the later of two records with one number for a repeat. So it is
-//! looked at in the log, behind the append and before the answer, whose came first.
+//! Within one node a session has one writer at a time ([`crate::server::ingest::publisher_lock`]). Two requests of one
+//! session that reach two nodes at the same moment get the same numbers, and the fold treats the later of two records
+//! with one number as a repeat. So, after the append and before the answer, the log is checked for which record came
+//! first.
 
 use std::collections::HashMap;
 
@@ -14,9 +15,9 @@ use crate::position::Offset;
 use crate::server::core::catalog::Catalog;
 use crate::transcript::{PublishedBy, Record};
 
-/// Returns the indices of those of `records` whose numbers another node used first: in the log they are repeats. They are of one
-/// session, the last number of which was `last` before the offset `from`; they stand before `end`. Costs nothing where there are
-/// no other nodes.
+/// Returns the indices of those of `records` whose numbers another node used first, which makes them repeats in the
+/// log. All belong to one session, whose last number was `last` before the offset `from`, and all are before `end`.
+/// Costs nothing without other nodes.
 pub(crate) async fn find_seq_conflicts(
     catalog: &Catalog,
     feed: &Feed,
@@ -44,7 +45,7 @@ pub(crate) async fn find_seq_conflicts(
             let Some(by) = Record::decode(&entry.record).published else { continue };
             if by.source == source && by.session == session && by.seq > last {
                 last = by.seq;
-                // It is the first with its number, and so the one that counts.
+                // It is the first record with its number and therefore counts.
                 own.remove(&entry.record[..]);
             }
         }

@@ -1,55 +1,55 @@
-//! Numbers of sessions that are no gaps: those under which something was refused, and those of which the publisher was told.
+//! Known gaps in the numbers of sessions: refused numbers, and gaps that the publisher was told about.
 //!
-//! The log has no number that was refused. A session that goes on above one has lost nothing, as far as this process knows: after
-//! a restart it is told once more than it would have to be.
+//! The log does not contain refused numbers. A session that resumes after one has lost nothing, as far as this process
+//! knows; after a restart of the server it gets one unnecessary warning.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::log::LogId;
 
-/// Sessions of which something is remembered; of more the one that was quiet for longest is forgotten, and may be told again.
+/// Sessions remembered. Above this, the one that was quiet for longest is forgotten, and may be warned again.
 const SESSIONS_MAX: usize = 1024;
 
 /// The feed, the source and the session.
 type SessionPlace = (LogId, Arc<str>, Arc<str>);
 
-/// The numbers of sessions that their publishers have answers to.
+/// Numbers that were answered in each session.
 #[derive(Debug, Default)]
 pub(crate) struct SeqGaps(Mutex<KnownSessions>);
 
 #[derive(Debug, Default)]
 struct KnownSessions {
     sessions: HashMap<SessionPlace, AnsweredNumbers>,
-    /// Counts what is noted.
+    /// Logical clock, advanced with every change.
     now: u64,
 }
 
 #[derive(Debug, Default)]
 struct AnsweredNumbers {
-    /// The greatest number that was taken, and the greatest that was answered: those between them were refused.
+    /// The greatest number stored, and the greatest answered: those between them were refused.
     taken: u64,
     answered: u64,
-    /// True if its publisher was told of a gap.
+    /// True if its publisher was told about a gap.
     is_told: bool,
     noted: u64,
 }
 
 impl SeqGaps {
-    /// Notes that the numbers of a session up to `answered` were answered, and those above `taken` refused.
+    /// Records that the numbers of a session up to `answered` were answered, and those above `taken` refused.
     pub(super) fn note_answered(&self, place: SessionPlace, taken: u64, answered: u64) {
         let is_known = || self.0.lock().unwrap_or_else(PoisonError::into_inner).sessions.contains_key(&place);
         if answered > taken || is_known() {
             self.note(place, |numbers| {
-                // A connection on which less was sent has answered no less. An archive that was put back has.
+                // A connection that received less has not revoked earlier answers. A restored archive has.
                 let before = if taken < numbers.taken { 0 } else { numbers.answered };
                 (numbers.taken, numbers.answered) = (taken, answered.max(before));
             });
         }
     }
 
-    /// Returns true if its publisher has to be told that a session, of which the log's last number is `last`, goes on with
-    /// `first`; it is told then. An archive that was put back lacks numbers that were taken: then it always is.
+    /// Returns true if the publisher has to be told that a session, whose last number in the log is `last`, resumes
+    /// with `first`, and records that it was told. Always true if a restored archive lacks numbers that were stored.
     pub(super) fn is_untold(&self, place: SessionPlace, last: u64, first: u64) -> bool {
         let mut is_untold = true;
         self.note(place, |numbers| {

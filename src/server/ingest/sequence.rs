@@ -3,24 +3,24 @@
 use crate::wire::publisher::NUMBER_MAX;
 use crate::wire::{FromPublisher, NackCode, Refusal};
 
-/// The numbers of a connection's messages.
+/// Numbering of a connection's messages.
 #[derive(Debug)]
 pub(crate) struct Sequence {
-    /// The greatest number that was taken or refused.
+    /// The greatest number that was accepted or refused.
     seq: u64,
     by: SequenceSource,
-    /// True if the next number that is given is the first of a session that its publisher named, and may go on with.
+    /// True if the next given number is the first one of a session that its publisher named and may resume.
     is_watched: bool,
-    /// The last number before the first that was given, and that one, if it is not the next.
+    /// The last number before the first given one, and that one, if they are not consecutive.
     gap: Option<(u64, u64)>,
 }
 
-/// The number of a message.
+/// Number of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NumberedMessage {
-    /// It is the message's own.
+    /// A new number.
     New(u64),
-    /// It was used before: the message is sent again, or it is another one.
+    /// A number that was used before: a resend, or another message.
     Used(u64),
 }
 
@@ -28,10 +28,10 @@ pub(super) fn bad_seq(message: impl Into<String>) -> Refusal {
     Refusal::new(NackCode::BadSeq, "seq", message)
 }
 
-/// Who gives the numbers.
+/// Origin of the numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SequenceSource {
-    /// Not known before the first message that can be read; so many could not be.
+    /// Not known before the first readable message; `unreadable` messages came before it.
     Open {
         unreadable: u64,
     },
@@ -40,36 +40,36 @@ enum SequenceSource {
 }
 
 impl Sequence {
-    /// Goes on behind `seq`.
+    /// Continues after `seq`.
     pub(crate) fn new(seq: u64) -> Self {
         Self { seq, by: SequenceSource::Open { unreadable: 0 }, is_watched: false, gap: None }
     }
 
-    /// The greatest number that was taken or refused.
+    /// Returns the greatest number that was accepted or refused.
     pub(crate) fn last(&self) -> u64 {
         self.seq
     }
 
-    /// Watches for numbers that are left out before the first one that is given: its publisher keeps the session over connections,
-    /// and may take them for stored.
+    /// Watches for a gap before the first given number: the publisher keeps its session across connections and may
+    /// believe that the missing messages are stored.
     pub(crate) fn watch_for_gap(&mut self) {
         self.is_watched = true;
     }
 
-    /// The last number that the session had and the first that was given since, if there is a gap between them: given once.
+    /// Returns the session's last number and the first one given since, if there is a gap between them; only once.
     pub(crate) fn take_gap(&mut self) -> Option<(u64, u64)> {
         self.gap.take()
     }
 
-    /// The server counts, whatever comes.
+    /// Makes the server count, even if messages have numbers.
     pub(crate) fn imply(&mut self) {
         self.by = SequenceSource::Implied;
     }
 
-    /// The next number, of those that the server counts.
+    /// Returns the next number, if the server counts.
     ///
     /// # Errors
-    /// `bad_seq` once the session has used up its numbers.
+    /// `bad_seq` once the session has used all its numbers.
     pub(crate) fn next(&mut self) -> Result<u64, Refusal> {
         if self.seq >= NUMBER_MAX {
             return Err(bad_seq(format!(
@@ -80,12 +80,13 @@ impl Sequence {
         Ok(self.seq)
     }
 
-    /// The number under which something is answered that takes none. A log of old may hold the greatest there is.
+    /// Returns the number for a reply to a message that takes none. An old log may contain the greatest possible
+    /// number.
     fn label(&self) -> u64 {
         self.seq.checked_add(1).unwrap_or(self.seq)
     }
 
-    /// The number of a connection's message, or why it cannot have one, with the number to answer under.
+    /// Returns the number of a connection's message. The error is the refusal, with the number to reply under.
     pub(crate) fn number(&mut self, message: &FromPublisher) -> Result<NumberedMessage, (u64, Refusal)> {
         if let (Err(refusal), None) = (&message.says, message.seq)
             && (refusal.code == NackCode::BadJson || refusal.field == Some("seq"))
@@ -116,7 +117,7 @@ impl Sequence {
         }
     }
 
-    /// The number of one of several messages of a request, each of which may give its own or leave it to the server.
+    /// Returns the number of one message of a request, which may give its own or leave it to the server.
     pub(crate) fn number_one(&mut self, given: Option<u64>) -> Result<NumberedMessage, Refusal> {
         match given {
             Some(seq) => self.take_given(seq),
@@ -139,8 +140,8 @@ impl Sequence {
         }
     }
 
-    /// The number under which something is answered that could not be read. It takes this number only where the server
-    /// counts: a publisher that counts itself may give the number to its next message.
+    /// Returns the number for the reply to an unreadable message. The message takes that number only if the server
+    /// counts: a publisher that counts may give it to its next message.
     pub(crate) fn unreadable(&mut self) -> u64 {
         match &mut self.by {
             SequenceSource::Open { unreadable } => {

@@ -1,4 +1,4 @@
-//! The handles that everything published goes through.
+//! Shared state of the ingest handlers.
 
 use std::sync::Arc;
 
@@ -12,12 +12,12 @@ use crate::server::core::context::ServerContext;
 use crate::server::ingest::caption_streams::CaptionStreams;
 use crate::server::ingest::publisher_lock::PublisherLocks;
 
-/// The feeds to publish to, the locks of their sources and sessions, and what is remembered between requests.
+/// The feeds to publish to, the locks of their sources and sessions, and state that is kept between requests.
 #[derive(Debug)]
 pub(crate) struct IngestService {
     pub(crate) context: Arc<ServerContext>,
     pub(crate) catalog: Arc<Catalog>,
-    /// `None` where the server has no authentication.
+    /// `None` if the server has no authentication.
     pub(crate) auth: Option<Arc<Auth>>,
     pub(crate) locks: Arc<PublisherLocks>,
     pub(crate) streams: CaptionStreams,

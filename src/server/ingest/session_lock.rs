@@ -1,7 +1,7 @@
-//! How a request comes to write in a session: nobody else does meanwhile, here or at another node.
+//! Exclusive access of a request to its session, at this node and others.
 //!
-//! Requests of one session wait for each other. A connection may hold its session for hours, so it is asked for a sign of life
-//! instead, as by another connection that wants its source.
+//! Requests of one session wait for each other. A connection may hold its session for hours, so it is checked for a
+//! sign of life instead, as by another connection that wants its source.
 
 use std::sync::Arc;
 
@@ -16,13 +16,13 @@ use crate::server::ingest::identity::PublisherIdentity;
 use crate::server::ingest::publisher_lock::{LockGuard, LockKey};
 use crate::transcript::Timestamp;
 
-/// Reason why a request does not write in its session.
+/// Reason why a request cannot write in its session.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RequestNotBegun {
     /// The feed cannot be read.
     #[error(transparent)]
     Log(#[from] LogError),
-    /// A connection publishes in it, and lives.
+    /// A connection publishes in the session and is alive.
     #[error(
         "the session {session} publishes as {source_name} since {since}, by a connection that answers: take another session, or \
          send over that connection"
@@ -32,10 +32,10 @@ pub(crate) enum RequestNotBegun {
         session: Arc<str>,
         /// Its source.
         source_name: Arc<str>,
-        /// When the connection came, by its node's clock.
+        /// Arrival time of the connection, by its node's clock.
         since: Timestamp,
     },
-    /// Another request, or what a connection had under way, is not done in time.
+    /// Another request, or pending work of a connection, did not finish in time.
     #[error("another request of the session {session} is not done yet: try again, or take another session")]
     Busy {
         /// The session.
@@ -59,11 +59,11 @@ impl From<RequestNotBegun> for Problem {
     }
 }
 
-/// Takes the lock of `publisher`'s session. A connection that holds it is closed if it gives no sign of life in
-/// `times.holder_answer_ms`; what is under way is waited for, for `times.handshake_timeout_ms`. Cancel-safe.
+/// Locks the session of `publisher`. A connection that holds it is closed if it gives no sign of life within
+/// `times.holder_answer_ms`; pending work is waited for, at most `times.handshake_timeout_ms`. Cancel-safe.
 ///
 /// # Errors
-/// [`RequestNotBegun::Published`] at once if the connection lives, [`RequestNotBegun::Busy`] after the wait.
+/// [`RequestNotBegun::Published`] at once if the connection is alive, [`RequestNotBegun::Busy`] after the wait.
 pub(super) async fn take_session(
     service: &Arc<IngestService>,
     log_id: &LogId,

@@ -1,27 +1,28 @@
-//! SpeakerNames of anonymous speakers: whom an engine numbers anew in each session has an id that says of which session, and that
-//! is not for people.
+//! Display names of anonymous speakers: if an engine numbers speakers anew in each session, their ids contain the
+//! session and are not meant for people.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::transcript::{Op, Record, Timestamp};
 
-/// Gives the anonymous speakers of one connection their label for a name.
+/// Names the anonymous speakers of one connection after their labels.
 #[derive(Debug)]
 pub(crate) struct SpeakerNames {
-    /// What their ids begin with: semantics, section 1.
+    /// Prefix of their ids: semantics, section 1.
     scope: String,
     named: HashSet<Arc<str>>,
     named_max: usize,
 }
 
 impl SpeakerNames {
-    /// For ids that are written `<source>.<session>:<label>`; those beyond `named_max` keep their id for a name.
+    /// Creates it for ids of the form `<source>.<session>:<label>`. Speakers beyond `named_max` are shown by their ids.
     pub(crate) fn new(source: &str, named_max: usize) -> Self {
         Self { scope: format!("{source}."), named: HashSet::new(), named_max }
     }
 
-    /// The record that names the speaker `id`. Once for each id, whoever comes again, so that nobody's renaming is undone.
+    /// Returns the record that names the speaker `id`; `None` unless it is needed. The record has the same `op_id` in
+    /// every connection, so that it never overrides a later rename.
     pub(crate) fn of(&mut self, id: &Arc<str>, at: Timestamp) -> Option<Record> {
         let (_, label) = id.strip_prefix(&self.scope)?.split_once(':')?;
         if label.is_empty() || self.named.len() >= self.named_max || !self.named.insert(id.clone()) {

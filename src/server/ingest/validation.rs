@@ -1,4 +1,4 @@
-//! The checks of what is published that need to know the feed; those that do not are `wire`'s.
+//! Checks of published messages against the state of the feed. The `wire` module has the checks that do not need it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,32 +13,32 @@ use crate::transcript::{FeedState, MediaMs, Status, Timestamp, Version};
 use crate::wire::publisher::NUMBER_MAX;
 use crate::wire::{NackCode, Refusal};
 
-/// What one publisher's lines are held to.
+/// Validates the messages of one publisher.
 #[derive(Debug)]
 pub(crate) struct FeedValidator {
     view: Arc<LiveView>,
     clock_history: Arc<ClockHistory>,
     arrival_clock: ArrivalClock,
     max_jump_ms: MediaMs,
-    /// The greatest time that this publisher has sent; what was folded is asked of the view.
+    /// The greatest time that this publisher has sent. The view knows those that are folded.
     reach: Option<MediaMoment>,
     arrivals: ArrivalOrder,
     keeps_order_of_arrival: bool,
     high_revs: HighRevs,
 }
 
-/// Revisions from so far below the greatest on are remembered: more than messages can be under way.
+/// Distance from the greatest revision within which revisions are remembered: more than messages can be in flight.
 const HIGH_REVS: u64 = 1 << 20;
-/// Lines of which they are: whoever has more such lines under way is refused.
+/// Lines with such revisions that are remembered. Further ones are refused until these are folded.
 const HIGH_REV_LINES_MAX: usize = 1024;
 
-/// Revisions of this publisher near the greatest one, which the feed may not have folded.
+/// Revisions of this publisher close to the greatest one, which the feed may not have folded yet.
 #[derive(Debug, Default)]
 struct HighRevs(HashMap<Arc<str>, u64>);
 
 impl HighRevs {
-    /// Notes the revision of a line, whose head has the revision `head` as far as the feed is folded. Refuses a next revision
-    /// where there is none.
+    /// Records the revision of a line whose head has the revision `head`, as far as the feed is folded. Refuses a
+    /// version without a revision if there is no next one.
     fn note(&mut self, id: &Arc<str>, rev: Option<u64>, head: Option<u64>) -> Result<(), Refusal> {
         match (self.0.get_mut(id), rev) {
             (Some(known), None) => {
@@ -55,7 +55,8 @@ impl HighRevs {
         Ok(())
     }
 
-    /// Returns true if the revision of one more line can be remembered. `head` gives that of a line as far as the feed is folded.
+    /// True if the revision of one more line can be remembered. `head` returns a line's revision, as far as the feed is
+    /// folded.
     fn has_room(&mut self, id: &str, head: impl Fn(&str) -> Option<u64>) -> bool {
         if self.0.len() >= HIGH_REV_LINES_MAX && !self.0.contains_key(id) {
             self.0.retain(|id, rev| head(id).is_none_or(|head| head < *rev));
@@ -64,15 +65,16 @@ impl HighRevs {
     }
 }
 
-/// How far ahead of the feed's clock the last line of an earlier session or request may stand: many lines that came at once
-/// take a millisecond each, and a request holds some ten thousand. What is further ahead went by another clock.
+/// Greatest distance by which the last line of an earlier session or request may be ahead of the feed's clock, in
+/// milliseconds. Lines that arrive together are spaced by a millisecond, and a request holds some ten thousand; a line
+/// further ahead used another clock.
 const AHEAD_MS_MAX: MediaMs = 60_000;
 
-/// Times of arrival for the lines of one source that say no time: each stands behind the one before it, however many come in
-/// one millisecond. Where lines start at the same time their ids order them, and ids need not rise.
+/// Arrival times for the lines of one source without a time: each is placed after the one before it, even if many
+/// arrive within one millisecond. Lines with equal starts are ordered by id, and ids need not rise.
 #[derive(Debug)]
 struct ArrivalOrder {
-    /// Where the last line stands, and its id if this publisher sent it.
+    /// Time of the last line, with its id if this publisher sent it.
     last: Option<(MediaMs, Option<Arc<str>>)>,
     /// The greatest time that its source gave.
     given_ms: Option<MediaMs>,
@@ -80,13 +82,13 @@ struct ArrivalOrder {
 }
 
 impl ArrivalOrder {
-    /// No line stands behind the last time that one may have, whatever the clocks say.
+    /// Clamps a time to the media axis.
     fn clamp(&self, ms: MediaMs) -> MediaMs {
         ms.clamp(0, self.max_media_ms)
     }
 
-    /// The place of a version of `id` that came at `came_ms`. One of a line that is there (`is_known`), or was sent last, moves
-    /// nothing: a line keeps its first place.
+    /// Returns the time for a version of `id` that arrived at `came_ms`. A version of an existing line (`is_known`) or
+    /// of the last one changes nothing: a line keeps its first time.
     fn place(&mut self, id: &Arc<str>, came_ms: MediaMs, is_known: bool) -> MediaMs {
         let came_ms = self.clamp(came_ms);
         match &self.last {
@@ -95,7 +97,7 @@ impl ArrivalOrder {
             Some((last_ms, None)) if last_ms - came_ms > AHEAD_MS_MAX => self.last = None,
             _ => {}
         }
-        // Nor beside one that has a time.
+        // Avoid the time of a line that has one of its own.
         let came_ms = if self.given_ms == Some(came_ms) { came_ms.saturating_add(1) } else { came_ms };
         let behind = self.last.as_ref().map(|(last_ms, _)| last_ms.saturating_add(1));
         let place = self.clamp(behind.map_or(came_ms, |behind| came_ms.max(behind)));
@@ -105,7 +107,7 @@ impl ArrivalOrder {
 }
 
 impl FeedValidator {
-    /// For lines in the feed of `view`, which has folded its log.
+    /// Creates the checks for lines in the feed of `view`, which has folded its log.
     pub(crate) fn new(context: &ServerContext, view: Arc<LiveView>, source: &str) -> Self {
         let (opened_at, arrived_ms, given_ms) = {
             let transcript = view.transcript();
@@ -130,8 +132,8 @@ impl FeedValidator {
         }
     }
 
-    /// The publisher's session begins `now`, at the media time `offset_ms`. It goes on behind what its source has said so far,
-    /// if `goes_on`.
+    /// Begins the publisher's session at `now`, at media time `offset_ms`. If `goes_on`, it continues what its source
+    /// has sent so far.
     pub(crate) fn begin_at(&mut self, offset_ms: MediaMs, source: &str, goes_on: bool, now: Timestamp) {
         let behind = self.view.transcript().source_reach(source).filter(|_| goes_on);
         self.arrival_clock.begin(offset_ms, now, behind);
@@ -140,8 +142,9 @@ impl FeedValidator {
         }
     }
 
-    /// Takes a version of a line that came `now`, or says why not; gives whether its id names a line that another session
-    /// changed last. One without a time is given that of its arrival, or a moment later where others of its source stand there.
+    /// Checks a version of a line that arrived at `now`. Returns whether its id names a line that another session
+    /// changed last. A version without a time gets its arrival time, or a slightly later one if other lines of its
+    /// source have that.
     pub(crate) fn line(
         &mut self,
         version: &mut Version,
@@ -149,7 +152,7 @@ impl FeedValidator {
         now: Timestamp,
     ) -> Result<bool, Refusal> {
         let (start_ms, end_ms) = (version.content.start_ms, version.content.end_ms);
-        // One that takes the place of a number that was missing has that place already.
+        // A version that fills in a missing number has its time already.
         let needs_place = start_ms.is_none() && version.arrival_ms.is_none();
         let named = {
             let transcript = self.view.transcript();
@@ -187,7 +190,7 @@ impl FeedValidator {
         if let Some(end_ms) = end_ms {
             self.check_jump("end_ms", end_ms, now)?;
         }
-        // What is a guess may be given its time later.
+        // An interim line may get its time later.
         if start_ms.is_some() || version.content.status == Status::Final {
             let greatest_ms = start_ms.or(version.arrival_ms).max(start_ms.and(end_ms));
             greatest_ms.into_iter().for_each(|media_ms| self.arrival_clock.note(media_ms));
@@ -197,13 +200,14 @@ impl FeedValidator {
         Ok(is_foreign(named, publisher))
     }
 
-    /// A vendor's line whose time would put it before one of its source that has none stands where it arrives from now on.
+    /// From now on, a vendor's line whose time would put it before a line of its source without a time is placed by its
+    /// arrival.
     pub(crate) fn keep_order_of_arrival(&mut self) {
         self.keeps_order_of_arrival = true;
     }
 
-    /// Leaves out the times of a vendor's line that came `now` which would have it refused, or put before what was said before
-    /// it; says why. The text stands: a vendor's program has no other to send.
+    /// Removes the times of a vendor's line that arrived at `now` if they would cause a refusal, or place it before
+    /// earlier lines. Returns the reason. The text is kept: the vendor's program cannot send another.
     pub(crate) fn leave_out_times(
         &self,
         version: &mut Version,
@@ -230,7 +234,7 @@ impl FeedValidator {
         Some(why)
     }
 
-    /// Takes a retraction, or says why not; gives whether its id names a line that another session changed last.
+    /// Checks a retraction. Returns whether its id names a line that another session changed last.
     pub(crate) fn retract(
         &mut self,
         publisher: &PublisherIdentity,
@@ -245,7 +249,7 @@ impl FeedValidator {
         Ok(is_foreign(named, publisher))
     }
 
-    /// Holds a revision to what this publisher sent a moment ago.
+    /// Checks a revision against recent ones of this publisher.
     fn check_high_rev(
         &mut self,
         publisher: &PublisherIdentity,
@@ -266,7 +270,7 @@ impl FeedValidator {
         self.high_revs.note(id, rev, named.map(|line| line.rev))
     }
 
-    /// Takes the time of a clock that came `now`, or says why not.
+    /// Checks the time of a clock message that arrived at `now`.
     pub(crate) fn clock(&mut self, media_ms: MediaMs, now: Timestamp) -> Result<(), Refusal> {
         self.check_jump("media_ms", media_ms, now)?;
         self.reached(Some(media_ms), now);
@@ -281,10 +285,11 @@ impl FeedValidator {
         }
     }
 
-    /// The first time of a feed may stand anywhere; from then on times go with the server's, whatever the time of day does.
+    /// The first time of a feed may have any value. Later times must keep pace with the server's monotonic clock,
+    /// whatever happens to the time of day.
     fn check_jump(&self, field: &'static str, media_ms: MediaMs, now: Timestamp) -> Result<(), Refusal> {
         let is_near = |reach: MediaMoment| media_ms <= reach.media_ms.saturating_add(self.max_jump_ms);
-        // As a rule, and then nobody has to know how long ago that was.
+        // The usual case, which needs no clock.
         if self.reach.is_some_and(is_near) {
             return Ok(());
         }
@@ -306,12 +311,12 @@ impl FeedValidator {
     }
 }
 
-/// True if the publisher's id names a line that another session changed last, and its ids are its own.
+/// True if the publisher's id names a line that another session changed last, and its ids belong to its session.
 fn is_foreign(named: Option<NamedLine>, publisher: &PublisherIdentity) -> bool {
     !publisher.corrects && named.is_some_and(|line| line.is_foreign)
 }
 
-/// What comes without a revision is given the next one by the fold: there has to be one.
+/// Checks that there is a next revision: the fold gives it to a message without one.
 fn check_next_rev(named: Option<NamedLine>) -> Result<(), Refusal> {
     match named {
         Some(NamedLine { rev, .. }) if rev >= NUMBER_MAX => Err(no_next_rev(rev)),

@@ -1,4 +1,4 @@
-//! The claim of a connection to its source: who it is, whether it still lives, and how it is told to go.
+//! A connection's claim to its source: its publisher, a check that its client is alive, and the request to leave.
 
 use std::borrow::Cow;
 use std::sync::OnceLock;
@@ -14,48 +14,48 @@ use crate::server::core::connection_end::CloseReason;
 use crate::transcript::Timestamp;
 use crate::wire::CloseCode;
 
-/// Bytes of a session's name that a close reason has room for, of 123 in all (RFC 6455, section 5.5).
+/// Bytes of a session's name that fit into a close reason, of 123 in all (RFC 6455, section 5.5).
 const SESSION_BYTES_MAX: usize = 48;
 
-/// What a connection says of itself to those who want its source, and they to it.
+/// Claim of a connection to its source; shared with the connections that want the same source.
 #[derive(Debug)]
 pub(crate) struct Claim {
     pub(crate) publisher: PresentPublisher,
-    /// The connection publishes. One that has only come has nothing to lose yet.
+    /// True once the connection publishes. Before that it has nothing to lose.
     is_welcomed: AtomicBool,
-    /// Who has come instead, and whether that is final.
+    /// The publisher that replaces this one; `true` if the client should not reconnect unchanged.
     replaced_by: OnceLock<(PresentPublisher, bool)>,
-    /// Somebody waits for a sign of life.
+    /// True while another connection waits for a sign of life.
     is_asked: AtomicBool,
-    /// The client is to be pinged for it.
+    /// True if the client has to be pinged for that.
     wants_ping: AtomicBool,
-    /// The socket is not read, and not because of the client.
+    /// True while the server does not read the socket for reasons of its own.
     is_held_back: AtomicBool,
-    /// When the client was heard last, of the times that somebody asked.
+    /// Time at which the client was last heard from, recorded only while `is_asked` is set.
     heard: watch::Sender<Option<Instant>>,
-    /// Rings for the connection when it is asked or replaced.
+    /// Wakes the connection's task when it is asked or replaced.
     bell: Notify,
-    /// Cancelled when the connection has let go.
+    /// Cancelled once the connection has released the source.
     pub(crate) gone: CancellationToken,
 }
 
-/// What a connection is called for.
+/// Request to a connection's task.
 #[derive(Debug)]
 pub(crate) enum ClaimSignal {
-    /// To ping its client.
+    /// Ping the client.
     Ping,
-    /// To go: another connection has the source.
+    /// Leave: another connection has the source.
     Leave,
 }
 
-/// Whether a connection lives.
+/// Result of checking whether a connection is alive.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum HolderState {
-    /// It does, or it cannot be said, because the server does not read its socket.
+    /// The client is alive, or it cannot be known, because the server does not read its socket.
     Alive,
-    /// Nothing came from it in time.
+    /// Nothing was received in time.
     Silent,
-    /// It has let go of the source by itself.
+    /// The connection has released the source by itself.
     Gone,
 }
 
@@ -74,14 +74,14 @@ impl Claim {
         }
     }
 
-    /// Who it is.
+    /// Returns the publisher of the connection.
     pub(crate) fn publisher(&self) -> &PresentPublisher {
         &self.publisher
     }
 
-    /// Tells the connection to go. The first who does is named to its client.
+    /// Tells the connection to leave. Only the first caller is named to its client.
     pub(crate) fn replace(&self, by: &PresentPublisher) {
-        // One that never had the source may come again, unless its own session has moved on.
+        // A connection that never had the source may retry, unless its own session continues elsewhere.
         let is_final = self.is_welcomed() || by.session == self.publisher.session;
         let _ = self.replaced_by.set((by.clone(), is_final));
         self.bell.notify_one();
@@ -91,14 +91,14 @@ impl Claim {
         self.is_welcomed.load(Ordering::SeqCst)
     }
 
-    /// The connection publishes from now on.
+    /// Marks the connection as publishing.
     pub(crate) fn welcome(&self) {
         self.is_welcomed.store(true, Ordering::SeqCst);
     }
 
-    /// Waits for a sign of life, `within` from now at most. One since `asked_at` is as good as a new one. Cancel-safe.
+    /// Waits for a sign of life, at most `within` from now. One since `asked_at` counts. Cancel-safe.
     pub(crate) async fn life(&self, asked_at: Instant, within: Duration) -> HolderState {
-        // A connection that has only come, and waits, is watched by its own task.
+        // A connection that has just arrived and waits is watched by its own task.
         if !self.is_welcomed() {
             return if self.gone.is_cancelled() { HolderState::Gone } else { HolderState::Alive };
         }
@@ -123,7 +123,7 @@ impl Claim {
         }
     }
 
-    /// Waits until the connection is asked for something. For its own task alone. Cancel-safe.
+    /// Waits for a request to the connection. Only its own task may call this. Cancel-safe.
     pub(crate) async fn called(&self) -> ClaimSignal {
         loop {
             if self.replaced_by.get().is_some() {
@@ -136,7 +136,7 @@ impl Claim {
         }
     }
 
-    /// Waits until another connection has the source. For its own task alone. Cancel-safe.
+    /// Waits until another connection has the source. Only its own task may call this. Cancel-safe.
     pub(crate) async fn replaced(&self) -> CloseReason {
         loop {
             if let Some(end) = self.end() {
@@ -146,7 +146,7 @@ impl Claim {
         }
     }
 
-    /// The client said something, or answered a ping.
+    /// Records that the client sent something or answered a ping.
     pub(crate) fn heard(&self) {
         if self.is_asked.load(Ordering::Relaxed) {
             self.is_asked.store(false, Ordering::SeqCst);
@@ -154,25 +154,25 @@ impl Claim {
         }
     }
 
-    /// Whether the server does not read the socket for reasons of its own: its log is behind, or the client is too fast. Who is
-    /// not read cannot be heard, and is not taken for dead.
+    /// Sets whether the server has stopped reading the socket for reasons of its own: its log is behind, or the client
+    /// is too fast. A client that is not read cannot be heard and must not be taken for dead.
     pub(crate) fn hold_back(&self, is_held_back: bool) {
         self.is_held_back.store(is_held_back, Ordering::Relaxed);
     }
 
-    /// What the connection is closed with, if another one has come.
+    /// Returns the close reason if another connection has replaced this one.
     pub(crate) fn end(&self) -> Option<CloseReason> {
         let (by, is_final) = self.replaced_by.get()?;
         Some(if *is_final { replaced(by) } else { taken(by) })
     }
 }
 
-/// What is said to a connection that another one has replaced.
+/// Returns the close reason for a connection that another one has replaced.
 pub(crate) fn replaced(by: &PresentPublisher) -> CloseReason {
     CloseReason::close(CloseCode::Replaced, format!("replaced by the session {}", named(&by.session)))
 }
 
-/// What is said to a connection whose source another session publishes.
+/// Returns the close reason for a connection whose source another session publishes.
 pub(crate) fn taken(by: &PresentPublisher) -> CloseReason {
     let since = Timestamp(i64::try_from(by.since).unwrap_or(i64::MAX));
     CloseReason::close(
@@ -181,7 +181,7 @@ pub(crate) fn taken(by: &PresentPublisher) -> CloseReason {
     )
 }
 
-/// A session's name, as far as there is room for it.
+/// Returns a session's name, truncated to the space available.
 fn named(session: &str) -> Cow<'_, str> {
     if session.len() <= SESSION_BYTES_MAX {
         return session.into();
@@ -202,7 +202,7 @@ mod tests {
         claim
     }
 
-    /// What becomes of a connection that does this while it is asked.
+    /// Returns the state of a connection that does this while it is checked.
     async fn life(claim: &Claim, does: impl Future<Output = ()>) -> (HolderState, Duration) {
         let asked_at = Instant::now();
         let (life, ()) = tokio::join!(claim.life(asked_at, WITHIN), does);

@@ -1,11 +1,13 @@
-//! One publishing connection for each source of a feed, and one writer at a time for each session.
+//! Locks of publishers: one connection per source of a feed, and one writer at a time per session.
 //!
-//! A source belongs to the connection that claims it ([`Claim`]). A newer one of the same session replaces it at once, and so
-//! does one that was told to take over. Any other has it pinged, and takes its place only if nothing comes from it in time; else
-//! it is told who publishes, and comes again. Of several newcomers one at a time asks, in the order in which they came.
+//! A source belongs to the connection that claims it ([`Claim`]). A newer connection of the same session replaces it at
+//! once, and so does one with the option to take over. For any other newcomer, the current client is pinged and loses
+//! the source only if nothing is received in time; otherwise the newcomer is told who publishes, and may retry. Several
+//! newcomers are handled one at a time, in order of arrival.
 //!
-//! Who takes a claim's place waits until its appends have been answered, so that the `seq` it is welcomed with is the truth.
-//! Where other nodes publish too, the claim may be at one of them ([`crate::server::background::cluster_node`]).
+//! The connection that replaces another waits until the appends of that one are answered, so that the `seq` in its
+//! welcome is correct. If several nodes accept publishers, the claim may be at another node
+//! ([`crate::server::background::cluster_node`]).
 
 mod claim;
 
@@ -23,7 +25,7 @@ use crate::server::core::connection_end::CloseReason;
 use crate::server::ingest::publisher_lock::claim::HolderState;
 pub(crate) use crate::server::ingest::publisher_lock::claim::{Claim, ClaimSignal, replaced, taken};
 
-/// What only one may hold.
+/// Key of a lock that only one task may hold.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum LockKey {
     /// The connection of a source.
@@ -32,10 +34,10 @@ pub(crate) enum LockKey {
     Session(LogId, Arc<str>, Arc<str>),
 }
 
-/// When a connection came, in milliseconds since 1970, and at which node: of two the greater is the newer.
+/// Arrival time of a connection, in milliseconds since 1970, and its node: the greater of two is the newer.
 pub(crate) type ArrivalStamp = (u64, Arc<str>);
 
-/// The places that are held or waited for.
+/// The locks that are held or waited for.
 #[derive(Debug)]
 pub(crate) struct PublisherLocks {
     catalog: Arc<Catalog>,
@@ -45,21 +47,22 @@ pub(crate) struct PublisherLocks {
 #[derive(Debug, Default)]
 struct LockSlot {
     lock: Arc<tokio::sync::Mutex<()>>,
-    /// Before it those wait who want the place and may not take it at once.
+    /// Queue of the newcomers that may not take the lock at once.
     door: Arc<tokio::sync::Mutex<()>>,
-    /// That of the connection which holds the place, or is about to; none for a place that nobody is told to leave.
+    /// Claim of the connection that holds the lock or is about to; `None` for a lock whose holder is never told to
+    /// leave.
     claim: Option<Arc<Claim>>,
-    /// Time at which the newest of them came.
+    /// Arrival time of the newest of these connections.
     since: Option<ArrivalStamp>,
-    /// Those who hold it or wait.
+    /// Number of tasks that hold the lock or wait for it.
     here: usize,
 }
 
-/// Who wants a source.
+/// A publisher that wants a source.
 #[derive(Debug)]
 pub(crate) struct WaitingPublisher {
     pub(crate) session: Arc<str>,
-    /// It replaces whoever is there.
+    /// True if it replaces any other publisher.
     pub(crate) takes_over: bool,
 }
 
@@ -68,10 +71,10 @@ impl PublisherLocks {
         Self { catalog, places: Mutex::default() }
     }
 
-    /// Takes a source as soon as its connection has let it go. Cancel-safe.
+    /// Takes a source as soon as its connection has released it. Cancel-safe.
     ///
     /// # Errors
-    /// What the newcomer is closed with, if the source is another session's.
+    /// The close reason for the newcomer, if the source belongs to another session.
     pub(crate) async fn take(
         self: &Arc<Self>,
         place: LockKey,
@@ -89,8 +92,8 @@ impl PublisherLocks {
         Ok(held)
     }
 
-    /// Asks the connection that has `place` here whether it lives, for `publisher`, which has come to another node; says what that
-    /// is answered, or none if the connection is to go. Cancel-safe.
+    /// Checks the connection that holds `place` here, on behalf of `publisher` at another node. Returns the reply, or
+    /// `None` if the connection has to leave. Cancel-safe.
     async fn ask(&self, place: &LockKey, publisher: &PresentPublisher) -> Option<CommandReply> {
         let (asked_at, within) = (Instant::now(), TimesConfig::ms(self.catalog.context.config.times.holder_answer_ms));
         let until = asked_at + 2 * within;
@@ -99,21 +102,23 @@ impl PublisherLocks {
             if claim.publisher.session == publisher.session {
                 return None;
             }
-            // Of two that have only come the newer is first: both nodes see it so, and neither waits for the other.
+            // Of two connections that have just arrived, the newer one has priority. Both nodes decide alike, so
+            // neither waits for the other.
             if !claim.is_welcomed() {
                 return None;
             }
             match claim.life(asked_at, within).await {
                 HolderState::Silent => return None,
-                // Its claim goes with it.
+                // Its claim is dropped with it.
                 HolderState::Gone if Instant::now() < until => {}
                 HolderState::Alive | HolderState::Gone => return Some(CommandReply::Taken(claim.publisher.clone())),
             }
         }
     }
 
-    /// Tells the connection of `place` to go if it came before `by`, which is at another node, and waits until it has. If `asks`
-    /// it stays if it lives and is another session's. Cancel-safe: who was told goes in any case.
+    /// Tells the connection of `place` to leave if it came before `by`, which is at another node, and waits until it
+    /// has left. With `asks`, it stays if it is alive and belongs to another session. Cancel-safe: a connection that
+    /// was told to leave does so in any case.
     pub(crate) async fn leave(
         &self,
         place: &LockKey,
@@ -134,9 +139,9 @@ impl PublisherLocks {
         }
     }
 
-    /// Asks the connection that publishes in the session of `by` here, if there is one, for a sign of life. It is said who that is
-    /// if it lives ([`CommandReply::Taken`]); else it is closed, and gone when this is ready. Cancel-safe: who was told goes in any
-    /// case.
+    /// Checks the connection that publishes in the session of `by` here, if there is one. Returns its publisher if it
+    /// is alive ([`CommandReply::Taken`]); otherwise closes it and waits until it has left. Cancel-safe: a connection
+    /// that was told to leave does so in any case.
     pub(crate) async fn leave_if_silent(&self, place: &LockKey, by: &PresentPublisher) -> CommandReply {
         let within = TimesConfig::ms(self.catalog.context.config.times.holder_answer_ms);
         let asked_at = Instant::now();
@@ -151,7 +156,7 @@ impl PublisherLocks {
         CommandReply::Done
     }
 
-    /// As [`PublisherLocks::leave`], without waiting.
+    /// Does the same as [`PublisherLocks::leave`], without waiting.
     pub(crate) fn let_go(&self, place: &LockKey, by: &PresentPublisher, node: &Arc<str>) {
         drop(self.tell(place, by, node));
     }
@@ -168,7 +173,7 @@ impl PublisherLocks {
         Some(LeaveOutcome::Goes(slot.lock.clone()))
     }
 
-    /// Waits for `place` without telling anybody to leave it. Cancel-safe.
+    /// Waits for `place` without telling its holder to leave. Cancel-safe.
     pub(crate) async fn wait_for(self: &Arc<Self>, place: LockKey) -> LockGuard {
         let visit = LockWaiter::new(self, place);
         let lock = visit.slot(|slot| slot.lock.clone());
@@ -184,15 +189,15 @@ impl PublisherLocks {
     }
 }
 
-/// What becomes of the holder of a place.
+/// Reply of a lock's holder to a request to leave.
 enum LeaveOutcome {
-    /// It goes; the lock is free once it has.
+    /// It leaves; the lock is free once it has.
     Goes(Arc<tokio::sync::Mutex<()>>),
-    /// It came later than who wants it to go.
+    /// It arrived later than the connection that wants it to leave.
     IsNewer,
 }
 
-/// Somebody who holds a place or waits for it: as long as there is one, the place is remembered.
+/// A task that holds a lock or waits for it. The lock's entry exists as long as there is one.
 struct LockWaiter {
     slots: Arc<PublisherLocks>,
     place: LockKey,
@@ -208,11 +213,11 @@ impl LockWaiter {
         look(self.slots.lock().entry(self.place.clone()).or_default())
     }
 
-    /// Claims the place for `newcomer`, if it may have it.
+    /// Claims the lock for `newcomer`, if it may have it.
     async fn claim(&self, newcomer: &WaitingPublisher) -> Result<Arc<Claim>, CloseReason> {
         let came = Instant::now();
         let within = TimesConfig::ms(self.slots.catalog.context.config.times.holder_answer_ms);
-        // The newcomer before may have had all of its time, and left.
+        // The newcomer before may have used all of its time and left.
         let until = came + 2 * within;
         let is_own = |claim: &Arc<Claim>| claim.publisher.session == newcomer.session;
         if (newcomer.takes_over || self.slots.claim(&self.place).as_ref().is_some_and(is_own))
@@ -232,7 +237,7 @@ impl LockWaiter {
             let dead = match if Instant::now() < until { known.life(came, within).await } else { HolderState::Alive } {
                 HolderState::Alive => return Err(taken(&known.publisher)),
                 HolderState::Silent => Some(&known),
-                // Its claim goes with it.
+                // Its claim is dropped with it.
                 HolderState::Gone => None,
             };
             if let Some(claim) = self.try_claim(newcomer, dead) {
@@ -241,7 +246,7 @@ impl LockWaiter {
         }
     }
 
-    /// Claims the place, unless another session has it that is not known to be `dead`.
+    /// Claims the lock, unless it belongs to another session's connection that is not known to be `dead`.
     fn try_claim(&self, newcomer: &WaitingPublisher, dead: Option<&Arc<Claim>>) -> Option<Arc<Claim>> {
         let catalog = &self.slots.catalog;
         let elsewhere = match &self.place {
@@ -256,7 +261,7 @@ impl LockWaiter {
                     return None;
                 }
             }
-            // Later than all that are known, also where a clock was put back or another node's is ahead.
+            // Later than all known ones, even if a clock was set back or another node's is ahead.
             let known = elsewhere.max(slot.since.as_ref().map(|(since, _)| *since));
             let since = known.map_or(now, |known| now.max(known + 1));
             let (LockKey::Source(_, source) | LockKey::Session(_, source, _)) = &self.place;
@@ -283,7 +288,7 @@ impl Drop for LockWaiter {
     }
 }
 
-/// A place that is held until this is dropped.
+/// A lock that is held until this is dropped.
 pub(crate) struct LockGuard {
     _lock: OwnedMutexGuard<()>,
     _visit: LockWaiter,
@@ -297,7 +302,7 @@ pub(crate) struct SourceGuard {
 }
 
 impl SourceGuard {
-    /// Who holds it.
+    /// Returns the publisher that holds the source.
     pub(crate) fn publisher(&self) -> &PresentPublisher {
         self.claim.publisher()
     }

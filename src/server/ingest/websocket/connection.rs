@@ -1,4 +1,4 @@
-//! The connection of a publisher: what it has under way, and how a message goes into the feed.
+//! The connection of a publisher: its pending messages, and the way of a message into the feed.
 
 use std::sync::Arc;
 
@@ -18,8 +18,9 @@ use crate::server::ingest::websocket::vendor_decoder::VendorDecoder;
 use crate::transcript::{Op, Transcript};
 use crate::wire::{CloseCode, Incoming, Limits, NackCode, Refusal, ToPublisher};
 
-/// Each asks the log for its end. Programs take back what they said, and one that takes back what is nowhere does so all the time:
-/// whoever was looked after in vain so often waits for what it sent itself only, which needs no asking.
+/// Limit of unsuccessful searches for retracted lines, per connection: each asks the log for its end. A program that
+/// retracts lines that do not exist does so all the time; after this many, only messages of the connection itself are
+/// waited for, which needs no query.
 const MISSING_LOOKS_MAX: u32 = 16;
 
 /// The connection of a publisher.
@@ -32,14 +33,14 @@ pub(crate) struct PublisherConnection<'a> {
     pub(crate) acks: AckQueue,
     pub(crate) acked: u64,
     pub(crate) refused_in_a_row: usize,
-    /// An `end` is under way: what comes next has to see what it does.
+    /// True while an `end` is pending: the next message has to see its effect.
     pub(crate) ending: bool,
-    /// What the publisher was told last.
+    /// The value last sent to the publisher.
     pub(crate) on_air: bool,
     pub(crate) pace: ReadPace,
-    /// Reads its frames, if they are a vendor's.
+    /// Decodes its frames, if they are a vendor's.
     pub(crate) vendor: Option<VendorDecoder>,
-    /// How often it may still wait in vain until all of the feed is folded, to see whether a line that is taken back is there.
+    /// Remaining searches for a retracted line that may wait in vain until the whole feed is folded.
     pub(crate) missing_looks: u32,
 }
 
@@ -47,13 +48,13 @@ pub(crate) fn going_away() -> CloseReason {
     CloseReason::close(CloseCode::GoingAway, "the server is going away")
 }
 
-/// The refusal of a line that was not taken when the rest of its message was.
+/// Returns the refusal of a line that was not accepted when the rest of its message was.
 fn not_taken_with(seq: u64) -> Refusal {
     let message = format!("this line was not taken when message {seq} first came: send it in a message with a new seq");
     Refusal::new(NackCode::BadSeq, "seq", message)
 }
 
-/// Lines that a message holds.
+/// Returns the number of lines in a message.
 fn lines_in(says: &Incoming) -> u64 {
     match says {
         Incoming::Line(_) => 1,
@@ -62,7 +63,7 @@ fn lines_in(says: &Incoming) -> u64 {
     }
 }
 
-/// Until there is a line, whoever sends one will be.
+/// True if `source` is on air. Until there is a line, every source counts as on air.
 pub(crate) fn is_on_air(transcript: &Transcript, source: &str) -> bool {
     transcript.holder().is_none_or(|holder| **holder == *source)
 }
@@ -70,7 +71,7 @@ pub(crate) fn is_on_air(transcript: &Transcript, source: &str) -> bool {
 impl<'a> PublisherConnection<'a> {
     pub(crate) fn new(service: &'a Arc<IngestService>, entry: PublisherEntry, pipeline: IngestPipeline) -> Self {
         let mut bell = pipeline.view.bell();
-        // The view may have come to its end since it was asked for, and would not ring again.
+        // The view may have ended before the subscription, and would not notify again.
         bell.mark_changed();
         let on_air = is_on_air(&pipeline.view.transcript(), &pipeline.publisher.source);
         Self {
@@ -90,7 +91,7 @@ impl<'a> PublisherConnection<'a> {
         }
     }
 
-    /// The end of a feed that was deleted to make room for another transcript says so.
+    /// Extends the close reason of a feed that was deleted to make room for another transcript.
     pub(crate) fn tell_replacement(&self, end: CloseReason) -> CloseReason {
         let feed = &self.pipeline.feed;
         if end.code() != CloseCode::FeedDeleted.number() || !feed.is_replaced() {
@@ -108,7 +109,7 @@ impl<'a> PublisherConnection<'a> {
     pub(crate) fn welcome(&self, replaced_life: Option<u64>) -> Result<ToPublisher, CloseReason> {
         let feed = &self.pipeline.feed;
         let transcript = self.pipeline.view.transcript();
-        // The view has folded the log, and a log's first record opens it.
+        // The view has folded the log, and the first record of a log opens it.
         let Some(epoch) = transcript.epoch().cloned() else {
             return Err(CloseReason::close(
                 CloseCode::StorageUnavailable,
@@ -133,8 +134,8 @@ impl<'a> PublisherConnection<'a> {
         })
     }
 
-    /// Takes a message whose number was used before: acknowledged if it is the same message, which the log has or will have,
-    /// when all before it is.
+    /// Handles a message under a used number: acknowledged, after all messages before it, if it is the same message
+    /// that the log has or will have; otherwise refused.
     pub(crate) async fn take_again(
         &mut self,
         seq: u64,
@@ -164,7 +165,8 @@ impl<'a> PublisherConnection<'a> {
         self.refused_in_a_row = 0;
         let untaken = self.pipeline.take_untaken();
         self.pipeline.count_repeats(lines_in(&says).saturating_sub(untaken.len() as u64));
-        // Their refusals may have been lost with a connection, and a mended one would be acknowledged and nowhere.
+        // The refusals may have been lost with a connection. Without this, a corrected line would be acknowledged but
+        // not stored.
         if let Incoming::Lines(mut lines) = says {
             for index in untaken {
                 let refusal = std::mem::replace(&mut lines[index], Err(not_taken_with(seq)));
@@ -175,26 +177,26 @@ impl<'a> PublisherConnection<'a> {
         Ok(())
     }
 
-    /// Waits until all that was sent before is folded.
+    /// Waits until everything sent before is folded.
     pub(crate) async fn see_all(&mut self) -> Result<(), CloseReason> {
         self.acks.all_durable(&self.service.context.metrics).await.map_err(|error| end_of(&error))?;
         let head = self.pipeline.feed.head().await.map_err(|error| end_of(&error))?;
         self.pipeline.view.reach(head).await.map_err(|error| end_of(&error))
     }
 
-    /// Waits until all that this publisher sent before is folded.
+    /// Waits until everything that this publisher sent before is folded.
     pub(crate) async fn see_own(&mut self) -> Result<(), CloseReason> {
         self.acks.all_durable(&self.service.context.metrics).await.map_err(|error| end_of(&error))?;
         let Some(last) = self.acks.last_unfolded() else { return Ok(()) };
         self.pipeline.view.reach(last.next()).await.map_err(|error| end_of(&error))
     }
 
-    /// Says whether anything of it is taken.
+    /// Processes a message. Returns whether any of it was accepted.
     pub(crate) async fn say(&mut self, seq: u64, says: Incoming, came: MessageArrival) -> Result<bool, CloseReason> {
         if let Incoming::Retract { id, rev: None } = &says
             && self.vendor.is_none()
         {
-            // With a revision it may still come.
+            // With a revision, its line may still arrive.
             self.warn_of_missing(std::slice::from_ref(id)).await?;
         }
         let is_end = matches!(says, Incoming::End);
@@ -206,13 +208,13 @@ impl<'a> PublisherConnection<'a> {
         }
         let Some(op) = admitted.op else {
             if is_empty {
-                // Whoever waits for this answer has heard all else there is to say.
+                // A client that waits for this reply must receive all reports before it.
                 self.append_batch().await?;
                 self.see_all().await?;
                 self.queue_reports().await?;
             }
             if are_lines_refused || is_empty {
-                // Each line was answered, or there is none; the message itself is done with.
+                // Each line was answered, or there is none; this completes the message itself.
                 self.append_batch().await?;
                 self.acks.ack(seq);
             }
@@ -237,19 +239,19 @@ impl<'a> PublisherConnection<'a> {
         if !self.on_air && matches!(op, Op::Line { .. }) {
             self.tell_if_off_air();
         }
-        // Before the message's own answer: a program may end with that.
+        // Before the reply to the message: a program may exit after that.
         self.queue_warnings().await?;
         self.pipeline.push(seq, op, came);
         Ok(true)
     }
 
-    /// Warns of lines that are taken back and that are not there. They may have come a moment ago.
+    /// Warns of retractions of unknown lines. Their lines may have arrived a moment ago.
     pub(crate) async fn warn_of_missing(&mut self, ids: &[Arc<str>]) -> Result<(), CloseReason> {
         let missing = |pipeline: &IngestPipeline| -> Vec<Arc<str>> {
             ids.iter().filter(|id| !pipeline.has_line(id)).cloned().collect()
         };
         let mut ids = missing(&self.pipeline);
-        // Others may have sent them: at this node, and at another one.
+        // Other publishers may have sent them, at this node or another.
         if !ids.is_empty() && self.missing_looks > 0 {
             self.append_batch().await?;
             self.see_all().await?;
@@ -264,8 +266,8 @@ impl<'a> PublisherConnection<'a> {
         self.queue_warnings().await
     }
 
-    /// Tells what becomes of ids that name other sessions' lines, before the message is acknowledged; gives why a retraction is
-    /// refused.
+    /// Reports the outcome of ids that name other sessions' lines before the message is acknowledged. The inner error
+    /// is the refusal of a retraction.
     pub(crate) async fn tell_reuse(
         &mut self,
         op: &Op,
@@ -274,14 +276,15 @@ impl<'a> PublisherConnection<'a> {
         if self.pipeline.foresee_reuse(op, came.at).is_empty() {
             return Ok(Ok(()));
         }
-        // What this publisher sent a moment ago may have made it a line of its own.
+        // A message of this publisher may have made the line its own a moment ago.
         self.append_batch().await?;
         self.see_all().await?;
         let foreseen = self.pipeline.foresee_reuse(op, came.at);
         Ok(self.pipeline.tell_foreseen(foreseen))
     }
 
-    /// Puts what was taken in the log's queue. Before every other answer, which has to stand behind those to what was.
+    /// Queues accepted records for the log. Call it before every other reply, which must come after the replies to
+    /// these.
     pub(crate) async fn append_batch(&mut self) -> Result<(), CloseReason> {
         let appended = self.pipeline.append().await.map_err(|error| end_of(&error))?;
         if let Some((batch, appended)) = appended {
@@ -290,7 +293,7 @@ impl<'a> PublisherConnection<'a> {
         Ok(())
     }
 
-    /// Tells what the pipeline warns of, in its turn, as a nack is.
+    /// Queues the pipeline's warnings in message order, like nacks.
     pub(crate) async fn queue_warnings(&mut self) -> Result<(), CloseReason> {
         if self.pipeline.warnings.is_empty() {
             return Ok(());
@@ -302,7 +305,7 @@ impl<'a> PublisherConnection<'a> {
         Ok(())
     }
 
-    /// Counts what the feed knows of the last messages by the time it has folded them.
+    /// Counts reports about the last messages once the feed has folded them.
     pub(crate) async fn count_last_reused_ids(&mut self) {
         let IngestPipeline { feed, view, publisher, .. } = &self.pipeline;
         if publisher.corrects {
@@ -315,7 +318,7 @@ impl<'a> PublisherConnection<'a> {
         }
     }
 
-    /// Refuses a message.
+    /// Refuses a message, or one line of it, and counts the refusal.
     pub(crate) async fn refuse(&mut self, seq: u64, index: Option<usize>, refusal: Refusal) -> Result<(), CloseReason> {
         self.nack(seq, index, refusal).await?;
         self.count_refusal()
@@ -338,15 +341,15 @@ impl<'a> PublisherConnection<'a> {
         Ok(())
     }
 
-    /// Returns true if there is room for what a message leads to, and the publisher is not too fast. Neither for the log nor for
-    /// the feed's fold: readers are not to be left behind.
+    /// True if the limit of unacknowledged messages allows another one, and the publisher is not too fast. Messages
+    /// count until they are folded, so that readers do not fall behind.
     pub(crate) fn may_read(&mut self) -> bool {
         let folded = self.bell.borrow().next;
         let under_way = self.acks.under_way(folded) + self.pipeline.batch_len();
         under_way < self.limits.unacked && self.pace.holds_until().is_none()
     }
 
-    /// Warns the publisher, once, that another source is on air: also one that is answered nothing else, and in the log.
+    /// Warns the publisher once that another source is on air, even with `ack=false`, and logs it.
     pub(crate) fn tell_if_off_air(&mut self) {
         if self.pipeline.warn_if_off_air() {
             let (feed, source) = (self.pipeline.feed.name(), &self.pipeline.publisher.source);
@@ -354,7 +357,7 @@ impl<'a> PublisherConnection<'a> {
         }
     }
 
-    /// Tells what the feed has to report of this publisher's lines, in its turn.
+    /// Queues the feed's reports about this publisher's lines in message order.
     pub(crate) async fn queue_reports(&mut self) -> Result<(), CloseReason> {
         self.pipeline.note_reused_ids();
         self.pipeline.note_conflicts();

@@ -1,4 +1,4 @@
-//! How a connection comes to publish: it takes its source, here and from other nodes, or is told who has it.
+//! Admission of a publishing connection: it takes its source, here and from other nodes, or learns who has it.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::server::ingest::publisher_lock::{LockGuard, LockKey, SourceGuard, Wai
 use crate::server::ingest::service::IngestService;
 use crate::wire::CloseCode;
 
-/// What a publishing connection holds.
+/// Locks that a publishing connection holds.
 pub(crate) struct PublisherEntry {
     pub(crate) source: SourceGuard,
     _session: LockGuard,
@@ -20,11 +20,11 @@ pub(crate) struct PublisherEntry {
 }
 
 impl PublisherEntry {
-    /// Waits until `publisher` has its source, and no other connection or request writes in its session; then its session begins.
-    /// Cancel-safe.
+    /// Waits until `publisher` has its source and no other connection or request writes in its session; then begins its
+    /// session. Cancel-safe.
     ///
     /// # Errors
-    /// What the connection is closed with, if the source is another session's or the feed cannot be had.
+    /// The close reason if the source belongs to another session or the feed cannot be read.
     pub(crate) async fn take(
         service: &Arc<IngestService>,
         feed: Arc<Feed>,
@@ -55,7 +55,8 @@ impl PublisherEntry {
         let asks = !takes_over && !service.catalog.is_session_elsewhere(&log_id, &publisher.source, &publisher.session);
         let here = source.publisher().clone();
         let enter = || service.catalog.presence.enter(&log_id, ConnectionRole::Publisher(here.clone()));
-        // Other nodes let an older connection go when they learn of a newer one: not before it may have the source.
+        // Other nodes close an older connection when they learn of a newer one, so this is announced only once it may
+        // have the source.
         let presence = (!asks).then(enter);
         match service.catalog.tell_leave(&log_id, &here, asks).await {
             CommandReply::Done => {}
@@ -68,8 +69,8 @@ impl PublisherEntry {
     }
 }
 
-/// What is said to one that came just before another at another node. It never had the source, so it comes again, unless that
-/// is its own session.
+/// Returns the close reason for a connection that arrived just before another one at another node. It never had the
+/// source and may retry, unless the other one is of its own session.
 fn newer_elsewhere(service: &IngestService, feed: &Feed, own: &Publishing) -> CloseReason {
     let others = service.catalog.present(feed.log_id()).publishers.into_iter();
     match others.filter(|known| known.source == own.source && known != own).max_by_key(|known| known.since) {

@@ -1,8 +1,8 @@
-//! A publisher's connection: what comes in is checked, appended, and acknowledged once it is durable.
+//! A publisher's connection: incoming messages are checked, appended, and acknowledged once they are durable.
 //!
-//! What one read brings goes to the log together. Answers go out in the order of the messages, whatever each of them waits
-//! for. No more than `limits.unacked` wait at a time, to be durable and to be folded: then the socket is not read, and TCP
-//! holds the publisher back.
+//! Messages of one socket read are appended together. Replies are sent in message order, even if they become ready in
+//! another. At most `limits.unacked` messages may wait to become durable and folded; above that the socket is not read,
+//! and TCP flow control slows the publisher down.
 
 mod connection;
 mod entry;
@@ -35,7 +35,7 @@ use crate::server::transport::websocket::{SocketFrame, WebSocket};
 use crate::wire::publisher::{FieldPlace, UnknownField};
 use crate::wire::{CloseCode, FromPublisher, NackCode, Refusal};
 
-/// A publisher says much, and a read has room for a good many lines.
+/// Publishers send much, so the read buffer has room for many lines.
 pub(crate) const SOCKET: SocketEnd = SocketEnd {
     may: Peer::may_publish,
     read_buffer_bytes: 16 * 1024,
@@ -60,17 +60,17 @@ const PARAMETERS: [&str; 11] = [
     "keeps_text",
 ];
 
-/// Messages that are taken in one turn; then what has become durable is acknowledged. Neither this nor the bytes below bound
-/// what a publisher may send, only in which portions it is taken, so they are no settings.
+/// Messages processed in one batch before acknowledgements are sent. Neither this nor the limit in bytes below
+/// restricts a publisher; they only set the batch size and are therefore not settings.
 const MESSAGES_AT_ONCE: usize = 64;
-/// Bytes of them, short of the last: what a connection holds while the log's queue is full, and the memory that their
-/// records share.
+/// Bytes in one batch, not counting the last message: the memory that a connection holds while the log's queue is full,
+/// and that the records share.
 const BYTES_AT_ONCE: usize = 64 * 1024;
 
-/// Time that a connection that is replaced has to take the answers that are under way: it learns of the rest when it comes again.
+/// Time for a replaced connection to receive pending replies. It learns the rest when it reconnects.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// Serves a publisher to its end.
+/// Serves a publisher until its connection ends.
 pub(crate) async fn serve(
     service: Arc<IngestService>,
     name: FeedId,
@@ -93,7 +93,8 @@ async fn publish(
     let mut publisher =
         PublisherIdentity::new(&service.context, asked.access.source(asked.get("source"))?, asked.get("session"))
             .map_err(|bad| CloseReason::close(CloseCode::BadRequest, bad.to_string()))?;
-    // A dialect's ids are new for each connection, or the vendor's own that it uses for one piece of speech only.
+    // A dialect's ids are new for each connection, or they are the vendor's own, each used for one piece of speech
+    // only.
     publisher.corrects = asked.flag("corrects", vendor.is_some())?;
     let takes_over = asked.flag("takeover", false)?;
     let keeps_text = asked.flag("keeps_text", false)?;
@@ -102,7 +103,7 @@ async fn publish(
     let (entry, mut pipeline) = tokio::select! {
         biased;
         () = service.context.stop.cancelled() => return Err(going_away()),
-        // Who has gone takes nobody's place.
+        // A client that has disconnected must not take the source.
         end = socket.left() => return Err(end),
         entry = entering => entry?,
     };
@@ -138,7 +139,7 @@ async fn publish(
     connection.abandon_earlier_guesses().await?;
     let end = connection.run(socket).await.map_err(|end| connection.tell_replacement(end));
     connection.end_vendors().await;
-    // Who comes next in this session is welcomed with all that this one has under way.
+    // The next connection of this session is welcomed with everything that this one has pending.
     let _ = connection.acks.all_durable(&connection.service.context.metrics).await;
     connection.count_last_reused_ids().await;
     if asked.get("session").is_some() {
@@ -150,9 +151,9 @@ async fn publish(
     end
 }
 
-/// Sends something, unless the connection is replaced before the client has taken it.
+/// Sends something, unless the connection is replaced before the client has received it.
 async fn in_time(claim: &Claim, sending: impl Future<Output = Result<(), CloseReason>>) -> Result<(), CloseReason> {
-    // A client that takes nothing is not held back by the server.
+    // If a client does not read, the server is not holding it back.
     claim.hold_back(false);
     tokio::select! {
         biased;
@@ -189,7 +190,7 @@ impl<'a> PublisherConnection<'a> {
                     continue;
                 }
                 frame = socket.next(), if may_read => frame,
-                // Behind what has come already: that is not silence.
+                // After everything that has arrived already, which is not silence.
                 () = tokio::time::sleep_until(due.unwrap_or(ping_at)), if due.is_some() && may_read => {
                     claim.hold_back(true);
                     self.rest_vendors().await?;
@@ -197,7 +198,7 @@ impl<'a> PublisherConnection<'a> {
                 }
                 () = tokio::time::sleep_until(held_until.unwrap_or(ping_at)), if held_until.is_some() => continue,
                 () = tokio::time::sleep_until(ping_at) => {
-                    // Who is not read cannot be heard either.
+                    // A client that is not read cannot be heard either.
                     if may_read {
                         keepalive.check_received(Instant::now(), times)?;
                     }
@@ -209,13 +210,13 @@ impl<'a> PublisherConnection<'a> {
             if step.is_ok() {
                 claim.heard();
             }
-            // Until it is taken, nobody listens.
+            // Until the message is processed, the socket is not read.
             claim.hold_back(true);
             let done = self.hear(step, socket).await;
-            // Now, and not when it was read: while a message waits for the log, nobody listens.
+            // The time is taken now, not at the read: while a message waits for the log, the socket is not read.
             keepalive.note_received(Instant::now());
             if let Err(end) = done {
-                // Who was replaced may take nothing any more, and the next one waits.
+                // A replaced client may no longer read, and the next one is waiting.
                 let patience = if claim.end().is_some() { FAREWELL } else { Duration::MAX };
                 if let Ok(finished) = tokio::time::timeout(patience, self.finish_answers(socket)).await {
                     finished?;
@@ -225,14 +226,14 @@ impl<'a> PublisherConnection<'a> {
         }
     }
 
-    /// Takes what was read, and what came with it: one turn, and one append, for many messages.
+    /// Processes a frame, and further ones that are ready, as one batch with one append.
     async fn hear(
         &mut self,
         read: Result<SocketFrame, CloseReason>,
         socket: &mut WebSocket,
     ) -> Result<(), CloseReason> {
         let taken = self.take_all(read, socket).await;
-        // What came before an end counts as well.
+        // Messages before an error are appended as well.
         let appended = self.append_batch().await;
         taken.and(appended)
     }
@@ -252,7 +253,7 @@ impl<'a> PublisherConnection<'a> {
                     size += text.len();
                     self.take(&text, came).await?;
                 }
-                // A vendor's program may send its text as bytes.
+                // A vendor's program may send text in binary frames.
                 SocketFrame::Binary(bytes) if self.vendor.is_some() => {
                     self.pace.pay();
                     size += bytes.len();
@@ -269,7 +270,7 @@ impl<'a> PublisherConnection<'a> {
                 break;
             }
             if self.pipeline.is_batch_empty() {
-                // What was done about the last message may have waited for the log.
+                // Processing the last message may have waited for the log.
                 came = MessageArrival::now(&self.service.context);
             }
             match socket.next().now_or_never() {
@@ -280,7 +281,7 @@ impl<'a> PublisherConnection<'a> {
         Ok(())
     }
 
-    /// Takes one message.
+    /// Processes one message.
     async fn take(&mut self, text: &str, came: MessageArrival) -> Result<(), CloseReason> {
         if self.vendor.is_some() {
             return self.take_vendors(text.as_bytes(), came).await;
@@ -294,7 +295,7 @@ impl<'a> PublisherConnection<'a> {
             Err((seq, refusal)) => return self.refuse(seq, None, refusal).await,
         };
         self.pipeline.warn_if_gap();
-        // Of what comes again the log knows whether it has times.
+        // For a resend, the log determines whether it has times.
         self.pipeline.leave_out_times(&mut message, came.at);
         self.queue_warnings().await?;
         match message.says {

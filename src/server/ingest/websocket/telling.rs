@@ -1,4 +1,4 @@
-//! What a publisher is told: its answers in their order, who is on air, and what people should look at.
+//! Messages to a publisher: replies in order, changes of the source on air, and warnings.
 
 use crate::feed::FollowHandle;
 use crate::server::core::connection_end::CloseReason;
@@ -18,7 +18,7 @@ impl PublisherConnection<'_> {
                 Reply::Nack(nack) => {
                     self.send_ack(socket, ack.take()).await?;
                     match &nack {
-                        // Nobody is shown what it says: that is worth a message that it may not know.
+                        // Nobody sees its lines: that justifies a message that the client may not know.
                         ToPublisher::Warning { code, .. } if **code == *WarningCode::NotOnAir.as_str() => {
                             socket.send_though_silent(&nack.encode()).await?;
                         }
@@ -27,7 +27,7 @@ impl PublisherConnection<'_> {
                 }
                 Reply::Failed(error) => {
                     self.send_ack(socket, ack.take()).await?;
-                    // All after it fail too: the log takes no more.
+                    // All later appends fail too: the log accepts no more.
                     self.acks.clear();
                     return Err(end_of(&error));
                 }
@@ -42,7 +42,7 @@ impl PublisherConnection<'_> {
         socket.send(&ToPublisher::Ack { seq: self.acked }.encode()).await
     }
 
-    /// Sends the answers that are still under way: what was appended is acknowledged before the connection closes.
+    /// Sends the pending replies: what was appended is acknowledged before the connection closes.
     pub(crate) async fn finish_answers(&mut self, socket: &mut WebSocket) -> Result<(), CloseReason> {
         while !self.acks.is_empty() {
             let ready = self.acks.ready(&self.service.context.metrics).await;

@@ -1,9 +1,10 @@
-//! A publisher that speaks a vendor's format: its frames become what our own publishers say, and go the same way.
+//! A publisher that uses a vendor's format: its frames are decoded into our own messages and processed like those.
 //!
-//! Such a socket numbers nothing, so the server does: each operation that a frame becomes takes the next `seq` of the
-//! session, and a frame that says nothing takes none. Answers are those of every publisher; vendors' clients pass over
-//! messages they do not know, and `ack=false` is for those that do not: they are told only that they are not on air. A refusal is a `nack`, what was taken but for a
-//! part of it a `warning` with the code `format`, and one with the code `clock_restarted` tells of each new session of the engine.
+//! Such a socket has no sequence numbers, so the server counts: each operation decoded from a frame takes the next
+//! `seq` of the session, and a frame without operations takes none. Replies are the same as for every publisher.
+//! Vendors' clients ignore messages that they do not know; `ack=false` is for those that do not, and they are told only
+//! that they are not on air. A refusal is a `nack`; a frame that was partly accepted causes a `warning` with the code
+//! `format`, and each new session of the engine one with the code `clock_restarted`.
 
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ use crate::transcript::Op;
 use crate::wire::{NackCode, Refusal, WarningCode};
 
 impl PublisherConnection<'_> {
-    /// From now on its frames are a vendor's.
+    /// Decodes the connection's frames as a vendor's from now on.
     pub(crate) fn speak(&mut self, asked: VendorQuery) {
         let VendorQuery { format, offset_ms, lang, is_kept, .. } = asked;
         if let Some(offset_ms) = offset_ms {
@@ -30,7 +31,7 @@ impl PublisherConnection<'_> {
         }
         let has_names = self.pipeline.speaker_names.is_none();
         let source = self.pipeline.publisher.source.clone();
-        // New for each connection, also within a session: a vendor's numbers start over when it is called anew.
+        // New for each connection, even within a session: a vendor's numbers start over with every call.
         let tag = Epoch::from_random(self.service.context.chance.next()).to_string();
         let options = Options {
             label_source: (!has_names).then(|| source.clone()),
@@ -58,7 +59,7 @@ impl PublisherConnection<'_> {
             Some(VendorDecoder { dialect, began: Instant::now(), due: None, framing: format.framing(), keeping });
     }
 
-    /// Takes a vendor's frame.
+    /// Processes a vendor's frame.
     pub(crate) async fn take_vendors(&mut self, frame: &[u8], came: MessageArrival) -> Result<(), CloseReason> {
         let Some(vendor) = &mut self.vendor else { return Ok(()) };
         let mut decoded = Decoded::default();
@@ -75,18 +76,18 @@ impl PublisherConnection<'_> {
             Err(full) => self.warn(WarningCode::Raw, full.to_string()).await?,
         }
         if decoded.says.is_empty() && !decoded.faults.iter().any(|fault| fault.kind.is_refusal()) {
-            // It has nothing for readers, and nothing is wrong with it.
+            // The frame has nothing for readers, and is not faulty.
             self.refused_in_a_row = 0;
         }
         self.say_decoded(decoded, came).await
     }
 
-    /// When a vendor's connection has to be looked at, though nothing comes.
+    /// Time at which the decoder has to be called even if nothing arrives; `None` if it need not be.
     pub(crate) fn due(&self) -> Option<Instant> {
         self.vendor.as_ref().and_then(|vendor| vendor.due)
     }
 
-    /// Nothing came for so long that what the vendor settled is final.
+    /// Finalizes what the vendor has settled, because nothing arrived for long enough.
     pub(crate) async fn rest_vendors(&mut self) -> Result<(), CloseReason> {
         let Some(vendor) = &mut self.vendor else { return Ok(()) };
         let came = MessageArrival::now(&self.service.context);
@@ -97,13 +98,13 @@ impl PublisherConnection<'_> {
         self.append_batch().await
     }
 
-    /// The connection is over: what was settled becomes final.
+    /// Ends the decoder: what was settled becomes final.
     pub(crate) async fn end_vendors(&mut self) {
         let Some(mut vendor) = self.vendor.take() else { return };
         let mut decoded = Decoded::default();
         vendor.dialect.end(&mut decoded);
         let came = MessageArrival::now(&self.service.context);
-        // If the log takes no more, that is the end that the client has been told.
+        // If the log fails here, the client has already been told that the connection ends.
         let said = self.say_decoded(decoded, came).await.is_ok();
         if said
             && self.append_batch().await.is_ok()
@@ -113,8 +114,8 @@ impl PublisherConnection<'_> {
         }
     }
 
-    /// Guesses that the source left before this connection, which a crash kept from their end, stand as they are: their ids
-    /// are a dead connection's, in this session too.
+    /// Abandons interim lines that the source left before this connection because of a crash. Their ids belong to a
+    /// dead connection, even within the same session.
     pub(crate) async fn abandon_earlier_guesses(&mut self) -> Result<(), CloseReason> {
         if self.vendor.is_none()
             || self.pipeline.view.transcript().interim_lines(&self.pipeline.publisher.source).is_empty()
@@ -124,8 +125,8 @@ impl PublisherConnection<'_> {
         self.abandon_guesses().await.map_err(|error| end_of(&error))
     }
 
-    /// Guesses that are left stand as they are, unconfirmed: their ids are this connection's, so that nobody comes back
-    /// to say them otherwise. (What a vendor's own ids name may still be; that ranks above.)
+    /// Abandons the interim lines that are left. Their ids belong to this connection, so no later version is to be
+    /// expected. (A vendor's own ids may still be used; such a version ranks above.)
     async fn abandon_guesses(&mut self) -> Result<(), LogError> {
         let head = self.pipeline.feed.head().await?;
         self.pipeline.view.reach(head).await?;
@@ -140,8 +141,8 @@ impl PublisherConnection<'_> {
         Ok(())
     }
 
-    /// With each line that is taken back the further lines of it, if it was long (`7.2`, `7.3`): what an earlier connection said
-    /// of it the decoder of this one does not know.
+    /// Adds, to each retraction of a long line, retractions of its further parts (`7.2`, `7.3`): this decoder does not
+    /// know what an earlier connection sent.
     fn with_parts(&self, mut says: Vec<DecodedEvent>) -> Vec<DecodedEvent> {
         let taken_back: Vec<&Arc<str>> = says
             .iter()
@@ -159,12 +160,12 @@ impl PublisherConnection<'_> {
 
     async fn say_decoded(&mut self, mut decoded: Decoded, came: MessageArrival) -> Result<(), CloseReason> {
         if !decoded.late.is_empty() {
-            // The line before which it belongs may have come a moment ago.
+            // The line before which it belongs may have arrived a moment ago.
             self.append_batch().await?;
             self.see_all().await?;
             self.pipeline.put_late(&mut decoded);
         }
-        // An id is the vendor's own for ever, and nothing was said under it.
+        // The ids are the vendor's own and permanent, and nothing was sent under them.
         self.warn_of_missing(&decoded.unsaid).await?;
         for said in self.with_parts(decoded.says) {
             let seq = match self.pipeline.sequence.next() {

@@ -1,4 +1,4 @@
-//! Reads a vendor's frames on a publisher's connection, and the query that asks for it.
+//! Decoder state of a vendor's connection, and the query parameters that select it.
 
 use std::time::Duration;
 
@@ -14,22 +14,22 @@ use crate::transcript::MediaMs;
 use crate::wire::CloseCode;
 use crate::wire::publisher::LANG_BYTES_MAX;
 
-/// What of the query is for vendors' formats only.
+/// Query parameters for vendors' formats only.
 const ONLY_HERE: [&str; 3] = ["lang", "ack", "keep_raw"];
 
-/// What was asked of a vendor's connection.
+/// Query parameters of a vendor's connection.
 #[derive(Debug)]
 pub(crate) struct VendorQuery {
     pub(crate) format: VendorFormat,
     pub(crate) offset_ms: Option<MediaMs>,
     pub(crate) lang: Option<Box<str>>,
     pub(crate) is_kept: bool,
-    /// True if the client is answered.
+    /// True if the client receives replies.
     pub(crate) is_answered: bool,
 }
 
 impl VendorQuery {
-    /// Reads the query; none for our own format.
+    /// Parses the query; `None` for our own format.
     pub(crate) fn read(
         service: &IngestService,
         feed: &FeedId,
@@ -58,7 +58,7 @@ impl VendorQuery {
     }
 }
 
-/// What is added to all times, if anything is said of it.
+/// Parses `offset_ms`, in milliseconds, which is added to all times; `None` if absent.
 pub(crate) fn offset_ms(asked: &RequestContext) -> Result<Option<MediaMs>, CloseReason> {
     match asked.get("offset_ms").map(str::parse) {
         None => Ok(None),
@@ -67,7 +67,7 @@ pub(crate) fn offset_ms(asked: &RequestContext) -> Result<Option<MediaMs>, Close
     }
 }
 
-/// Whether labels stand for nobody in particular: they do in vendors' formats, unless the query says otherwise.
+/// True if labels do not name people: the default for vendors' formats, and otherwise set by `labels`.
 pub(crate) fn are_labels_anonymous(asked: &RequestContext, is_vendors: bool) -> Result<bool, CloseReason> {
     match asked.get("labels") {
         None => Ok(is_vendors),
@@ -77,15 +77,15 @@ pub(crate) fn are_labels_anonymous(asked: &RequestContext, is_vendors: bool) -> 
     }
 }
 
-/// The decoder of a connection.
+/// Decoder of a connection.
 pub(crate) struct VendorDecoder {
     pub(crate) dialect: Box<dyn Dialect>,
     /// Time at which the connection began.
     pub(crate) began: Instant,
-    /// When what the vendor settled becomes final, unless it says something new before.
+    /// Time at which settled text becomes final unless the vendor sends something new before.
     pub(crate) due: Option<Instant>,
     pub(crate) framing: Framing,
-    /// Where its frames are kept.
+    /// Stores its frames, if requested.
     pub(crate) keeping: Option<FrameRecorder>,
 }
 
