@@ -1,7 +1,7 @@
-//! Whose request a trusted proxy passes on, as its headers say.
+//! The client behind a trusted proxy, from the headers that the proxy sets.
 //!
-//! `X-ForwardedFor-For` and `X-ForwardedFor-Proto` only. `ForwardedFor` (RFC 7239) is not read: a proxy that writes the former passes
-//! on the latter as the client sent it, so a server that believes both believes the client.
+//! Only `X-Forwarded-For` and `X-Forwarded-Proto`. `Forwarded` (RFC 7239) is not read: a proxy that sets the former
+//! passes the latter on as the client sent it, so a server that trusts both trusts the client.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -15,25 +15,25 @@ const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const BAD_FOR: &str = "the proxy's X-Forwarded-For is no valid address: configure it to send the address of its client";
 const BAD_PROTO: &str = "the proxy's X-Forwarded-Proto is neither http nor https";
 
-/// What a proxy says of a request.
+/// Client of a request, as a proxy reports it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ForwardedFor {
-    /// The client. The proxy itself where it names nobody.
+    /// Address of the client, or of the proxy itself if it names none.
     pub(crate) ip: IpAddr,
-    /// True if the client speaks TLS; none where the proxy does not say.
+    /// True if the client uses TLS; `None` if the proxy does not say.
     pub(crate) is_https: Option<bool>,
 }
 
-/// Reads the headers of a request from `proxy`, which is trusted.
+/// Parses the headers of a request from `proxy`, which is trusted.
 ///
 /// # Errors
-/// What a trusted proxy has written and nobody can read: to pass over it would give its clients the proxy's address.
+/// The fault, if a trusted proxy sent an invalid value. Ignoring it would give the proxy's address to its clients.
 pub(crate) fn read(headers: &HeaderMap, proxy: IpAddr, trusted: &[Network]) -> Result<ForwardedFor, &'static str> {
     Ok(ForwardedFor { ip: client(headers, proxy, trusted)?, is_https: is_https(headers)? })
 }
 
-/// Each proxy adds the address that it was asked from on the right. So it is the rightmost that is no trusted proxy;
-/// what stands left of it is what that client claims, and is not looked at.
+/// Returns the rightmost address that is not a trusted proxy: each proxy appends the address of its client on the
+/// right. Addresses to the left of it are claims of that client and are ignored.
 fn client(headers: &HeaderMap, proxy: IpAddr, trusted: &[Network]) -> Result<IpAddr, &'static str> {
     let mut ip = proxy;
     let values = headers.get_all(FOR).into_iter().rev();
@@ -48,18 +48,18 @@ fn client(headers: &HeaderMap, proxy: IpAddr, trusted: &[Network]) -> Result<IpA
     Ok(ip)
 }
 
-/// An address as proxies write it, with or without a port.
+/// Parses an address as proxies write it, with or without a port.
 fn address(text: &str) -> Option<IpAddr> {
     let with_port = || text.parse::<SocketAddr>().ok().map(|addr| addr.ip());
     let in_brackets = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
     text.parse().ok().or_else(with_port).or_else(in_brackets).map(|ip: IpAddr| ip.to_canonical())
 }
 
-/// Of several the leftmost: that of the proxy that the client reached.
+/// Returns the leftmost of several values: that of the proxy that the client reached.
 fn is_https(headers: &HeaderMap) -> Result<Option<bool>, &'static str> {
     let Some(value) = headers.get(PROTO) else { return Ok(None) };
     let first = value.as_bytes().split(|byte| *byte == b',').next().unwrap_or_default().trim_ascii();
-    // Some say what a socket is called.
+    // Some proxies send the scheme of a WebSocket.
     match first.to_ascii_lowercase().as_slice() {
         b"https" | b"wss" => Ok(Some(true)),
         b"http" | b"ws" => Ok(Some(false)),

@@ -1,8 +1,8 @@
-//! Who may speak to the server at all: pages that are the server's own or allowed, and programs; without authentication
-//! only those of this machine, with it those whose token says so ([`super::auth`]).
+//! Access check of every request: by `Origin` and `Host`, and with authentication by token ([`super::auth`]); without
+//! authentication only this machine has access.
 //!
-//! A page of another site can make a browser of this machine send requests here. Its `Origin` tells (and is refused), and
-//! a name that was pointed at this machine for the purpose (DNS rebinding) is told by `Host`.
+//! A page of another site can make a browser on this machine send requests here. `Origin` reveals this, and the request
+//! is refused. A name that an attacker pointed at this machine (DNS rebinding) is revealed by `Host`.
 
 use std::sync::Arc;
 
@@ -18,11 +18,11 @@ use crate::server::access::peer::Peer;
 use crate::server::core::context::ServerContext;
 use crate::server::http::problem::{Problem, ProblemCode};
 
-/// Set for a request whose `Origin` may not speak to the server: sockets say it as a close code.
+/// Set on a request whose `Origin` is not allowed: sockets report it as a close code.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ForeignOrigin;
 
-/// Set for a request for a socket that may not be had: sockets say it as a close code.
+/// Set on a socket request that was denied: sockets report it as a close code.
 #[derive(Debug, Clone)]
 pub(crate) struct DenialExtension(pub(crate) Denial);
 
@@ -34,15 +34,15 @@ pub(crate) const ORIGIN_RULE: &str =
 
 const BAD_HOST: &str = "Host must be given once, as a name or address with an optional port (RFC 9112, section 3.2)";
 
-/// The configuration and the tokens that requests are checked against.
+/// Configuration and tokens that requests are checked against.
 #[derive(Debug, Clone)]
 pub(crate) struct AccessControl {
     pub(crate) context: Arc<ServerContext>,
-    /// `None` where the server has no authentication.
+    /// `None` if the server has no authentication.
     pub(crate) auth: Option<Arc<Auth>>,
 }
 
-/// Lets a request pass, or refuses it; adds what browsers have to be told.
+/// Checks a request and passes it on or refuses it; adds headers for browsers to the response.
 pub(crate) async fn guard(State(control): State<AccessControl>, mut request: Request, next: Next) -> Response {
     let public = control.context.config.auth.as_ref().and_then(AuthConfig::public_origin);
     let Ok(host) = host(&request) else { return Problem::bad(BAD_HOST).into_response() };
@@ -60,7 +60,7 @@ pub(crate) async fn guard(State(control): State<AccessControl>, mut request: Req
     };
     peer.note_request();
     let is_socket = request.headers().contains_key(header::SEC_WEBSOCKET_KEY);
-    // A publisher's request is looked at once it is known that it may publish.
+    // A publisher's request is counted once it is known that it may publish.
     let is_for_publisher = auth::is_for_publisher(&request);
     if !is_socket && !is_for_publisher && !peer.may_read() {
         let detail = "the connection limit of the server or of your address is reached";
@@ -94,14 +94,14 @@ pub(crate) async fn guard(State(control): State<AccessControl>, mut request: Req
         }
         None if is_preflight => StatusCode::NO_CONTENT.into_response(),
         None if request.method().is_safe() => next.run(request).await,
-        // What changes something is done to its end, also when the client hangs up in the midst of it.
+        // A request that changes something runs to its end, even if the client disconnects.
         None => match control.context.tasks.spawn(next.run(request)).await {
             Ok(response) => response,
             Err(_) => Problem::new(ProblemCode::Internal, "internal error: see the log of the server").into_response(),
         },
     };
     if response.status() == StatusCode::BAD_REQUEST && !is_problem(&response) {
-        // What refuses a path or query that is not even text writes no problem of its own.
+        // The extractor that refuses a path or query that is not valid text writes no problem document.
         response = Problem::bad("the path or the query cannot be read").into_response();
     }
     response = peer.keep_permit(response);
@@ -110,7 +110,8 @@ pub(crate) async fn guard(State(control): State<AccessControl>, mut request: Req
     say(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     say(header::REFERRER_POLICY, "no-referrer");
     if !control.context.config.allowed_origins.is_empty() {
-        // Fetch, "CORS protocol and HTTP caches": said to everybody, or a cache gives one page what allows another, or none.
+        // Fetch, "CORS protocol and HTTP caches": sent to every client, or a cache could give one page what allows
+        // another, or nothing.
         say(header::VARY, "Origin");
     }
     if let Some(origin) = allowed {
@@ -127,13 +128,14 @@ pub(crate) async fn guard(State(control): State<AccessControl>, mut request: Req
     response
 }
 
-/// Notes what the request may do, for those who answer it. One for a socket is refused later, where a browser sees it.
+/// Attaches the client's rights to the request, for its handler. A socket request is refused later, where a browser
+/// sees the reason.
 async fn admit(control: &AccessControl, request: &mut Request) -> Result<(), Denial> {
     match auth::admit(&control.context, control.auth.as_deref(), request).await {
         Ok(access) => {
             request.extensions_mut().insert(access);
         }
-        // By its route, and not by what its headers claim: other routes do not look for this.
+        // Decided by route, not by headers: other routes do not check for this extension.
         Err(denial) if request.headers().contains_key(header::SEC_WEBSOCKET_KEY) && auth::is_for_socket(request) => {
             request.extensions_mut().insert(DenialExtension(denial));
         }
@@ -146,11 +148,11 @@ fn is_problem(response: &Response) -> bool {
     response.headers().get(header::CONTENT_TYPE).is_some_and(|is| is == "application/problem+json")
 }
 
-/// The host that a request is for. `None` where HTTP/1.0 names none.
+/// Returns the host of a request; `None` if HTTP/1.0 names none.
 ///
 /// # Errors
-/// `Err` for a request that RFC 9112, section 3.2, has refused: several hosts, none in HTTP/1.1, or one that is no
-/// `host[:port]`, such as one with a user name before it.
+/// `Err` for a request that must be refused by RFC 9112, section 3.2: several hosts, none in HTTP/1.1, or one that is
+/// not `host[:port]`, such as one with a user name.
 fn host(request: &Request) -> Result<Option<Authority>, ()> {
     let mut values = request.headers().get_all(header::HOST).into_iter();
     let value = match (values.next(), values.next()) {
@@ -160,12 +162,12 @@ fn host(request: &Request) -> Result<Option<Authority>, ()> {
     };
     let plain = |authority: Authority| (!authority.as_str().contains('@')).then_some(authority).ok_or(());
     let in_header = Authority::try_from(value.as_bytes()).map_err(|_| ()).and_then(plain)?;
-    // Where the target itself names a host, that counts (RFC 9112, section 3.2.2).
+    // A host in the request target has priority (RFC 9112, section 3.2.2).
     request.uri().authority().cloned().map_or(Ok(Some(in_header)), |of| plain(of).map(Some))
 }
 
-/// Returns true if the request asks for the server's health. Load balancers and orchestrators ask by address, or name no host at
-/// all; the answer holds nothing that a page of another site could use.
+/// True for a health check. Load balancers and orchestrators use an address, or name no host at all; the response
+/// contains nothing that a page of another site could use.
 fn is_health_check(request: &Request) -> bool {
     matches!(request.uri().path(), "/healthz" | "/readyz")
 }
@@ -174,14 +176,14 @@ fn is_local(host: &Authority) -> bool {
     matches!(host.host(), "127.0.0.1" | "[::1]") || host.host().eq_ignore_ascii_case("localhost")
 }
 
-/// Returns true if `host` is the public one; the port that goes without saying may be said.
+/// True if `host` is the public one, with or without the default port.
 fn is_public(host: &Authority, (scheme, name): (&str, &str)) -> bool {
     let port = if scheme == "https" { ":443" } else { ":80" };
     let bare = |name: &str| name.strip_suffix(port).unwrap_or(name).to_ascii_lowercase();
     bare(host.as_str()) == bare(name)
 }
 
-/// Returns true if `origin` is this server as the client reaches it.
+/// True if `origin` is this server, as the client reaches it.
 fn is_own(origin: &HeaderValue, headers: &HeaderMap, is_https: bool) -> bool {
     let scheme: &[u8] = if is_https { b"https://" } else { b"http://" };
     let host = headers.get(header::HOST).map(HeaderValue::as_bytes);

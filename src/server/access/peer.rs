@@ -22,7 +22,7 @@ pub(crate) struct Peer {
     is_https: bool,
     /// True if it is a trusted proxy, whose clients have permits of their own.
     is_proxy: bool,
-    /// Among those of its address. One that lacks it is only told so.
+    /// Permit of its address; `None` if there was none left, which the client is told.
     address: Option<Arc<AddressPermit>>,
     connection: Arc<ConnectionPermits>,
 }
@@ -54,7 +54,7 @@ impl Peer {
         Ok(Self { ip, is_https, address: limits.address_permit(ip), ..self.clone() })
     }
 
-    /// Returns true if it came here over https, to this server or to its proxy.
+    /// True if the client used https, to this server or to its proxy.
     pub(crate) fn is_https(&self) -> bool {
         self.is_https
     }
@@ -67,7 +67,7 @@ impl Peer {
         response.map(|body| Body::new(CountedBody { body, permit: self.address.clone() }))
     }
 
-    /// The address of the client.
+    /// Returns the address of the client.
     pub(crate) fn ip(&self) -> IpAddr {
         self.ip
     }
@@ -88,7 +88,7 @@ impl Peer {
         self.connection.become_reader() && self.address.is_some()
     }
 
-    /// Returns true if its connection is above all limits.
+    /// True if its connection exceeds the limit.
     pub(crate) fn is_refused(&self) -> bool {
         self.connection.is_refused()
     }
@@ -105,7 +105,8 @@ struct CountedBody {
     permit: Option<Arc<AddressPermit>>,
 }
 
-/// A part of it: the connection lets go of the body when it has taken all parts, and of a part when it has sent it.
+/// A part of a response body with the permit: the connection drops the body when it has taken all parts, but a part
+/// only when it has been sent.
 struct CountedBytes {
     bytes: Bytes,
     _permit: Option<Arc<AddressPermit>>,

@@ -1,6 +1,6 @@
-//! A request for a WebSocket becomes a [`WebSocket`] with a task of its own.
+//! Upgrades a request to a [`WebSocket`] with a task of its own.
 //!
-//! What refuses the connection is said as a close code after the upgrade: browsers show scripts nothing else.
+//! A refused connection is upgraded too and then closed with a code: browsers show scripts nothing else.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -28,17 +28,17 @@ use crate::server::transport::stream::Transport;
 use crate::server::transport::websocket::WebSocket;
 use crate::wire::{CloseCode, SUBPROTOCOL};
 
-/// What a request for a socket says beside its path.
+/// Parameters of a request for a socket, beside its path.
 #[derive(Debug)]
 pub(crate) struct RequestContext {
     pub(crate) peer: Peer,
     pub(crate) access: Access,
-    /// Without the token.
+    /// Query parameters without the token.
     query: HashMap<String, String>,
 }
 
 impl RequestContext {
-    /// What a request that the guard let pass asks for.
+    /// Returns the context of a request that passed the access check.
     pub(crate) fn of(request: &Request) -> Result<Self, CloseReason> {
         let extensions = request.extensions();
         match (extensions.get::<Peer>(), extensions.get::<Access>()) {
@@ -49,22 +49,22 @@ impl RequestContext {
         }
     }
 
-    /// Resolves when what the client may do ends; `None` for never.
+    /// Returns a future that resolves when the client's access ends; `None` if it never does.
     pub(crate) fn end(&self, context: &ServerContext) -> Option<AccessEnd> {
         self.access.end(context.clock.now())
     }
 
-    /// A parameter of the query.
+    /// Returns a query parameter.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.query.get(name).map(String::as_str)
     }
 
-    /// The names of the parameters.
+    /// Returns the names of the query parameters.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.query.keys().map(String::as_str)
     }
 
-    /// A parameter that is `true`, `false` or not given.
+    /// Returns a parameter that is `true`, `false` or absent.
     pub(crate) fn flag(&self, name: &str, default: bool) -> Result<bool, CloseReason> {
         match self.get(name) {
             None => Ok(default),
@@ -74,7 +74,8 @@ impl RequestContext {
         }
     }
 
-    /// Refuses parameters that this server does not have yet, and values of others, rather than pass over them.
+    /// Refuses parameters that this server does not support, and other values than the supported one, instead of
+    /// ignoring them.
     pub(crate) fn refuse(&self, unsupported: &[(&str, Option<&str>)]) -> Result<(), CloseReason> {
         for (name, only) in unsupported {
             match (self.get(name), only) {
@@ -93,18 +94,19 @@ impl RequestContext {
     }
 }
 
-/// What differs between the sockets there are.
+/// Differences between the kinds of sockets.
 #[derive(Debug)]
 pub(crate) struct SocketEnd {
-    /// Who may have one.
+    /// Takes the permit that the socket needs; false if there is none.
     pub(crate) may: fn(&Peer) -> bool,
-    /// What it reads at once, and holds for as long as it lives.
+    /// Size of the read buffer in bytes, allocated for the lifetime of the socket.
     pub(crate) read_buffer_bytes: usize,
-    /// The largest message of a client that asked so, in bytes.
+    /// Returns the largest message for a client with these parameters, in bytes.
     pub(crate) message_bytes: fn(&LimitsConfig, &RequestContext) -> usize,
 }
 
-/// Answers 101 and runs `serve` on the socket, if the connection may be that; the end it gives is said to the client.
+/// Responds with 101 and runs `serve` on the socket if the connection may have one; sends its close reason to the
+/// client.
 pub(crate) fn upgrade<F, S, O>(
     context: &Arc<ServerContext>,
     mut request: Request,
@@ -153,7 +155,7 @@ where
     let message_bytes = asked.as_ref().map_or(limits.message_bytes, |asked| (end.message_bytes)(limits, asked));
     let context = context.clone();
     let tracker = context.tasks.clone();
-    // The path alone: a query may hold a token.
+    // Only the path: a query may contain a token.
     let span = tracing::debug_span!("connection", path = request.uri().path());
     let connection = async move {
         let Some(mut socket) = Box::pin(open(&context, on_upgrade, end.read_buffer_bytes, message_bytes)).await else {
@@ -176,7 +178,7 @@ where
     response
 }
 
-/// The socket, as soon as the answer has gone out.
+/// Returns the socket once the response has been sent; `None` if that fails or takes too long.
 async fn open(
     context: &ServerContext,
     on_upgrade: OnUpgrade,
@@ -189,7 +191,7 @@ async fn open(
     Some(WebSocket::new(parts.io.into_inner(), &parts.read_buf, read_buffer_bytes, message_bytes, times).await)
 }
 
-/// The answer to the request's key (RFC 6455, section 4.2).
+/// Returns the accept key for the request's key (RFC 6455, section 4.2).
 fn accept_key(headers: &HeaderMap) -> Result<HeaderValue, Problem> {
     let has = |name: &HeaderName, token: &str| tokens(headers, name).any(|has| has.eq_ignore_ascii_case(token));
     if !has(&header::UPGRADE, "websocket") || !has(&header::CONNECTION, "upgrade") {
@@ -200,7 +202,7 @@ fn accept_key(headers: &HeaderMap) -> Result<HeaderValue, Problem> {
         let detail = "Sec-WebSocket-Version has to be 13";
         return Err(Problem::new(ProblemCode::UpgradeRequired, detail));
     }
-    // 16 bytes in base 64.
+    // 16 bytes in base64.
     match headers.get(header::SEC_WEBSOCKET_KEY).map(HeaderValue::as_bytes) {
         Some(key) if key.len() == 24 && key.ends_with(b"==") => {
             HeaderValue::from_str(&derive_accept_key(key)).map_err(|_| Problem::bad("a bad key"))

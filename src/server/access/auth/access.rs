@@ -1,4 +1,4 @@
-//! What a client may do: the roles, feeds and source that its token gives.
+//! Rights of a client: the roles, feeds and source that its token grants.
 
 use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
@@ -12,16 +12,16 @@ use crate::server::http::problem::{Problem, ProblemCode};
 use crate::transcript::Timestamp;
 use crate::wire::CloseCode;
 
-/// Reason why somebody may not.
+/// Reason why access is denied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Denial {
-    /// Who they are is not known.
+    /// Authentication required, or token invalid.
     Unauthorised(&'static str),
-    /// It is known, or of no matter.
+    /// The client is known or anonymous access suffices, but the right is missing.
     Forbidden(String),
-    /// The address sent too many wrong tokens: this one is wrong too.
+    /// The address sent too many wrong tokens, and this one is wrong too.
     TooManyAttempts,
-    /// The token created as many feeds as it may for now.
+    /// The token has reached its limit of created feeds for now.
     TooManyFeeds(String),
 }
 
@@ -55,31 +55,31 @@ const TOO_MANY_ATTEMPTS: &str =
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Identity {
-    /// There is no authentication.
+    /// The server has no authentication.
     Everybody,
-    /// Nobody said who they are.
+    /// The client sent no token.
     Anonymous,
     /// The owner of a token.
     Known,
 }
 
-/// What somebody may do, and from which address they ask.
+/// Rights of a client, and the address of its requests.
 #[derive(Debug, Clone)]
 pub(crate) struct Access {
     pub(crate) granted: Arc<GrantClaims>,
-    /// None before it is known, and where it does not matter.
+    /// `None` before it is known, and where it does not matter.
     pub(crate) address: Option<IpAddr>,
 }
 
 #[derive(Debug)]
 pub(crate) struct GrantClaims {
     pub(crate) who: Identity,
-    /// The SHA-256 of the token; zeros without one.
+    /// SHA-256 of the token; zeros without one.
     pub(crate) token: [u8; 32],
     pub(crate) roles: Vec<Role>,
     pub(crate) feeds: Vec<FeedPattern>,
     pub(crate) source: Option<Arc<str>>,
-    /// Feeds that may match `feeds` before none is created any more.
+    /// Limit of feeds that match `feeds`; at the limit the token creates none.
     pub(crate) feeds_max: Option<usize>,
     pub(crate) expires_at: Option<Timestamp>,
     pub(crate) validity: Validity,
@@ -99,7 +99,7 @@ impl GrantClaims {
         }
     }
 
-    /// True if `other` allows the same to the same owner.
+    /// True if `other` grants the same to the same owner.
     pub(crate) fn allows_the_same(&self, other: &Self) -> bool {
         let of = |granted: &Self| (granted.who, granted.token, granted.feeds_max, granted.expires_at);
         of(self) == of(other) && (&self.roles, &self.feeds, &self.source) == (&other.roles, &other.feeds, &other.source)
@@ -107,7 +107,7 @@ impl GrantClaims {
 }
 
 impl Access {
-    /// All, for a server without authentication.
+    /// Returns unlimited access, for a server without authentication.
     pub(crate) fn everything() -> Self {
         static EVERYTHING: LazyLock<Access> = LazyLock::new(|| Access::new(GrantClaims::nothing(Identity::Everybody)));
         EVERYTHING.clone()
@@ -117,19 +117,20 @@ impl Access {
         Self { granted: Arc::new(granted), address: None }
     }
 
-    /// Returns true if it includes `role` in `feed`.
+    /// True if it includes `role` in `feed`.
     pub(crate) fn may(&self, role: Role, feed: &FeedId) -> bool {
         self.granted.who == Identity::Everybody
             || self.granted.roles.contains(&role)
                 && self.granted.feeds.iter().any(|pattern| pattern.matches(feed.as_str()))
     }
 
-    /// Returns true if a token gave it: what is answered is for its owner alone then.
+    /// True if it comes from a token: responses are then for its owner alone.
     pub(crate) fn is_by_token(&self) -> bool {
         self.granted.who == Identity::Known
     }
 
-    /// Resolves when it ends: the token expires, or is taken back. `None` where it never does: there is no authentication.
+    /// Returns a future that resolves when access ends because the token expires or is revoked. `None` without
+    /// authentication: it never ends.
     pub(crate) fn end(&self, now: Timestamp) -> Option<AccessEnd> {
         let granted = &self.granted;
         (granted.who != Identity::Everybody).then(|| granted.validity.end(granted.expires_at, now))
@@ -146,7 +147,7 @@ impl Access {
         }
     }
 
-    /// Holds a publisher to the source that its token names.
+    /// Restricts a publisher to the source that its token names.
     pub(crate) fn source<'a>(&'a self, asked: Option<&'a str>) -> Result<Option<&'a str>, Denial> {
         match (self.granted.source.as_deref(), asked) {
             (Some(only), Some(asked)) if only != asked => {
@@ -157,7 +158,7 @@ impl Access {
         }
     }
 
-    /// Under whose name creations are counted: a token's, or without one an address's.
+    /// Returns the owner for which feed creations are counted: a token, or without one an address.
     pub(crate) fn owner(&self) -> Owner {
         match (self.granted.who, self.address) {
             (Identity::Anonymous, Some(address)) => Owner::of_address(address),

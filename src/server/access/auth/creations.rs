@@ -1,11 +1,11 @@
-//! Feeds that are being created: of several that are asked for at once, each counts those before it.
+//! Feeds that are being created: each of several concurrent creations counts those that began before it.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::position::FeedId;
 
-/// Feeds that are being created, in the order in which they were begun; as many as there are requests at most.
+/// Feeds that are being created, in order of beginning. There are at most as many as requests.
 #[derive(Debug, Default)]
 pub(crate) struct CreationsUnderWay(Mutex<Creations>);
 
@@ -15,7 +15,7 @@ struct Creations {
     names: BTreeMap<u64, FeedId>,
 }
 
-/// A feed that is being created, for as long as this lasts.
+/// Registration of a feed that is being created; ends when dropped.
 #[derive(Debug)]
 pub(crate) struct CreationUnderWay<'a> {
     all: &'a CreationsUnderWay,
@@ -23,8 +23,8 @@ pub(crate) struct CreationUnderWay<'a> {
 }
 
 impl CreationsUnderWay {
-    /// Begins to create `name`; gives the feeds that were begun earlier as well. Whoever lists the feeds that are there after
-    /// this misses none: a feed is among these, or among those.
+    /// Registers the creation of `name`. Returns the registration and the feeds whose creation began earlier. A list of
+    /// existing feeds that is read after this call, combined with the returned names, misses none.
     pub(crate) fn begin(&self, name: &FeedId) -> (CreationUnderWay<'_>, Vec<FeedId>) {
         let mut creations = self.lock();
         let earlier = creations.names.values().cloned().collect();

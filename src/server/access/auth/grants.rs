@@ -1,4 +1,4 @@
-//! The tokens of the configuration, and what anybody may do without one.
+//! The tokens of the configuration, and the anonymous rights.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -17,25 +17,25 @@ use crate::server::core::grant_lifetime::{EXPIRED, Revocation, Validity};
 use crate::server::core::secret_files::KeyError;
 use crate::transcript::Timestamp;
 
-/// Addresses and tokens that one rate limit tells apart: some hundred bytes each. Beyond, the oldest is forgotten.
+/// Addresses and tokens that one rate limit tracks, at some hundred bytes each. Above this, the oldest is forgotten.
 const RATES_MAX: usize = 10_000;
-/// The span over which wrong tokens of an address are counted, in milliseconds.
+/// Interval in which wrong tokens of an address are counted, in milliseconds.
 const ATTEMPTS_SPAN_MS: u64 = 60_000;
-/// The span over which created feeds of a token or an address are counted, in milliseconds.
+/// Interval in which created feeds of a token or an address are counted, in milliseconds.
 const CREATIONS_SPAN_MS: u64 = 3_600_000;
 
-/// Who is known, and what they may do; replaced as a whole when the configuration is read again.
+/// Tokens and their rights; replaced as a whole when the configuration is reloaded.
 pub(crate) struct Auth {
     grants: RwLock<Arc<Grants>>,
     /// Wrong tokens, by address.
     attempts: RateLimit,
-    /// Feeds created, by token, or without one by address.
+    /// Feeds created, by token, or by address without one.
     creations: RateLimit,
-    /// Feeds that are being created: they count for a token's `feeds_max` as those that are there.
+    /// Feeds that are being created: they count for a token's `feeds_max` like existing ones.
     under_way: CreationsUnderWay,
 }
 
-/// What one reading of `[auth]` grants.
+/// Grants of one reading of `[auth]`.
 struct Grants {
     tokens: Vec<([u8; 32], Access)>,
     jwt: Option<JwtVerifier>,
@@ -49,7 +49,7 @@ impl fmt::Debug for Auth {
 }
 
 impl Grants {
-    /// Reads the keys that `config` names.
+    /// Reads the keys named in `config`.
     fn read(config: &AuthConfig) -> Result<Self, KeyError> {
         let tokens = config.tokens.iter().filter_map(|token| {
             let hash = token.hash()?;
@@ -59,7 +59,7 @@ impl Grants {
                 feeds: token.feeds.clone(),
                 source: token.source.as_deref().map(Into::into),
                 feeds_max: token.feeds_max,
-                // A configuration that was not checked gives no more than one that was.
+                // An unchecked configuration grants no more than a checked one.
                 expires_at: token.expires_ms().ok()?.map(Timestamp),
                 ..GrantClaims::nothing(Identity::Known)
             };
@@ -77,7 +77,8 @@ impl Grants {
         })
     }
 
-    /// Keeps what `before` granted and this still does, so that its connections go on; gives what is taken back.
+    /// Keeps the validity of grants that `before` had and that are unchanged, so that their connections stay open.
+    /// Returns the grants to revoke.
     fn take_over(&mut self, before: &Self) -> Vec<(Validity, Revocation)> {
         let mut revoked = Vec::new();
         for (hash, access) in &before.tokens {
@@ -103,7 +104,7 @@ impl Grants {
 }
 
 impl Auth {
-    /// Reads the keys that `config` names.
+    /// Reads the keys named in `config`.
     ///
     /// # Errors
     /// [`KeyError`] for a file that cannot be used.
@@ -111,7 +112,7 @@ impl Auth {
         Ok(Self::with(Grants::read(config)?, limits))
     }
 
-    /// Grants nothing to anybody.
+    /// Creates an instance that grants nothing to anybody.
     pub(crate) fn closed() -> Self {
         let anonymous = Access::new(GrantClaims::nothing(Identity::Anonymous));
         Self::with(Grants { tokens: Vec::new(), jwt: None, anonymous }, &LimitsConfig::default())
@@ -126,11 +127,12 @@ impl Auth {
         }
     }
 
-    /// Replaces all grants by those of `config`, and ends the connections of everybody who lost theirs. Tokens that allow the
-    /// same as before go on undisturbed. Returns how many grants were taken back. Blocks while it reads files.
+    /// Replaces all grants by those of `config`, and closes the connections of grants that were revoked or changed.
+    /// Connections of unchanged tokens are not affected. Returns the number of grants revoked. Blocks while it reads
+    /// files.
     ///
     /// # Errors
-    /// [`KeyError`] for a file that cannot be used; then nothing has changed.
+    /// [`KeyError`] for a file that cannot be used; nothing has changed then.
     pub(crate) fn reload(&self, config: &AuthConfig) -> Result<usize, KeyError> {
         let mut grants = Grants::read(config)?;
         let revoked = {
@@ -145,13 +147,13 @@ impl Auth {
         Ok(revoked.len())
     }
 
-    /// What anybody may do without a token.
+    /// Returns the rights of clients without a token.
     pub(crate) fn anonymous(&self) -> Access {
         self.current().anonymous.clone()
     }
 
-    /// What the owner of `token` may do. A wrong one is counted against its address; a right one is never refused for what
-    /// others sent from there.
+    /// Returns the rights of the owner of `token`. A wrong token counts against its address; a valid one is never
+    /// refused because of others from that address.
     pub(crate) fn access_of(&self, token: &str, now: Timestamp, from: Option<IpAddr>) -> Result<Access, Denial> {
         let access = self.current().access_of(token, now);
         if matches!(access, Err(Denial::Unauthorised(BAD_TOKEN)))
@@ -166,7 +168,8 @@ impl Auth {
         access
     }
 
-    /// Begins to create the feed `name`; gives what lasts as long, and the feeds whose creation was begun earlier and lasts still.
+    /// Registers the creation of the feed `name`. Returns the registration, and the feeds whose creation began earlier
+    /// and is still in progress.
     pub(crate) fn begin_creation(&self, name: &FeedId) -> (CreationUnderWay<'_>, Vec<FeedId>) {
         self.under_way.begin(name)
     }
@@ -191,7 +194,7 @@ impl Auth {
         })
     }
 
-    /// Takes the count of a feed back that `owner` did not create after all.
+    /// Reverts the count of a feed that `owner` did not create after all.
     pub(crate) fn uncount_creation(&self, owner: Owner) {
         self.creations.uncount(owner);
     }
@@ -205,7 +208,7 @@ impl Grants {
     fn access_of(&self, token: &str, now: Timestamp) -> Result<Access, Denial> {
         let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
         let mut found = None;
-        // To the end, whichever it is: the time it takes says nothing.
+        // Compares all tokens, so that the time taken reveals nothing.
         for (known, access) in &self.tokens {
             if bool::from(known.as_slice().ct_eq(hash.as_slice())) {
                 found = Some(access.clone());

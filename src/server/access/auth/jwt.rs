@@ -1,4 +1,4 @@
-//! Signed tokens (RFC 7519): whose signature counts, and what their claims allow.
+//! Signed tokens (RFC 7519): the keys that verify them, and the rights from their claims.
 
 use std::path::Path;
 
@@ -16,20 +16,20 @@ use crate::server::core::grant_lifetime::{Revocation, Validity};
 use crate::server::core::secret_files::{KeyError, read, read_secret, unusable};
 use crate::transcript::Timestamp;
 
-/// Checks signed tokens by the keys of one reading of `[auth.jwt]`.
+/// Verifies signed tokens with the keys of one reading of `[auth.jwt]`.
 pub(crate) struct JwtVerifier {
     config: JwtConfig,
     keys: Vec<JwtKey>,
 }
 
 struct JwtKey {
-    /// A key is for one algorithm, whatever a token says: a public key must never be taken for a shared secret.
+    /// A key is for one algorithm, whatever a token says: a public key must never be used as a shared secret.
     algorithm: Algorithm,
     id: Option<String>,
     key: DecodingKey,
-    /// The SHA-256 of the key as it was read, by which a later reading knows it again.
+    /// SHA-256 of the key as it was read, by which a reload recognizes it.
     fingerprint: [u8; 32],
-    /// Shared by all that its tokens opened.
+    /// Shared by all connections that its tokens opened.
     validity: Validity,
 }
 
@@ -39,19 +39,19 @@ impl JwtKey {
     }
 }
 
-/// The header of a token, for what jsonwebtoken passes over.
+/// Header fields that jsonwebtoken ignores.
 #[derive(Deserialize)]
 struct Extensions {
-    /// Extensions that have to be understood (RFC 7515, section 4.1.11). None are.
+    /// Critical extensions (RFC 7515, section 4.1.11). None is supported.
     crit: Option<IgnoredAny>,
-    /// A payload that is not encoded (RFC 7797): then what is signed is not what is read here.
+    /// Unencoded payload (RFC 7797): the signed text would differ from the text read here.
     b64: Option<IgnoredAny>,
 }
 
-/// What a signed token says. What is not named here is passed over (RFC 7519, section 4).
+/// Claims of a signed token. Other claims are ignored (RFC 7519, section 4).
 #[derive(Deserialize)]
 struct Claims {
-    /// Seconds since 1970 (RFC 7519, section 4.1.4).
+    /// Expiry in seconds since 1970 (RFC 7519, section 4.1.4).
     exp: f64,
     nbf: Option<f64>,
     #[serde(default)]
@@ -59,21 +59,21 @@ struct Claims {
     #[serde(default)]
     feeds: Vec<FeedPattern>,
     source: Option<String>,
-    /// There is no other view than the public one yet, so this cannot be kept to.
+    /// There is only the public view so far, so a token that is restricted to views is refused.
     views: Option<IgnoredAny>,
-    /// One string (RFC 7519, section 4.1.1). The library would take a list that has the right one in it.
+    /// A single string (RFC 7519, section 4.1.1). The library would accept a list that contains the right one.
     #[serde(default, deserialize_with = "string")]
     #[expect(dead_code, reason = "it is compared by the library; here it is held to its type")]
     iss: Option<String>,
 }
 
-/// A claim that is a string where it is there at all; `null` is none.
+/// Deserializes a claim that must be a string if it is present; `null` is refused.
 fn string<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {
     String::deserialize(value).map(Some)
 }
 
 impl JwtVerifier {
-    /// Reads the keys that `config` names.
+    /// Reads the keys named in `config`.
     ///
     /// # Errors
     /// [`KeyError`] for a file that cannot be used.
@@ -81,7 +81,8 @@ impl JwtVerifier {
         Ok(Self { keys: keys(config)?, config: config.clone() })
     }
 
-    /// Keeps the keys that `before` had as well, so that what their tokens opened goes on; gives the others.
+    /// Keeps the validity of keys that `before` had as well, so that connections of their tokens stay open. Returns the
+    /// others, to revoke.
     pub(crate) fn take_over(&mut self, before: &Self) -> Vec<(Validity, Revocation)> {
         let claims = |of: &Self| (of.config.issuer.clone(), of.config.audience.clone());
         if claims(self) != claims(before) {
@@ -100,12 +101,12 @@ impl JwtVerifier {
         gone
     }
 
-    /// What ends all that each key's tokens opened.
+    /// Returns the validity of each key, which ends all connections of its tokens.
     pub(crate) fn validities(&self) -> impl Iterator<Item = Validity> {
         self.keys.iter().map(|key| key.validity.clone())
     }
 
-    /// What the owner of `token`, whose SHA-256 is `hash`, may do.
+    /// Returns the rights of the owner of `token`, whose SHA-256 is `hash`.
     pub(crate) fn access_of(&self, token: &str, hash: [u8; 32], now: Timestamp) -> Result<Access, Denial> {
         let bad = Denial::Unauthorised(BAD_TOKEN);
         let (claims, validity) = self.claims(token).ok_or(bad.clone())?;
@@ -116,7 +117,7 @@ impl JwtVerifier {
         if claims.nbf.is_some_and(|from| milliseconds(from).is_none_or(|from| from > now)) {
             return Err(bad);
         }
-        // Roles of a later release allow nothing here.
+        // Roles of a later release grant nothing here.
         let roles = claims.roles.iter().filter_map(|role| Role::of(role)).collect();
         let source = claims.source.map(Into::into);
         Ok(Access::new(GrantClaims {
@@ -130,7 +131,7 @@ impl JwtVerifier {
         }))
     }
 
-    /// The claims of a token that a key signed, and what ends that key.
+    /// Returns the claims of a token that a key signed, and that key's validity.
     fn claims(&self, token: &str) -> Option<(Claims, Validity)> {
         if !has_no_extensions(token) {
             return None;
@@ -146,7 +147,7 @@ impl JwtVerifier {
         self.keys.iter().filter(fits).find_map(|key| {
             let mut validation = Validation::new(key.algorithm);
             let mut required = vec!["exp"];
-            // By the server's own clock, after this.
+            // Checked below, by the server's own clock.
             validation.validate_exp = false;
             if let Some(issuer) = &self.config.issuer {
                 validation.set_issuer(&[issuer]);
@@ -163,7 +164,7 @@ impl JwtVerifier {
     }
 }
 
-/// True for a token whose header asks for nothing beyond RFC 7519.
+/// True for a token whose header requires nothing beyond RFC 7519.
 fn has_no_extensions(token: &str) -> bool {
     let header = token.split('.').next().and_then(|header| URL_SAFE_NO_PAD.decode(header).ok());
     let extensions = header.and_then(|header| serde_json::from_slice(&header).ok());
@@ -171,13 +172,13 @@ fn has_no_extensions(token: &str) -> bool {
 }
 
 fn milliseconds(seconds: f64) -> Option<Timestamp> {
-    /// Beyond the year 9999, and far from where whole milliseconds end.
+    /// Beyond the year 9999, and far below the limit of exact milliseconds.
     const SECONDS_MAX: f64 = 300_000_000_000.0;
     #[expect(clippy::cast_possible_truncation, reason = "it is in range")]
     (0.0..SECONDS_MAX).contains(&seconds).then_some(Timestamp((seconds * 1000.0) as i64))
 }
 
-/// The keys of the one file that is named.
+/// Reads the keys from the one file that is configured.
 fn keys(config: &JwtConfig) -> Result<Vec<JwtKey>, KeyError> {
     match (&config.hs256_secret_file, &config.eddsa_public_key_file, &config.jwks_file) {
         (Some(path), _, _) => {
@@ -199,7 +200,7 @@ fn keys(config: &JwtConfig) -> Result<Vec<JwtKey>, KeyError> {
     }
 }
 
-/// The keys of a JSON Web Key Set that are for signatures.
+/// Reads the signature keys of a JSON Web Key Set.
 fn key_set(path: &Path) -> Result<Vec<JwtKey>, KeyError> {
     let rule = "it holds a JSON Web Key Set with public keys: Ed25519, P-256, P-384 or RSA";
     let set: JwkSet = serde_json::from_slice(&read(path)?).map_err(|_| unusable(path, rule))?;

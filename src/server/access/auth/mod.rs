@@ -1,11 +1,13 @@
-//! Who somebody is, and what they may do: tokens of the configuration, signed tokens, and what anybody may.
+//! Authentication and authorization: tokens of the configuration, signed tokens, and anonymous rights.
 //!
-//! * What a route asks for stands in one table, [`route_roles::RequiredRole::of`]; a route that is not in it asks for `admin`.
-//! * A token that says something this server does not know how to keep to (`views`) is refused, never taken as more.
-//! * Tokens are compared by their hash and in constant time, and no text that is shown or logged holds one.
-//! * What a token allows can be taken back while the server runs: every connection that it opened then ends.
+//! * One table, [`route_roles::RequiredRole::of`], has the role that each route requires; a route that is not in it
+//!   requires `admin`.
+//! * A token with a restriction that this server cannot enforce (`views`) is refused, never treated as broader.
+//! * Tokens are compared by hash and in constant time, and no text that is shown or logged contains one.
+//! * A grant can be revoked while the server runs: every connection that it opened is then closed.
 //!
-//! [`grants`] holds the tokens of the configuration and reads them again, [`jwt`] checks signed tokens, `rate_limit` bounds what one address may try and one token may create, `creations` are feeds that come to be.
+//! [`grants`] holds the tokens of the configuration and reloads them, [`jwt`] verifies signed tokens, `rate_limit`
+//! limits attempts per address and creations per token, `creations` are feeds that are being created.
 
 mod access;
 mod creations;

@@ -1,4 +1,4 @@
-//! Opens a feed to publish to, within what the token of the publisher may create.
+//! Opens or creates a feed for publishing, within the publisher's right to create feeds.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,20 +10,20 @@ use crate::server::access::auth::access::{Access, Denial, Identity};
 use crate::server::access::auth::grants::Auth;
 use crate::server::core::catalog::{Catalog, CreateRefused};
 
-/// The feed `name`, created live if it is not there. Holds a publisher to feeds that exist, where it may not create any, and
-/// otherwise to as many new ones as it may create; at each node. Only feeds that came to be count.
+/// Returns the feed `name`, created live if it does not exist. A publisher without the right to create feeds may only
+/// use existing ones; others may create up to their limit, at each node. Only feeds that were actually created count.
 pub(crate) async fn open_to_publish(
     access: &Access,
     auth: Option<&Auth>,
     catalog: &Catalog,
     name: &FeedId,
 ) -> Result<Result<Arc<Feed>, Denial>, CreateRefused> {
-    // Without authentication there is nobody to tell apart: `limits.feeds_max` is the bound.
+    // Without authentication publishers cannot be told apart: `limits.feeds_max` is the limit.
     let auth = auth.filter(|_| access.granted.who != Identity::Everybody);
     let Some(auth) = auth else { return catalog.open_to_publish(name).await.map(Ok) };
     match catalog.feeds.open(name).await? {
         OpenResult::Here(feed) => return Ok(Ok(feed)),
-        // It is not created by publishing, and that is said.
+        // Publishing does not recreate it, and the error says so.
         OpenResult::Deleted | OpenResult::Replaced(_) => return catalog.open_to_publish(name).await.map(Ok),
         OpenResult::Absent => {}
     }

@@ -1,4 +1,4 @@
-//! Counts what one owner does within a span of time.
+//! Fixed-window rate limits per owner.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Under whose name something is counted.
+/// Owner of a count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Owner {
     /// A client's address.
@@ -17,7 +17,8 @@ pub(crate) enum Owner {
 }
 
 impl Owner {
-    /// The owner of an address. One client of IPv6 has a network of 64 bits (RFC 6177) to take addresses from.
+    /// Returns the owner of an address. An IPv6 client usually has a 64-bit network of addresses (RFC 6177), so those
+    /// count together.
     pub(crate) fn of_address(address: IpAddr) -> Self {
         Self::Address(match address {
             IpAddr::V4(_) => address,
@@ -26,10 +27,10 @@ impl Owner {
     }
 }
 
-/// So many of something for each owner, in each span of time that begins with the first of them.
+/// Limit per owner for each interval, which begins with the owner's first event.
 #[derive(Debug)]
 pub(crate) struct RateLimit {
-    /// 0 is no limit.
+    /// 0 for no limit.
     max: u32,
     span: Duration,
     owners_max: usize,
@@ -43,15 +44,15 @@ struct RateWindow {
 }
 
 impl RateLimit {
-    /// Allows `max` of something (0: any number) within `span_ms` milliseconds, and tells `owners_max` owners apart.
+    /// Creates a limit of `max` events (0: unlimited) per `span_ms` milliseconds, for up to `owners_max` owners.
     pub(crate) fn new(max: u32, span_ms: u64, owners_max: usize) -> Self {
         Self { max, span: Duration::from_millis(span_ms), owners_max, owners: Mutex::default() }
     }
 
-    /// Counts one of `owner`.
+    /// Counts one event of `owner`.
     ///
     /// # Errors
-    /// `Err` above the limit; true for the first one above it in this span.
+    /// `Err` above the limit; `true` for the first event above it in this interval.
     pub(crate) fn count(&self, owner: Owner) -> Result<(), bool> {
         if self.max == 0 {
             return Ok(());
@@ -73,7 +74,7 @@ impl RateLimit {
         if of.count <= self.max { Ok(()) } else { Err(of.count == self.max + 1) }
     }
 
-    /// Takes one of `owner` back that was counted and did not come to be.
+    /// Reverts one event of `owner` that was counted but did not take place.
     pub(crate) fn uncount(&self, owner: Owner) {
         if let Some(of) = self.owners.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&owner) {
             of.count = of.count.saturating_sub(1);

@@ -1,4 +1,4 @@
-//! The role that each route asks for, and the check of a request against it.
+//! Roles that routes require, and the check of a request against them.
 
 use axum::RequestExt;
 use axum::extract::{MatchedPath, RawPathParams, Request};
@@ -12,23 +12,23 @@ use crate::server::access::peer::Peer;
 use crate::server::core::context::ServerContext;
 use crate::server::http::query::url_token;
 
-/// What a route asks for.
+/// Requirement of a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum RequiredRole {
     /// Nothing.
     Nothing,
-    /// The role in some feed; the answer shows those only.
+    /// The role in any feed; the response shows only those feeds.
     Somewhere(Role),
-    /// The role in the feed that the path names.
+    /// The role in the feed named in the path.
     InFeed(Role),
 }
 
 impl RequiredRole {
-    /// What the route asks for: `path` is written as [`ROUTES`](crate::server::ROUTES) are.
+    /// Returns the requirement of a route; `path` is written as in [`ROUTES`](crate::server::ROUTES).
     fn of(method: &Method, path: &str) -> Self {
         let method = if method == Method::HEAD { "GET" } else { method.as_str() };
         match (method, path) {
-            // Pages hold no captions, and whoever looks after the server has no token.
+            // Pages contain no captions, and health checks have no token.
             (
                 "GET",
                 "/"
@@ -70,17 +70,18 @@ impl RequiredRole {
     }
 }
 
-/// Returns true if `request` is for one of the sockets, whatever its headers claim.
+/// True if `request` is for one of the WebSocket routes, whatever its headers say.
 pub(crate) fn is_for_socket(request: &Request) -> bool {
     request.extensions().get::<MatchedPath>().is_some_and(|path| is_socket(path.as_str()))
 }
 
-/// Returns true if the route is a socket.
+/// True if the route is a WebSocket.
 fn is_socket(path: &str) -> bool {
     matches!(path, "/v1/feeds/{feed}/publish" | "/v1/feeds/{feed}/subscribe" | "/v1/subscribe")
 }
 
-/// Returns true if the route takes a token in its URL too: browsers, players and captioning software cannot send it otherwise.
+/// True if the route also accepts a token in its URL: browsers, players and captioning software cannot send it
+/// otherwise.
 fn takes_token_in_url(path: &str) -> bool {
     const OTHERS: [&str; 8] = [
         "/v1/feeds/{feed}/events",
@@ -95,7 +96,7 @@ fn takes_token_in_url(path: &str) -> bool {
     is_socket(path) || OTHERS.contains(&path)
 }
 
-/// What whoever sent `request` may do, if that includes what it asks for.
+/// Returns the rights of the sender of `request`, if they include the required role.
 pub(crate) async fn admit(
     context: &ServerContext,
     auth: Option<&Auth>,
@@ -104,7 +105,7 @@ pub(crate) async fn admit(
     let Some(auth) = auth else { return Ok(Access::everything()) };
     let address = request.extensions().get::<Peer>().map(Peer::ip);
     let anonymous = || Access { address, ..auth.anonymous() };
-    // What no route knows is answered with 404 to anybody.
+    // Paths without a route get 404 for everybody.
     let Some(path) = request.extensions().get::<MatchedPath>().cloned() else { return Ok(anonymous()) };
     let need = RequiredRole::of(request.method(), path.as_str());
     if need == RequiredRole::Nothing {
@@ -128,7 +129,7 @@ pub(crate) async fn admit(
             let name = params.as_ref().and_then(|params| params.iter().find(|(name, _)| *name == "feed"));
             match name.map(|(_, name)| FeedId::new(name)) {
                 Some(Ok(feed)) => access.require(role, &feed)?,
-                // No feed has such a name, so whoever is known may be told what is wrong with it.
+                // No feed can have such a name, so a known client may see the error about it.
                 _ if access.granted.roles.contains(&role) => {}
                 _ => return Err(access.denial(role, "any feed")),
             }
@@ -137,7 +138,7 @@ pub(crate) async fn admit(
     Ok(access)
 }
 
-/// The token of `Authorization: Bearer`. Another scheme is somebody else's, such as a proxy's.
+/// Returns the token of `Authorization: Bearer`. Other schemes are ignored; they may be meant for a proxy.
 fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Denial> {
     let mut values = headers.get_all(header::AUTHORIZATION).into_iter();
     let Some(value) = values.next() else { return Ok(None) };
@@ -151,7 +152,7 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Denial> {
     }
 }
 
-/// Returns true if the route is for publishers: `connections_for_publishers` keeps places for these.
+/// True if the route is for publishers: `connections_for_publishers` reserves connections for these.
 pub(crate) fn is_for_publisher(request: &Request) -> bool {
     let path = request.extensions().get::<MatchedPath>();
     path.is_some_and(|path| {
