@@ -1,4 +1,4 @@
-//! Feeds that are written to: each is followed by a task of its own, by whoever has to hear of all of them.
+//! Background tasks that follow every feed that is written to.
 
 use std::sync::Arc;
 
@@ -8,11 +8,11 @@ use tokio_util::task::TaskTracker;
 use crate::feed::Feed;
 use crate::server::core::catalog::Catalog;
 
-/// What follows one feed.
+/// Task that follows one feed.
 pub(crate) type FollowTask = BoxFuture<'static, ()>;
 
-/// Has every feed followed that is written to, now and later. `follow` gives what to run for a feed, and nothing for one
-/// that is followed already; it runs in `tasks` until it ends, or the server stops. Cancel-safe.
+/// Follows every feed that is or will be written to. `follow` returns the task for a feed, or `None` if it is followed
+/// already. A task runs in `tasks` until it ends or the server stops. Cancel-safe.
 pub(crate) async fn follow_all(
     catalog: &Catalog,
     tasks: &TaskTracker,
@@ -28,7 +28,7 @@ pub(crate) async fn follow_all(
     }
 }
 
-/// As [`follow_all`], of the feeds that are open now.
+/// The same as [`follow_all`], for the feeds that are open now.
 pub(crate) fn follow_now(catalog: &Catalog, tasks: &TaskTracker, follow: impl Fn(Arc<Feed>) -> Option<FollowTask>) {
     let written = catalog.feeds.all_open().into_iter().filter(|feed| feed.is_written());
     for task in written.filter_map(&follow) {

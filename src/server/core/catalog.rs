@@ -24,9 +24,9 @@ pub(crate) struct Catalog {
     pub(crate) presence: Arc<Presence>,
     pub(crate) hls_timelines: HlsTimelines,
     pub(crate) summaries: Summaries,
-    /// The other nodes on the same log. `None` where the log is this server's own.
+    /// The other nodes on the same log. `None` if the log is this server's own.
     pub(crate) cluster: Option<Arc<Cluster>>,
-    /// Reason why acknowledged records may not be on disk yet, where that is accepted.
+    /// Reason why acknowledged records may not be on disk yet, if the configuration accepts that.
     pub(crate) unsynced: Option<String>,
     /// Background work that reads every feed.
     pub(crate) followers: Vec<Arc<dyn FeedFollower>>,
@@ -37,10 +37,10 @@ pub(crate) trait FeedFollower: std::fmt::Debug + Send + Sync {
     /// Returns true if the work needs the feeds of all nodes, not only those that this one owns.
     fn needs_all_feeds(&self) -> bool;
 
-    /// Returns true if the work has no further need of `feed` in memory.
+    /// True if the work no longer needs `feed` in memory.
     fn can_evict(&self, catalog: &Catalog, feed: &Feed) -> bool;
 
-    /// Forgets a feed that was deleted. Nothing of it is left when this is ready.
+    /// Forgets a deleted feed. Nothing of it is left when this completes.
     fn forget<'a>(&'a self, log_id: &'a LogId) -> BoxFuture<'a, Result<(), LogError>>;
 }
 
@@ -56,7 +56,7 @@ impl Catalog {
         Ok(self.create_to_publish(name).await?.0)
     }
 
-    /// Creates the feed `name`, live; the flag is false if it existed by then.
+    /// Creates the feed `name`, live. The flag is false if it existed already.
     ///
     /// # Errors
     /// [`CreateRefused`].
@@ -70,7 +70,8 @@ impl Catalog {
         Ok((feed, is_new))
     }
 
-    /// Makes `records` the feed `name` in place of `old`, in one step. Returns `None` if another feed took the name meanwhile.
+    /// Makes `records` the feed `name` in place of `old`, atomically. Returns `None` if another feed has taken the name
+    /// in the meantime.
     ///
     /// # Errors
     /// [`LogError`]; the old feed stays.
@@ -80,7 +81,7 @@ impl Catalog {
         old: Option<&Feed>,
         records: impl IntoIterator<Item = Record> + Send,
     ) -> Result<Option<Arc<Feed>>, LogError> {
-        // Older nodes would not find the feed after it.
+        // Older nodes would not find the feed afterwards.
         if let Some(cluster) = &self.cluster
             && !cluster.all_speak().await
         {
@@ -116,10 +117,10 @@ impl Catalog {
         forgotten
     }
 
-    /// Forgets what this server holds of a deleted feed.
+    /// Removes everything that this server holds of a deleted feed.
     ///
     /// # Errors
-    /// [`LogError`] of a follower; all of them were asked.
+    /// [`LogError`] of a follower; the others were called all the same.
     pub(crate) async fn forget_deleted(&self, log_id: &LogId) -> Result<(), LogError> {
         self.feeds.forget(log_id);
         let mut forgotten = Ok(());
@@ -146,7 +147,7 @@ impl Catalog {
             if !self.needs_all_feeds() && !self.owns(feed.name()) {
                 return false;
             }
-            // Without a summary nothing is known, and it stays.
+            // Without a summary its state is unknown, and it stays.
             self.summaries.is_going_on(feed.log_id()).unwrap_or(true)
         };
         if !is_connected && !is_needed() {

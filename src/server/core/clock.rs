@@ -1,4 +1,4 @@
-//! The one clock and the one source of chance: whoever needs them is handed them, so that tests can hand in others.
+//! The clock and the source of random numbers. They are passed to their users, so that tests can replace them.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,20 +12,20 @@ use crate::transcript::{MediaMs, Timestamp};
 pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
 
 impl Clock {
-    /// The clock of this machine.
+    /// Returns the clock of this machine.
     #[must_use]
     pub fn of_this_machine() -> Self {
         #[expect(clippy::disallowed_methods, reason = "this is the one clock that all others are handed")]
         Self(Arc::new(|| Timestamp(jiff::Timestamp::now().as_millisecond())))
     }
 
-    /// A clock that says what `now` says.
+    /// Creates a clock that returns the values of `now`.
     #[must_use]
     pub fn new(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
     }
 
-    /// The time.
+    /// Returns the current time.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         (self.0)()
@@ -38,38 +38,38 @@ impl fmt::Debug for Clock {
     }
 }
 
-/// A time of day that is off by more than this from what it was going to be has jumped: less is a clock that is being set.
+/// Deviation of the time of day, in milliseconds, above which it has jumped; a smaller one is a clock being adjusted.
 const STEP_MS: i64 = 1_000;
-/// A stamp is of a while if it is this near to it: jumps are seen when somebody asks. Milliseconds.
+/// Distance, in milliseconds, within which a stamp can belong to a span: a jump is only noticed at the next query.
 const NEAR_MS: i64 = 60_000;
-/// Jumps that are remembered. Of more, those in the beginning are taken for one.
+/// Jumps remembered. Above this, the earliest are merged.
 const SPANS_MAX: usize = 64;
 
-/// How the time of day went while this process ran. By it a stamp says how long ago it was given, however often the time of day
-/// has jumped since.
+/// History of the time of day in this process. It tells how long ago a stamp was taken, even if the time of day has
+/// jumped since.
 #[derive(Debug)]
 pub(crate) struct ClockHistory {
     began: Instant,
     spans: Mutex<Vec<ClockSpan>>,
 }
 
-/// A while in which the time of day went on as time does. Milliseconds.
+/// Span without a jump of the time of day. Milliseconds.
 #[derive(Debug, Clone, Copy)]
 struct ClockSpan {
-    /// When it began, by the age of the process.
+    /// Start of the span, as the age of the process.
     from: i64,
-    /// What the time of day was when the process began, as this span has it.
+    /// Time of day at which the process began, extrapolated from this span.
     zero: i64,
 }
 
 impl ClockHistory {
-    /// Begins with the process.
+    /// Begins the history with the process.
     pub(crate) fn new(now: Timestamp) -> Self {
         Self { began: Instant::now(), spans: Mutex::new(vec![ClockSpan { from: 0, zero: now.0 }]) }
     }
 
-    /// Notes what the time of day is, and gives the age of the process. Jumps are seen when it is asked, so somebody should
-    /// ask once a second.
+    /// Records the time of day and returns the age of the process in milliseconds. A jump is only noticed by a call, so
+    /// call it about once a second.
     pub(crate) fn note(&self, now: Timestamp) -> i64 {
         self.spans_at(now).0
     }
@@ -87,30 +87,31 @@ impl ClockHistory {
         (age, spans)
     }
 
-    /// How long ago a stamp was given by this process: what came before counts from the process's beginning. Milliseconds.
+    /// Returns how long ago this process took a stamp, in milliseconds. Earlier stamps count from the start of the
+    /// process.
     pub(crate) fn seen_for(&self, stamp: Timestamp, now: Timestamp) -> i64 {
         self.place(stamp, now).0
     }
 
-    /// How long ago a stamp was given. Of the time before this process it is only known what the time of day was when it
-    /// began. Milliseconds.
+    /// Returns how long ago a stamp was taken, in milliseconds. The time before this process is measured by the time of
+    /// day at its start.
     pub(crate) fn since(&self, stamp: Timestamp, now: Timestamp) -> MediaMs {
         let (seen, before) = self.place(stamp, now);
         seen.saturating_add(before)
     }
 
-    /// How long ago within this process, and how long before that.
+    /// Returns the part of that time within this process, and the part before it.
     fn place(&self, stamp: Timestamp, now: Timestamp) -> (i64, i64) {
         let (age, spans) = self.spans_at(now);
         let before = spans[0].zero.saturating_sub(stamp.0).max(0);
-        // From before the process, unless the clock was put back and showed that time of day again.
+        // From before the process, unless the clock was set back and showed that time of day again.
         let mut best = if before > 0 { (NEAR_MS, 0) } else { (i64::MAX, age) };
         for (index, span) in spans.iter().enumerate() {
             let until = spans.get(index + 1).map_or(age, |next| next.from);
             let at = stamp.0.saturating_sub(span.zero);
             let within = at.clamp(span.from, until);
             let off = at.saturating_sub(within).saturating_abs();
-            // Of several moments that had this time of day it is the last: nothing is taken for older than it is.
+            // Of several moments with this time of day, the last one counts: nothing is considered older than it is.
             if off <= best.0 {
                 best = (off, within);
             }
@@ -124,20 +125,20 @@ impl ClockHistory {
 pub struct Rng(Arc<dyn Fn() -> u64 + Send + Sync>);
 
 impl Rng {
-    /// Those of the operating system.
+    /// Returns the random numbers of the operating system.
     #[must_use]
     pub fn of_this_machine() -> Self {
-        // Without them no epoch is safe; no machine that runs this lacks them.
+        // Without them no epoch is safe; every machine that can run this has them.
         Self(Arc::new(|| getrandom::u64().expect("the operating system has random numbers")))
     }
 
-    /// Those that `next` gives.
+    /// Creates a source that returns the values of `next`.
     #[must_use]
     pub fn new(next: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
         Self(Arc::new(next))
     }
 
-    /// The next one.
+    /// Returns the next number.
     #[must_use]
     pub fn next(&self) -> u64 {
         (self.0)()

@@ -1,28 +1,28 @@
-//! The end of a connection, and the codes that it is closed with.
+//! Close reasons of connections, with their codes.
 
 use std::borrow::Cow;
 
 use crate::log::LogError;
 use crate::wire::CloseCode;
 
-/// The end of a connection.
+/// Reason for which a connection ends.
 #[derive(Debug)]
 pub(crate) enum CloseReason {
-    /// The server closes it.
+    /// The server closes the connection.
     Close {
         /// The code.
         code: u16,
-        /// In words, for the client's log.
+        /// Text for the client's log.
         reason: Cow<'static, str>,
     },
-    /// What came cannot be read any further; the server closes it and listens no more.
+    /// The input is malformed; the server closes the connection and reads no further.
     Fault {
         /// The code.
         code: u16,
-        /// In words.
+        /// Text for the client's log.
         reason: Cow<'static, str>,
     },
-    /// The client is gone, or takes nothing any more: nothing can be said to it.
+    /// The client is gone, or does not read any more: nothing can be sent.
     Gone,
 }
 
@@ -39,12 +39,12 @@ impl std::fmt::Display for CloseReason {
 }
 
 impl CloseReason {
-    /// The server closes the connection with `code`.
+    /// Creates a close with `code`.
     pub(crate) fn close(code: CloseCode, reason: impl Into<Cow<'static, str>>) -> Self {
         Self::Close { code: code.number(), reason: reason.into() }
     }
 
-    /// The code of the close frame; 0 where none can be sent.
+    /// Returns the code of the close frame; 0 if none can be sent.
     pub(crate) fn code(&self) -> u16 {
         match self {
             Self::Close { code, .. } | Self::Fault { code, .. } => *code,
@@ -52,7 +52,7 @@ impl CloseReason {
         }
     }
 
-    /// What the client is told, or that it is gone.
+    /// Returns the text for the client, or that the connection broke.
     pub(crate) fn reason(&self) -> &str {
         match self {
             Self::Close { reason, .. } | Self::Fault { reason, .. } => reason,
@@ -60,7 +60,7 @@ impl CloseReason {
         }
     }
 
-    /// What came cannot be read any further.
+    /// Creates the close for malformed input.
     pub(crate) fn fault(code: u16, reason: impl Into<Cow<'static, str>>) -> Self {
         Self::Fault { code, reason: reason.into() }
     }
@@ -68,11 +68,11 @@ impl CloseReason {
 
 /// A connection that can be ended.
 pub(crate) trait Finish: Send {
-    /// Ends the connection, and tells the client why if it can be told.
+    /// Closes the connection, and sends the reason to the client if possible.
     fn finish(self, end: CloseReason) -> impl Future<Output = ()> + Send;
 }
 
-/// What a connection is closed with when the log says `error`.
+/// Returns the close reason for an error of the log.
 pub(crate) fn end_of(error: &LogError) -> CloseReason {
     match error {
         LogError::Deleted(_) => CloseReason::close(CloseCode::FeedDeleted, error.to_string()),

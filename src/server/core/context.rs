@@ -1,4 +1,4 @@
-//! The configuration, clocks, counters and lifetime of a server: the small part of it that every room may use.
+//! Configuration, clocks, metrics and lifetime of a server: the small part that every module of it may use.
 
 use std::sync::Arc;
 
@@ -12,16 +12,16 @@ use crate::server::core::metrics::Metrics;
 use crate::transcript::{Op, Record, TurnSettings};
 use crate::wire::Limits;
 
-/// Configuration, clocks, counters and lifetime of one server.
+/// Configuration, clocks, metrics and lifetime of one server.
 #[derive(Debug)]
 pub(crate) struct ServerContext {
     pub(crate) config: Config,
     pub(crate) clock: Clock,
-    /// How the time of day went, for durations that must not jump with it.
+    /// History of the time of day, for durations that must not jump with it.
     pub(crate) clock_history: Arc<ClockHistory>,
     pub(crate) chance: Rng,
     pub(crate) metrics: Arc<Metrics>,
-    /// Ends every connection.
+    /// Closes every connection.
     pub(crate) stop: CancellationToken,
     /// The tasks of the connections.
     pub(crate) tasks: TaskTracker,
@@ -40,18 +40,18 @@ impl ServerContext {
         }
     }
 
-    /// Returns the limits that publishers keep to.
+    /// Returns the limits for publishers.
     pub(crate) fn limits(&self) -> Limits {
         let limits = &self.config.limits;
         Limits { message_bytes: limits.message_bytes, text_bytes: limits.text_bytes, unacked: limits.unacked }
     }
 
-    /// Makes a record that no publisher sent, received now.
+    /// Creates a record that no publisher sent, received now.
     pub(crate) fn record(&self, op: Op) -> Record {
         Record::new(self.clock.now(), op)
     }
 
-    /// Makes the first record of a new log.
+    /// Creates the first record of a new log.
     pub(crate) fn opening(&self, imported: bool) -> Record {
         let captions = &self.config.captions;
         let settings =

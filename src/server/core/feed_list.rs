@@ -1,4 +1,4 @@
-//! Lists of all feeds with their summaries, without opening those of which everything is known.
+//! Lists of all feeds with their summaries, without opening the feeds whose summaries are up to date.
 
 use std::collections::HashSet;
 
@@ -12,17 +12,17 @@ use crate::server::core::catalog::Catalog;
 use crate::server::core::summaries::Summary;
 use crate::transcript::FoldView;
 
-/// Feeds that are asked for at the same time: of a log that is elsewhere each is a way there and back.
+/// Concurrent queries: on a remote log, each takes a round trip.
 const ASKED_AT_ONCE: usize = 32;
 
-/// Bytes of a log that is elsewhere which are read in one go for all feeds of which nothing is known, as after a start: some
-/// thousand short feeds. Of a larger log each feed is read by itself.
+/// Bytes of a remote log that are read in one pass for all unknown feeds, for example after a start: some thousand
+/// short feeds. The feeds of a larger log are read one by one.
 const READ_AT_ONCE_BYTES_MAX: u64 = 32 * 1024 * 1024;
 
-/// Returns the summary of `feed` now.
+/// Returns the current summary of `feed`.
 ///
 /// # Errors
-/// [`LogError`], if the feed cannot be read.
+/// [`LogError`] if the feed cannot be read.
 pub(crate) async fn summarize(catalog: &Catalog, feed: &Feed) -> Result<Summary, LogError> {
     let log_id = feed.log_id();
     let head = feed.head().await?;
@@ -34,18 +34,18 @@ pub(crate) async fn summarize(catalog: &Catalog, feed: &Feed) -> Result<Summary,
     Ok(summary.with_present(&catalog.present(log_id)))
 }
 
-/// Returns the summaries of all feeds, by name. Feeds that are deleted meanwhile are left out.
+/// Returns the summaries of all feeds, by name. Feeds deleted in the meantime are left out.
 ///
 /// # Errors
-/// [`LogError`], if the log cannot be read.
+/// [`LogError`] if the log cannot be read.
 pub(crate) async fn summarize_all(catalog: &Catalog) -> Result<Vec<(LogId, Summary)>, LogError> {
     summarize_some(catalog, |_| true).await
 }
 
-/// As [`summarize_all`], of the feeds that are `wanted`.
+/// The same as [`summarize_all`], for the feeds that are `wanted`.
 ///
 /// # Errors
-/// [`LogError`], if the log cannot be read.
+/// [`LogError`] if the log cannot be read.
 pub(crate) async fn summarize_some(
     catalog: &Catalog,
     wanted: impl Fn(&FeedId) -> bool,
@@ -54,7 +54,7 @@ pub(crate) async fn summarize_some(
     learn(catalog, heads.iter().filter(|(log_id, _)| wanted(&log_id.feed))).await?;
     let mut questions: Vec<BoxFuture<'_, _>> = Vec::new();
     for (log_id, head) in heads.iter().filter(|(log_id, _)| wanted(&log_id.feed)) {
-        // Of very many feeds few have grown, and the others are neither opened nor asked.
+        // Of very many feeds few have grown; the others are neither opened nor queried.
         questions.push(match known(catalog, log_id, *head) {
             Some(known) => future::ready(Ok(Some((log_id.clone(), known)))).boxed(),
             None => summarize_one(catalog, log_id).boxed(),
@@ -70,8 +70,8 @@ pub(crate) async fn summarize_some(
     Ok(summaries)
 }
 
-/// Learns the summaries of many unknown feeds at once, where the log gives their records in one go; the others are opened one by
-/// one.
+/// Builds the summaries of many unknown feeds at once, if the log can read their records in one pass; the others are
+/// opened one by one.
 async fn learn(catalog: &Catalog, heads: impl Iterator<Item = &(LogId, Offset)>) -> Result<(), LogError> {
     let is_unknown =
         |(log_id, head): &&(LogId, Offset)| *head > Offset::START && catalog.summaries.known(log_id, *head).is_none();
@@ -86,7 +86,7 @@ async fn learn(catalog: &Catalog, heads: impl Iterator<Item = &(LogId, Offset)>)
     Ok(())
 }
 
-/// Returns `None` for a feed that is gone, or not there yet, or cannot be read.
+/// Returns `None` for a feed that is deleted, does not exist yet, or cannot be read.
 async fn summarize_one(catalog: &Catalog, log_id: &LogId) -> Result<Option<(LogId, Summary)>, LogError> {
     let OpenResult::Here(feed) = catalog.feeds.open(&log_id.feed).await? else { return Ok(None) };
     let summary = summarize(catalog, &feed).await;
@@ -94,7 +94,7 @@ async fn summarize_one(catalog: &Catalog, log_id: &LogId) -> Result<Option<(LogI
     match summary {
         Ok(summary) => Ok(Some((log_id.clone(), summary))),
         Err(LogError::Deleted(_)) => Ok(None),
-        // The others are well.
+        // The other feeds can still be listed.
         Err(error @ LogError::Storage { .. }) => {
             tracing::error!(feed = %log_id.feed, %error, "the feed is left out of the list");
             Ok(None)
@@ -103,7 +103,7 @@ async fn summarize_one(catalog: &Catalog, log_id: &LogId) -> Result<Option<(LogI
     }
 }
 
-/// Returns the summary of a feed if it is known up to `head`, with the connections that it has now.
+/// Returns the summary of a feed if it is known up to `head`, with its current connections.
 fn known(catalog: &Catalog, log_id: &LogId, head: Offset) -> Option<Summary> {
     Some(catalog.summaries.known(log_id, head)?.with_present(&catalog.present(log_id)))
 }

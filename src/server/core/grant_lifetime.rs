@@ -1,4 +1,4 @@
-//! The end of what a token opened: it expires, or the configuration takes it back.
+//! Lifetime of grants: a token expires, or a reload of the configuration revokes it.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -13,19 +13,19 @@ use crate::server::core::connection_end::CloseReason;
 use crate::transcript::Timestamp;
 use crate::wire::CloseCode;
 
-/// Says that a token has expired, to whoever sent it.
+/// Text for the client that a token has expired.
 pub(crate) const EXPIRED: &str = "the token has expired";
 
-/// Reason why a grant is taken back.
+/// Reason why a grant is revoked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Revocation {
     /// Its token, or the key that signed it, is no longer in the configuration.
     Removed,
-    /// It allows something else now: whoever comes again is told what.
+    /// It grants other rights now; a client that reconnects gets those.
     Changed,
 }
 
-/// One grant, as long as it holds. All connections that it opened share it.
+/// Lifetime of one grant, shared by all connections that it opened.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Validity(Arc<RevocationState>);
 
@@ -36,13 +36,13 @@ struct RevocationState {
 }
 
 impl Validity {
-    /// Ends every connection that the grant opened.
+    /// Closes every connection that the grant opened.
     pub(crate) fn revoke(&self, why: Revocation) {
         let _ = self.0.why.set(why);
         self.0.ended.cancel();
     }
 
-    /// Resolves when the grant ends: at `expires_at`, or when it is revoked.
+    /// Returns a future that resolves when the grant ends: at `expires_at`, or when it is revoked.
     pub(crate) fn end(&self, expires_at: Option<Timestamp>, now: Timestamp) -> AccessEnd {
         let left = |at: Timestamp| Duration::from_millis(u64::try_from(at.since(now)).unwrap_or(0));
         let at = expires_at.and_then(|at| tokio::time::Instant::now().checked_add(left(at)));
@@ -54,7 +54,7 @@ impl Validity {
     }
 }
 
-/// Resolves when a grant ends, with what its connections are closed with. Cancel-safe.
+/// Resolves when a grant ends, with the close reason for its connections. Cancel-safe.
 pub(crate) struct AccessEnd {
     expires: Option<Pin<Box<Sleep>>>,
     revoked: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -68,7 +68,7 @@ impl Future for AccessEnd {
         if self.expires.as_mut().is_some_and(|expires| expires.as_mut().poll(cx).is_ready()) {
             return Poll::Ready(CloseReason::close(CloseCode::Unauthorised, EXPIRED));
         }
-        // Polled once more after it has resolved, it would have to be made anew.
+        // The revocation future must not be polled again after it has resolved.
         if !self.validity.0.ended.is_cancelled() && self.revoked.as_mut().poll(cx).is_pending() {
             return Poll::Pending;
         }

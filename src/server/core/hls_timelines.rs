@@ -1,5 +1,5 @@
-//! The HLS timelines of the feeds that players ask for. A live feed's clock goes on in silence for as long as they ask, or its
-//! segments would not be published until somebody speaks again.
+//! HLS timelines of the feeds that players request. A live feed's clock continues during silence as long as they do;
+//! otherwise its segments would not be published until somebody speaks again.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,42 +12,43 @@ use crate::format::hls::{SegmentCut, Timeline};
 use crate::log::LogId;
 use crate::position::{Epoch, Starts};
 
-/// A feed is watched by players until nobody has asked for this long: the longest segments are a minute, and players ask
-/// once in each.
+/// Time without a request after which no player watches a feed: the longest segments are a minute, and players send a
+/// request in each.
 const WATCHED_FOR: Duration = Duration::from_secs(150);
-/// Timelines of the feeds that players ask for.
+/// Timelines of the feeds that players request.
 #[derive(Debug, Default)]
 pub(crate) struct HlsTimelines(Mutex<HashMap<LogId, KeptTimeline>>);
 
 #[derive(Debug)]
 struct KeptTimeline {
     timeline: Arc<tokio::sync::Mutex<Timeline>>,
-    /// The start of the log that went on when it was made.
+    /// The log's current start when the timeline was made.
     start: Option<Epoch>,
     asked_at: Instant,
 }
 
 impl HlsTimelines {
-    /// Returns true if players ask for a feed. Forgets those for which they do not any more.
+    /// True if players request a feed. Forgets the feeds that are no longer requested.
     pub(crate) fn are_watched(&self, log_id: &LogId) -> bool {
         let mut all = self.lock();
         all.retain(|_, kept| kept.asked_at.elapsed() < WATCHED_FOR);
         all.contains_key(log_id)
     }
 
-    /// Returns the feeds that players ask for.
+    /// Returns the feeds that players request.
     pub(crate) fn watched(&self) -> Vec<LogId> {
         let mut all = self.lock();
         all.retain(|_, kept| kept.asked_at.elapsed() < WATCHED_FOR);
         all.keys().cloned().collect()
     }
 
-    /// Returns the feed's timeline, if it was made of a log with the same starts; `starts` are not known where they cannot have changed.
+    /// Returns the feed's timeline if it was made with the same start of the log; `starts` is `None` if they cannot
+    /// have changed.
     pub(crate) fn known(&self, log_id: &LogId, starts: Option<&Starts>) -> Option<Arc<tokio::sync::Mutex<Timeline>>> {
         let mut all = self.lock();
         let kept = all.get_mut(log_id)?;
         if starts.is_some_and(|starts| starts.current() != kept.start.as_ref()) {
-            // The log was put back to an earlier state.
+            // The log was restored to an earlier state.
             all.remove(log_id);
             return None;
         }
@@ -55,7 +56,8 @@ impl HlsTimelines {
         Some(kept.timeline.clone())
     }
 
-    /// Returns the feed's timeline, made now if there is none; then the one asked for longest ago may have to go.
+    /// Returns the feed's timeline, and creates it if there is none. At the limit, the least recently requested one is
+    /// dropped.
     pub(crate) fn of(&self, log_id: &LogId, config: &HlsConfig, starts: Starts) -> Arc<tokio::sync::Mutex<Timeline>> {
         let mut all = self.lock();
         if !all.contains_key(log_id)

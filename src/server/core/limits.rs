@@ -1,4 +1,4 @@
-//! Limits on how many of something there are at once, in all and by address.
+//! Concurrency limits, global and per address.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -6,35 +6,35 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// A limit on how many permits are out at once.
+/// A limit on concurrent permits.
 #[derive(Debug)]
 pub(crate) struct ConcurrencyLimit {
     semaphore: Arc<Semaphore>,
     max: usize,
 }
 
-/// One permit of a [`ConcurrencyLimit`], given back when dropped.
+/// A permit of a [`ConcurrencyLimit`], released when dropped.
 pub(crate) type Permit = OwnedSemaphorePermit;
 
 impl ConcurrencyLimit {
-    /// `max` is cut to [`Semaphore::MAX_PERMITS`], which no server reaches.
+    /// Creates a limit. `max` is capped at [`Semaphore::MAX_PERMITS`], which no server reaches.
     pub(crate) fn new(max: usize) -> Self {
         let max = max.min(Semaphore::MAX_PERMITS);
         Self { semaphore: Arc::new(Semaphore::new(max)), max }
     }
 
-    /// Returns how many permits are out.
+    /// Returns the number of permits in use.
     pub(crate) fn taken(&self) -> usize {
         self.max - self.semaphore.available_permits()
     }
 
-    /// Takes a permit; `None` at the limit.
+    /// Takes a permit; `None` if the limit is reached.
     pub(crate) fn try_acquire(&self) -> Option<Permit> {
         self.semaphore.clone().try_acquire_owned().ok()
     }
 }
 
-/// A limit on how many permits each address holds at once.
+/// A limit on concurrent permits per address.
 #[derive(Debug, Clone)]
 pub(crate) struct AddressLimit {
     taken: Arc<Mutex<HashMap<IpAddr, usize>>>,
@@ -47,7 +47,7 @@ impl AddressLimit {
         Self { taken: Arc::default(), max }
     }
 
-    /// Takes a permit for `ip`; `None` at the limit.
+    /// Takes a permit for `ip`; `None` if the limit is reached.
     pub(crate) fn try_acquire(&self, ip: IpAddr) -> Option<AddressPermit> {
         let mut all = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = all.entry(ip).or_default();
@@ -59,7 +59,7 @@ impl AddressLimit {
     }
 }
 
-/// One permit of an [`AddressLimit`], given back when dropped.
+/// A permit of an [`AddressLimit`], released when dropped.
 #[derive(Debug)]
 pub(crate) struct AddressPermit {
     limit: AddressLimit,

@@ -1,4 +1,4 @@
-//! Parts that every room of the server uses.
+//! Parts that every module of the server uses.
 //!
 //! In reading order: [`context`] (configuration, clock, metrics, stop), [`clock`], [`catalog`] (feeds: find, create, delete),
 //! [`presence`] and [`ownership`] (which node does the background work of a feed), [`summaries`], [`feed_list`], [`limits`],

@@ -1,4 +1,4 @@
-//! The connections to each feed at this server, as lists, other nodes and the background work see them.
+//! Connections to each feed at this server, for lists, other nodes and the background work.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use crate::cluster::{FeedPresence, PresentPublisher};
 use crate::log::LogId;
 
-/// The part that a connection has in a feed.
+/// Role of a connection in a feed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ConnectionRole {
     /// It publishes.
@@ -25,7 +25,7 @@ pub(crate) struct Presence {
     changes: PresenceChanges,
 }
 
-/// Changes that other nodes have not been told of yet. Nothing is gathered where there are none.
+/// Changes that have not been sent to other nodes yet. Collected only if there are other nodes.
 #[derive(Debug, Default)]
 struct PresenceChanges {
     are_told: AtomicBool,
@@ -34,7 +34,7 @@ struct PresenceChanges {
 }
 
 impl Presence {
-    /// Notes a connection for as long as what is returned lives.
+    /// Registers a connection for the lifetime of the returned guard.
     pub(crate) fn enter(self: &Arc<Self>, log_id: &LogId, role: ConnectionRole) -> PresenceGuard {
         {
             let mut all = self.lock();
@@ -48,7 +48,7 @@ impl Presence {
         PresenceGuard { presence: self.clone(), log_id: log_id.clone(), role }
     }
 
-    /// Returns how many connections publish.
+    /// Returns the number of publishing connections.
     pub(crate) fn publishers(&self) -> usize {
         self.lock().values().map(|here| here.publishers.len()).sum()
     }
@@ -69,7 +69,7 @@ impl Presence {
         std::mem::take(&mut *self.changes.feeds.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Notified when a publisher came or went.
+    /// Returns the notification of connecting and disconnecting publishers.
     pub(crate) fn bell(&self) -> &Notify {
         &self.changes.publishers
     }
@@ -89,7 +89,7 @@ impl Presence {
     }
 }
 
-/// A connection that is noted.
+/// Registration of a connection; ends when dropped.
 pub(crate) struct PresenceGuard {
     presence: Arc<Presence>,
     log_id: LogId,

@@ -1,35 +1,35 @@
-//! Files of keys, secrets and certificates.
+//! Reads files with keys, secrets and certificates.
 
 use std::path::{Path, PathBuf};
 
-/// Reason why a file of `[tls]` or `[auth.jwt]` cannot be used. Nothing of what it holds is said.
+/// Reason why a file of `[tls]` or `[auth.jwt]` cannot be used. Never contains the file's content.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
     /// The file could not be read.
     #[error("{path} could not be read: {source}")]
     Unreadable {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// Error of the operating system.
         source: std::io::Error,
     },
-    /// What it holds is not what it should be.
+    /// The content of the file is invalid.
     #[error("{path} cannot be used: {rule}")]
     Unusable {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// What would do.
+        /// Description of valid content.
         rule: &'static str,
     },
 }
 
-/// What a file holds that anybody may know.
+/// Reads a file that is not secret.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, KeyError> {
     std::fs::read(path).map_err(|source| KeyError::Unreadable { path: path.to_owned(), source })
 }
 
-/// What a file holds that nobody else may know. It warns where others can read it.
+/// Reads a secret file. Logs a warning if other users can read it.
 pub(crate) fn read_secret(path: &Path) -> Result<Vec<u8>, KeyError> {
     let secret = read(path)?;
     if is_readable_by_all(path) {
@@ -39,7 +39,7 @@ pub(crate) fn read_secret(path: &Path) -> Result<Vec<u8>, KeyError> {
     Ok(secret)
 }
 
-/// The error for a file that holds something else.
+/// Creates the error for invalid content.
 pub(crate) fn unusable(path: &Path, rule: &'static str) -> KeyError {
     KeyError::Unusable { path: path.to_owned(), rule }
 }
@@ -50,7 +50,7 @@ fn is_readable_by_all(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|about| about.mode() & 0o004 != 0)
 }
 
-/// Who may read a file is not said by bits there.
+/// On other systems than Unix, mode bits do not tell who can read a file.
 #[cfg(not(unix))]
 fn is_readable_by_all(_: &Path) -> bool {
     false

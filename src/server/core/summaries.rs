@@ -1,4 +1,4 @@
-//! Summaries of feeds for lists, kept so that a feed is not folded for each list.
+//! Summaries of feeds for lists, cached so that a list need not fold every feed.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +12,7 @@ use crate::log::LogId;
 use crate::position::{Epoch, FeedId, Offset};
 use crate::transcript::{FeedState, FoldView, Line, MediaMs, Record, Timestamp, Transcript, Turn};
 
-/// The state of a feed, for a list.
+/// State of a feed, for a list.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Summary {
     pub(crate) feed: FeedId,
@@ -24,50 +24,50 @@ pub(crate) struct Summary {
     pub(crate) last_line_at: Option<Timestamp>,
     lines: usize,
     turns: usize,
-    /// From the first line to where the clock of the event stands.
+    /// From the start of the first line to the feed's clock.
     duration_ms: MediaMs,
-    /// The newest turn of which something is final.
+    /// The newest turn with a final line.
     last_turn: Option<LastTurn>,
     #[serde(skip)]
     pub(crate) ended_at: Option<Timestamp>,
-    /// True if lines wait for their final version, which may never come.
+    /// True if there are interim lines, whose final version may never come.
     #[serde(skip)]
     has_interim: bool,
 }
 
-/// What was said last, for a list.
+/// The last final line, for a list.
 #[derive(Debug, Clone, Serialize)]
 struct LastTurn {
     id: Arc<str>,
-    /// The name of who speaks, after renames and merges.
+    /// Display name of its speaker, after renames and merges.
     speaker: Option<Arc<str>>,
     start_ms: MediaMs,
-    /// Of what is final, the end: `…` stands for what was before.
+    /// The last characters of the line; `…` marks that the beginning was cut.
     text: String,
     lang: Option<Arc<str>>,
 }
 
-/// Characters of what was said last: two lines of a list.
+/// Most characters of the last line shown: two rows of a list.
 const LAST_CHARS: usize = 160;
 
-/// The summaries of feeds that need not be folded again, because nothing was added since.
+/// Cached summaries, valid until the log grows.
 #[derive(Debug, Default)]
 pub(crate) struct Summaries(Mutex<HashMap<LogId, (Offset, Summary)>>);
 
 impl Summaries {
-    /// Returns the summary of a log up to `head`, if it is known.
+    /// Returns the summary of a log up to `head`, if it is cached.
     pub(crate) fn known(&self, log_id: &LogId, head: Offset) -> Option<Summary> {
         self.lock().get(log_id).filter(|(at, _)| *at == head).map(|(_, known)| known.clone())
     }
 
-    /// Keeps a new summary of `feed`, made of `transcript`, and returns it.
+    /// Creates the summary of a feed from `transcript`, caches and returns it.
     pub(crate) fn keep(&self, log_id: &LogId, transcript: &Transcript) -> Summary {
         let summary = Summary::new(&log_id.feed, transcript);
         self.lock().insert(log_id.clone(), (transcript.next_offset(), summary.clone()));
         summary
     }
 
-    /// Notes how `feed` stands in `view`, if that is not known.
+    /// Caches the state of `feed` in `view`, unless it is cached already.
     pub(crate) fn note(&self, feed: &Feed, view: &LiveView) {
         let transcript = view.transcript();
         let at = transcript.next_offset();
@@ -77,7 +77,7 @@ impl Summaries {
         }
     }
 
-    /// Notes how a feed stands whose records these are, unless more of it is known.
+    /// Caches the state of a feed with these records, unless a later one is cached.
     pub(crate) fn note_records(&self, log_id: LogId, records: Vec<Bytes>) {
         let mut transcript = Transcript::new(FoldView::Interim);
         for (offset, record) in (0..).zip(records) {
@@ -90,12 +90,12 @@ impl Summaries {
         }
     }
 
-    /// Forgets the summaries of all other logs.
+    /// Removes the summaries of all other logs.
     pub(crate) fn retain(&self, logs: &HashSet<&LogId>) {
         self.lock().retain(|log_id, _| logs.contains(log_id));
     }
 
-    /// Returns [`Summary::goes_on`] of a feed; `None` if nothing is known of it.
+    /// Returns [`Summary::goes_on`] of a feed; `None` if it is not cached.
     pub(crate) fn is_going_on(&self, log_id: &LogId) -> Option<bool> {
         self.lock().get(log_id).map(|(_, summary)| summary.goes_on())
     }
@@ -106,12 +106,12 @@ impl Summaries {
 }
 
 impl Summary {
-    /// Returns true if more is to come: it has not ended, or something waits for its end.
+    /// True if more changes are to be expected: it is live or paused, or has interim lines.
     pub(crate) fn goes_on(&self) -> bool {
         matches!(self.state, FeedState::Live | FeedState::Paused) || self.has_interim
     }
 
-    /// Sets the connections that the feed has now.
+    /// Sets the current connections of the feed.
     pub(crate) fn with_present(mut self, present: &FeedPresence) -> Self {
         (self.publishers, self.readers) = (present.publishers.len(), present.readers);
         self

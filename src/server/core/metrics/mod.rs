@@ -1,8 +1,8 @@
-//! What a monitoring system asks: `GET /metrics`, in the OpenMetrics text format.
+//! Metrics for monitoring systems: `GET /metrics`, in the OpenMetrics text format.
 //!
-//! What happens is counted where it happens, in atomics; what stands as it is, is looked up when somebody asks. Names of
-//! feeds and speakers, texts and tokens are never labels. Names of sources are, up to a limit: they name equipment, and
-//! which of it sends rubbish is what one wants to know.
+//! Events are counted where they happen, in atomics; gauges are read on request. Names of feeds and speakers, texts and
+//! tokens are never labels. Names of sources are, up to a limit: they name equipment, and operators need to know which
+//! of it sends faulty data.
 
 mod shared;
 
@@ -24,11 +24,11 @@ use crate::server::core::metrics::shared::{SharedHistogram, lock};
 use crate::transcript::{Op, Timestamp};
 use crate::wire::NackCode;
 
-/// From a quarter of a millisecond, a flush of a fast disk, to four seconds and beyond.
+/// Buckets from a quarter of a millisecond, a flush of a fast disk, to four seconds and more.
 const SECONDS: (f64, f64, u16) = (0.000_25, 2.0, 15);
-/// As many as one commit may have.
+/// Buckets up to the largest number of records in one commit.
 const RECORDS: (f64, f64, u16) = (1.0, 4.0, 7);
-/// What readers may lag, in milliseconds, with its label; what is beyond has one of its own.
+/// Upper bounds of reader lag, in milliseconds, with their labels. A larger lag has a label of its own.
 const LAGS: [(i64, &str); 2] = [(1_000, "under_1s"), (10_000, "under_10s")];
 /// The label for the lines of sources beyond the limit.
 const OTHER_SOURCES: &str = "other";
@@ -37,7 +37,7 @@ type LabelledMetric<const N: usize> = Family<[(&'static str, String); N], Counte
 type Targets = Family<[(&'static str, String); 1], Gauge>;
 type LabelledGauge = Family<[(&'static str, &'static str); 1], Gauge>;
 
-/// What has been counted since the start.
+/// Counters since the start of the process.
 pub(crate) struct Metrics {
     registry: Registry,
     lines: LabelledMetric<2>,
@@ -71,7 +71,7 @@ pub(crate) struct Metrics {
     descriptors: Gauge,
 }
 
-/// Values that are read when metrics are asked for.
+/// Values that are read when metrics are requested.
 #[derive(Debug)]
 pub(crate) struct Gauges {
     pub(crate) connections: usize,
@@ -93,22 +93,22 @@ pub(crate) struct TargetGauges {
     /// Feeds with undelivered changes.
     pub(crate) waiting: usize,
     pub(crate) lag_seconds: usize,
-    /// It answered 410 Gone, and is left alone.
+    /// True if it answered 410 Gone and gets no more requests.
     pub(crate) is_gone: bool,
 }
 
-/// The lines of one source.
+/// Line counters of one source.
 #[derive(Debug, Clone)]
 pub(crate) struct SourceMetrics {
     pub(crate) accepted: Counter,
     pub(crate) repeats: Counter,
     pub(crate) refused: Counter,
-    /// Ids of another session that it used for something else.
+    /// Ids of other sessions that it used for other lines.
     pub(crate) reused_ids: Counter,
 }
 
 impl Metrics {
-    /// Names up to `sources_max` sources.
+    /// Creates the metrics, with labels for up to `sources_max` sources.
     pub(crate) fn new(started_at: Timestamp, sources_max: usize) -> Self {
         let seconds = || Histogram::new(exponential_buckets(SECONDS.0, SECONDS.1, SECONDS.2));
         let metrics = Self {
@@ -195,7 +195,7 @@ impl Metrics {
         Self { registry: all, ..metrics }
     }
 
-    /// The lines of `source`; beyond the limit those of all others together.
+    /// Returns the line counters of `source`; above the limit, all other sources share one set.
     pub(crate) fn lines_of(&self, source: &Arc<str>) -> SourceMetrics {
         let mut sources = lock(&self.sources);
         if let Some(lines) = sources.get(source) {
@@ -214,14 +214,14 @@ impl Metrics {
         lines
     }
 
-    /// So many messages were durable so long after they came.
+    /// Records that `messages` messages became durable `wait` after their arrival.
     pub(crate) fn durable_after(&self, wait: Duration, messages: usize) {
         for _ in 0..messages {
             self.ack.observe(wait.as_secs_f64());
         }
     }
 
-    /// The archive was flushed.
+    /// Records a flush of the archive.
     pub(crate) fn committed(&self, commit: &Commit) {
         self.commit.observe(commit.took.as_secs_f64());
         self.commit_records.observe(commit.records as f64);
@@ -231,13 +231,13 @@ impl Metrics {
         self.refused.get_or_create(&[("code", code.as_str().to_owned())]).inc();
     }
 
-    /// So many messages of changes, of so many bytes together, went out to readers.
+    /// Counts messages of changes that were sent to readers, and their total size in bytes.
     pub(crate) fn sent(&self, messages: u64, bytes: usize) {
         self.sent_messages.inc_by(messages);
         self.sent_bytes.inc_by(bytes as u64);
     }
 
-    /// So many live readers have what arrived so many milliseconds ago.
+    /// Records the delay, in milliseconds, with which `readers` live readers received a change.
     pub(crate) fn delivered_after(&self, ms: i64, readers: u64) {
         self.delivery.observe(ms.max(0) as f64 / 1000.0, readers);
     }
@@ -246,7 +246,7 @@ impl Metrics {
         self.closes.get_or_create(&[("code", code.to_string())]).inc();
     }
 
-    /// What became of a request to the target of this name.
+    /// Counts the outcome of a request to the target of this name.
     pub(crate) fn delivered(&self, target: &str, outcome: &str) {
         self.deliveries.get_or_create(&[("to", target.to_owned()), ("outcome", outcome.to_owned())]).inc();
     }
@@ -264,7 +264,7 @@ impl Metrics {
     /// Returns all metrics as text (OpenMetrics 1.0), with the gauges as they are now.
     ///
     /// # Errors
-    /// [`fmt::Error`], if a value cannot be written.
+    /// [`fmt::Error`] if a value cannot be written.
     pub(crate) fn encode(&self, now: Timestamp, gauges: &Gauges) -> Result<String, fmt::Error> {
         self.set_gauges(now, gauges);
         let mut text = String::new();
@@ -304,7 +304,7 @@ impl fmt::Debug for Metrics {
     }
 }
 
-/// How many readers there are, and since when some of them have not had all there is.
+/// Number of readers, and the time since which each lagging one lacks changes.
 #[derive(Default)]
 struct ReaderLags(Mutex<LaggingReaders>);
 
@@ -316,7 +316,7 @@ struct LaggingReaders {
 }
 
 impl ReaderLags {
-    /// How many readers lag how much, by label.
+    /// Returns the number of readers per lag, by label.
     fn count(&self, now: Timestamp) -> BTreeMap<&'static str, usize> {
         let lagging = lock(&self.0);
         let mut counts = BTreeMap::from([("none", lagging.readers - lagging.since.len()), ("over_10s", 0)]);
@@ -330,21 +330,21 @@ impl ReaderLags {
     }
 }
 
-/// One reader among those that are counted.
+/// Lag of one reader.
 pub(crate) struct ReaderLag {
     metrics: Arc<Metrics>,
-    /// Its number among those that lag, if it does.
+    /// Its number among the lagging readers, if it lags.
     number: Option<u64>,
 }
 
 impl ReaderLag {
-    /// A reader that has all there is.
+    /// Adds a reader that is up to date.
     pub(crate) fn new(metrics: &Arc<Metrics>) -> Self {
         lock(&metrics.lags.0).readers += 1;
         Self { metrics: metrics.clone(), number: None }
     }
 
-    /// There is something that it does not have.
+    /// Marks the reader as lagging, unless it is already.
     pub(crate) fn begins(&mut self, clock: &Clock) {
         if self.number.is_none() {
             let now = clock.now();
@@ -356,7 +356,7 @@ impl ReaderLag {
         }
     }
 
-    /// It has all there is.
+    /// Marks the reader as up to date.
     pub(crate) fn ends(&mut self) {
         if let Some(number) = self.number.take() {
             lock(&self.metrics.lags.0).since.remove(&number);
@@ -371,7 +371,7 @@ impl Drop for ReaderLag {
     }
 }
 
-/// The memory in bytes and the number of descriptors that the process has; none where the system does not say.
+/// Returns the process's memory in bytes and its number of open descriptors; `None` if the system does not say.
 fn process() -> Option<(usize, usize)> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));

@@ -1,4 +1,4 @@
-//! A histogram of what happens to many at once: one observation that counts as often as there are readers.
+//! A histogram in which one observation can count for many readers.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
-/// Locks a mutex whose data is good after a panic, too.
+/// Locks a mutex, and ignores that a panic may have poisoned it.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Counts observations by their size. Clones are one and the same.
+/// A histogram. Clones share their data.
 #[derive(Debug, Clone)]
 pub(crate) struct SharedHistogram(Arc<Mutex<CountedValue>>);
 
@@ -19,18 +19,18 @@ pub(crate) struct SharedHistogram(Arc<Mutex<CountedValue>>);
 struct CountedValue {
     sum: f64,
     count: u64,
-    /// The observations up to each bound that are above the bound before it.
+    /// Number of observations per bucket: up to each bound and above the one before.
     buckets: Vec<(f64, u64)>,
 }
 
 impl SharedHistogram {
-    /// One with these upper bounds, which rise, and one for what is beyond.
+    /// Creates a histogram with these ascending upper bounds and a last bucket for larger values.
     pub(crate) fn new(bounds: impl IntoIterator<Item = f64>) -> Self {
         let buckets = bounds.into_iter().chain([f64::INFINITY]).map(|bound| (bound, 0)).collect();
         Self(Arc::new(Mutex::new(CountedValue { buckets, ..CountedValue::default() })))
     }
 
-    /// So many had `value`.
+    /// Adds `times` observations of `value`.
     pub(crate) fn observe(&self, value: f64, times: u64) {
         let mut counted = lock(&self.0);
         counted.sum += value * times as f64;
