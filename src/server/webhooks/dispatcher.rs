@@ -1,4 +1,4 @@
-//! Works on the feeds that are due at a target, a few at a time.
+//! Delivers the due feeds of a target, a few at a time.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -15,7 +15,8 @@ use crate::server::core::catalog::Catalog;
 use crate::server::webhooks::endpoint::Endpoint;
 use crate::server::webhooks::worker::{self, DeliveryStop};
 
-/// Delivers what is due, and what becomes due, until it answers that it is gone. Dropping it ends what is under way.
+/// Delivers due feeds, now and later, until the target answers that it is gone. Dropping the future cancels deliveries
+/// in progress.
 pub(crate) async fn run(target: &Arc<Endpoint>, catalog: &Arc<Catalog>, outbox: &Arc<dyn Outbox>) {
     let at_once = catalog.context.config.deliveries.feeds_at_once;
     let mut lanes = JoinSet::new();
@@ -27,7 +28,7 @@ pub(crate) async fn run(target: &Arc<Endpoint>, catalog: &Arc<Catalog>, outbox: 
                 Ok((feed, due)) => {
                     let (catalog, outbox, target, name) =
                         (catalog.clone(), outbox.clone(), target.clone(), feed.clone());
-                    // A panic is no reason to leave the feed for ever.
+                    // A panic must not block the feed forever.
                     let delivering = AssertUnwindSafe(worker::run(catalog, outbox, target, feed, due)).catch_unwind();
                     lanes.spawn(async { delivering.await.unwrap_or((name, false, Err(DeliveryStop::Later))) });
                 }
@@ -59,7 +60,7 @@ pub(crate) async fn run(target: &Arc<Endpoint>, catalog: &Arc<Catalog>, outbox: 
     }
 }
 
-/// What comes next for a feed; true if nothing does, for none.
+/// Schedules a feed after a delivery. Returns true if the target is gone, so that nothing more is delivered.
 fn note_ended(
     target: &Endpoint,
     catalog: &Catalog,

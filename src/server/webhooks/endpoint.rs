@@ -1,4 +1,4 @@
-//! An address outside: which feeds are due to it, when it is tried again, how it stands.
+//! A delivery target: its due feeds, its retries and its status.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -19,19 +19,19 @@ use crate::transcript::Timestamp;
 /// Reason why a feed is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum JobReason {
-    /// It has changed.
+    /// The feed has changed.
     News,
-    /// As far as is known it does not change soon: note how far its log is.
+    /// The feed is not expected to change soon: store the position of its log.
     Settle,
-    /// Nothing was said for long.
+    /// The feed was silent for the heartbeat interval.
     Heartbeat,
 }
 
-/// What is posted, and how.
+/// Kind of a target, with its settings.
 #[derive(Debug)]
 pub(crate) enum EndpointKind {
     Webhook {
-        /// Those that were read last.
+        /// The secrets from the last successful reading.
         secrets: RwLock<WebhookSecrets>,
         headers: Vec<(HeaderName, HeaderValue)>,
         config: Box<WebhookConfig>,
@@ -39,7 +39,7 @@ pub(crate) enum EndpointKind {
     Push(PushConfig),
 }
 
-/// An address outside.
+/// A delivery target: a webhook or a caption URL.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     pub(crate) name: Arc<str>,
@@ -52,24 +52,24 @@ pub(crate) struct Endpoint {
     told: Mutex<DeliveryStats>,
 }
 
-/// Feeds that are due, or worked on; no feed is both.
+/// Feeds that are due or being delivered; a feed is in only one of the two sets.
 #[derive(Debug, Default)]
 pub(crate) struct JobQueue {
     due: BTreeMap<FeedId, DeliveryJob>,
     order: BTreeSet<(Instant, FeedId)>,
-    /// With what was rung for meanwhile.
+    /// Feeds being delivered, each with the job that was requested in the meantime, if any.
     running: HashMap<FeedId, (DeliveryJob, Option<DeliveryJob>)>,
-    /// The address asked for a pause.
+    /// End of a pause that the target asked for.
     pub(crate) hold_until: Option<Instant>,
 }
 
-/// A feed that is due.
+/// Job of a feed that is due.
 #[derive(Debug, Clone)]
 pub(crate) struct DeliveryJob {
     at: Instant,
-    /// Since when it has been.
+    /// Time since which it has been due.
     since: Instant,
-    /// Tries since one was taken.
+    /// Failures since the last success.
     failures: u32,
     pub(crate) settle: bool,
     pub(crate) heartbeat: bool,
@@ -96,7 +96,7 @@ impl JobQueue {
         if let Some((_, again)) = self.running.get_mut(feed) {
             again.get_or_insert_with(|| DeliveryJob::new(now)).add(why);
         } else if let Some(due) = self.due.get_mut(feed) {
-            // Its time stays: news do not make a failing address well.
+            // Its time stays: a change does not repair a failing target.
             due.add(why);
         } else {
             let mut due = DeliveryJob::new(now);
@@ -105,7 +105,7 @@ impl JobQueue {
         }
     }
 
-    /// The feed that has been due longest, or when the next one is.
+    /// Returns the feed that has been due longest. The error is the time of the next one, or `None` if no feed is due.
     pub(crate) fn next(&mut self, now: Instant) -> Result<(FeedId, DeliveryJob), Option<Instant>> {
         let Some((at, feed)) = self.order.first().cloned() else { return Err(None) };
         let at = self.hold_until.map_or(at, |until| at.max(until));
@@ -118,7 +118,7 @@ impl JobQueue {
         Ok((feed, due))
     }
 
-    /// A feed is not worked on any more; `again` is when it is tried again.
+    /// Ends the delivery of a feed; `again` computes the time of its retry from the number of failures.
     pub(crate) fn finish(&mut self, feed: FeedId, has_progressed: bool, again: Option<impl FnOnce(u32) -> Instant>) {
         let Some((was, rung)) = self.running.remove(&feed) else { return };
         let Some(again) = again else {
@@ -134,14 +134,14 @@ impl JobQueue {
             since: if has_progressed { Instant::now() } else { was.since },
             failures: failures + 1,
             settle: was.settle || rung.settle,
-            // Another one comes.
+            // Another heartbeat will follow.
             heartbeat: false,
         };
         self.put(feed, due);
     }
 }
 
-/// What became of deliveries.
+/// Results of past deliveries.
 #[derive(Debug, Default)]
 struct DeliveryStats {
     last_sent_at: Option<Timestamp>,
@@ -150,15 +150,15 @@ struct DeliveryStats {
     is_stopped: bool,
 }
 
-/// How a target stands.
+/// Status of a target.
 #[derive(Debug, Serialize)]
 pub(crate) struct EndpointStatus {
     pub(crate) name: Arc<str>,
     kind: &'static str,
     pub(crate) state: &'static str,
-    /// Feeds that it has not everything of, as far as is known.
+    /// Number of feeds with undelivered changes, as far as known.
     pub(crate) waiting: usize,
-    /// For how long the first of them has been.
+    /// Time for which the first of them has been due.
     pub(crate) lag_ms: u64,
     last_sent_at: Option<Timestamp>,
     last_failure_at: Option<Timestamp>,
@@ -202,7 +202,7 @@ impl Endpoint {
         }
     }
 
-    /// Reads the file of its secrets again, if it has one. What cannot be used changes nothing.
+    /// Reads the file of its secrets again; `None` if it has none. On an error nothing changes.
     pub(crate) fn read_again(&self) -> Option<Result<(), SecretsError>> {
         let EndpointKind::Webhook { secrets, config, .. } = &self.kind else { return None };
         config.secret_file.as_ref()?;
@@ -214,7 +214,7 @@ impl Endpoint {
         self.feeds.iter().any(|pattern| pattern.matches(feed.as_str()))
     }
 
-    /// How often it is told that captions are still to come, if it is.
+    /// Returns the interval of heartbeats; `None` if the target gets none.
     pub(crate) fn heartbeat(&self) -> Option<Duration> {
         match &self.kind {
             EndpointKind::Push(push) if push.format == PushFormat::YouTube => Some(TimesConfig::ms(push.heartbeat_ms)),
@@ -222,18 +222,18 @@ impl Endpoint {
         }
     }
 
-    /// Says that something of `feed` is to be done.
+    /// Adds a job for `feed`.
     pub(crate) fn ring(&self, feed: &FeedId, why: JobReason) {
         self.queue().ring(feed, why, Instant::now());
         self.wake.notify_one();
     }
 
-    /// Notes that the target answered that it is gone.
+    /// Records that the target answered that it is gone.
     pub(crate) fn note_stopped(&self) {
         self.told().is_stopped = true;
     }
 
-    /// Notes that something was taken.
+    /// Records a successful delivery.
     pub(crate) fn sent(&self, catalog: &Catalog) {
         catalog.context.metrics.delivered(&self.name, "sent");
         let mut told = self.told();
@@ -243,7 +243,7 @@ impl Endpoint {
         }
     }
 
-    /// Notes that something was not; says so once.
+    /// Records a failed delivery; logs only the first in a row.
     pub(crate) fn failed(&self, catalog: &Catalog, cause: String) {
         catalog.context.metrics.delivered(&self.name, "failed");
         let mut told = self.told();

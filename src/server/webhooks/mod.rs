@@ -1,19 +1,19 @@
-//! What the server sends of its own accord: closed turns to webhooks, final lines to caption URLs.
+//! Outgoing deliveries: closed turns to webhooks, final lines to caption URLs.
 //!
-//! A target is a reader like any other: it sees what a subscriber of its view sees, has a cursor for each feed, and what it
-//! has not taken merges. The cursor is kept in the [`Outbox`] after each delivery, so that nothing is missing after a crash,
-//! and the last delivery may come twice.
+//! A target is a reader like any other: it sees what a subscriber of its view sees, has a cursor for each feed, and
+//! undelivered changes are merged. The cursor is stored in the [`Outbox`] after each delivery, so that nothing is lost
+//! in a crash, but the last delivery may be repeated.
 //!
-//! * In one feed a target is sent one message after another, and the next only once the one before was taken. Feeds do not
-//!   wait for each other, nor targets for targets.
-//! * A feed that is written to is followed by one task, which rings for the targets; a target works on a few feeds at a time
-//!   ([`endpoint`]), each for as long as it has something new ([`worker`]). What waits is names of feeds, not messages.
-//! * At the start all feeds are looked up: of most a target has everything.
-//! * Of several nodes on one log each delivers the feeds that it looks after, and stops when another does; the cursors are where
-//!   all nodes find them, and what another took over from is under way no more than once.
+//! * Within one feed, a target receives messages in order, and the next only after the one before was accepted. Feeds
+//!   do not wait for each other, and neither do targets.
+//! * One task follows each feed that is written to, and queues jobs for the targets. A target delivers a few feeds at a
+//!   time ([`endpoint`]), each as long as it has changes ([`worker`]). The queues contain names of feeds, not messages.
+//! * At the start all feeds are checked: for most of them, a target is up to date.
+//! * Of several nodes on one log, each delivers the feeds that it owns, and stops when another node takes over. The
+//!   cursors are in a place that all nodes share, so that at most one delivery is repeated after a takeover.
 //!
-//! In reading order: here who is rung for, then `target` (which feed is due), `lane` (one feed), `sign` (what a webhook is
-//! signed with).
+//! In reading order: this module (which jobs are queued), then `endpoint` and `dispatcher` (which feed is due),
+//! `worker` (one feed), `signature` (signatures of webhooks).
 
 mod dispatcher;
 mod endpoint;
@@ -42,25 +42,25 @@ use crate::server::webhooks::endpoint::{Endpoint, JobReason};
 use crate::server::webhooks::signature::SecretsError;
 use crate::transcript::{FeedState, FoldView};
 
-/// What could not be looked up is looked up again after this.
+/// Delay before a failed check is repeated.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
 
-/// Reason why what `[[webhooks]]` and `[[push]]` say cannot be done.
+/// Reason why `[[webhooks]]` and `[[push]]` cannot be applied.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeliveriesError {
-    /// The file of authorities cannot be used.
+    /// The file of certificate authorities cannot be used.
     #[error("deliveries.ca_file: {0}")]
     Authorities(#[source] KeyError),
     /// The secrets of a webhook cannot be used.
     #[error("the secrets of the webhook {name}: {source}")]
     Secrets {
-        /// Which one.
+        /// Name of the webhook.
         name: String,
-        /// Reason why not.
+        /// Fault of the secrets.
         source: SecretsError,
     },
-    /// How far deliveries are cannot be read.
+    /// The delivery cursors cannot be read.
     #[error(transparent)]
     Outbox(#[from] OutboxError),
     /// The archive cannot be read.
@@ -68,12 +68,12 @@ pub enum DeliveriesError {
     Log(#[from] LogError),
 }
 
-/// All targets, and how far each is.
+/// All targets, with their delivery cursors.
 pub(super) struct Deliveries {
     outbox: Arc<dyn Outbox>,
     targets: Vec<Arc<Endpoint>>,
     followed: Mutex<HashSet<LogId>>,
-    /// What follows and delivers.
+    /// Tasks that follow feeds and deliver.
     pub(super) tasks: TaskTracker,
 }
 
@@ -83,7 +83,7 @@ impl std::fmt::Debug for Deliveries {
     }
 }
 
-/// The targets that `config` names.
+/// Creates the targets of `config`.
 fn targets(config: &Config) -> Result<Vec<Arc<Endpoint>>, DeliveriesError> {
     let authorities = match &config.deliveries.ca_file {
         None => None,
@@ -103,20 +103,20 @@ fn targets(config: &Config) -> Result<Vec<Arc<Endpoint>>, DeliveriesError> {
 }
 
 impl Deliveries {
-    /// Reads what `config` names beside itself, and starts nothing.
+    /// Reads the files that `config` names, and starts nothing.
     pub(super) fn check(config: &Config) -> Result<(), DeliveriesError> {
         targets(config).map(|_| ())
     }
 
-    /// What `config` wants delivered of `log`; none if it wants nothing. A target that is met for the first time begins here
-    /// and now, before anything can be published. `shared` is the outbox of many nodes, where there are such.
+    /// Creates the deliveries that `config` requests; `None` if there are none. A new target begins at the current
+    /// state, before anything can be published. `shared` is the outbox of a cluster, if there is one.
     pub(super) async fn open(
         config: &Config,
         log: &dyn Log,
         shared: Option<Arc<dyn Outbox>>,
     ) -> Result<Option<Self>, DeliveriesError> {
         let targets = targets(config)?;
-        // Beside another server, the other one delivers.
+        // With read-only storage, the server that owns the archive delivers.
         if targets.is_empty() || config.storage == Storage::ReadOnly {
             return Ok(None);
         }
@@ -125,7 +125,8 @@ impl Deliveries {
             None => Arc::new(FileOutbox::open((config.storage == Storage::Embedded).then_some(&*config.data))?),
         };
         for target in &targets {
-            // First what there is: where another node meets the target meanwhile, nothing is passed over that came behind that.
+            // The list of logs comes first: if another node registers the target in the meantime, later feeds are not
+            // skipped.
             let logs = log.logs().await?;
             if outbox.places(&target.name).await?.is_some() {
                 continue;
@@ -141,13 +142,13 @@ impl Deliveries {
         Ok(Some(Self { outbox, targets, followed: Mutex::default(), tasks: TaskTracker::new() }))
     }
 
-    /// Starts to deliver.
+    /// Starts delivering.
     pub(super) fn start(self: &Arc<Self>, catalog: &Arc<Catalog>) {
         for target in &self.targets {
             let (catalog, outbox, target) = (catalog.clone(), self.outbox.clone(), target.clone());
             self.tasks.spawn(async move {
                 let stop = catalog.context.stop.clone();
-                // Whatever is under way is repeated by the next server.
+                // The next server repeats whatever is in progress.
                 tokio::select! {
                     biased;
                     () = stop.cancelled() => {}
@@ -178,12 +179,12 @@ impl Deliveries {
         });
     }
 
-    /// Reads the files of secrets again: each webhook that has one, and what came of it.
+    /// Reads the files of secrets again. Returns each webhook that has one, with the result.
     pub(super) fn read_again(&self) -> impl Iterator<Item = (&str, Result<(), SecretsError>)> {
         self.targets.iter().filter_map(|target| Some((&*target.name, target.read_again()?)))
     }
 
-    /// How each target stands.
+    /// Returns the status of each target.
     pub(super) fn standing(&self) -> Vec<EndpointStatus> {
         self.targets.iter().map(|target| target.standing()).collect()
     }
@@ -192,7 +193,7 @@ impl Deliveries {
         self.followed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Rings for every feed of which a target may not have everything, of those that this server looks after.
+    /// Queues a job for every feed for which a target may not be up to date, among those that this server owns.
     async fn look_up(&self, catalog: &Catalog) {
         let mut is_told = false;
         for target in &self.targets {
@@ -218,12 +219,12 @@ impl Deliveries {
                 Err(error) => return Err(error.into()),
             }
         }
-        // Deleted, and not told before the end of the last server.
+        // Feeds deleted shortly before the last server stopped, so that their targets were not told.
         places.keys().filter(|feed| is_due(feed)).for_each(|feed| target.ring(feed, JobReason::Settle));
         Ok(())
     }
 
-    /// What follows a feed for those who want it, if anybody does and nothing follows it yet.
+    /// Returns the task that follows a feed; `None` if no target wants it or it is followed already.
     fn follow(self: &Arc<Self>, catalog: &Arc<Catalog>, feed: Arc<Feed>) -> Option<active_feeds::FollowTask> {
         let targets: Vec<_> = self.targets.iter().filter(|target| target.wants(feed.name())).cloned().collect();
         let begins = !targets.is_empty() && catalog.owns(feed.name()) && self.followed().insert(feed.log_id().clone());
@@ -241,24 +242,24 @@ impl FeedFollower for Deliveries {
         false
     }
 
-    /// One that was written to can be evicted once it is followed.
+    /// A feed that was written to can be evicted once it is followed.
     fn can_evict(&self, catalog: &Catalog, feed: &Feed) -> bool {
         let is_wanted = catalog.owns(feed.name()) && self.targets.iter().any(|target| target.wants(feed.name()));
         !is_wanted || !feed.is_written() || self.followed().contains(feed.log_id())
     }
 
-    /// Deliveries read of a deletion in the log.
+    /// Deliveries learn of a deletion from the log.
     fn forget<'a>(&'a self, _: &'a LogId) -> BoxFuture<'a, Result<(), LogError>> {
         future::ready(Ok(())).boxed()
     }
 }
 
-/// Rings for `targets` with every change of a feed, until it is put away or deleted.
+/// Queues jobs for `targets` with every change of a feed, until it is evicted or deleted.
 async fn follow(deliveries: &Arc<Deliveries>, catalog: &Arc<Catalog>, feed: Arc<Feed>, targets: Vec<Arc<Endpoint>>) {
     let log_id = feed.log_id().clone();
     loop {
         match feed.view(FoldView::FinalOnly).await {
-            // The handle would keep the feed open; without it the view ends when it is put away.
+            // The handle would keep the feed open; without it the view ends when the feed is evicted.
             Ok(view) => {
                 drop(feed);
                 tokio::select! {
@@ -273,7 +274,7 @@ async fn follow(deliveries: &Arc<Deliveries>, catalog: &Arc<Catalog>, feed: Arc<
         tokio::time::sleep(AGAIN_AFTER).await;
     }
     deliveries.followed().remove(&log_id);
-    // It may have been written to in its last moment; and opened and written to again, meanwhile.
+    // It may have been written to at the last moment, and even opened and written to again in the meantime.
     targets.iter().for_each(|target| target.ring(&log_id.feed, JobReason::Settle));
     deliveries.follow_written(catalog);
 }

@@ -1,4 +1,4 @@
-//! What a webhook is signed with (Standard Webhooks 1.0): HMAC-SHA256 over id, time and body, once with each secret.
+//! Signatures of webhooks (Standard Webhooks 1.0): HMAC-SHA256 over id, time and body, once with each secret.
 
 use std::path::Path;
 
@@ -10,29 +10,29 @@ use sha2::{Digest, Sha256};
 use crate::config::WebhookConfig;
 use crate::server::core::secret_files::{KeyError, read_secret};
 
-/// Before a secret in base 64 (Standard Webhooks, "Signature scheme").
+/// Prefix of a secret in base64 (Standard Webhooks, "Signature scheme").
 const PREFIX: &str = "whsec_";
-/// What a secret has at least and at most, in bytes (the same place).
+/// Allowed length of a secret in bytes (same section).
 const SECRET_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
-/// More than a rotation needs: every message carries as many signatures.
+/// More than a rotation needs: every message carries one signature per secret.
 const SECRETS_MAX: usize = 10;
 
-/// Secrets that cannot be used. They are not shown.
+/// Reason why secrets cannot be used. The secrets are not shown.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SecretsError {
     /// The file cannot be read.
     #[error(transparent)]
     File(#[from] KeyError),
-    /// There is no such variable of the environment.
+    /// The environment variable is not set.
     #[error("secret_env names {0}, which is not set")]
     NoVariable(String),
-    /// One of them is written another way.
+    /// A secret is malformed.
     #[error(
         "number {0} of them is not whsec_ and 24 to 64 bytes in base 64: `openssl rand -base64 32` makes the latter"
     )]
     Bad(usize),
-    /// There is none, or there are too many.
+    /// There are none, or too many.
     #[error("there are {0}, and 1 to 10 may be")]
     Number(usize),
 }
@@ -41,7 +41,7 @@ pub enum SecretsError {
 pub(crate) struct WebhookSecrets(Vec<Hmac<Sha256>>);
 
 impl WebhookSecrets {
-    /// Those that the configuration holds or names.
+    /// Reads the secrets that the configuration contains or names.
     pub(crate) fn read(config: &WebhookConfig) -> Result<Self, SecretsError> {
         let mut all: Vec<String> = config.secrets.iter().map(|secret| secret.reveal().to_owned()).collect();
         let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
@@ -68,7 +68,7 @@ impl WebhookSecrets {
         keys.collect::<Result<_, _>>().map(Self)
     }
 
-    /// The value of `webhook-signature`: a signature with each secret.
+    /// Returns the value of `webhook-signature`: a signature with each secret.
     pub(crate) fn sign(&self, id: &str, timestamp: i64, body: &[u8]) -> String {
         let signed = self.0.iter().map(|key| {
             let mut key = key.clone();
@@ -86,8 +86,8 @@ impl std::fmt::Debug for WebhookSecrets {
     }
 }
 
-/// The id of a message: the same for the same message, on every try and after every crash, and another for any other. What a
-/// message says is all that tells it from others; `told_before` is that where it says too little.
+/// Returns the id of a message: the same on every retry and after every crash, and different for any other message. It
+/// is a hash of the body; `told_before` distinguishes messages whose bodies can recur.
 pub(crate) fn message_id(told_before: &str, body: &[u8]) -> String {
     let hash = Sha256::new().chain_update(told_before).chain_update([0]).chain_update(body).finalize();
     hash[..16].iter().fold("msg_".to_owned(), |id, byte| id + &format!("{byte:02x}"))

@@ -1,4 +1,4 @@
-//! One feed to one target: everything that the target does not have, one request after another.
+//! Delivery of one feed to one target: everything that the target lacks, one request after another.
 
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -20,18 +20,18 @@ use crate::server::webhooks::signature::message_id;
 use crate::transcript::{FoldView, Record, Timestamp, Transcript};
 use crate::wire::{ToSubscriber, Unit};
 
-/// Reason why a feed is left before the target has everything of it.
+/// Reason why delivery stops before the target is up to date.
 #[derive(Debug)]
 pub(crate) enum DeliveryStop {
-    /// Something failed: come again later.
+    /// Something failed: retry later.
     Later,
-    /// The target asks everybody to come again after so long.
+    /// The target asks for a pause of this length.
     After(Duration),
-    /// The target says that there will never be anybody.
+    /// The target answers that it is gone for good.
     Gone,
 }
 
-/// Delivers what there is of `feed`. Gives the feed, and whether anything was taken.
+/// Delivers the changes of `feed`. Returns the feed, and whether anything was accepted.
 pub(crate) async fn run(
     catalog: Arc<Catalog>,
     outbox: Arc<dyn Outbox>,
@@ -40,7 +40,7 @@ pub(crate) async fn run(
     due: DeliveryJob,
 ) -> (FeedId, bool, Result<(), DeliveryStop>) {
     if !catalog.owns(&feed) {
-        // Whoever does looks it up.
+        // The node that owns the feed checks it.
         return (feed, false, Ok(()));
     }
     let outbox = &*outbox;
@@ -71,7 +71,7 @@ impl DeliveryWorker<'_> {
         };
         let view = match feed.view(FoldView::FinalOnly).await {
             Ok(view) => view,
-            // It goes, and is looked at again when it is gone.
+            // The feed is closing; it is checked again after that.
             Err(LogError::Deleted(_) | LogError::Closed) => return Err(DeliveryStop::Later),
             Err(error) => return Err(self.trouble(&error)),
         };
@@ -82,11 +82,11 @@ impl DeliveryWorker<'_> {
         }
     }
 
-    /// What is done where the feed is no more.
+    /// Handles a feed that was deleted.
     async fn deleted(&mut self, place: Option<DeliveryCursor>) -> Result<(), DeliveryStop> {
         let Some(place) = place else { return Ok(()) };
         if let EndpointKind::Push(_) = &self.target.kind {
-            // What was not pushed is not; the numbers go on in its next life.
+            // Lines that were not pushed are dropped; the numbers continue in the next generation.
             let rest = DeliveryCursor { seq: place.seq, ..DeliveryCursor::start(0) };
             return if rest == place { Ok(()) } else { self.keep(&rest).await };
         }
@@ -94,7 +94,7 @@ impl DeliveryWorker<'_> {
         self.outbox.forget(&self.target.name, self.feed).await.map_err(|error| self.trouble(&error))
     }
 
-    /// Where the target stands in the feed as it is now; none in a feed that has not begun.
+    /// Returns the target's position in the feed as it is now; `None` if the feed has not begun.
     async fn begin(
         &mut self,
         feed: &Feed,
@@ -117,15 +117,15 @@ impl DeliveryWorker<'_> {
                 self.reset(&place, "replaced").await?;
                 begun(DeliveryCursor { seq: place.seq, ..DeliveryCursor::start(life) })
             }
-            // From here on it counts by the start that goes on.
+            // From now on it counts by the archive's current start.
             Some(_) if known => return Ok(Some(begun(place))),
-            // Other rules, or an archive that was put back to an earlier day: what was pushed cannot be taken back.
+            // Other rules, or a restored archive. What was pushed cannot be retracted.
             Some(_) if !is_push => {
                 self.reset(&place, "epoch").await?;
                 begun(DeliveryCursor::start(life))
             }
             _ => {
-                // What stands behind where the archive was cut is new, whatever offset it has.
+                // Everything after the point where the archive was cut is new, whatever its offset.
                 let end = place.epoch.as_ref().map_or(Ok(None), |known| starts.end_of(known.start()));
                 let end = end.unwrap_or_else(|UnknownStart| starts.last_head());
                 let next = end.map_or(place.next, |end| place.next.min(end));
@@ -137,7 +137,7 @@ impl DeliveryWorker<'_> {
         Ok(Some(place))
     }
 
-    /// How many changes there are before `offset`.
+    /// Returns the number of changes before `offset`.
     async fn change_at(&self, feed: &Feed, offset: Offset) -> Result<u64, DeliveryStop> {
         let head = feed.head().await.map_err(|error| self.trouble(&error))?;
         let mut transcript = Transcript::new(FoldView::FinalOnly);
@@ -156,14 +156,14 @@ impl DeliveryWorker<'_> {
         Ok(transcript.change())
     }
 
-    /// Tells a webhook that all it holds of the feed is void, if it may hold any.
+    /// Tells a webhook that all of its data of the feed is void, if it may have any.
     async fn reset(&mut self, place: &DeliveryCursor, reason: &str) -> Result<(), DeliveryStop> {
         let Some(epoch) = place.epoch.as_ref().filter(|_| place.change > 0) else { return Ok(()) };
         let message = ToSubscriber::Reset { feed: self.feed.clone(), reason: reason.into() }.encode();
         self.post_message(epoch.as_str(), message.shared_body()).await
     }
 
-    /// Posts closed turns, and what else a subscriber of turns is told.
+    /// Posts closed turns, and other messages for subscribers of turns.
     async fn post_turns(
         &mut self,
         view: &LiveView,
@@ -178,12 +178,12 @@ impl DeliveryWorker<'_> {
             for message in &bodies.parts {
                 stop_at_the_end_of(view)?;
                 self.post_message("", message.shared_body()).await?;
-                // Of a change in several parts all are sent again, after a failure or a crash in their midst.
+                // A change in several parts is resent completely after a failure or crash in between.
                 let Some(cursor) = message.cursor() else { continue };
                 place.change = cursor.change;
                 self.keep(place).await?;
                 if view.now().change != now.change {
-                    // What was taken back meanwhile is not sent any more.
+                    // A turn that was retracted in the meantime is not sent any more.
                     continue 'pages;
                 }
             }
@@ -209,7 +209,7 @@ impl DeliveryWorker<'_> {
         Ok(())
     }
 
-    /// Pushes final lines: what is kept to be pushed, then what is new.
+    /// Pushes final lines: first the stored pending ones, then new ones.
     async fn push_lines(
         &mut self,
         push: &PushConfig,
@@ -218,7 +218,7 @@ impl DeliveryWorker<'_> {
         due: &DeliveryJob,
     ) -> Result<(), DeliveryStop> {
         if place.done < place.waiting.len() || place.seq.is_none() {
-            // The last one may have been taken without our knowing.
+            // The last one may have been accepted although the response was lost.
             self.agree_on_seq(push, place).await?;
         }
         let mut has_spoken = false;
@@ -234,7 +234,7 @@ impl DeliveryWorker<'_> {
             if !lines.is_empty() {
                 let waiting = lines.iter().map(|l| PendingPush { at_ms: l.received_at.0, text: l.text.to_string() });
                 (place.waiting, place.done) = (waiting.collect(), 0);
-                // As it is kept now it is sent, and sent again, whatever is corrected meanwhile.
+                // Lines are sent, and resent, as stored now, even if they are corrected in the meantime.
                 self.keep(place).await?;
             } else if place.change >= now.change {
                 if due.heartbeat && !has_spoken {
@@ -245,7 +245,7 @@ impl DeliveryWorker<'_> {
         }
     }
 
-    /// Asks the target for the last number that it has (Zoom: `GET …/seq`), and goes on from there.
+    /// Asks the target for the last number that it has (Zoom: `GET …/seq`), and continues from there.
     async fn agree_on_seq(&self, push: &PushConfig, place: &mut DeliveryCursor) -> Result<(), DeliveryStop> {
         let last = self.caption_url(push).last_seq(self.timeout()).await;
         match (place.seq, last) {
@@ -253,7 +253,7 @@ impl DeliveryWorker<'_> {
             (Some(seq), Some(last)) if last == seq && place.done < place.waiting.len() => {
                 (place.seq, place.done) = (Some(seq.saturating_add(1)), place.done + 1);
             }
-            // Somebody else pushes there too.
+            // Another program pushes there too.
             (Some(seq), Some(last)) if last >= seq => place.seq = Some(last.saturating_add(1)),
             _ => return Ok(()),
         }
@@ -298,13 +298,13 @@ impl DeliveryWorker<'_> {
         self.outbox.advance(&self.target.name, self.feed, place).await.map_err(|error| self.trouble(&error))
     }
 
-    /// Tells a YouTube-style target that captions are still to come. Nothing depends on its answer.
+    /// Sends a heartbeat to a YouTube-style target. Nothing depends on the response.
     async fn say_nothing(&self) {
         let said = post(&self.target.url, Method::POST, &CaptionUrl::headers(), Bytes::new(), self.timeout()).await;
         tracing::debug!(to = %self.target.name, answer = ?said.map(|answer| answer.status), "a heartbeat");
     }
 
-    /// One try.
+    /// Makes one attempt.
     async fn attempt(
         &self,
         url: &PostUrl,
@@ -328,7 +328,8 @@ impl DeliveryWorker<'_> {
         Err(FailedAttempt { stop, is_final: verdict == Verdict::Refused })
     }
 
-    /// Notes how far the log is of which the target has everything. Without need it is not: the next server looks it up.
+    /// Stores the log position up to which the target is up to date. Skipped if unnecessary: the next server finds it
+    /// out.
     async fn settle(&self, place: &mut DeliveryCursor, next: Offset, due: &DeliveryJob) -> Result<(), DeliveryStop> {
         if (due.settle || self.has_progressed) && place.next != next {
             place.next = next;
@@ -345,21 +346,21 @@ impl DeliveryWorker<'_> {
         TimesConfig::ms(self.catalog.context.config.deliveries.timeout_ms)
     }
 
-    /// The server's own trouble, and not the target's.
+    /// Records a failure of the server itself, not of the target.
     fn trouble(&self, error: &dyn std::error::Error) -> DeliveryStop {
         self.target.failed(self.catalog, error.to_string());
         DeliveryStop::Later
     }
 }
 
-/// By time as it passes while this process runs, however the time of day jumps. A line from before the process counts as if it
-/// came when that began.
+/// True if a line is too old to be pushed. Measured by monotonic time, regardless of jumps of the time of day. A line
+/// from before the process counts from the start of the process.
 fn is_too_late(push: &PushConfig, waiting: &PendingPush, history: &ClockHistory, now: Timestamp) -> bool {
     let age = u64::try_from(history.seen_for(Timestamp(waiting.at_ms), now)).unwrap_or(0);
     push.give_up_after_ms != 0 && age >= push.give_up_after_ms
 }
 
-/// Nothing is sent of a feed that was deleted, whatever is still in memory. One that was put away is opened again.
+/// Prevents deliveries of a deleted feed that is still in memory. An evicted feed is opened again later.
 fn stop_at_the_end_of(view: &LiveView) -> Result<(), DeliveryStop> {
     match view.now().following {
         FollowHandle::Yes => Ok(()),
@@ -367,10 +368,10 @@ fn stop_at_the_end_of(view: &LiveView) -> Result<(), DeliveryStop> {
     }
 }
 
-/// A try that was not taken.
+/// A failed attempt.
 struct FailedAttempt {
     stop: DeliveryStop,
-    /// The same is refused again, as far as the answer tells.
+    /// True if a retry would be refused as well, as far as the response shows.
     is_final: bool,
 }
 
