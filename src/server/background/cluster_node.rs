@@ -1,4 +1,5 @@
-//! What this server is to the other nodes on the same log, and they to it; where there are none, the server alone.
+//! This server as a node of a cluster: its answers to the other nodes on the same log. Without other nodes it is
+//! unused.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +15,7 @@ use crate::position::Offset;
 use crate::server::core::catalog::Catalog;
 use crate::server::ingest::publisher_lock::{LockKey, PublisherLocks};
 
-/// Learns what other nodes write, until the server stops: which feeds they begin, and which are to be followed here.
+/// Follows the writes of other nodes until the server stops: it learns of new feeds, and of feeds to follow here.
 pub(crate) async fn follow_written(catalog: &Catalog, mut written: BoxStream<'static, Vec<(LogId, Offset)>>) {
     while let Some(logs) = written.next().await {
         for (log_id, _) in logs {
@@ -24,11 +25,11 @@ pub(crate) async fn follow_written(catalog: &Catalog, mut written: BoxStream<'st
     }
 }
 
-/// This server, as the other nodes know it.
+/// This server, as the other nodes see it.
 pub(crate) struct LocalNode {
     catalog: Arc<Catalog>,
     locks: Arc<PublisherLocks>,
-    /// The feeds of which they were told that players ask for them.
+    /// The feeds that other nodes know to be requested by players.
     watched: Mutex<HashSet<LogId>>,
 }
 
@@ -90,7 +91,7 @@ impl ClusterNode for LocalNode {
         .boxed()
     }
 
-    /// A connection of the same source that is newer, and of which the word was lost.
+    /// Applies a newer connection of the same source, whose message was lost.
     fn learn(&self, log_id: &LogId, node: &NodeId, publisher: &PresentPublisher) {
         let place = LockKey::Source(log_id.clone(), publisher.source.clone());
         self.locks.let_go(&place, publisher, node);

@@ -1,9 +1,9 @@
-//! What happens by itself: clocks of silent feeds move on, what a lost source left behind is settled, feeds that are over
-//! are put away or deleted. All of it is records like any other, so it is seen the same way in every replay. Of several nodes on
-//! one log each looks after some feeds, and no two after the same.
+//! Periodic maintenance: the clocks of silent feeds advance, interim lines of lost sources are settled, and feeds that
+//! are over are evicted or deleted. All changes are ordinary records, so every replay shows the same. Of several nodes
+//! on one log, each maintains the feeds that it owns, and no feed has two owners.
 //!
-//! How long something lasts is measured with a clock that only goes forward: the time of day may jump, and a feed must not
-//! be moved a year on by that. It counts for retention alone, whose days go over restarts; after a jump that waits.
+//! Durations are measured with a monotonic clock: the time of day may jump, and must not move a feed on by a year. It
+//! is used only for retention, whose days span restarts; after a jump retention waits.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -18,25 +18,27 @@ use crate::server::core::catalog::Catalog;
 use crate::server::core::feed_list::{summarize, summarize_all, summarize_some};
 use crate::transcript::{FeedState, FoldView, Op, Timestamp, Transcript, TurnState};
 
-/// How often feeds are looked at, at most and at least; in between it goes by the shortest wait of the configuration.
+/// Limits of the interval between checks of the feeds; within them it depends on the shortest timeout of the
+/// configuration.
 const LOOK_EVERY: std::ops::RangeInclusive<Duration> = Duration::from_millis(20)..=Duration::from_secs(1);
-/// Interval at which the archive is looked through for what may go.
+/// Interval of checks for feeds to delete.
 const RETENTION_EVERY: Duration = Duration::from_secs(60);
-/// A time of day that goes on by so much more or less than time passes has jumped: no clock is set so far in a minute that
-/// is looked after.
+/// Difference between the time of day and elapsed time above which the time of day has jumped: no clock is adjusted by
+/// that much between two checks.
 const JUMP: Duration = Duration::from_secs(3600);
-/// How long after a jump nothing is deleted for its age, so that somebody can set the clock right: what is deleted is gone.
+/// Time after a jump in which nothing is deleted for its age, so that the clock can be corrected first: a deletion is
+/// final.
 const JUMP_HOLDS: Duration = Duration::from_secs(24 * 3600);
-/// Two starts this far apart, or the wrong way round, may have a jump between them: nobody knows for how long the server was off.
-/// Two days, so that one that is started every night is never in doubt.
+/// Gap between two starts above which, or if negative, the time of day may have jumped: it is unknown for how long the
+/// server was off. Two days, so that a server that is started every night is never in doubt.
 const FAR_APART: Duration = Duration::from_secs(48 * 3600);
 
-/// Looks after the feeds until the server stops.
+/// Maintains the feeds until the server stops.
 pub(crate) async fn run(catalog: Arc<Catalog>) {
     let times = &catalog.context.config.times;
     let shortest = times.idle_clock_after_ms.min(times.abandon_after_ms);
     let shortest = if times.end_after_ms == 0 { shortest } else { shortest.min(times.end_after_ms) };
-    // With the quarter after which `tick` is due it stays below half a segment.
+    // Together with the quarter of a segment after which `tick` is due, it stays below half a segment.
     let shortest = (shortest / 4).min(catalog.context.config.hls.segment_ms.unsigned_abs() / 5);
     let every = TimesConfig::ms(shortest).clamp(*LOOK_EVERY.start(), *LOOK_EVERY.end());
     let mut upkeep = Maintenance {
@@ -73,11 +75,10 @@ pub(crate) async fn run(catalog: Arc<Catalog>) {
     }
 }
 
-/// Folds the feeds that go on and are this server's to look after, so that their clocks go on too; the others are put away
-/// again.
+/// Folds the running feeds that this server owns, so that their clocks advance too; evicts the others again.
 async fn open_all(catalog: &Catalog) -> Result<(), LogError> {
     for (log_id, summary) in summarize_some(catalog, |feed| catalog.owns(feed)).await? {
-        // Those that were asked about before, or read in one go with others, are not open.
+        // Feeds whose summaries were cached or read in one pass are not open.
         if summary.goes_on() {
             catalog.feeds.open(&log_id.feed).await?;
         }
@@ -85,7 +86,7 @@ async fn open_all(catalog: &Catalog) -> Result<(), LogError> {
     Ok(())
 }
 
-/// Signs of where a source is: the moments of its clock and of its last line, and when each was seen to change.
+/// Signs of a source's activity: the times of its clock and of its last line, and when changes of these were seen.
 #[derive(Debug, Clone, Copy)]
 struct SourceActivity {
     clock: Option<Timestamp>,
@@ -95,35 +96,35 @@ struct SourceActivity {
     seen: Instant,
 }
 
-/// Time that a source has been silent.
+/// Time for which a source has been silent.
 #[derive(Debug, Clone, Copy)]
 struct SilentSource {
-    /// Without a line. The server's own clocks are none, so that they keep no feed open.
+    /// Without a line. The server's own clocks do not count, so that they do not keep a feed open.
     of_lines: Duration,
     /// Without a line and without a clock.
     of_all: Duration,
 }
 
-/// A source's line, and its revision.
+/// Source, id and revision of an interim line.
 type OpenGuess = (Arc<str>, Arc<str>, u64);
 
 struct Maintenance {
     catalog: Arc<Catalog>,
-    /// Since when a feed, or a source of it that left something unsettled, has been without a publisher.
+    /// Time since which a feed, or one of its sources with interim lines, has been without a publisher.
     alone: BTreeMap<(LogId, Option<Arc<str>>), Instant>,
     /// The last signs of a feed's source.
     heard: BTreeMap<LogId, SourceActivity>,
-    /// Time at which a feed that players ask for was last told that time goes by.
+    /// Time of the last repeated clock for a feed that players request.
     ticks: BTreeMap<LogId, Instant>,
-    /// Guesses of sessions that are gone, and since when they are seen.
+    /// Interim lines of disconnected sessions, with the time at which each was first seen.
     guesses: BTreeMap<LogId, HashMap<OpenGuess, Instant>>,
-    /// Feeds that were folded to their end, and are followed since.
+    /// Feeds that were folded to their end and are followed since.
     folded: BTreeSet<LogId>,
     failed: bool,
 }
 
 impl Maintenance {
-    /// Says a failure once, not once a second.
+    /// Logs only the first of several failures in a row.
     fn note(&mut self, result: Result<(), LogError>) {
         match result {
             Ok(()) => self.failed = false,
@@ -148,7 +149,7 @@ impl Maintenance {
         self.folded.retain(|log_id| open.contains(log_id));
         let mut result = Ok(());
         for feed in feeds {
-            // One feed in trouble is no reason to leave the others.
+            // A failure of one feed must not affect the others.
             let looked = self.look_at(&feed).await;
             result = result.and(looked);
             self.catalog.evict_if_idle(feed);
@@ -171,7 +172,7 @@ impl Maintenance {
         if ops.is_empty() {
             return Ok(());
         }
-        // It may have been long since it was asked.
+        // The check may have been long ago.
         if !self.catalog.owns(feed.name()) {
             return Ok(());
         }
@@ -180,7 +181,7 @@ impl Maintenance {
         feed.append_all(&records).await.map(|_| ())
     }
 
-    /// The fold of a feed. Of a log that many write to it is asked once how far it is, and not once a second.
+    /// Returns the fold of a feed. The head of a shared log is queried only once, not every second.
     async fn view(&mut self, feed: &Feed) -> Result<Arc<LiveView>, LogError> {
         if self.catalog.cluster.is_some() && self.folded.contains(feed.log_id()) {
             return Ok(feed.view_now(FoldView::Interim));
@@ -190,7 +191,7 @@ impl Maintenance {
         Ok(view)
     }
 
-    /// How long something has been as it is, as far as was seen.
+    /// Returns how long a feed or source has been without a publisher, as far as observed.
     fn alone_for(&mut self, feed: &Feed, source: Option<Arc<str>>, is_alone: bool) -> Duration {
         let key = (feed.log_id().clone(), source);
         if !is_alone || !self.catalog.knows_who_is_present() {
@@ -200,7 +201,7 @@ impl Maintenance {
         self.alone.entry(key).or_insert_with(Instant::now).elapsed()
     }
 
-    /// How long nothing has been heard of a feed's source, as far as was seen.
+    /// Returns how long nothing has been received from a feed's source, as far as observed.
     fn silence(&mut self, feed: &Feed, transcript: &Transcript) -> SilentSource {
         let now = Instant::now();
         let (clock, line) = (transcript.clock().map(|clock| clock.at), transcript.last_line_at());
@@ -214,10 +215,10 @@ impl Maintenance {
         SilentSource { of_lines: known.line_seen.elapsed(), of_all: known.seen.elapsed() }
     }
 
-    /// A guess whose session is gone stands as it is, after `abandon_after_ms`. Where another session publishes as its source,
-    /// it waits no longer than for the silence between turns: whoever goes on does so under ids of its own, and words that an
-    /// engine had settled would else stay a guess for as long as the source speaks. What its own session says of it later, or
-    /// another one that corrects, ranks above.
+    /// Abandons interim lines whose session is gone, after `abandon_after_ms`. If another session publishes as the same
+    /// source, the wait is at most the pause between turns: that session uses ids of its own, and words that an engine
+    /// had settled would otherwise stay interim as long as the source speaks. A later version from the line's own
+    /// session, or from a session that corrects, ranks above.
     fn settle_interim(&mut self, feed: &Feed, transcript: &Transcript) -> Vec<Op> {
         let after = TimesConfig::ms(self.catalog.context.config.times.abandon_after_ms);
         let after_others = after.min(Duration::from_millis(transcript.turn_gap_ms().unsigned_abs()));
@@ -235,7 +236,7 @@ impl Maintenance {
             };
             for (id, rev, _) in transcript.interim_lines_of_others(&source, &sessions) {
                 let guess = (source.clone(), id.clone(), rev);
-                // A line that came since, over HTTP say, waits as long as any.
+                // A line that arrived since, for example over HTTP, waits as long as any other.
                 let since = before.get(&guess).copied().unwrap_or_else(Instant::now);
                 if is_over && since.elapsed() >= after {
                     ops.push(Op::Abandon { source: source.clone(), id, rev: Some(rev) });
@@ -265,8 +266,8 @@ impl Maintenance {
         is_over.then_some(Op::End)
     }
 
-    /// A clock for the source on air, where its last turn waits for one, or the players of a video do. It stops at the last
-    /// time that a line may have.
+    /// Returns a clock for the source on air, if its last turn or a video player waits for one. It stops at the
+    /// greatest allowed media time.
     fn idle_clock(&self, feed: &Feed, transcript: &Transcript, silent_for: Duration) -> Option<Op> {
         let is_open = transcript.last_turn().is_some_and(|turn| turn.state == TurnState::Open);
         let is_waited_for = is_open || self.catalog.present(feed.log_id()).players;
@@ -283,8 +284,8 @@ impl Maintenance {
         Some(Op::Clock { source: holder.clone(), media_ms: clock.media_ms.saturating_add(idle_ms).min(max) })
     }
 
-    /// For players of a video, who wait for the next segment no longer than one and a half of them last (RFC 8216, section
-    /// 6.2.2): a clock that says what is known already, so that nothing changes but the time of the last record.
+    /// Repeats the current clock for video players, which wait for the next segment for at most one and a half segment
+    /// durations (RFC 8216, section 6.2.2). Only the time of the last record changes.
     fn tick(&mut self, feed: &Feed, transcript: &Transcript, silent_for: Duration) -> Option<Op> {
         if transcript.state() != FeedState::Live || !self.catalog.present(feed.log_id()).players {
             self.ticks.remove(feed.log_id());
@@ -302,7 +303,7 @@ impl Maintenance {
     }
 }
 
-/// Whether days by the time of day can be counted: not for a while after it has jumped.
+/// Decides whether ages can be measured by the time of day: not for a while after it has jumped.
 #[derive(Debug)]
 struct DaysWatch {
     seen: (Timestamp, Instant),
@@ -310,8 +311,8 @@ struct DaysWatch {
     holds_until: Option<Instant>,
 }
 
-/// Times of day that the log knows of, in their order: those of the starts of its archive, this one among them. Where there
-/// are none, when the last of the feeds ended, and now.
+/// Returns known times of day in order: those of the archive's starts, including the current one; or, if there are
+/// none, the last end of a feed, and now.
 async fn signs_of_time(catalog: &Catalog) -> Vec<Timestamp> {
     let starts = catalog.feeds.log().started_at();
     if !starts.is_empty() {
@@ -323,11 +324,11 @@ async fn signs_of_time(catalog: &Catalog) -> Vec<Timestamp> {
 }
 
 impl DaysWatch {
-    /// After a start; `signs` are times of day that are known, in their order, of which the last is now.
+    /// Creates the watch after a start. `signs` are known times of day in order; the last is now.
     fn new(now: Timestamp, signs: &[Timestamp]) -> Self {
         let is_far = |pair: &&[Timestamp]| pair[1].since(pair[0]) < 0 || pair[1].since(pair[0]) > ms(FAR_APART);
         let last_gap = signs.windows(2).rfind(is_far);
-        // Since then the time of day went on without a gap, be it right or not.
+        // Since then the time of day went on without a gap, whether correct or not.
         let left = last_gap.zip(signs.last()).map(|(pair, last)| ms(JUMP_HOLDS) - last.since(pair[1]));
         let left = left.and_then(|left| u64::try_from(left).ok()).filter(|left| *left > 0);
         if let (Some(left), Some(pair)) = (left, last_gap) {
@@ -342,7 +343,7 @@ impl DaysWatch {
         Self { seen: (now, Instant::now()), holds_until: left.map(|left| Instant::now() + Duration::from_millis(left)) }
     }
 
-    /// Asked for now and then, `now` by the time of day.
+    /// Returns whether ages can be measured. Called periodically; `now` is the time of day.
     fn may_count(&mut self, now: Timestamp) -> bool {
         let (before, at) = std::mem::replace(&mut self.seen, (now, Instant::now()));
         let by_day = i128::from(now.since(before));
@@ -362,7 +363,7 @@ fn ms(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Deletes ended feeds that are too old, where days can be counted, or too many for the archive.
+/// Deletes ended feeds that are too old, if ages can be measured, or that exceed the archive's size limit.
 async fn retain(catalog: &Catalog, counts_days: bool) -> Result<(), LogError> {
     let retention = &catalog.context.config.retention;
     if retention.ended_after_days == 0 && retention.archive_bytes_max == 0 {
@@ -376,7 +377,7 @@ async fn retain(catalog: &Catalog, counts_days: bool) -> Result<(), LogError> {
     }
     let now = catalog.context.clock.now();
     let mut total: u64 = sizes.iter().map(|(_, bytes, _)| bytes).sum();
-    // Those that ended first go first.
+    // The feeds that ended first are deleted first.
     sizes.sort_by_key(|(_, _, ended_at)| *ended_at);
     for (log_id, bytes, ended_at) in sizes {
         let Some(ended_at) = ended_at else { continue };
@@ -389,13 +390,13 @@ async fn retain(catalog: &Catalog, counts_days: bool) -> Result<(), LogError> {
             continue;
         }
         if !catalog.owns(&log_id.feed) {
-            // The node whose it is deletes it, by the same count.
+            // The node that owns it deletes it, by the same calculation.
             total = total.saturating_sub(bytes);
             continue;
         }
         if let OpenResult::Here(feed) = catalog.feeds.open(&log_id.feed).await?
             && *feed.log_id() == log_id
-            // It may have been reopened while the others were looked at.
+            // It may have been reopened in the meantime.
             && summarize(catalog, &feed).await?.state == FeedState::Ended
         {
             catalog.delete_feed(&feed).await?;

@@ -1,15 +1,17 @@
-//! Brings the search index what changed: a reader of every feed like any other, with a cursor that the index keeps.
+//! Keeps the search index up to date: it reads every feed like any other reader, with a cursor stored in the index.
 //!
-//! * A feed that is written to is followed by the view that its publishers and readers have made: corrections, retractions and
-//!   joined turns come as changes, and guesses are left out. What changes while the index writes merges into the next page.
-//! * At the start every feed is looked up: of most the index has all. The others, and those that were put away in the midst,
-//!   are visited: folded from their logs, one at a time, and let go again. A lost index is made anew in the same way.
-//! * A feed is searched only once this process knows that the index has all of it that was durable when somebody asked. So
-//!   what was taken back before a question is never among its answers, and a feed that was deleted is never found.
+//! * A feed that is written to is followed through the view that its publishers and readers use: corrections,
+//!   retractions and joined turns arrive as changes, and interim lines are left out. Changes that occur while the index
+//!   writes are merged into the next page.
+//! * At the start every feed is checked; for most, the index is up to date. The others, and those evicted before they
+//!   were complete, are visited: folded from their logs, one at a time, and evicted again. A lost index is rebuilt in
+//!   the same way.
+//! * A feed is searched only once this process knows that the index contains everything that was durable at the time of
+//!   the query. So content retracted before a query is never among its hits, and a deleted feed is never found.
 //!
-//! Of several nodes on one log each has an index of its own. What another node took is known here once this one has heard of it,
-//! which is a matter of milliseconds; what another deleted is taken out before the deletion is answered, and were that word lost,
-//! with the next look at which feeds there are.
+//! Of several nodes on one log, each has an index of its own. Writes of another node are noticed within milliseconds. A
+//! feed that another node deletes is removed before the deletion is answered, or, if that message is lost, at the next
+//! check of the existing feeds.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -30,54 +32,56 @@ use crate::server::core::catalog::{Catalog, FeedFollower};
 use crate::server::core::limits::ConcurrencyLimit;
 use crate::transcript::{FoldView, Record, Status, Transcript};
 
-/// Bytes of changes that are brought at a time, about: some thousand lines, which the index takes in some ten milliseconds.
+/// Approximate size of the changes written at a time: some thousand lines, which the index writes in some ten
+/// milliseconds.
 const PAGE_BYTES: usize = 256 * 1024;
-/// Records that are folded before others have their turn: a millisecond of work.
+/// Records folded before the task yields: a millisecond of work.
 const FOLD_AT_ONCE: usize = 256;
-/// What could not be written or read is tried again after this.
+/// Delay before a failed read or write is retried.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
-/// How often it is looked which feeds there are, where others delete too.
+/// Interval of checks for deleted feeds, if other nodes can delete too.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
-/// The search index, and how far it is.
+/// The search index and its progress.
 #[derive(Debug)]
 pub(crate) struct LiveIndex {
     pub(crate) index: Index,
     progress: watch::Sender<IndexProgress>,
-    /// Searches that wait, or are answered.
+    /// Limit of searches that wait or run.
     pub(crate) searches: ConcurrencyLimit,
-    /// What follows and visits.
+    /// Tasks that follow and visit feeds.
     pub(crate) tasks: TaskTracker,
 }
 
 #[derive(Debug, Default)]
 struct IndexProgress {
-    /// Somebody has searched.
+    /// True once there was a search.
     is_asked: bool,
-    /// It is known which feeds there are.
+    /// True once the list of existing feeds is known.
     is_begun: bool,
-    /// Of which feeds the index has everything before an offset of this life's log, as this process knows.
+    /// Generation and offset up to which the index is known to contain each feed.
     reached: HashMap<FeedId, (u64, Offset)>,
-    /// Logs that are followed. No log is followed and visited at once: its changes have one way into the index.
+    /// Logs that are followed. A log is never followed and visited at once, so that its changes reach the index in one
+    /// order.
     followed: HashSet<LogId>,
-    /// Feeds of which it is not known.
+    /// Feeds whose state in the index is not known.
     to_visit: BTreeSet<FeedId>,
     visiting: Option<FeedId>,
-    /// Feeds that could not be visited, and will be again.
+    /// Feeds that could not be visited; they are retried.
     failed: BTreeSet<FeedId>,
 }
 
-/// What was under way when somebody asked.
+/// Work in progress at the time of a query.
 #[derive(Debug, Default)]
 struct CatchUpRequest {
-    /// The life of each feed that was being written to, and the offset after its last durable record.
+    /// Generation and head of each feed that was being written to.
     heads: HashMap<FeedId, (u64, Offset)>,
-    /// Logs that were followed and put away: their last records may have been on their way.
+    /// Logs that were followed and then evicted: their last records may not have reached the index yet.
     ending: HashSet<LogId>,
 }
 
 impl IndexProgress {
-    /// Returns true if something is under way that may lead to another answer for a feed that is `wanted`.
+    /// True while work is in progress that may change the answer for a `wanted` feed.
     fn is_under_way(&self, asked: &CatchUpRequest, wanted: impl Fn(&FeedId) -> bool) -> bool {
         let is_behind = |feed: &FeedId, head: &(u64, Offset)| self.reached.get(feed).is_none_or(|known| known < head);
         !self.is_begun
@@ -87,14 +91,14 @@ impl IndexProgress {
             || asked.heads.iter().any(|(feed, head)| is_behind(feed, head))
     }
 
-    /// Forgets how far the index is in a log: a log that is put back to an earlier state is shorter than it was.
+    /// Forgets the progress in a log: a restored log is shorter than before.
     fn forget(&mut self, log_id: &LogId) {
         if self.reached.get(&log_id.feed).is_some_and(|(life, _)| *life == log_id.life) {
             self.reached.remove(&log_id.feed);
         }
     }
 
-    /// The life of `feed`, if the index has all of it.
+    /// Returns the generation of `feed` if the index contains all of it.
     fn life_of(&self, feed: &FeedId, asked: &CatchUpRequest) -> Option<u64> {
         let known = *self.reached.get(feed)?;
         let is_unknown =
@@ -107,7 +111,7 @@ impl IndexProgress {
 }
 
 impl LiveIndex {
-    /// `searches_max` is how many may wait or be answered at once.
+    /// Creates the indexer; `searches_max` limits the searches that wait or run at once.
     pub(crate) fn new(index: Index, searches_max: usize) -> Self {
         Self {
             searches: ConcurrencyLimit::new(searches_max),
@@ -117,7 +121,7 @@ impl LiveIndex {
         }
     }
 
-    /// Starts to bring the index what it has not.
+    /// Starts the tasks that update the index.
     pub(crate) fn start(self: &Arc<Self>, catalog: &Arc<Catalog>) {
         for task in [IndexTask::Follow, IndexTask::Visit, IndexTask::Look] {
             let (search, catalog) = (self.clone(), catalog.clone());
@@ -141,15 +145,15 @@ impl LiveIndex {
         }
     }
 
-    /// Takes a deleted feed out of the index. Nothing of it is left there when this is ready.
+    /// Removes a deleted feed from the index. Nothing of it is left when this completes.
     async fn take_out(&self, log_id: &LogId) -> Result<(), LogError> {
         self.progress.send_modify(|progress| progress.forget(log_id));
         let forgotten = self.index.forget(life(log_id)).await;
         forgotten.map_err(|error| LogError::Storage { place: "the search index".into(), cause: error.to_string() })
     }
 
-    /// The lives of the feeds that can be searched now, of those that are `wanted`; and whether these are all. Waits for as
-    /// long as the configuration says until they are.
+    /// Returns the generations of the `wanted` feeds that can be searched now, and whether these are all of them. Waits
+    /// for missing ones up to the configured time.
     pub(crate) async fn lives(
         &self,
         catalog: &Catalog,
@@ -174,7 +178,7 @@ impl LiveIndex {
         let mut progress = self.progress.subscribe();
         let is_settled = |progress: &IndexProgress| !progress.is_under_way(&asked, &wanted);
         let wait = TimesConfig::ms(catalog.context.config.times.search_wait_ms);
-        // What is left out in the end, the answer says.
+        // The answer reports whether feeds were left out.
         let is_settled = tokio::time::timeout(wait, progress.wait_for(is_settled)).await.is_ok();
         let progress = self.progress.borrow();
         let lives = progress.reached.keys().filter(|feed| wanted(feed));
@@ -185,12 +189,12 @@ impl LiveIndex {
     fn reached(&self, log_id: &LogId, next: Offset) {
         self.progress.send_modify(|progress| {
             let known = progress.reached.entry(log_id.feed.clone()).or_default();
-            // Lives only rise, and so do the offsets of each.
+            // Generations only rise, and so do the offsets of each.
             *known = (*known).max((log_id.life, next));
         });
     }
 
-    /// What follows a feed, if nothing does yet.
+    /// Returns the task that follows a feed; `None` if it is followed already.
     fn follow(self: &Arc<Self>, catalog: &Arc<Catalog>, feed: Arc<Feed>) -> Option<active_feeds::FollowTask> {
         let log_id = feed.log_id().clone();
         let begins = self.progress.send_if_modified(|progress| {
@@ -208,10 +212,10 @@ impl LiveIndex {
         active_feeds::follow_now(catalog, &self.tasks, |feed| self.follow(catalog, feed));
     }
 
-    /// Visits all feeds that the index may not have, now and later.
+    /// Visits all feeds that may be missing in the index, now and later.
     async fn visit_all(&self, catalog: &Catalog) {
         let mut progress = self.progress.subscribe();
-        // Beside another server most commands search nothing.
+        // With read-only storage, most commands search nothing.
         if catalog.context.config.storage == Storage::ReadOnly
             && progress.wait_for(|progress| progress.is_asked).await.is_err()
         {
@@ -231,7 +235,7 @@ impl LiveIndex {
                 progress.to_visit.first().cloned()
             };
             let Some(feed) = feed else {
-                // Only such are left that could not be visited.
+                // Only feeds that could not be visited are left.
                 tokio::time::sleep(AGAIN_AFTER).await;
                 self.progress.send_modify(|progress| progress.to_visit.append(&mut progress.failed));
                 continue;
@@ -253,7 +257,7 @@ impl LiveIndex {
         }
     }
 
-    /// Takes feeds out that other nodes deleted without this one's hearing of it.
+    /// Removes feeds that other nodes deleted without this node having been told.
     async fn look(&self, catalog: &Catalog) {
         if catalog.cluster.is_none() {
             return;
@@ -261,7 +265,7 @@ impl LiveIndex {
         let mut failure = Failure::default();
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
-            // First what is known, so that nothing is taken for gone that came meanwhile.
+            // The known feeds are read first, so that a feed created in the meantime is not taken for deleted.
             let known: Vec<(FeedId, u64)> = {
                 let progress = self.progress.borrow();
                 progress.reached.iter().map(|(feed, (life, _))| (feed.clone(), *life)).collect()
@@ -280,7 +284,7 @@ impl LiveIndex {
         }
     }
 
-    /// Finds out of which feeds the index has all.
+    /// Determines which feeds the index contains completely.
     async fn begin(&self, catalog: &Catalog) -> Result<(), IndexingError> {
         let log = catalog.feeds.log();
         let mut places = self.index.places().await?;
@@ -298,7 +302,7 @@ impl LiveIndex {
                 (_, Err(error)) => return Err(error.into()),
             }
         }
-        // Deleted, and cut short by the end of the last server.
+        // Feeds whose deletion was interrupted when the last server stopped.
         for gone in places.into_keys() {
             self.index.forget(gone).await?;
         }
@@ -309,7 +313,7 @@ impl LiveIndex {
         Ok(())
     }
 
-    /// Brings the index what it has not of a feed that nobody follows.
+    /// Adds to the index what it lacks of a feed that is not followed.
     async fn visit(&self, catalog: &Catalog, feed: &FeedId) -> Result<(), IndexingError> {
         let log = catalog.feeds.log();
         let NameLookup::Here(log_id) = log.find(feed).await? else { return Ok(()) };
@@ -346,7 +350,7 @@ impl LiveIndex {
                 }
             }
         }
-        // One that was forgotten meanwhile has no place.
+        // A feed that was removed in the meantime has no cursor.
         if place.is_some() {
             self.reached(&log_id, head);
         }
@@ -360,7 +364,7 @@ impl FeedFollower for LiveIndex {
         true
     }
 
-    /// One that was written to can be evicted once it is followed.
+    /// A feed that was written to can be evicted once it is followed.
     fn can_evict(&self, _: &Catalog, feed: &Feed) -> bool {
         !feed.is_written() || self.progress.borrow().followed.contains(feed.log_id())
     }
@@ -377,7 +381,7 @@ enum IndexTask {
     Look,
 }
 
-/// Reason why the index could not be brought something.
+/// Reason why the index could not be updated.
 #[derive(Debug, thiserror::Error)]
 enum IndexingError {
     #[error(transparent)]
@@ -386,7 +390,7 @@ enum IndexingError {
     Search(#[from] SearchError),
 }
 
-/// A failure that is told once, not every few seconds.
+/// Logs a failure once, not every few seconds.
 #[derive(Debug, Default)]
 struct Failure(bool);
 
@@ -398,31 +402,31 @@ impl Failure {
     }
 }
 
-/// What the index is to be brought next.
+/// Next update of the index.
 struct IndexPage {
     batch: IndexBatch,
-    /// Where it is then, if that is all there is.
+    /// Offset reached after it, if no more changes follow.
     next: Option<Offset>,
 }
 
 impl IndexPage {
-    /// What `transcript` has behind `place`; none before the first record.
+    /// Returns the changes of `transcript` after `place`; `None` before the first record.
     fn of(log_id: &LogId, transcript: &Transcript, place: Option<&IndexCursor>) -> Option<Self> {
         let epoch = transcript.view_epoch()?;
-        // Of another life or other rules, or of an archive that was put back to an earlier day: from the start.
+        // If the cursor is of another generation, of other rules or of an archive that was restored since, indexing
+        // starts over.
         let known = place.filter(|place| transcript.place_of(&place.epoch, place.change).is_ok());
         let since = known.map_or(0, |place| place.change);
         let follows = known.map(|place| place.epoch.clone());
         let mut changes = transcript.changes_since(since, PAGE_BYTES);
-        // A guess never follows what was final.
+        // An interim line never replaces a final one.
         changes.lines.retain(|line| line.status == Status::Final);
         let next = (!changes.behind).then(|| transcript.next_offset());
         Some(Self { batch: IndexBatch { life: life(log_id), epoch, follows, since, changes, next }, next })
     }
 }
 
-/// Returns true if what the index has of a log is still what stands there: the archive may have been put back to an earlier
-/// day, or cut short, since it was read.
+/// True if the indexed part of a log still exists: the archive may have been restored or shortened since it was read.
 fn still_holds(starts: &Starts, place: &IndexCursor) -> bool {
     starts.end_of(place.epoch.start()).is_ok_and(|end| end.is_none_or(|end| place.next <= end))
 }
@@ -431,7 +435,7 @@ fn life(log_id: &LogId) -> IndexedLife {
     IndexedLife { feed: log_id.feed.clone(), number: log_id.life }
 }
 
-/// Follows a feed until it is put away or deleted.
+/// Follows a feed until it is evicted or deleted.
 async fn follow(search: &Arc<LiveIndex>, catalog: &Arc<Catalog>, feed: Arc<Feed>, log_id: LogId) {
     let mut failure = Failure::default();
     let mut progress = search.progress.subscribe();
@@ -441,11 +445,11 @@ async fn follow(search: &Arc<LiveIndex>, catalog: &Arc<Catalog>, feed: Arc<Feed>
     loop {
         let viewed = feed.view(FoldView::Interim).await;
         let error = match viewed {
-            // The handle would keep the feed open; without it the view ends when it is put away.
+            // The handle would keep the feed open; without it the view ends when the feed is evicted.
             Ok(view) => {
                 drop(feed);
                 follow_view(search, &view, &log_id, &mut failure).await;
-                // By another node perhaps.
+                // Another node may have deleted it.
                 if let FollowHandle::No(LogError::Deleted(_)) = view.now().following
                     && let Err(error) = search.take_out(&log_id).await
                 {
@@ -464,10 +468,10 @@ async fn follow(search: &Arc<LiveIndex>, catalog: &Arc<Catalog>, feed: Arc<Feed>
     search.progress.send_modify(|progress| {
         progress.followed.remove(&log_id);
         progress.forget(&log_id);
-        // It may have been written to in its last moment.
+        // It may have been written to at the last moment.
         progress.to_visit.insert(log_id.feed);
     });
-    // And opened and written to again, meanwhile.
+    // It may also have been opened and written to again in the meantime.
     search.follow_written(catalog);
 }
 
@@ -478,7 +482,7 @@ async fn follow_view(search: &LiveIndex, view: &LiveView, log_id: &LogId, failur
         let is_over = matches!(bell.borrow_and_update().following, FollowHandle::No(_));
         match bring(search, view, log_id, &mut place, is_over).await {
             Ok(true) => {}
-            // It was deleted.
+            // The feed was deleted.
             Ok(false) => return,
             Err(error) => {
                 place = None;
@@ -493,8 +497,8 @@ async fn follow_view(search: &LiveIndex, view: &LiveView, log_id: &LogId, failur
     }
 }
 
-/// Brings the index all that the view has; false if it takes nothing of this feed any more. `place` is what is known of how far
-/// it is. With `to_note` it also notes how far the log is that changed nothing.
+/// Adds everything that the view has to the index. Returns false if the index accepts no more of this feed. `place`
+/// caches the index's cursor. With `to_note`, the position is stored even if nothing changed.
 async fn bring(
     search: &LiveIndex,
     view: &LiveView,
