@@ -1,4 +1,4 @@
-//! What a connection runs over, and how long it waits for a client to take what it is sent.
+//! Byte streams of connections, with a limit on how long a write may stall.
 
 use std::io;
 use std::pin::Pin;
@@ -11,20 +11,21 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
-/// What a connection runs over. TCP is not behind a pointer: it is written to for every line and every reader.
+/// Stream of a connection. TCP is not boxed, because it is written to for every line and every reader.
 pub(crate) enum Transport {
-    /// TCP in the clear.
+    /// Unencrypted TCP.
     Tcp(PatientStream<TcpStream>),
-    /// TLS, or what a test puts in its place.
+    /// TLS, or a test's replacement.
     Other(Box<dyn ByteStream>),
 }
 
-/// Bytes both ways.
+/// A bidirectional byte stream.
 pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for S {}
 
 impl Transport {
-    /// The way past tokio, where it is TCP in the clear. Whoever holds it has to hold `self` too, and to drop it no later.
+    /// Returns a handle that bypasses tokio, for unencrypted TCP. The caller must keep `self` alive at least as long as
+    /// the handle.
     pub(crate) fn direct(&self) -> Option<DirectTcp> {
         match self {
             #[cfg(unix)]
@@ -41,25 +42,26 @@ impl Transport {
     }
 }
 
-/// A TCP socket by its number. What a delivery costs beside the kernel's work is trips to memory, so bytes are handed to the
-/// kernel without tokio's notion of whether the socket is ready; tokio learns that it is full when it tries.
+/// A TCP socket by its descriptor. The cost of a delivery, apart from the kernel's work, is memory accesses, so bytes
+/// are passed to the kernel without asking tokio whether the socket is ready; tokio learns that it is full at its own
+/// next attempt.
 pub(crate) struct DirectTcp(#[cfg(unix)] std::os::fd::RawFd);
 
 impl DirectTcp {
-    /// Hands `bytes` to the kernel; so many of them were taken.
+    /// Passes `bytes` to the kernel. Returns the number of bytes it accepted.
     ///
     /// # Errors
-    /// What the kernel says: [`io::ErrorKind::WouldBlock`] if the socket is full.
+    /// The kernel's error: [`io::ErrorKind::WouldBlock`] if the socket is full.
     #[cfg(unix)]
     #[expect(unsafe_code, reason = "the socket's own number stands where it costs no trip to memory")]
     pub(crate) fn send(&self, bytes: &[u8]) -> io::Result<usize> {
-        // SAFETY: the number is not -1, and it is the socket's for as long as that is open: whoever has this holds the
-        // socket ([`Transport::direct`]), and nobody else closes it.
+        // SAFETY: the descriptor is not -1, and it belongs to the socket as long as that is open: the owner of this
+        // handle keeps the socket alive ([`Transport::direct`]), and nothing else closes it.
         let socket = unsafe { std::os::fd::BorrowedFd::borrow_raw(self.0) };
         SockRef::from(&socket).send(bytes)
     }
 
-    /// There is none.
+    /// Always fails: there is no such handle on this system.
     #[cfg(not(unix))]
     pub(crate) fn send(&self, _: &[u8]) -> io::Result<usize> {
         Err(io::ErrorKind::WouldBlock.into())
@@ -101,7 +103,7 @@ impl AsyncWrite for Transport {
     }
 }
 
-/// A stream whose writes fail with [`io::ErrorKind::TimedOut`] when the other side takes nothing for too long.
+/// A stream whose writes fail with [`io::ErrorKind::TimedOut`] if the peer accepts nothing for too long.
 pub(crate) struct PatientStream<S> {
     stream: S,
     patience: Duration,

@@ -1,7 +1,7 @@
 //! TLS (RFC 8446, RFC 5246) under HTTP/1.1, by rustls.
 //!
-//! What every connection has is one configuration, made of two files. It is replaced as a whole, so that sessions that
-//! were begun under a former certificate are not resumed under the next.
+//! All connections share one configuration, built from two files. It is replaced as a whole, so that sessions begun
+//! under an old certificate are not resumed under the new one.
 
 use std::fmt;
 use std::io;
@@ -19,10 +19,10 @@ use tokio_rustls::server::TlsStream;
 use crate::config::TlsConfig;
 use crate::server::core::secret_files::{KeyError, read, read_secret, unusable};
 
-/// The only protocol over it (RFC 7301): sockets begin as HTTP/1.1.
+/// The only protocol over it (RFC 7301): WebSockets begin as HTTP/1.1.
 const ALPN: &[u8] = b"http/1.1";
 
-/// What the server proves with who it is.
+/// Certificate and key of the server.
 pub(crate) struct Tls {
     files: TlsConfig,
     config: RwLock<Arc<ServerConfig>>,
@@ -35,19 +35,19 @@ impl fmt::Debug for Tls {
 }
 
 impl Tls {
-    /// Reads the files.
+    /// Reads the certificate and the key.
     pub(crate) fn new(files: &TlsConfig) -> Result<Self, KeyError> {
         Ok(Self { config: RwLock::new(Arc::new(server_config(files)?)), files: files.clone() })
     }
 
-    /// Reads the files again, for connections that come from now on.
+    /// Reads the files again, for new connections.
     pub(crate) fn read_again(&self) -> Result<(), KeyError> {
         let config = Arc::new(server_config(&self.files)?);
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
         Ok(())
     }
 
-    /// Shakes hands on `stream`. Takes as long as the client does.
+    /// Performs the handshake on `stream`. Has no timeout of its own.
     pub(crate) async fn accept<S>(&self, stream: S) -> io::Result<TlsStream<S>>
     where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -75,7 +75,7 @@ fn server_config(files: &TlsConfig) -> Result<ServerConfig, KeyError> {
         };
         unusable(key_file, rule)
     })?;
-    // Named, because another crate of the build may bring another one.
+    // Named explicitly, because another crate of the build may install another one.
     let provider = Arc::new(ring::default_provider());
     let key = provider.key_provider.load_private_key(key).map_err(|_| {
         unusable(key_file, "keys of this kind are not used: RSA of 2048 bits or more, P-256, P-384 and Ed25519 are")

@@ -1,8 +1,8 @@
-//! A WebSocket as the server uses it: bounded in what it reads, in how long a write may take, and in how long it lingers.
+//! A WebSocket with the server's limits on message size, write time and closing time.
 //!
-//! Reading, and what answers pings and closes, is tungstenite's. A message of ours is written past it, in the frame that
-//! all share who are sent it: tungstenite's buffer would be a copy of it for each reader, and would keep its greatest size
-//! for as long as the connection lives.
+//! tungstenite reads, and answers pings and closes. Our messages bypass it, in a frame that is shared by all receivers:
+//! tungstenite's buffer would hold a copy for each reader, and keep its greatest size for the lifetime of the
+//! connection.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -27,60 +27,61 @@ use crate::server::transport::keepalive::Keepalive;
 use crate::server::transport::stream::{DirectTcp, Transport};
 use crate::wire::{self, CloseCode};
 
-/// Messages up to this wait for the next one, to be sent together.
+/// Messages up to this size may wait to be sent together with the next one.
 const SAID_BYTES_MAX: usize = 4096;
-/// Frames that are written at once.
+/// Frames written in one call.
 const FRAMES_AT_ONCE: usize = 8;
-/// Bytes of a client's messages that are kept while it waits to be heard: more than one that waits to be answered first says.
+/// Bytes of a client's messages that are buffered before the server processes them: more than a client sends that waits
+/// for a first reply.
 const AHEAD_BYTES_MAX: usize = 64 * 1024;
-/// What a frame takes beside its text.
+/// Bytes that a frame takes in addition to its text.
 const FRAME_BYTES: usize = 64;
-/// A close code for what is no WebSocket traffic (RFC 6455, section 7.4.1).
+/// Close code for a protocol violation (RFC 6455, section 7.4.1).
 const PROTOCOL_ERROR: u16 = 1002;
 
-/// What a client sent.
+/// Input from a client.
 #[derive(Debug)]
 pub(crate) enum SocketFrame {
     /// A text message.
     Text(Utf8Bytes),
-    /// A binary message; only publishers in vendors' formats may send one.
+    /// A binary message; only publishers in vendors' formats may send them.
     Binary(Bytes),
-    /// A sign of life.
+    /// Other activity of the client, such as a pong.
     Sign,
 }
 
-/// What asks a client for a sign of life: a ping without a payload (RFC 6455, section 5.5.2).
+/// A ping without a payload, to check whether the client is alive (RFC 6455, section 5.5.2).
 pub(crate) const PING: Bytes = Bytes::from_static(&[0x89, 0]);
 
-/// A WebSocket of a client. Boxed, because it changes hands.
+/// A client's WebSocket. Its state is boxed, because it is moved between tasks.
 pub(crate) struct WebSocket {
-    /// The way past the box, where there is one.
+    /// Handle that bypasses the box, for unencrypted TCP.
     direct: Option<DirectTcp>,
     state: Box<SocketState>,
 }
 
 struct SocketState {
     stream: WebSocketStream<Transport>,
-    /// Frames that go out, less what has been written of the first.
+    /// Frames to be sent, without the part of the first that was written.
     rest: VecDeque<Bytes>,
-    /// What was written may be held back below, as TLS does.
+    /// True if the layer below may hold written bytes back, as TLS does.
     is_held: bool,
-    /// tungstenite may hold the answer to a ping or a close.
+    /// True if tungstenite may hold the reply to a ping or a close.
     has_answers: bool,
     message_timeout: Duration,
     linger: Duration,
-    /// Messages are not sent, only pings and the close.
+    /// True if messages are suppressed, and only pings and the close are sent.
     is_silent: bool,
-    /// What came while nobody listened but [`WebSocket::left`].
+    /// Input received while only [`WebSocket::left`] was reading.
     ahead: VecDeque<Result<SocketFrame, CloseReason>>,
     ahead_bytes: usize,
-    /// Resolves when what the client may do ends.
+    /// Resolves when the client's access ends.
     ends: Option<AccessEnd>,
     keepalive: Keepalive,
 }
 
 impl WebSocket {
-    /// A socket that reads up to `read_buffer_bytes` at a time, and holds as much for as long as it lives. A message may have
+    /// Creates a socket with a read buffer of `read_buffer_bytes`, allocated for its lifetime. A message may have up to
     /// `message_bytes`.
     pub(crate) async fn new(
         stream: Transport,
@@ -94,7 +95,8 @@ impl WebSocket {
             .write_buffer_size(0)
             .max_message_size(Some(message_bytes))
             .max_frame_size(Some(message_bytes));
-        // A copy: the HTTP connection's buffer, of which this is a part, would be kept for as long as the socket lives.
+        // A copy, because the HTTP connection's buffer, of which this is a part, would otherwise be kept for the
+        // socket's lifetime.
         let direct = stream.direct();
         let stream =
             WebSocketStream::from_partially_read(stream, read_already.to_vec(), Role::Server, Some(config)).await;
@@ -114,12 +116,12 @@ impl WebSocket {
         Self { direct, state: Box::new(state) }
     }
 
-    /// Once `end` has resolved [`next`](Self::next) gives no more messages, but that end.
+    /// After `end` has resolved, [`next`](Self::next) returns no more messages, but its close reason.
     pub(crate) fn end_with(&mut self, end: Option<AccessEnd>) {
         self.state.ends = end;
     }
 
-    /// From now on [`send`](Self::send) sends nothing: the client would not know what to make of it.
+    /// Sets whether [`send`](Self::send) sends nothing, for a client that would not understand the messages.
     pub(crate) fn be_silent(&mut self, is_silent: bool) {
         self.state.is_silent = is_silent;
     }
@@ -129,13 +131,13 @@ impl WebSocket {
         &mut self.state.keepalive
     }
 
-    /// The next message. Pings are answered by the way. Cancel-safe.
+    /// Returns the next message. Pings are answered in passing. Cancel-safe.
     pub(crate) async fn next(&mut self) -> Result<SocketFrame, CloseReason> {
         std::future::poll_fn(|cx| self.poll_next(cx)).await
     }
 
-    /// Waits until the client has left without having said anything. What it says meanwhile is kept for [`next`](Self::next), as
-    /// far as there is room; then it is not read on. Cancel-safe.
+    /// Waits until the client has left without having sent anything. Messages received in the meantime are buffered for
+    /// [`next`](Self::next), up to a limit at which reading stops. Cancel-safe.
     pub(crate) async fn left(&mut self) -> CloseReason {
         while self.state.ahead_bytes < AHEAD_BYTES_MAX {
             let frame = std::future::poll_fn(|cx| self.poll_read(cx)).await;
@@ -159,7 +161,7 @@ impl WebSocket {
         std::future::pending().await
     }
 
-    /// As [`next`](Self::next).
+    /// The polling form of [`next`](Self::next).
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<SocketFrame, CloseReason>> {
         match self.state.ahead.pop_front() {
             Some(frame) => Poll::Ready(frame),
@@ -169,7 +171,8 @@ impl WebSocket {
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<SocketFrame, CloseReason>> {
         let state = &mut *self.state;
-        // First what was said: who waits for an answer has asked. And an answer in the midst of a frame would break it.
+        // Pending frames first: the client may be waiting for them, and a reply in the middle of a frame would break
+        // it.
         if !state.rest.is_empty() {
             ready!(state.poll_rest(cx))?;
         }
@@ -186,7 +189,7 @@ impl WebSocket {
             Ok(Message::Text(text)) => Ok(SocketFrame::Text(text)),
             Ok(Message::Binary(bytes)) => Ok(SocketFrame::Binary(bytes)),
             Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => Ok(SocketFrame::Sign),
-            // Its answer is under way; what remains is to see the connection close.
+            // The reply is pending; then the connection closes.
             Ok(Message::Close(_)) => Err(CloseReason::close(CloseCode::Done, "")),
             Err(Error::Capacity(error)) => {
                 Err(CloseReason::fault(CloseCode::MessageTooLarge.number(), error.to_string()))
@@ -199,10 +202,10 @@ impl WebSocket {
         })
     }
 
-    /// Sends a message. Cancel-safe; what was begun then goes out before anything else.
+    /// Sends a message. Cancel-safe: a message that was begun is completed before anything else is sent.
     ///
     /// # Errors
-    /// [`CloseReason::Gone`] if the client does not take it in time: in the midst of a message no close code can be said.
+    /// [`CloseReason::Gone`] if the client does not accept it in time: within a message no close code can be sent.
     pub(crate) async fn send(&mut self, message: &wire::Message) -> Result<(), CloseReason> {
         if self.state.is_silent {
             return Ok(());
@@ -210,7 +213,7 @@ impl WebSocket {
         self.send_frame(message.frame()).await
     }
 
-    /// Sends a message also to a client that is told nothing else ([`be_silent`](Self::be_silent)). Cancel-safe as `send`.
+    /// Sends a message even if others are suppressed ([`be_silent`](Self::be_silent)). Cancel-safe like `send`.
     ///
     /// # Errors
     /// As [`send`](Self::send).
@@ -218,7 +221,7 @@ impl WebSocket {
         self.send_frame(message.frame()).await
     }
 
-    /// Sends a message together with the next one, or as soon as the client is listened to, if it is small.
+    /// Sends a message; a small one together with the next one, or when the socket is next read.
     ///
     /// # Errors
     /// As [`send`](Self::send).
@@ -231,13 +234,13 @@ impl WebSocket {
         Ok(())
     }
 
-    /// Asks the client for a sign of life.
+    /// Pings the client.
     pub(crate) async fn ping(&mut self) -> Result<(), CloseReason> {
         self.send_frame(&PING).await
     }
 
     async fn send_frame(&mut self, frame: &Bytes) -> Result<(), CloseReason> {
-        // As a rule it fits into the socket's buffer, and needs no timer.
+        // Usually it fits into the socket's buffer and needs no timer.
         let begun = std::future::poll_fn(|cx| Poll::Ready(self.poll_send(cx, frame, Instant::now()))).await;
         match begun {
             Poll::Ready(sent) => sent,
@@ -245,7 +248,7 @@ impl WebSocket {
         }
     }
 
-    /// Finishes what [`poll_send`](Self::poll_send) could not. Cancel-safe.
+    /// Completes a write that [`poll_send`](Self::poll_send) could not complete. Cancel-safe.
     ///
     /// # Errors
     /// As [`send`](Self::send).
@@ -255,12 +258,13 @@ impl WebSocket {
         tokio::time::timeout(patience, finishing).await.unwrap_or(Err(CloseReason::Gone))
     }
 
-    /// Returns true if [`send_now`](Self::send_now) can be used: over TCP in the clear, with nothing under way.
+    /// True if [`send_now`](Self::send_now) can be used: over unencrypted TCP, with nothing pending.
     pub(crate) fn is_direct(&self) -> bool {
         self.direct.is_some() && self.state.is_clear()
     }
 
-    /// As [`poll_send`](Self::poll_send), without a look into the box, where [`is_direct`](Self::is_direct) said so.
+    /// Does the same as [`poll_send`](Self::poll_send) without accessing the box; only if
+    /// [`is_direct`](Self::is_direct).
     pub(crate) fn send_now(&mut self, frame: &Bytes) -> Poll<Result<(), CloseReason>> {
         let Some(direct) = &self.direct else { return Poll::Ready(Err(CloseReason::Gone)) };
         let written = match direct.send(frame) {
@@ -273,8 +277,8 @@ impl WebSocket {
         Poll::Pending
     }
 
-    /// Takes a frame and writes what the client takes at once of it and of what is under way before it; pending if that
-    /// is not all, and then [`finish_sending`](Self::finish_sending) goes on.
+    /// Writes as much as the client accepts at once of the pending data and of `frame`. Pending if something is left,
+    /// which [`finish_sending`](Self::finish_sending) sends.
     ///
     /// # Errors
     /// [`CloseReason::Gone`] if the connection is broken.
@@ -290,7 +294,7 @@ impl WebSocket {
             state.rest.push_back(frame.clone());
             return state.poll_rest(cx);
         }
-        // Nothing is before it, and as a rule nothing is left of it.
+        // Usually nothing is pending before it, and nothing is left over.
         let written = match Pin::new(state.stream.get_mut()).poll_write(cx, frame) {
             Poll::Ready(Ok(written @ 1..)) => written,
             Poll::Ready(_) => return Poll::Ready(Err(CloseReason::Gone)),
@@ -305,13 +309,13 @@ impl WebSocket {
 }
 
 impl SocketState {
-    /// Nothing is under way.
+    /// True if nothing is pending.
     fn is_clear(&self) -> bool {
         self.rest.is_empty() && !self.is_held && !self.has_answers
     }
 
-    /// Writes what is under way: what tungstenite has to answer, then the frames. The socket is not read while a frame is
-    /// begun, so no answer comes up in the midst of one.
+    /// Writes pending data: first tungstenite's replies, then the frames. The socket is not read while a frame is
+    /// partly written, so no reply can arise in the middle of one.
     fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
         if self.has_answers {
             ready!(self.stream.poll_flush_unpin(cx)).map_err(|_| CloseReason::Gone)?;
@@ -333,10 +337,11 @@ impl SocketState {
                 self.rest.pop_front();
             }
         }
-        // Nothing is kept for the next time.
+        // Frees the memory until the next use.
         self.rest = VecDeque::new();
         if self.is_held {
-            // TLS may have taken what the client has not: without this it would wait for the next message.
+            // TLS may hold bytes that the client has not received; without a flush they would wait for the next
+            // message.
             ready!(Pin::new(self.stream.get_mut()).poll_flush(cx)).map_err(|_| CloseReason::Gone)?;
             self.is_held = false;
         }
@@ -345,7 +350,7 @@ impl SocketState {
 }
 
 impl Finish for WebSocket {
-    /// Says why, waits a while for the client to hear it, and closes.
+    /// Sends the close reason, waits a while for the client to receive it, and closes.
     async fn finish(self, end: CloseReason) {
         let (code, reason, is_readable) = match end {
             CloseReason::Gone => return,
@@ -356,19 +361,19 @@ impl Finish for WebSocket {
         let mut state = self.state;
         let linger = state.linger;
         let closing = async {
-            // What was said before the end comes before it.
+            // Messages from before the end are sent first.
             let _ = std::future::poll_fn(|cx| state.poll_rest(cx)).await;
             let stream = &mut state.stream;
-            // A client that closed first has been answered already; then this says so.
+            // If the client closed first, it has its reply already, and this reports that.
             let _ = stream.close(Some(frame)).await;
-            // Until the client's own close: a connection dropped before would take ours with it.
+            // Waits for the client's close: dropping the connection earlier could discard ours.
             while is_readable && matches!(stream.next().await, Some(Ok(_))) {}
             let stream = stream.get_mut();
             let _ = stream.shutdown().await;
             let mut scratch = [0; 1024];
             while matches!(stream.read(&mut scratch).await, Ok(1..)) {}
         };
-        // Later it is closed all the same.
+        // After the timeout it is closed in any case.
         let _ = tokio::time::timeout(linger, closing).await;
     }
 }
