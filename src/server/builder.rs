@@ -1,4 +1,4 @@
-//! Puts the rooms of a server together, and starts and stops its background work.
+//! Builds the modules of a server, and starts and stops its background work.
 
 use std::sync::Arc;
 
@@ -24,17 +24,17 @@ use crate::server::egress::service::EgressService;
 use crate::server::ingest::publisher_lock::PublisherLocks;
 use crate::server::webhooks::Deliveries;
 
-/// Services that a server may be without.
+/// Optional services of a server.
 #[derive(Default)]
 pub(super) struct OptionalServices {
     pub(super) search: Option<Arc<LiveIndex>>,
     pub(super) deliveries: Option<Deliveries>,
     pub(super) cluster: Option<Arc<Cluster>>,
-    /// Reason why acknowledged records may not be on disk yet, where that is accepted.
+    /// Reason why acknowledged records may not be on disk yet, if the configuration accepts that.
     pub(super) unsynced: Option<String>,
 }
 
-/// Builds the handles of all rooms.
+/// Builds the handles of all modules.
 pub(super) fn build(
     context: ServerContext,
     auth: Option<Auth>,
@@ -68,12 +68,12 @@ pub(super) fn build(
     })
 }
 
-/// Starts the background work: maintenance, the node's part in a cluster, the search index, webhooks. Returns the tasks of the
-/// first two.
+/// Starts the background work: maintenance, the node's part in a cluster, the search index, webhooks. Returns the tasks
+/// of the first two.
 pub(super) async fn start_background(state: &ServerState) -> TaskTracker {
     let tasks = TaskTracker::new();
     let (context, catalog) = (&state.context, &state.catalog);
-    // Beside another server, the other one looks after the feeds.
+    // With read-only storage, the server that owns the archive maintains the feeds.
     if context.config.storage != Storage::ReadOnly {
         tasks.spawn(maintenance::run(catalog.clone()));
     }
@@ -82,7 +82,7 @@ pub(super) async fn start_background(state: &ServerState) -> TaskTracker {
         if let Err(error) = cluster.start(node, &tasks, &context.stop).await {
             tracing::error!(%error, "the cluster table cannot be reached: this node does no background work");
         }
-        // From here on: what is there already is looked up.
+        // Only later writes: earlier ones are found by the initial check.
         let written = catalog.feeds.log().written();
         let (catalog, stop) = (catalog.clone(), context.stop.clone());
         tasks.spawn(async move {
@@ -119,14 +119,14 @@ pub(super) async fn finish_tasks(state: &ServerState, background: &TaskTracker) 
     }
 }
 
-/// Opens the search index that `config` wants, if it wants one.
+/// Opens the search index if `config` enables one.
 ///
 /// # Errors
-/// There is no thread for it.
+/// The thread of the index could not be started.
 pub(super) fn open_search(config: &Config) -> std::io::Result<Option<Arc<LiveIndex>>> {
     let home = match config.storage {
         Storage::Embedded | Storage::Nats if !config.search => {
-            // Nobody would take feeds out of it that are deleted.
+            // Otherwise deleted feeds would remain in it.
             Index::remove(config.data.clone());
             return Ok(None);
         }

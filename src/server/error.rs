@@ -1,4 +1,4 @@
-//! Errors of a server that starts.
+//! Errors of a server's start.
 
 use std::net::SocketAddr;
 
@@ -11,27 +11,27 @@ use crate::server::webhooks::DeliveriesError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServerError {
-    /// The address could not be listened on.
+    /// The server cannot listen on the address.
     #[error("cannot listen on {addr}: {source}")]
     Listen {
-        /// Which address.
+        /// The address.
         addr: SocketAddr,
-        /// Why.
+        /// Error of the operating system.
         source: std::io::Error,
     },
     /// The archive could not be opened.
     #[error(transparent)]
     Archive(#[from] LogError),
-    /// What the nodes on one log keep together cannot be reached.
+    /// The state that the nodes on one log share cannot be reached.
     #[error(transparent)]
     Cluster(#[from] TableError),
-    /// What NATS servers acknowledge may be on no disk yet.
+    /// Records that NATS servers acknowledge may not be on disk yet.
     #[error("{0}. Or set log.nats.accept_unsynced = true: lines may then be lost if most servers lose power at once")]
     Unsynced(String),
-    /// There is no thread for the search index.
+    /// The thread of the search index could not be started.
     #[error("the search index cannot be started: {0}")]
     Search(std::io::Error),
-    /// What `[[webhooks]]` and `[[push]]` say cannot be done.
+    /// `[[webhooks]]` or `[[push]]` cannot be applied.
     #[error(transparent)]
     Deliveries(#[from] DeliveriesError),
     /// A file of `[tls]` or `[auth.jwt]` cannot be used.

@@ -1,4 +1,4 @@
-//! Accepts connections and serves HTTP on them, each on a task of its own.
+//! Accepts connections and serves HTTP on them, each in a task of its own.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,23 +20,23 @@ use crate::server::egress::http_stream::ConnectionAbort;
 use crate::server::transport::stream::{PatientStream, Transport};
 use crate::server::transport::tls::Tls;
 
-/// Connections above the limit that are answered with a refusal; beyond, they are dropped unanswered.
+/// Connections above the limit that are refused with a response; further ones are dropped.
 const REFUSED_AT_ONCE: usize = 64;
-/// The head of a request, about: a URL with a token fits several times over.
+/// Approximate limit of a request's head: a URL with a token fits several times over.
 const REQUEST_HEAD_BYTES_MAX: usize = 16 * 1024;
 
-/// A listener at which so many connections may wait.
+/// Creates a listener with a backlog of this many connections.
 pub(super) fn listen(addr: SocketAddr, backlog: u32) -> std::io::Result<TcpListener> {
     let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // A server that starts again finds connections of the last one on its port that the system has not forgotten. Elsewhere
-    // than on Unix the option would let two servers share the port.
+    // A restarted server finds connections of the last one on its port that the system still remembers. On other
+    // systems than Unix the option would let two servers share the port.
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;
     socket.bind(addr)?;
     socket.listen(backlog)
 }
 
-/// The next connection; never one without a listener.
+/// Returns the next connection; never completes without a listener.
 pub(super) async fn accept(listener: Option<&TcpListener>) -> std::io::Result<(TcpStream, SocketAddr)> {
     match listener {
         Some(listener) => listener.accept().await,
@@ -44,7 +44,7 @@ pub(super) async fn accept(listener: Option<&TcpListener>) -> std::io::Result<(T
     }
 }
 
-/// Where connections enter.
+/// Entry point for connections.
 #[derive(Debug, Clone)]
 pub struct ConnectionAcceptor {
     pub(super) context: Arc<ServerContext>,
@@ -54,15 +54,15 @@ pub struct ConnectionAcceptor {
 }
 
 impl ConnectionAcceptor {
-    /// Serves a connection from `addr` on a task of its own, with TLS if the server has that. One above the limits is
-    /// refused, or dropped at once.
+    /// Serves a connection from `addr` in a task of its own, with TLS if the server has that. A connection above the
+    /// limits is refused or dropped.
     pub fn take(&self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, addr: SocketAddr) {
-        // Below TLS: what TLS holds back for the client is no progress.
+        // Below TLS: bytes that TLS buffers for the client are no progress.
         let stream = PatientStream::new(stream, TimesConfig::ms(self.context.config.times.write_timeout_ms));
         self.enter(Transport::Other(Box::new(stream)), addr);
     }
 
-    /// As [`ConnectionAcceptor::take`].
+    /// The same as [`ConnectionAcceptor::take`], for TCP.
     pub(super) fn take_tcp(&self, stream: TcpStream, addr: SocketAddr) {
         let stream = PatientStream::new(stream, TimesConfig::ms(self.context.config.times.write_timeout_ms));
         self.enter(Transport::Tcp(stream), addr);
@@ -105,7 +105,7 @@ impl ConnectionAcceptor {
     }
 }
 
-/// Answers the requests of a connection, to its end.
+/// Serves the requests of a connection until it ends.
 async fn serve(context: &ServerContext, router: Router, stream: Transport, peer: Peer) {
     let cut = ConnectionAbort::default();
     let to_cut = cut.clone();
@@ -122,7 +122,7 @@ async fn serve(context: &ServerContext, router: Router, stream: Transport, peer:
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
-    // How a connection breaks off is the client's business.
+    // A broken connection is the client's affair and not logged.
     tokio::select! {
         biased;
         _ = connection.as_mut() => return,

@@ -1,10 +1,10 @@
-//! The server: it accepts connections, appends lines to the log, and sends every reader what changed in a feed.
+//! The server: it accepts connections, appends lines to the log, and sends every reader the changes of a feed.
 //!
-//! Rooms, each of which uses only those before it: `core`, `transport`, `http`, `access`, `ingest`,
-//! `egress`, `webhooks`, `background`, `api`. Above them stand `storage` (which log), `reload` (tokens and keys read again),
-//! `state` (the rooms' handles, for routes), `builder`, `listener` and `routes`.
+//! Modules, each of which uses only those before it: `core`, `transport`, `http`, `access`, `ingest`, `egress`,
+//! `webhooks`, `background`, `api`. They are followed by `storage` (selects the log), `reload` (reloads tokens and
+//! keys), `state` (the modules' handles, for routes), `builder`, `listener` and `routes`.
 //!
-//! Each connection is a task of its own: a panic in one ends only that one.
+//! Each connection has a task of its own: a panic in one ends only that connection.
 
 mod access;
 mod api;
@@ -62,33 +62,33 @@ use crate::server::transport::tls::Tls;
 use crate::server::webhooks::Deliveries;
 pub use crate::server::webhooks::DeliveriesError;
 
-/// A server without descriptors waits this long for some to come back.
+/// Delay before accepting again, when no file descriptors are left.
 const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
-/// A server that listens already.
+/// A server that is bound to its address.
 #[derive(Debug)]
 pub struct Server {
     state: ServerState,
     router: Router,
-    /// None where connections come in the clear, or their TLS is ended before they come here.
+    /// `None` if connections are unencrypted, or TLS ends at a proxy.
     tls: Option<Arc<Tls>>,
-    /// None where connections come through a [`ConnectionAcceptor`] only.
+    /// `None` if connections come only through a [`ConnectionAcceptor`].
     listener: Option<TcpListener>,
     addr: SocketAddr,
-    /// Feeds follow their logs until this; after the connections have gone.
+    /// Stops the tasks that follow logs, after the connections have ended.
     feeds_stop: CancellationToken,
     feed_tasks: TaskTracker,
 }
 
 impl Server {
-    /// Opens the archive and listens; requests are answered once it runs.
+    /// Opens the archive and binds the address. Requests are served once [`run`](Self::run) is called.
     ///
     /// # Errors
-    /// [`ServerError`], with the archive closed again.
+    /// [`ServerError`]; the archive is closed again.
     pub async fn bind(config: Config) -> Result<Self, ServerError> {
         let auth = config.auth.as_ref().map(|auth| Auth::new(auth, &config.limits)).transpose()?;
         let tls = config.tls.as_ref().map(Tls::new).transpose()?.map(Arc::new);
-        // First the address: where it is taken, a second server is told that, not that the archive is.
+        // The address first: a second server on the same address reports that, and not that the archive is locked.
         let cannot = |source| ServerError::Listen { addr: config.listen, source };
         let listener = listen(config.listen, config.limits.backlog).map_err(cannot)?;
         let addr = listener.local_addr().map_err(cannot)?;
@@ -105,10 +105,11 @@ impl Server {
         Ok(Self { listener: Some(listener), addr, tls, ..server })
     }
 
-    /// Reads what else `config` names, keys and certificates, as [`Server::bind`] would, and starts nothing.
+    /// Checks other files that `config` names, such as keys and certificates, like [`Server::bind`], and starts
+    /// nothing.
     ///
     /// # Errors
-    /// [`ServerError`], for what could not be used.
+    /// [`ServerError`] for a file that cannot be used.
     pub fn check(config: &Config) -> Result<(), ServerError> {
         config.auth.as_ref().map(|auth| Auth::new(auth, &config.limits)).transpose()?;
         config.tls.as_ref().map(Tls::new).transpose()?;
@@ -116,9 +117,10 @@ impl Server {
         Ok(())
     }
 
-    /// A server over a log of its caller's, which listens nowhere: connections come through its [`ConnectionAcceptor`]. Where the keys
-    /// of `[auth.jwt]` cannot be used, it says so in its log and lets nobody in. `[tls]` is its caller's affair. It has no search
-    /// index and delivers nothing: those would be threads beside the caller's time.
+    /// Creates a server over the caller's log that does not listen: connections come through its
+    /// [`ConnectionAcceptor`]. If the keys of `[auth.jwt]` cannot be used, it logs that and denies all access. It
+    /// ignores `[tls]`. It has no search index and no deliveries, because their threads would not run on the caller's
+    /// clock.
     #[must_use]
     pub fn new(config: Config, log: Arc<dyn Log>, clock: Clock, chance: Rng) -> Self {
         let auth = config.auth.as_ref().map(|auth| {
@@ -139,7 +141,7 @@ impl Server {
         Self { router: routes::router(&state), state, tls: None, listener: None, addr, feeds_stop, feed_tasks }
     }
 
-    /// Takes connections that come another way than through the listener.
+    /// Returns an acceptor for connections that do not come through the listener.
     #[must_use]
     pub fn door(&self) -> ConnectionAcceptor {
         ConnectionAcceptor {
@@ -150,7 +152,7 @@ impl Server {
         }
     }
 
-    /// Its keys and certificates, to have them read again.
+    /// Returns a handle to reload keys and certificates.
     #[must_use]
     pub fn keys(&self) -> ReloadableKeys {
         ReloadableKeys {
@@ -161,26 +163,27 @@ impl Server {
         }
     }
 
-    /// Where it listens; the port is the real one where port 0 was asked for.
+    /// Returns the address that it listens on, with the actual port if port 0 was configured.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// How URLs of it begin: `http` or `https`.
+    /// Returns the scheme of its URLs: `http` or `https`.
     #[must_use]
     pub fn scheme(&self) -> &'static str {
         if self.tls.is_some() { "https" } else { "http" }
     }
 
-    /// The log under the server, for those who want to know what it has written.
+    /// Returns the log of the server, for inspection.
     #[must_use]
     pub fn log(&self) -> &Arc<dyn Log> {
         self.state.catalog.feeds.log()
     }
 
-    /// Serves until `stop` is ready, then stops: takes no more connections, answers what was appended, tells clients to
-    /// come again elsewhere or later (1001), and closes the archive. Says whom it left behind.
+    /// Serves until `stop` completes, then shuts down: it accepts no more connections, acknowledges pending appends,
+    /// tells clients to reconnect elsewhere or later (1001), and closes the archive. Logs the connections that did not
+    /// end in time.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let door = self.door();
         let Self { state, listener, feeds_stop, feed_tasks, .. } = self;
@@ -223,9 +226,9 @@ impl Server {
 
 /// Sets the options of a new connection.
 fn prepare(stream: &TcpStream, config: &Config) {
-    // Captions are small and wanted at once.
+    // Captions are small and urgent.
     let _ = stream.set_nodelay(true);
-    // Readers of plain text send nothing, and are asked nothing, while nothing is said.
+    // Readers of plain text send nothing, and are not pinged during silence.
     let silence = TimesConfig::ms(config.times.silence_timeout_ms);
     let _ = SockRef::from(stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(silence));
 }

@@ -1,4 +1,4 @@
-//! Reads keys, certificates, tokens and secrets again while the server runs.
+//! Reloads keys, certificates, tokens and secrets of a running server.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::server::core::context::ServerContext;
 use crate::server::transport::tls::Tls;
 use crate::server::webhooks::Deliveries;
 
-/// The keys and certificates of a server that runs.
+/// Handle to the keys and certificates of a running server.
 #[derive(Debug, Clone)]
 pub struct ReloadableKeys {
     pub(super) context: Arc<ServerContext>,
@@ -18,9 +18,9 @@ pub struct ReloadableKeys {
 }
 
 impl ReloadableKeys {
-    /// Reads the files again, and takes over `[auth]` from `config`, which is the configuration as it reads now. New
-    /// connections and requests are held to what they say; connections whose token lost its rights are closed, all others
-    /// go on. What cannot be used is logged, and what was in use stays in use. Blocks while it reads.
+    /// Reads the files again, and applies `[auth]` of `config`, the current configuration. It applies to new
+    /// connections and requests; connections whose token lost rights are closed, and all others stay open. A file that
+    /// cannot be used is logged, and the previous content stays in use. Blocks while it reads.
     pub fn reload(&self, config: &Config) {
         if let Some(tls) = &self.tls {
             tell("[tls]", tls.read_again());
@@ -31,7 +31,7 @@ impl ReloadableKeys {
                 Err(error) => tracing::error!(%error, "[auth] cannot be used; the grants in use stay in use"),
             },
             (None, None) => {}
-            // What listens where, and which Host is taken, was decided at the start.
+            // Listeners and allowed values of `Host` were fixed at the start.
             _ => tracing::error!("[auth] was added or removed: restart the server to apply that; nothing has changed"),
         }
         let rest = |config: &Config| Config { auth: None, ..config.clone() };

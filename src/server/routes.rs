@@ -1,4 +1,4 @@
-//! Which address leads where.
+//! Routes: the handlers of all paths.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::server::http::problem::{Problem, ProblemCode};
 use crate::server::ingest::IngestService;
 use crate::server::ingest::{http_captions, http_lines, websocket};
 
-/// Every method and path that is answered, as `docs/openapi.yaml` writes them.
+/// Every method and path that the server serves, as written in `docs/openapi.yaml`.
 pub const ROUTES: &[(&str, &str)] = &[
     ("get", "/v1/search"),
     ("get", "/v1/deliveries"),

@@ -1,4 +1,4 @@
-//! The handles of all rooms, for the routes: each handler takes the ones that it uses.
+//! The handles of all modules, for the routes: each handler takes the ones that it uses.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -14,23 +14,24 @@ use crate::server::core::context::ServerContext;
 use crate::server::egress::service::EgressService;
 use crate::server::webhooks::Deliveries;
 
-/// The handles of all rooms. The router clones it several times for each request: one counter then, not eight.
+/// The handles of all modules. The router clones it several times per request, which costs one reference count instead
+/// of eight.
 #[derive(Debug, Clone)]
 pub(super) struct ServerState(Arc<RoomHandles>);
 
-/// One handle for each room.
+/// One handle for each module.
 #[derive(Debug)]
 pub(super) struct RoomHandles {
     pub(super) context: Arc<ServerContext>,
     pub(super) catalog: Arc<Catalog>,
-    /// `None` where the server has no authentication.
+    /// `None` if the server has no authentication.
     pub(super) auth: Option<Arc<Auth>>,
     pub(super) connections: Arc<ConnectionLimits>,
     pub(super) ingest: Arc<IngestService>,
     pub(super) egress: Arc<EgressService>,
-    /// `None` where the configuration wants no search index.
+    /// `None` if the configuration enables no search index.
     pub(super) search: Option<Arc<LiveIndex>>,
-    /// `None` where the configuration names no webhooks and no caption URLs.
+    /// `None` if the configuration names no webhooks and no caption URLs.
     pub(super) deliveries: Option<Arc<Deliveries>>,
 }
 

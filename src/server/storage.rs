@@ -1,4 +1,4 @@
-//! Where the log is: the engine that the configuration names.
+//! Opens the log: selects the engine that the configuration names.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,15 +18,15 @@ use crate::position::Epoch;
 use crate::server::core::clock::Rng;
 use crate::server::error::ServerError;
 
-/// Time that a server may take to tell of itself.
+/// Time that a NATS server's monitoring address may take to respond.
 const MONITOR_WAIT: Duration = Duration::from_secs(5);
 
-/// The log, and who else writes to it.
+/// The log, and the other nodes that write to it.
 pub(super) struct OpenedStorage {
     pub(super) log: Arc<dyn Log>,
-    /// The nodes on it. None: the log is this server's own.
+    /// The nodes on the log; `None` if the log is this server's own.
     pub(super) cluster: Option<Arc<Cluster>>,
-    /// Reason why what is acknowledged may not be on disks, where that is so and accepted.
+    /// Reason why acknowledged records may not be on disk yet, if the configuration accepts that.
     pub(super) unsynced: Option<String>,
 }
 
@@ -51,7 +51,7 @@ pub(super) async fn open(config: &Config, chance: &Rng, told: CommitHook) -> Res
     Ok(OpenedStorage { log, cluster: None, unsynced: None })
 }
 
-/// This node among the others on the same log.
+/// Joins the cluster of nodes on the same log.
 async fn join(
     log: &JetStreamLog,
     config: &ClusterConfig,
@@ -72,12 +72,12 @@ async fn join(
     Cluster::join(log.client(), Epoch::from_random(chance.next()).as_str().into(), settings).await
 }
 
-/// Opens a log on NATS servers; says why an acknowledged line may not be on their disks, where the configuration accepts
-/// that. To append (`appends`), the stream is made if it is not there, unless the configuration says otherwise, or `mark_dir` has a
-/// mark that says that it was there.
+/// Opens a log on NATS servers. Also returns the reason why acknowledged lines may not be on their disks, if the
+/// configuration accepts that. To append (`appends`), the stream is created if it does not exist, unless the
+/// configuration forbids that, or `mark_dir` has a mark that says that it existed before.
 ///
 /// # Errors
-/// [`ServerError`], which says the mend.
+/// [`ServerError`], with the remedy.
 pub async fn open_nats(
     nats: &NatsConfig,
     appends: bool,
@@ -138,7 +138,7 @@ fn options(nats: &NatsConfig) -> Result<JetStreamOptions, ServerError> {
     })
 }
 
-/// What a file holds, without the white space around it.
+/// Reads a file, and trims white space around its content.
 fn secret(file: &Path) -> Result<String, ServerError> {
     let text = std::fs::read_to_string(file).map_err(|error| unusable(file, &error))?;
     Ok(text.trim().to_owned())
@@ -148,7 +148,7 @@ fn unusable(path: &Path, error: &std::io::Error) -> ServerError {
     LogError::Storage { place: path.display().to_string(), cause: error.to_string() }.into()
 }
 
-/// The directory of what else the server keeps, for its owner alone.
+/// Creates the directory for the server's other files, accessible only to its owner.
 fn make_directory(dir: &Path) -> Result<(), ServerError> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
@@ -157,7 +157,7 @@ fn make_directory(dir: &Path) -> Result<(), ServerError> {
     builder.create(dir).map_err(|error| unusable(dir, &error))
 }
 
-/// What a server tells of itself at `/varz`.
+/// Answer of a NATS server at `/varz`.
 #[derive(Deserialize)]
 struct ServerVariables {
     server_id: String,
@@ -174,12 +174,13 @@ struct JetStream {
 
 #[derive(Deserialize)]
 struct JetStreamConfig {
-    /// Told since NATS 2.10, and only where it is so.
+    /// Reported since NATS 2.10, and only if true.
     #[serde(default)]
     sync_always: bool,
 }
 
-/// Reason why what is acknowledged may be on fewer disks than those of most servers; none where it is known to be there.
+/// Returns the reason why an acknowledged record may not be on the disks of enough servers; `None` if it is known to be
+/// there.
 async fn unsynced(nats: &NatsConfig, replicas: usize) -> Option<String> {
     const MEND: &str = "set `jetstream { sync_interval: always }` in every NATS server";
     let mut synced = Vec::new();

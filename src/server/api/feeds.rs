@@ -1,4 +1,4 @@
-//! Feeds over HTTP: which there are, how they stand, what is known of them, and who is who in them.
+//! Feeds over HTTP: list, status, creation, metadata, state, and operations on speakers.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -25,7 +25,7 @@ use crate::server::http::feed_path::open;
 use crate::server::http::problem::{Problem, ProblemCode};
 use crate::transcript::{FeedMeta, FeedState, FoldView, Op, Record, Speaker};
 
-/// The longest title, in bytes: a line on a page.
+/// The longest title, in bytes: one line on a page.
 const TITLE_BYTES_MAX: usize = 512;
 /// The longest language tag, in bytes. RFC 5646, section 4.4.1, advises room for 35.
 const LANGUAGE_BYTES_MAX: usize = 35;
@@ -35,10 +35,10 @@ const NAME_BYTES_MAX: usize = 256;
 #[derive(Serialize)]
 struct FeedList {
     feeds: Vec<Summary>,
-    /// How many there are in all, where they come page by page.
+    /// Number of all matching feeds, if the list is paginated.
     #[serde(skip_serializing_if = "Option::is_none")]
     total: Option<usize>,
-    /// What to give as `after` for the next page.
+    /// Value of `after` for the next page.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
 }
@@ -82,8 +82,8 @@ pub(crate) async fn list(
     Ok(Json(FeedList { feeds, total: Some(total), next }).into_response())
 }
 
-/// Where a feed stands in a list for people: those that are on first, and of these the ones that spoke last. A page goes on
-/// behind a rank, so that none is listed twice or left out because another one changed its place meanwhile.
+/// Rank of a feed in a list for people: running feeds first, and of these the ones with the latest lines. A page begins
+/// after a rank, so that no feed is listed twice or skipped because another one moved in the meantime.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
     state: usize,
@@ -101,7 +101,7 @@ impl Rank {
         Self { state, spoke, feed: summary.feed.as_str().to_owned() }
     }
 
-    /// As [`Display`](fmt::Display) writes it.
+    /// Parses the output of [`Display`](fmt::Display).
     fn parse(text: &str) -> Option<Self> {
         let mut parts = text.splitn(3, '.');
         let (state, spoke, feed) = (parts.next()?, parts.next()?, parts.next()?);
@@ -131,7 +131,7 @@ async fn answer(catalog: &Catalog, feed: &Arc<Feed>, status: StatusCode) -> Resu
     Ok((status, Json(summary)).into_response())
 }
 
-/// What a request may say of a feed.
+/// Body of a request that creates or changes a feed.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FeedRequest {
@@ -155,7 +155,7 @@ fn check_text(what: &str, text: Option<&str>, bytes_max: usize) -> Result<(), Pr
     Ok(())
 }
 
-/// `PUT /v1/feeds/{feed}`: the body may be left out.
+/// `PUT /v1/feeds/{feed}`: the body may be omitted.
 pub(crate) async fn put(
     State(catalog): State<Arc<Catalog>>,
     Path(name): Path<String>,
@@ -244,7 +244,7 @@ pub(crate) async fn set_state(
     answer(&catalog, &feed, StatusCode::OK).await
 }
 
-/// An operation of the desk.
+/// An operation of a desk.
 #[derive(Deserialize)]
 #[serde(tag = "op", deny_unknown_fields)]
 enum DeskRequest {
@@ -273,7 +273,7 @@ enum DeskRequest {
 struct DeskReceipt {
     op_id: Arc<str>,
     changed: bool,
-    /// Reason why a merge that is not there cannot be made.
+    /// Reason why a merge had no effect.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
 }
@@ -319,7 +319,7 @@ pub(crate) async fn desk(
     let record = Record { op_id: Some(op_id.clone()), ..catalog.context.record(op.clone()) };
     let end = feed.append_all(&[record]).await?;
     view.reach(end).await?;
-    // Another request may have been in the log first.
+    // Another request may have been stored first.
     if view.transcript().is_op_id_taken(&op_id, &op) {
         return Err(taken());
     }
@@ -332,7 +332,7 @@ pub(crate) async fn desk(
     Ok(Json(DeskReceipt { op_id, changed, reason }).into_response())
 }
 
-/// Reason why `from` is not merged into `into` though it was asked for; `None` if it is.
+/// Returns the reason why `from` is not merged into `into` as requested; `None` if it is.
 fn why_not_merged(speakers: &[Speaker], from: &str, into: &str) -> Option<String> {
     if from == into {
         return Some(format!("{from:?} cannot be merged into itself"));
@@ -350,7 +350,7 @@ fn find_speaker<'a>(speakers: &'a [Speaker], id: &str) -> Option<&'a Speaker> {
     speakers.iter().find(|speaker| *speaker.id == *id)
 }
 
-/// Refuses a speaker that readers do not know: a typing error would make one who never says anything.
+/// Refuses an unknown speaker: a typing error would create one that never speaks.
 fn check_known(speakers: &[Speaker], id: &str) -> Result<(), Problem> {
     if find_speaker(speakers, id).is_some() {
         return Ok(());

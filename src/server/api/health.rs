@@ -9,12 +9,12 @@ use http::StatusCode;
 use crate::server::core::catalog::Catalog;
 use crate::server::http::problem::{Problem, ProblemCode};
 
-/// `GET /healthz`: the process answers.
+/// `GET /healthz`: the process responds.
 pub(crate) async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// `GET /readyz`: the archive takes writes, and the node is in touch with the others.
+/// `GET /readyz`: the archive accepts writes, and the node is in contact with the others.
 pub(crate) async fn readyz(State(catalog): State<Arc<Catalog>>) -> Result<Response, Problem> {
     let unavailable = |detail: String| Problem::new(ProblemCode::StorageUnavailable, detail);
     if catalog.context.stop.is_cancelled() {

@@ -1,11 +1,11 @@
 //! HLS over HTTP: a feed's playlist, and its segments.
 //!
-//! Nothing is kept for a player. For a feed that somebody asks for, its [`Timeline`] is: the log's own tale, folded on with
-//! each request, so that it can be dropped at any time. As long as a live feed is asked for, its clock goes on in silence
-//! too (`maintenance`), or its segments would not be published until somebody speaks again.
+//! There is no state per player. A requested feed has a [`Timeline`], folded from the log and updated with each
+//! request, so that it can be dropped at any time. While players request a live feed, its clock also continues during
+//! silence (`maintenance`); otherwise its segments would not be published until somebody speaks again.
 //!
-//! Players send no header: `token=` in the playlist's address is in its segments' too, and then nobody but the player may
-//! keep them.
+//! Players cannot send headers: a `token=` in the playlist's URL is repeated in the URLs of its segments, and responses
+//! may then be cached only by the player.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,17 +27,18 @@ use crate::server::http::feed_path::open;
 use crate::server::http::problem::{Problem, ProblemCode};
 use crate::transcript::{MediaMs, Record, Timestamp};
 
-/// The farthest that a video may begin from media time 0: a week, as captions may last.
+/// The greatest offset of a video from media time 0: a week, like the greatest media time of captions.
 const OFFSET_MS_MAX: MediaMs = 604_800_000;
 /// A year: a published segment never changes (RFC 8246).
 const FOR_EVER: [&str; 2] = ["public, max-age=31536000, immutable", "private, max-age=31536000, immutable"];
-/// A second: players ask again after the length of a segment, and a cache in between spares us those who ask at once.
+/// A second: players request again after the duration of a segment, and a cache in between combines simultaneous
+/// requests.
 const BRIEFLY: [&str; 2] = ["public, max-age=1", "private, max-age=1"];
 
-/// The feed's timeline, with all that was durable when this was called. Of many who ask at once one takes what is new.
+/// Returns the feed's timeline, with everything that was durable at the call. Of concurrent requests, one updates it.
 async fn timeline(catalog: &Catalog, feed: &Feed) -> Result<OwnedMutexGuard<Timeline>, Problem> {
     let head = feed.head().await?;
-    // Those of a log of this server's own stay as they are while it runs.
+    // The starts of a log that only this server writes do not change while it runs.
     let starts = if feed.is_shared() { Some(feed.starts().await?) } else { None };
     let timeline = match catalog.hls_timelines.known(feed.log_id(), starts.as_ref()) {
         Some(timeline) => timeline,
@@ -106,15 +107,15 @@ pub(crate) async fn segment(
     Ok(answer(&access, Format::Vtt.content_type(), FOR_EVER, text))
 }
 
-/// What anybody may have, any cache may keep; what is had by a token, only the cache of its owner.
+/// Builds a response: public content may be cached by any cache, content for a token only by its owner's.
 fn answer(access: &Access, content_type: &'static str, [public, private]: [&'static str; 2], text: String) -> Response {
     let cache = if access.is_by_token() { private } else { public };
     let headers = [(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, cache)];
     (headers.map(|(name, value)| (name, HeaderValue::from_static(value))), text).into_response()
 }
 
-/// What of a playlist's query goes with its segments. As it was understood, and not as it was written: it becomes part of a
-/// text. Players cannot send a header, so the token goes on too, where it was in the URL and was what let them in.
+/// Returns the query for the segments of a playlist, built from parsed values because it becomes part of a text.
+/// Players cannot send a header, so the token is included if it was in the URL and gave access.
 fn for_segments(offset_ms: MediaMs, token: Option<&String>) -> String {
     let offset = (offset_ms != 0).then(|| format!("offset_ms={offset_ms}"));
     let token = token.map(|token| format!("token={}", byte_serialize(token.as_bytes()).collect::<String>()));

@@ -1,4 +1,4 @@
-//! `GET /metrics`: the counters, and gauges read from the rooms of the server.
+//! `GET /metrics`: the counters, and gauges read from the modules of the server.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! HTTP endpoints, each with its handlers; `routes` says which path leads to which.
+//! Handlers of the HTTP endpoints; `routes` maps paths to them.
 
 pub(super) mod feeds;
 pub(super) mod health;

@@ -1,8 +1,8 @@
-//! The pages for people: the feeds, one feed as it comes, and the same for frames, screens and braille displays.
+//! Pages for people: the list of feeds, one feed live, and variants for frames, overlays and braille displays.
 //!
-//! Their HTML lies in `viewer/`, beside what is built of the scripts and styles in `web/`, and all of it is part of the
-//! binary, so that a build of the server needs nothing else. `scripts/web.sh` builds, and CI checks that it is what the
-//! sources make.
+//! Their HTML is in `viewer/`, with the files built from the scripts and styles in `web/`. All of it is part of the
+//! binary, so that a build of the server needs nothing else. `scripts/web.sh` builds the files, and CI checks that they
+//! match their sources.
 
 use std::io::Write;
 use std::sync::{Arc, LazyLock};
@@ -19,20 +19,20 @@ use crate::server::api::transcripts::is_known_to;
 use crate::server::core::context::ServerContext;
 use crate::server::http::problem::{Problem, ProblemCode};
 
-/// Nothing but what this server sends: a page that was tricked into showing a script would not run it. The download of a
-/// transcript that takes a token is a `blob:`, which is no place to load from.
+/// Allows only content from this server, so that an injected script would not run. The download of a transcript with a
+/// token is a `blob:` URL, which is not a source to load from.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
                       base-uri 'none'; form-action 'none'";
 const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 
-/// A file of the pages, as it is sent.
+/// A file of the pages.
 struct PageFile {
     name: &'static str,
     content_type: &'static str,
     text: &'static str,
-    /// Compressed once, when it is first asked for.
+    /// Compressed once, at the first request.
     packed: LazyLock<GzippedPage>,
 }
 
@@ -77,12 +77,12 @@ impl GzippedPage {
     }
 }
 
-/// Who may show a page in a frame.
+/// Framing policy of a page.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum FramePolicy {
-    /// Nobody: a page that can be clicked in could be laid below another one.
+    /// No page may frame it: clickjacking could overlay a page that has controls.
     Never,
-    /// The server's own pages, and the origins of `embedding_origins`.
+    /// The server's own pages may, and the origins in `embedding_origins`.
     ByConfig,
 }
 
@@ -100,7 +100,7 @@ pub(crate) async fn feed(
     of_feed(&context, &name, &headers, &FEED, FramePolicy::Never)
 }
 
-/// `GET /feeds/{feed}/embed`: the same page, for a frame in somebody else's.
+/// `GET /feeds/{feed}/embed`: the same page, for a frame in another site's page.
 pub(crate) async fn embed(
     context: State<Arc<ServerContext>>,
     name: Path<String>,
@@ -109,7 +109,7 @@ pub(crate) async fn embed(
     of_feed(&context, &name, &headers, &FEED, FramePolicy::ByConfig)
 }
 
-/// `GET /feeds/{feed}/overlay`: the last lines over a picture.
+/// `GET /feeds/{feed}/overlay`: the latest lines, to be laid over a picture.
 pub(crate) async fn overlay(
     context: State<Arc<ServerContext>>,
     name: Path<String>,
@@ -118,7 +118,7 @@ pub(crate) async fn overlay(
     of_feed(&context, &name, &headers, &OVERLAY, FramePolicy::ByConfig)
 }
 
-/// `GET /feeds/{feed}/plain`: text and nothing else.
+/// `GET /feeds/{feed}/plain`: text only.
 pub(crate) async fn plain(
     context: State<Arc<ServerContext>>,
     name: Path<String>,
@@ -127,7 +127,7 @@ pub(crate) async fn plain(
     of_feed(&context, &name, &headers, &PLAIN, FramePolicy::Never)
 }
 
-/// `GET /embed.js`: the element `<caption-wire>`, for pages elsewhere.
+/// `GET /embed.js`: the element `<caption-wire>`, for pages of other sites.
 pub(crate) async fn embed_script(State(context): State<Arc<ServerContext>>, headers: HeaderMap) -> Response {
     send(&context, &headers, &EMBED, FramePolicy::Never)
 }
@@ -144,7 +144,7 @@ pub(crate) async fn file(
     }
 }
 
-/// `GET /favicon.ico`: browsers ask for it unasked.
+/// `GET /favicon.ico`: requested by browsers on their own.
 pub(crate) async fn icon() -> StatusCode {
     StatusCode::NO_CONTENT
 }
@@ -171,7 +171,7 @@ fn send(context: &ServerContext, asked: &HeaderMap, file: &'static PageFile, fra
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(file.content_type));
     headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-    // Another release has other files under these names.
+    // Another release has other files under the same names.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     let mut ancestors = String::from("'none'");
     if framed == FramePolicy::ByConfig {
@@ -182,7 +182,7 @@ fn send(context: &ServerContext, asked: &HeaderMap, file: &'static PageFile, fra
         }
     }
     let policy = format!("{POLICY}; frame-ancestors {ancestors}");
-    // Origins are checked where the configuration is read.
+    // Origins are checked when the configuration is read.
     if let (Ok(policy), Ok(etag)) = (HeaderValue::from_str(&policy), HeaderValue::from_str(&file.packed.etag)) {
         headers.insert(header::CONTENT_SECURITY_POLICY, policy);
         headers.insert(header::ETAG, etag);
@@ -191,7 +191,7 @@ fn send(context: &ServerContext, asked: &HeaderMap, file: &'static PageFile, fra
     Problem::new(ProblemCode::Internal, "embedding_origins of the configuration cannot be sent").into_response()
 }
 
-/// Returns true if the client says that it takes gzip; `gzip;q=0` says that it does not (RFC 9110, section 12.5.3).
+/// True if the client accepts gzip; `gzip;q=0` means that it does not (RFC 9110, section 12.5.3).
 fn takes_gzip(asked: &HeaderMap) -> bool {
     let values = asked.get_all(header::ACCEPT_ENCODING).into_iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|coding| {

@@ -1,8 +1,8 @@
-//! Vendors' frames that are kept beside the lines they became: which, how many, and how they are had again.
+//! Vendors' frames stored beside the lines decoded from them: download and erasure.
 //!
-//! A frame is a record of the feed's log, in the same append as what it led to and in front of it. No view shows it, so no
-//! reader gets it; it is for those who manage feeds. It goes with its feed, by retention or otherwise, and by itself at their
-//! request: a frame may repeat what was said many lines before it, so all of a source go together.
+//! A frame is a record of the feed's log, in the same append as its lines and before them. No view shows it, so no
+//! reader receives it; this API is for managers of feeds. Frames are deleted with their feed, or erased on request: a
+//! frame may repeat words from many lines before, so all frames of a source are erased together.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -27,7 +27,7 @@ use crate::transcript::line::check_source;
 use crate::transcript::{Op, RawFrame, Record, Timestamp};
 use crate::wire::recording::{RecordingFormat, RecordingRow};
 
-/// The frames of a feed's log as it stands, in its order.
+/// The frames in a feed's log, in order, up to the head at the time of the request.
 struct RawFrameRows {
     records: BoxStream<'static, Result<Vec<LogEntry>, LogError>>,
     next: Offset,
@@ -37,7 +37,7 @@ struct RawFrameRows {
 }
 
 impl RawFrameRows {
-    /// Of one source, or of all.
+    /// Reads the frames of one source, or of all.
     async fn of(feed: &Feed, source: Option<Arc<str>>) -> Result<Self, LogError> {
         let head = feed.head().await?;
         Ok(Self { records: feed.records(), next: Offset::START, head, source, found: VecDeque::new() })
@@ -71,7 +71,7 @@ fn source_asked(query: &HashMap<String, String>) -> Result<Option<Arc<str>>, Pro
     Ok(source.map(Into::into))
 }
 
-/// `GET /v1/feeds/{feed}/raw`: the frames of one source as a recording, such as `replay --raw` plays.
+/// `GET /v1/feeds/{feed}/raw`: the frames of one source as a recording that `replay --raw` plays.
 pub(crate) async fn get(
     State(catalog): State<Arc<Catalog>>,
     Path(name): Path<String>,
@@ -100,16 +100,16 @@ pub(crate) async fn get(
     Ok((headers, Body::from_stream(rows)).into_response())
 }
 
-/// What a recording says so far.
+/// State of a recording being written.
 struct Recording {
     began_at: Timestamp,
     wall_start: Option<Timestamp>,
-    /// The connection of the frame before, and how it is read.
+    /// Connection of the previous frame, and its format.
     before: Option<(Arc<str>, RecordingFormat)>,
 }
 
 impl Recording {
-    /// The rows of a frame: where its connection begins, one before it.
+    /// Returns the rows of a frame, with a row for the begin of its connection if that is new.
     fn rows(&mut self, at: Timestamp, frame: &RawFrame) -> String {
         let at_ms = u64::try_from(at.since(self.began_at)).unwrap_or(0);
         let read_as = RecordingFormat {
@@ -137,7 +137,7 @@ struct ErasedCount {
     erased: u64,
 }
 
-/// `DELETE /v1/feeds/{feed}/raw`: erases the frames of one source, or of all; the lines stay.
+/// `DELETE /v1/feeds/{feed}/raw`: erases the frames of one source, or of all; the lines remain.
 pub(crate) async fn delete(
     State(catalog): State<Arc<Catalog>>,
     Path(name): Path<String>,

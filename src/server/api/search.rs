@@ -1,4 +1,4 @@
-//! Full text over HTTP: where something was said, in the feeds that whoever asks may read.
+//! Full-text search over HTTP, in the feeds that the client may read.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,16 +20,16 @@ use crate::server::http::problem::{Problem, ProblemCode};
 use crate::transcript::time::parse_clock;
 use crate::transcript::{MediaMs, Timestamp};
 
-/// Hits in an answer to a question that does not say how many: a page for people.
+/// Default number of hits per response: a page for people.
 const HITS_USUAL: usize = 20;
 
 #[derive(Serialize)]
 struct SearchAnswer {
     hits: Vec<Hit>,
-    /// How many there are in all, up to [`RANKED_MAX`].
+    /// Number of all hits, up to [`RANKED_MAX`].
     total: usize,
     order: HitOrder,
-    /// Feeds were left out of which the index does not have everything yet.
+    /// True if feeds were left out because the index is not up to date for them.
     catching_up: bool,
 }
 
@@ -61,7 +61,7 @@ pub(crate) async fn get(
     let only = match query.get("feed") {
         Some(name) => {
             let name = FeedId::new(name)?;
-            // First, so that whoever may not read it is not told whether it is there.
+            // Checked first, so that a client without the right does not learn whether the feed exists.
             access.require(Role::Subscribe, &name)?;
             open(&catalog, name.as_str()).await?;
             Some(name)
@@ -87,7 +87,7 @@ pub(crate) async fn get(
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
 }
 
-/// A limit of time.
+/// A bound of time.
 #[derive(Clone, Copy)]
 enum TimeBound {
     Media(MediaMs),

@@ -1,19 +1,19 @@
-//! Speakers whose id or name is near to what somebody typed, for the answer to one who means a speaker that is not there.
+//! Suggestions of speakers whose id or name is similar to an unknown one.
 
 use icu_normalizer::ComposingNormalizerBorrowed;
 
 use crate::transcript::Speaker;
 
-/// Suggestions in an answer: more are read by nobody.
+/// Suggestions per response: people do not read more.
 const SUGGESTED_MAX: usize = 3;
 
-/// The ids of the speakers nearest to `wanted`, the nearest first, each with its name if that is another one. Letters are
-/// compared without their case, in one Unicode normalisation, and however words are spaced; a part of a name is near, and so is
-/// one with a few letters wrong.
+/// Returns the speakers most similar to `wanted`, best first: the id of each, with its name if that differs. Comparison
+/// ignores case, spacing and Unicode normalization; part of a name matches, and so does a name with a few wrong
+/// letters.
 pub(crate) fn suggest_speakers(speakers: &[Speaker], wanted: &str) -> Vec<String> {
     let wanted = comparable(wanted);
     let distance = |speaker: &Speaker| {
-        // An engine's label stands behind the session that it is of.
+        // An engine's label follows its session in the id.
         let label = speaker.id.rsplit_once(':').map_or("", |(_, label)| label);
         let called = [&*speaker.id, &*speaker.name, label];
         called.into_iter().filter_map(|called| distance(&wanted, &comparable(called))).min()
@@ -27,21 +27,21 @@ pub(crate) fn suggest_speakers(speakers: &[Speaker], wanted: &str) -> Vec<String
     near.into_iter().take(SUGGESTED_MAX).map(|(_, speaker)| told(speaker)).collect()
 }
 
-/// Lower case, compatibility-composed (NFKC), words with one blank between them.
+/// Normalizes a text: lower case, NFKC, single blanks between words.
 fn comparable(text: &str) -> String {
     let composed = ComposingNormalizerBorrowed::new_nfkc().normalize(text).to_lowercase();
-    // Lower case may come apart again.
+    // Lower-casing may decompose characters again.
     let composed = ComposingNormalizerBorrowed::new_nfkc().normalize(&composed);
     composed.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// How far apart two names are; none if one is not meant by the other.
+/// Returns the distance between two names; `None` if they are too different.
 fn distance(wanted: &str, called: &str) -> Option<usize> {
     if wanted.is_empty() || called.is_empty() {
         return None;
     }
     let (length, other) = (wanted.chars().count(), called.chars().count());
-    // A third of the letters may be wrong, and two of a short name.
+    // A third of the letters may be wrong, and two in a short name.
     let max = (length.max(other) / 3).max(2).min(length.max(other) - 1);
     let typed_wrong = || {
         let distance = strsim::osa_distance(wanted, called);
@@ -52,7 +52,7 @@ fn distance(wanted: &str, called: &str) -> Option<usize> {
         let words: Vec<&str> = called.split(' ').collect();
         wanted.split(' ').all(|word| words.contains(&word))
     };
-    // Behind those that are typed wrong by so much.
+    // Ranked after names with the most typing errors allowed.
     near.or_else(|| is_part().then_some(max + 1))
 }
 

@@ -1,4 +1,4 @@
-//! Subscriptions over plain HTTP: Server-Sent Events, and text that goes on.
+//! Subscriptions over plain HTTP: Server-Sent Events and streaming text.
 
 use std::sync::Arc;
 
@@ -72,7 +72,7 @@ fn text_params(asked: &RequestContext) -> Result<(SubscribeParams, TextRows), Pr
     Ok((SubscribeParams { view: FoldView::FinalOnly, ..wanted }, TextRows::new(has_cursors)))
 }
 
-/// Answers `request` with the feed `name` as `form` writes it. `wanted` reads what is asked for beside that.
+/// Responds to `request` with a stream of the feed `name`. `wanted` parses the parameters and selects the format.
 async fn begin(
     service: Arc<EgressService>,
     name: FeedId,
@@ -80,7 +80,7 @@ async fn begin(
     wanted: impl FnOnce(&RequestContext) -> Result<(SubscribeParams, StreamFormat), Problem>,
 ) -> Result<Response, Problem> {
     let extensions = request.extensions();
-    // What claims to want a socket was not asked this yet.
+    // Not checked yet for a request that claims to upgrade to a socket.
     if extensions.get::<ForeignOrigin>().is_some() {
         return Err(Problem::new(ProblemCode::Forbidden, ORIGIN_RULE));
     }
@@ -127,13 +127,13 @@ async fn begin(
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static(content_type)),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        // nginx keeps an answer back until it has enough of it, unless it is told not to.
+        // nginx buffers a response unless this header forbids it.
         (header::HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
     ];
     Ok((headers, Body::new(HttpStreamBody::new(receiver))).into_response())
 }
 
-/// What a socket would be closed with, before there was an answer.
+/// Converts the close reason of a socket into an error response.
 fn problem(end: &CloseReason) -> Problem {
     let CloseReason::Close { code, reason } = end else {
         return Problem::new(ProblemCode::Internal, "there is no way on");

@@ -1,4 +1,4 @@
-//! Transcripts over HTTP: written in a format of the reader's choice, and read from files.
+//! Transcripts over HTTP: export in a chosen format, and import from files.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -77,7 +77,7 @@ pub(crate) async fn get(
     }
 }
 
-/// Final lines, unless a page asks for those that may still change too, to go on from there with `interim=true`.
+/// Returns the view: final lines, or with `interim=true` all lines, for a page that then follows with the same view.
 fn fold_view(query: &HashMap<String, String>, format: Format) -> Result<FoldView, Problem> {
     match query.get("interim").map(String::as_str) {
         None | Some("false") => Ok(FoldView::FinalOnly),
@@ -101,10 +101,10 @@ fn number<T: FromStr>(query: &HashMap<String, String>, name: &str) -> Result<Opt
     }
 }
 
-/// Names the transcript as it stands, the format and the range.
+/// Returns a hash of the transcript's state, the format and the range.
 fn etag(transcript: &Transcript, format: Format, range: Range) -> String {
     let cursor = transcript.cursor(transcript.change()).map(|cursor| cursor.to_string()).unwrap_or_default();
-    // Another release may write the same transcript otherwise.
+    // Another release may write the same transcript differently.
     let written = format!("{} {cursor} {format:?} {range:?}", env!("CARGO_PKG_VERSION"));
     let mut etag = String::from("\"");
     for byte in &Sha256::digest(written.as_bytes())[..16] {
@@ -125,7 +125,7 @@ fn not_modified(etag: String) -> Response {
 }
 
 async fn written(format: Format, etag: String, document: Document) -> Result<Response, Problem> {
-    // An hour of speech is quick, but a day of it is not for a thread that serves others.
+    // An hour of speech is fast to format, but a day of it would block this thread for too long.
     let work = move || (crate::format::write(format, &document), crate::format::losses(format, &document));
     let (text, losses) = tokio::task::spawn_blocking(work)
         .await
@@ -143,8 +143,8 @@ async fn written(format: Format, etag: String, document: Document) -> Result<Res
     Ok(answer)
 }
 
-/// `GET /v1/feeds/{feed}/transcript`: the records of the feed's log, one a row, such as `PUT` takes back without loss. What
-/// was corrected and retracted is among them, so that it is for those who manage feeds.
+/// `GET /v1/feeds/{feed}/transcript`: the records of the feed's log, one per row, which `PUT` accepts again without
+/// loss. They include corrected and retracted versions, so this is for managers of feeds.
 pub(crate) async fn records(
     State(catalog): State<Arc<Catalog>>,
     Path(name): Path<String>,
@@ -159,7 +159,7 @@ pub(crate) async fn records(
     {
         for entry in batch?.into_iter().filter(|entry| entry.offset < head) {
             next = entry.offset.next();
-            // An erased record is empty; vendors' frames have an address of their own.
+            // An erased record is empty; vendors' frames have an endpoint of their own.
             if !entry.record.is_empty() && !matches!(Record::decode(&entry.record).op, Op::Frame(_)) {
                 rows.extend_from_slice(&entry.record);
                 rows.push(b'\n');
@@ -172,7 +172,7 @@ pub(crate) async fn records(
     Ok((headers, rows).into_response())
 }
 
-/// A moment in a log.
+/// A point in a log.
 enum LogMoment {
     Cursor(Cursor),
     Time(Timestamp),
@@ -188,7 +188,7 @@ impl LogMoment {
     }
 }
 
-/// The final lines of a feed as they stood.
+/// Folds the final lines of a feed as of an earlier point.
 async fn fold_to(feed: &Feed, at: LogMoment) -> Result<Transcript, Problem> {
     let head = feed.head().await?;
     let starts = feed.starts().await?;
@@ -225,7 +225,7 @@ async fn fold_to(feed: &Feed, at: LogMoment) -> Result<Transcript, Problem> {
     }
 }
 
-/// Returns true if a fold has come to where a cursor of it leads.
+/// True if a fold has reached the position of its cursor.
 fn is_at(fold: &Transcript, cursor: &Cursor) -> bool {
     fold.place_of(&cursor.epoch, cursor.change).is_ok()
 }
@@ -237,9 +237,9 @@ struct ImportAnswer {
     turns: usize,
     speakers: usize,
     problems: Vec<FileProblemBody>,
-    /// How many problems there are of each kind, those that are not listed too.
+    /// Number of problems per kind, including those that are not listed.
     problem_counts: Vec<ProblemCountBody>,
-    /// What the file says and a feed does not hold.
+    /// Content of the file that a feed cannot store.
     notices: Vec<FileProblemBody>,
 }
 
@@ -321,7 +321,7 @@ pub(crate) async fn put(
         .collect();
     let ParsedTranscript { problems, mut losses, estimated, lines, history, .. } = reading;
     losses.extend(estimated);
-    // To let go of a million lines takes longer than others should wait for this thread.
+    // Freeing a million lines would block this thread for too long.
     drop(tokio::task::spawn_blocking(move || drop((lines, history))));
     let (problems, notices) = (FileProblemBody::all(problems), FileProblemBody::all(losses));
     tracing::info!(feed = %name, lines = count, turns, problems = problems.len(), "a transcript was imported");
@@ -330,8 +330,8 @@ pub(crate) async fn put(
     Ok((status, Json(imported)).into_response())
 }
 
-/// A file is held to the limits of times only where they would break the axis of media time. Its reader has held its lines to
-/// the limits of lines.
+/// Checks a file against the limits of media time only as far as necessary to keep the media axis valid. The reader of
+/// its format has checked the limits of lines.
 fn check(catalog: &Catalog, reading: &ParsedTranscript) -> Result<(), Problem> {
     let message_bytes = catalog.context.config.limits.message_bytes;
     let in_history = reading.history.iter().flatten().flat_map(|record| match &record.op {

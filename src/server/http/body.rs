@@ -1,4 +1,4 @@
-//! Bodies of requests, read within bounds.
+//! Request bodies, read within size and time limits.
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
@@ -12,7 +12,7 @@ use crate::parse_error::describe_json_error;
 use crate::server::core::context::ServerContext;
 use crate::server::http::problem::{Problem, ProblemCode};
 
-/// Reads a body of at most `bytes_max`. One that stops coming, or comes too slowly, is given up.
+/// Reads a body of at most `bytes_max` bytes. Gives up if it stalls or arrives too slowly.
 pub(crate) async fn read(
     context: &ServerContext,
     headers: &HeaderMap,
@@ -46,7 +46,7 @@ fn too_slow() -> Problem {
     Problem::new(ProblemCode::TooSlow, "the body came too slowly")
 }
 
-/// Reads a body that says that it is JSON.
+/// Reads and parses a body whose `Content-Type` is JSON.
 pub(crate) async fn read_json<T: DeserializeOwned>(
     context: &ServerContext,
     headers: &HeaderMap,
@@ -61,13 +61,14 @@ pub(crate) async fn read_json<T: DeserializeOwned>(
         .map_err(|error| Problem::bad(format!("the body cannot be read: {}", describe_json_error(&error, &bytes))))
 }
 
-/// The body's type, without its parameters.
+/// Returns the media type of the body, without parameters.
 pub(crate) fn media_type(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
     value.split(';').next().map(str::trim)
 }
 
-/// The encoding that `Content-Type` names. UTF-8 is what clients write there without looking, and seen without it.
+/// Returns the encoding named in `Content-Type`; `None` for UTF-8, which clients often name without checking and which
+/// is recognized anyway.
 pub(crate) fn charset(headers: &HeaderMap) -> Result<Option<TextEncoding>, Problem> {
     let Some(value) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return Ok(None) };
     let parameters = value.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));

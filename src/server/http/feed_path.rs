@@ -1,4 +1,4 @@
-//! The feed that a path names.
+//! Opens the feed named in a path.
 
 use std::sync::Arc;
 
@@ -10,12 +10,12 @@ use crate::server::http::problem::Problem;
 /// Returns the feed `name`.
 ///
 /// # Errors
-/// The problem to answer.
+/// The [`Problem`] to respond with.
 pub(crate) async fn open(catalog: &Catalog, name: &str) -> Result<Arc<Feed>, Problem> {
     let name = FeedId::new(name)?;
     match catalog.feeds.open(&name).await? {
         OpenResult::Here(feed) => Ok(feed),
-        // Who wants a page of it may ask again, or wait for it at a socket.
+        // The client may retry, or wait for the feed on a socket.
         OpenResult::Absent | OpenResult::Replaced(_) => Err(Problem::no_such_feed(&name)),
         OpenResult::Deleted => Err(Problem::feed_deleted(&name)),
     }

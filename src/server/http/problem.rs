@@ -9,51 +9,51 @@ use crate::log::LogError;
 use crate::position::{BadName, FeedId};
 use crate::server::core::catalog::CreateRefused;
 
-/// What went wrong. The names are a contract.
+/// Kind of an error. The names are a contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProblemCode {
-    /// The request makes no sense as it is.
+    /// The request is invalid.
     BadRequest,
-    /// Who asks is not known: it takes a token, or another one.
+    /// Authentication required, or token invalid.
     Unauthorised,
-    /// Whoever asks may not.
+    /// The client lacks the right for this.
     Forbidden,
-    /// There is no such feed.
+    /// The feed does not exist.
     NoSuchFeed,
-    /// There is no such line.
+    /// The line does not exist.
     NoSuchLine,
-    /// There is no such speaker.
+    /// The speaker does not exist.
     NoSuchSpeaker,
-    /// There is nothing at this address.
+    /// The path does not exist.
     NotFound,
-    /// There is, but not for this method.
+    /// The path does not support this method.
     MethodNotAllowed,
-    /// Somebody else is at it.
+    /// Another request is working on the same thing, or did so first.
     Conflict,
     /// The feed has a log already.
     FeedExists,
     /// The feed was deleted.
     FeedDeleted,
-    /// The body is larger than the server takes.
+    /// The body is larger than the server accepts.
     TooLarge,
-    /// The body came too slowly.
+    /// The body arrived too slowly.
     TooSlow,
-    /// The server holds as many connections as it may.
+    /// Connection limit reached.
     TooManyConnections,
-    /// The archive holds as many feeds as it may, or the token created as many.
+    /// Limit of feeds in the archive, or created by the token, reached.
     TooManyFeeds,
     /// Too many wrong tokens came from the address.
     TooManyAttempts,
-    /// The address is a WebSocket.
+    /// The path is for WebSockets only.
     UpgradeRequired,
-    /// The body is of a type that is not read here.
+    /// The server does not accept this media type here.
     UnsupportedMediaType,
-    /// The server cannot do this (yet).
+    /// The server does not support this (yet).
     Unsupported,
-    /// The archive takes no writes, or the server stops.
+    /// The archive accepts no writes, or the server is stopping.
     StorageUnavailable,
-    /// The server made a mistake.
+    /// Internal error of the server.
     Internal,
 }
 
@@ -103,7 +103,7 @@ impl ProblemCode {
     }
 }
 
-/// An error, as it is answered.
+/// An error response.
 #[derive(Debug)]
 pub(crate) struct Problem {
     code: ProblemCode,
@@ -111,7 +111,7 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
-    /// What is wrong and the mend.
+    /// Creates an error; `detail` states the fault and its remedy.
     pub(crate) fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
         Self { code, detail: detail.into() }
     }
@@ -184,7 +184,7 @@ impl IntoResponse for Problem {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"captionwire\""));
         }
         if self.code == ProblemCode::TooManyAttempts {
-            // The span over which they are counted.
+            // The interval in which attempts are counted.
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("60"));
         }
         if self.code == ProblemCode::UpgradeRequired {

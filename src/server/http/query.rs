@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use crate::server::core::connection_end::CloseReason;
 use crate::wire::CloseCode;
 
-/// The token that a query holds.
+/// Returns the token in a query.
 pub(crate) fn url_token(text: Option<&str>) -> Option<String> {
     pairs(text).ok()?.into_iter().rfind(|(name, _)| name == "token").map(|(_, token)| token)
 }
 
-/// The parameters of a query but for the token; of one given twice the last.
+/// Parses the parameters of a query except the token. Of a repeated parameter, the last value counts.
 pub(crate) fn query(query: Option<&str>) -> Result<HashMap<String, String>, CloseReason> {
     Ok(pairs(query)?.into_iter().filter(|(name, _)| name != "token").collect())
 }
@@ -20,7 +20,7 @@ fn pairs(query: Option<&str>) -> Result<Vec<(String, String)>, CloseReason> {
     let bad =
         || CloseReason::close(CloseCode::BadRequest, "the query cannot be read: write it as name=value&name=value");
     let uri: http::Uri = uri.parse().map_err(|_| bad())?;
-    // As pairs, so that a parameter given twice is no error.
+    // Parsed as pairs, so that a repeated parameter is no error.
     let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&uri).map_err(|_| bad())?;
     Ok(pairs.0)
 }
