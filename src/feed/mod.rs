@@ -5,8 +5,9 @@
 //! wakes late misses nothing, because it has its own cursor. The tasks of a feed end when its last handle is dropped.
 //!
 //! In reading order: [`Feeds`] (the open feeds by name), [`Feed`] (one generation of one feed), [`LiveView`] (one fold
-//! of it).
+//! of it), [`FeedReader`] (its records, for everything that goes back to them).
 
+mod reader;
 mod view;
 
 use std::borrow::Borrow;
@@ -16,16 +17,16 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::StreamExt;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+pub use crate::feed::reader::{FeedReader, FeedRecord, ReadEnd};
 pub use crate::feed::view::{ChangePage, EncodedChanges, FeedProgress, FollowHandle, LiveView, ReuseNews};
 use crate::log::{AppendResult, Log, LogError, LogId, NameLookup};
 use crate::position::{FeedId, Offset, Starts};
-use crate::transcript::{FoldView, Op, Record};
+use crate::transcript::{FoldView, Op, Record, Transcript};
 
 /// Result of opening a feed by name.
 #[derive(Debug, Clone)]
@@ -147,6 +148,29 @@ impl Feeds {
     #[must_use]
     pub fn log(&self) -> &Arc<dyn Log> {
         &self.log.0
+    }
+
+    /// Returns the transcript of a view of a log, which need not be open, as it stood at `end`.
+    ///
+    /// # Errors
+    /// As [`FeedReader::next_record`].
+    pub async fn fold(&self, log_id: &LogId, which: FoldView, end: ReadEnd) -> Result<Transcript, LogError> {
+        reader::fold_log(&self.log.0, log_id, which, end).await
+    }
+
+    /// Folds those of `logs`, each given with its head, that the engine reads in one pass, and gives each transcript to
+    /// `take`. Its cursors name no start of the archive. See [`Log::read_many`].
+    ///
+    /// # Errors
+    /// As [`Log::read_many`].
+    pub async fn fold_many(
+        &self,
+        logs: &[(LogId, Offset)],
+        bytes_max: u64,
+        which: FoldView,
+        take: impl FnMut(&LogId, &Transcript) + Send,
+    ) -> Result<(), LogError> {
+        reader::fold_many(&self.log.0, logs, bytes_max, which, take).await
     }
 
     /// Opens `name`, if the feed exists.
@@ -476,11 +500,9 @@ impl Feed {
         // If only feed state follows, a repeat does no harm. Lines wait until it is known which server began the log.
         let has_lines = first.iter().any(|record| matches!(record.op, Op::Line { .. }));
         let (begins, rest) = first.split_at(if has_lines { 1 } else { first.len() });
-        self.append(begins).await?.await?;
-        let Some(entries) = self.records().next().await else { return Err(LogError::Closed) };
-        let mut own = Vec::new();
-        opening.encode_to(&mut own);
-        if entries?.first().is_none_or(|entry| entry.record != own) {
+        let last = self.append(begins).await?.await?;
+        let mut stored = self.storage_reader(Offset::START, ReadEnd::Durable(last.next())).await?;
+        if stored.next_record().await?.is_none_or(|first| first.encoded != opening.encode()) {
             return Ok(false);
         }
         if !rest.is_empty() {
@@ -537,15 +559,32 @@ impl Feed {
 
     /// Returns a stream of all durable records from the start, and of future ones.
     pub fn records(&self) -> futures::stream::BoxStream<'static, Result<Vec<crate::log::LogEntry>, LogError>> {
-        self.records_from(Offset::START)
+        self.log.0.tail(&self.log_id, Offset::START)
     }
 
-    /// Returns a stream like [`Feed::records`] that begins at an offset.
-    pub fn records_from(
-        &self,
-        from: Offset,
-    ) -> futures::stream::BoxStream<'static, Result<Vec<crate::log::LogEntry>, LogError>> {
-        self.log.0.tail(&self.log_id, from)
+    /// Opens a reader of the feed's records from the offset `from` on, for whatever is shown or sent to others.
+    ///
+    /// # Errors
+    /// As [`Feed::head`], for [`ReadEnd::Head`].
+    pub async fn reader(&self, from: Offset, end: ReadEnd) -> Result<FeedReader, LogError> {
+        FeedReader::open(&self.log.0, &self.log_id, from, end).await
+    }
+
+    /// Opens a reader of what is stored, for decisions about the log itself: whether a message is there already, or which
+    /// records to erase. Rules about what readers may see never apply to it, so nothing that it reads may be shown.
+    ///
+    /// # Errors
+    /// As [`Feed::reader`].
+    pub async fn storage_reader(&self, from: Offset, end: ReadEnd) -> Result<FeedReader, LogError> {
+        FeedReader::open(&self.log.0, &self.log_id, from, end).await
+    }
+
+    /// Returns the transcript of a view as it stood at `end`.
+    ///
+    /// # Errors
+    /// As [`FeedReader::next_record`].
+    pub async fn fold(&self, which: FoldView, end: ReadEnd) -> Result<Transcript, LogError> {
+        reader::fold_log(&self.log.0, &self.log_id, which, end).await
     }
 
     /// Queues one or more records for the log; the returned [`AppendResult`] completes when they are durable. See

@@ -14,18 +14,17 @@ use axum::Extension;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use form_urlencoded::byte_serialize;
-use futures::StreamExt;
 use http::{HeaderValue, header};
 use tokio::sync::OwnedMutexGuard;
 
-use crate::feed::Feed;
+use crate::feed::{Feed, FeedRecord, ReadEnd};
 use crate::format::Format;
 use crate::format::hls::{PlaylistEntry, Timeline};
 use crate::server::access::auth::Access;
 use crate::server::core::catalog::Catalog;
 use crate::server::http::feed_path::open;
 use crate::server::http::problem::{Problem, ProblemCode};
-use crate::transcript::{MediaMs, Record, Timestamp};
+use crate::transcript::{MediaMs, Timestamp};
 
 /// The greatest offset of a video from media time 0: a week, like the greatest media time of captions.
 const OFFSET_MS_MAX: MediaMs = 604_800_000;
@@ -51,16 +50,9 @@ async fn timeline(catalog: &Catalog, feed: &Feed) -> Result<OwnedMutexGuard<Time
         }
     };
     let mut timeline = timeline.lock_owned().await;
-    if timeline.next_offset() < head {
-        let mut records = feed.records_from(timeline.next_offset());
-        while timeline.next_offset() < head
-            && let Some(batch) = records.next().await
-        {
-            for entry in batch? {
-                timeline.apply(entry.offset, Record::decode(&entry.record));
-            }
-            tokio::task::yield_now().await;
-        }
+    let mut reader = feed.reader(timeline.next_offset(), ReadEnd::Durable(head)).await?;
+    while let Some(FeedRecord { offset, record, .. }) = reader.next_record().await? {
+        timeline.apply(offset, record);
     }
     Ok(timeline)
 }

@@ -4,7 +4,7 @@
 //! reader receives it; this API is for managers of feeds. Frames are deleted with their feed, or erased on request: a
 //! frame may repeat words from many lines before, so all frames of a source are erased together.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -12,13 +12,12 @@ use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, stream};
 use http::{HeaderValue, header};
 use serde::Serialize;
 
-use crate::feed::Feed;
-use crate::log::{LogEntry, LogError};
+use crate::feed::{FeedReader, FeedRecord, ReadEnd};
+use crate::log::LogError;
 use crate::position::Offset;
 use crate::server::core::catalog::Catalog;
 use crate::server::http::feed_path::open;
@@ -27,41 +26,23 @@ use crate::transcript::line::check_source;
 use crate::transcript::{Op, RawFrame, Record, Timestamp};
 use crate::wire::recording::{RecordingFormat, RecordingRow};
 
-/// The frames in a feed's log, in order, up to the head at the time of the request.
+/// Reads the frames among the records of a feed.
 struct RawFrameRows {
-    records: BoxStream<'static, Result<Vec<LogEntry>, LogError>>,
-    next: Offset,
-    head: Offset,
+    records: FeedReader,
+    /// `None` for the frames of all sources.
     source: Option<Arc<str>>,
-    found: VecDeque<(Offset, Timestamp, RawFrame)>,
 }
 
 impl RawFrameRows {
-    /// Reads the frames of one source, or of all.
-    async fn of(feed: &Feed, source: Option<Arc<str>>) -> Result<Self, LogError> {
-        let head = feed.head().await?;
-        Ok(Self { records: feed.records(), next: Offset::START, head, source, found: VecDeque::new() })
-    }
-
     async fn next(&mut self) -> Result<Option<(Offset, Timestamp, RawFrame)>, LogError> {
-        loop {
-            if let Some(found) = self.found.pop_front() {
-                return Ok(Some(found));
+        while let Some(FeedRecord { offset, record, .. }) = self.records.next_record().await? {
+            if let Record { received_at, op: Op::Frame(frame), .. } = record
+                && self.source.as_ref().is_none_or(|source| *source == frame.source)
+            {
+                return Ok(Some((offset, received_at, *frame)));
             }
-            if self.next >= self.head {
-                return Ok(None);
-            }
-            let Some(batch) = self.records.next().await else { return Ok(None) };
-            for entry in batch?.into_iter().filter(|entry| entry.offset < self.head) {
-                self.next = entry.offset.next();
-                if let Record { received_at, op: Op::Frame(frame), .. } = Record::decode(&entry.record)
-                    && self.source.as_ref().is_none_or(|source| *source == frame.source)
-                {
-                    self.found.push_back((entry.offset, received_at, *frame));
-                }
-            }
-            tokio::task::yield_now().await;
         }
+        Ok(None)
     }
 }
 
@@ -80,7 +61,8 @@ pub(crate) async fn get(
     let source = source_asked(&query)?.unwrap_or_else(|| "main".into());
     let feed = open(&catalog, &name).await?;
     let wall_start = feed.view(crate::transcript::FoldView::Interim).await?.transcript().opened_at();
-    let mut frames = RawFrameRows::of(&feed, Some(source.clone())).await?;
+    let records = feed.reader(Offset::START, ReadEnd::Head).await?;
+    let mut frames = RawFrameRows { records, source: Some(source.clone()) };
     let Some((_, began_at, first)) = frames.next().await? else {
         let detail = format!("no frames of the source {source} were kept: keep_raw=true on its socket keeps them");
         return Err(Problem::new(ProblemCode::NotFound, detail));
@@ -144,7 +126,9 @@ pub(crate) async fn delete(
     Query(query): Query<HashMap<String, String>>,
 ) -> Result<Response, Problem> {
     let feed = open(&catalog, &name).await?;
-    let mut frames = RawFrameRows::of(&feed, source_asked(&query)?).await?;
+    let source = source_asked(&query)?;
+    let records = feed.storage_reader(Offset::START, ReadEnd::Head).await?;
+    let mut frames = RawFrameRows { records, source };
     let mut erased = 0;
     while let Some((offset, ..)) = frames.next().await? {
         catalog.feeds.log().erase(feed.log_id(), offset).await?;

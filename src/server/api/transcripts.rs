@@ -9,20 +9,19 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
-use futures::StreamExt;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::client::LOSSES_HEADER;
-use crate::feed::{Feed, OpenResult};
+use crate::feed::{Feed, FeedRecord, OpenResult, ReadEnd};
 use crate::format::{Document, Format, LineLimits, ParsedTranscript, Range, ReadOptions};
 use crate::position::{Cursor, FeedId, Offset};
 use crate::server::core::catalog::Catalog;
 use crate::server::http::body::{charset, read};
 use crate::server::http::feed_path::open;
 use crate::server::http::problem::{Problem, ProblemCode};
-use crate::transcript::{FoldView, Op, Record, Timestamp, Transcript};
+use crate::transcript::{FoldView, Op, Timestamp, Transcript};
 use crate::wire::publisher::is_line_within;
 
 /// `GET /v1/feeds/{feed}/transcript.{format}`
@@ -150,22 +149,14 @@ pub(crate) async fn records(
     Path(name): Path<String>,
 ) -> Result<Response, Problem> {
     let feed = open(&catalog, &name).await?;
-    let head = feed.head().await?;
-    let mut records = feed.records();
-    let mut next = Offset::START;
+    let mut reader = feed.reader(Offset::START, ReadEnd::Head).await?;
     let mut rows = Vec::new();
-    while next < head
-        && let Some(batch) = records.next().await
-    {
-        for entry in batch?.into_iter().filter(|entry| entry.offset < head) {
-            next = entry.offset.next();
-            // An erased record is empty; vendors' frames have an endpoint of their own.
-            if !entry.record.is_empty() && !matches!(Record::decode(&entry.record).op, Op::Frame(_)) {
-                rows.extend_from_slice(&entry.record);
-                rows.push(b'\n');
-            }
+    while let Some(FeedRecord { record, encoded, .. }) = reader.next_record().await? {
+        // An erased record is empty; vendors' frames have an endpoint of their own.
+        if !encoded.is_empty() && !matches!(record.op, Op::Frame(_)) {
+            rows.extend_from_slice(&encoded);
+            rows.push(b'\n');
         }
-        tokio::task::yield_now().await;
     }
     let content_type = HeaderValue::from_static(Format::Ndjson.content_type());
     let headers = [(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
@@ -190,32 +181,23 @@ impl LogMoment {
 
 /// Folds the final lines of a feed as of an earlier point.
 async fn fold_to(feed: &Feed, at: LogMoment) -> Result<Transcript, Problem> {
-    let head = feed.head().await?;
+    let mut reader = feed.reader(Offset::START, ReadEnd::Head).await?;
     let starts = feed.starts().await?;
     let mut transcript = Transcript::with_starts(FoldView::FinalOnly, starts.clone());
     // A cursor of the view with interim lines counts that view's changes.
     let mut counting = Transcript::with_starts(FoldView::Interim, starts);
-    let mut records = feed.records();
-    let mut next = Offset::START;
-    while next < head
-        && let Some(batch) = records.next().await
-    {
-        for entry in batch? {
-            next = entry.offset.next();
-            let record = Record::decode(&entry.record);
-            let is_after = match &at {
-                LogMoment::Time(time) => record.received_at > *time,
-                LogMoment::Cursor(cursor) => is_at(&transcript, cursor) || is_at(&counting, cursor),
-            };
-            if is_after {
-                return Ok(transcript);
-            }
-            if matches!(at, LogMoment::Cursor(_)) {
-                counting.apply(entry.offset, record.clone());
-            }
-            transcript.apply(entry.offset, record);
+    while let Some(FeedRecord { offset, record, .. }) = reader.next_record().await? {
+        let is_after = match &at {
+            LogMoment::Time(time) => record.received_at > *time,
+            LogMoment::Cursor(cursor) => is_at(&transcript, cursor) || is_at(&counting, cursor),
+        };
+        if is_after {
+            return Ok(transcript);
         }
-        tokio::task::yield_now().await;
+        if matches!(at, LogMoment::Cursor(_)) {
+            counting.apply(offset, record.clone());
+        }
+        transcript.apply(offset, record);
     }
     match at {
         LogMoment::Cursor(cursor) if !is_at(&transcript, &cursor) && !is_at(&counting, &cursor) => {

@@ -17,26 +17,24 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::future::BoxFuture;
-use futures::{FutureExt, StreamExt};
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Storage, TimesConfig};
-use crate::feed::{Feed, FollowHandle, LiveView};
+use crate::feed::{Feed, FollowHandle, LiveView, ReadEnd};
 use crate::log::{LogError, LogId, NameLookup};
 use crate::position::{FeedId, Offset, Starts};
 use crate::search::{Index, IndexBatch, IndexCursor, IndexedLife, SearchError};
 use crate::server::core::active_feeds;
 use crate::server::core::catalog::{Catalog, FeedFollower};
 use crate::server::core::limits::ConcurrencyLimit;
-use crate::transcript::{FoldView, Record, Status, Transcript};
+use crate::transcript::{FoldView, Status, Transcript};
 
 /// Approximate size of the changes written at a time: some thousand lines, which the index writes in some ten
 /// milliseconds.
 const PAGE_BYTES: usize = 256 * 1024;
-/// Records folded before the task yields: a millisecond of work.
-const FOLD_AT_ONCE: usize = 256;
 /// Delay before a failed read or write is retried.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// Interval of checks for deleted feeds, if other nodes can delete too.
@@ -328,21 +326,12 @@ impl LiveIndex {
         let mut place = self.index.place(log_id.life).await?;
         let starts = log.starts(&log_id).await?;
         if place.as_ref().is_none_or(|place| place.next != head || !still_holds(&starts, place)) {
-            let mut transcript = Transcript::with_starts(FoldView::Interim, starts);
-            let mut tail = log.tail(&log_id, Offset::START);
-            while transcript.next_offset() < head {
-                let entries = match tail.next().await {
-                    Some(Ok(entries)) => entries,
-                    Some(Err(LogError::Deleted(_))) | None => return Ok(()),
-                    Some(Err(error)) => return Err(error.into()),
-                };
-                for some in entries.chunks(FOLD_AT_ONCE) {
-                    for entry in some.iter().filter(|entry| entry.offset < head) {
-                        transcript.apply(entry.offset, Record::decode(&entry.record));
-                    }
-                    tokio::task::yield_now().await;
-                }
-            }
+            let folded = catalog.feeds.fold(&log_id, FoldView::Interim, ReadEnd::Durable(head)).await;
+            let transcript = match folded {
+                Ok(transcript) => transcript,
+                Err(LogError::Deleted(_)) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            };
             while let Some(IndexPage { batch, next }) = IndexPage::of(&log_id, &transcript, place.as_ref()) {
                 place = self.index.apply(batch).await?;
                 if place.is_none() || place.as_ref().is_some_and(|place| Some(place.next) == next) {

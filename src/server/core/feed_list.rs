@@ -10,7 +10,7 @@ use crate::log::{LogError, LogId};
 use crate::position::{FeedId, Offset};
 use crate::server::core::catalog::Catalog;
 use crate::server::core::summaries::Summary;
-use crate::transcript::FoldView;
+use crate::transcript::{FoldView, Transcript};
 
 /// Concurrent queries: on a remote log, each takes a round trip.
 const ASKED_AT_ONCE: usize = 32;
@@ -79,11 +79,8 @@ async fn learn(catalog: &Catalog, heads: impl Iterator<Item = &(LogId, Offset)>)
     if unknown.len() <= ASKED_AT_ONCE {
         return Ok(());
     }
-    for (log_id, records) in catalog.feeds.log().read_many(&unknown, READ_AT_ONCE_BYTES_MAX).await? {
-        catalog.summaries.note_records(log_id, records);
-        tokio::task::yield_now().await;
-    }
-    Ok(())
+    let note = |log_id: &LogId, transcript: &Transcript| catalog.summaries.note_transcript(log_id, transcript);
+    catalog.feeds.fold_many(&unknown, READ_AT_ONCE_BYTES_MAX, FoldView::Interim, note).await
 }
 
 /// Returns `None` for a feed that is deleted, does not exist yet, or cannot be read.

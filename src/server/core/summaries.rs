@@ -3,14 +3,13 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
 use serde::Serialize;
 
 use crate::cluster::FeedPresence;
 use crate::feed::{Feed, LiveView};
 use crate::log::LogId;
 use crate::position::{Epoch, FeedId, Offset};
-use crate::transcript::{FeedState, FoldView, Line, MediaMs, Record, Timestamp, Transcript, Turn};
+use crate::transcript::{FeedState, Line, MediaMs, Timestamp, Transcript, Turn};
 
 /// State of a feed, for a list.
 #[derive(Debug, Clone, Serialize)]
@@ -77,16 +76,12 @@ impl Summaries {
         }
     }
 
-    /// Caches the state of a feed with these records, unless a later one is cached.
-    pub(crate) fn note_records(&self, log_id: LogId, records: Vec<Bytes>) {
-        let mut transcript = Transcript::new(FoldView::Interim);
-        for (offset, record) in (0..).zip(records) {
-            transcript.apply(Offset(offset), Record::decode(&record));
-        }
-        let (at, summary) = (transcript.next_offset(), Summary::new(&log_id.feed, &transcript));
+    /// Caches the state of a feed in `transcript`, unless a later one is cached.
+    pub(crate) fn note_transcript(&self, log_id: &LogId, transcript: &Transcript) {
+        let (at, summary) = (transcript.next_offset(), Summary::new(&log_id.feed, transcript));
         let mut summaries = self.lock();
-        if summaries.get(&log_id).is_none_or(|(known, _)| *known < at) {
-            summaries.insert(log_id, (at, summary));
+        if summaries.get(log_id).is_none_or(|(known, _)| *known < at) {
+            summaries.insert(log_id.clone(), (at, summary));
         }
     }
 

@@ -7,11 +7,11 @@ use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use futures::StreamExt;
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::feed::{FeedRecord, ReadEnd};
 use crate::parse_error::describe_json_error;
 use crate::position::{FeedId, Offset};
 use crate::server::access::auth::Access;
@@ -321,21 +321,12 @@ pub(crate) async fn history(
 ) -> Result<Response, Problem> {
     check_kept_line_id(&id)?;
     let feed = open(&service.catalog, &name).await?;
-    let head = feed.head().await?;
+    let mut reader = feed.reader(Offset::START, ReadEnd::Head).await?;
     // The view knows which of several lines a session means by an id.
     let view = feed.view(FoldView::Interim).await?;
     let mut versions = Vec::new();
-    let mut next = Offset::START;
-    let mut records = feed.records();
-    while next < head
-        && let Some(batch) = records.next().await
-    {
-        for entry in batch? {
-            next = entry.offset.next();
-            if next <= head {
-                collect(Record::decode(&entry.record), (&source, &id), &view.transcript(), &mut versions);
-            }
-        }
+    while let Some(FeedRecord { record, .. }) = reader.next_record().await? {
+        collect(record, (&source, &id), &view.transcript(), &mut versions);
     }
     if versions.is_empty() {
         return Err(Problem::new(ProblemCode::NoSuchLine, format!("there is no line {source}/{id}")));

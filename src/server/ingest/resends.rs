@@ -6,13 +6,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::BuildHasher;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use futures::StreamExt;
-use futures::stream::BoxStream;
-
-use crate::feed::{Feed, LiveView};
-use crate::log::{LogEntry, LogError};
+use crate::feed::{Feed, FeedReader, FeedRecord, LiveView, ReadEnd};
+use crate::log::LogError;
 use crate::position::Offset;
 use crate::server::ingest::identity::PublisherIdentity;
 use crate::transcript::{Op, PublishedBy, Record, Timestamp, Version};
@@ -21,8 +18,10 @@ use crate::wire::Incoming;
 /// Messages remembered per connection (32 KiB): twice the default limit of unacknowledged messages, so that a publisher
 /// that sends each message twice, or resends all unacknowledged ones, causes no reads of the log.
 const REMEMBERED_MAX: usize = 2048;
-/// Log positions remembered, one for each page read: a publisher that goes back finds one nearby.
+/// Log positions remembered: a publisher that goes back finds one nearby.
 const MARKS_MAX: usize = 1024;
+/// Records between remembered positions, at least.
+const MARK_EVERY: usize = 512;
 
 /// Result of comparing a message under a used number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,11 +73,9 @@ pub(super) struct SessionLog {
 }
 
 struct SessionLogScan {
-    /// Never locked: the mutex only makes the stream [`Sync`].
-    pages: Mutex<BoxStream<'static, Result<Vec<LogEntry>, LogError>>>,
-    page: VecDeque<LogEntry>,
-    /// The offset after the last entry read.
-    next: Offset,
+    records: FeedReader,
+    /// Records read since a position was remembered.
+    unmarked: usize,
     /// The session has no number between this one and that of `found`.
     floor: u64,
     found: Option<(u64, Op)>,
@@ -86,36 +83,25 @@ struct SessionLogScan {
 
 impl SessionLogScan {
     /// Reads from `offset` on, before which the session has no number above `floor`.
-    fn at(feed: &Feed, offset: Offset, floor: u64) -> Self {
-        Self { pages: Mutex::new(feed.records_from(offset)), page: VecDeque::new(), next: offset, floor, found: None }
+    async fn open(feed: &Feed, offset: Offset, floor: u64) -> Result<Self, LogError> {
+        // What is compared is what was taken, whatever readers are shown of it.
+        let records = feed.storage_reader(offset, ReadEnd::LatestHead).await?;
+        Ok(Self { records, unmarked: MARK_EVERY, floor, found: None })
     }
 
-    /// Advances to the next record of the session before `end`. Returns its number and offset. Cancel-safe.
-    async fn advance(&mut self, publisher: &PublisherIdentity, end: Offset) -> Result<Option<(u64, Offset)>, LogError> {
-        loop {
-            while let Some(entry) = self.page.pop_front() {
-                self.next = entry.offset.next();
-                let last = self.found.as_ref().map_or(self.floor, |(seq, _)| *seq);
-                let Record { published: Some(PublishedBy { source, session, seq, .. }), op, .. } =
-                    Record::decode(&entry.record)
-                else {
-                    continue;
-                };
-                // A second record with the same number changes nothing and is skipped.
-                if source == publisher.source && session == publisher.session && seq > last {
-                    (self.floor, self.found) = (last, Some((seq, op)));
-                    return Ok(Some((seq, entry.offset)));
-                }
+    /// Advances to the next record of the session. Returns its number and offset. Cancel-safe.
+    async fn advance(&mut self, publisher: &PublisherIdentity) -> Result<Option<(u64, Offset)>, LogError> {
+        while let Some(FeedRecord { offset, record, .. }) = self.records.next_record().await? {
+            self.unmarked += 1;
+            let last = self.found.as_ref().map_or(self.floor, |(seq, _)| *seq);
+            let Record { published: Some(PublishedBy { source, session, seq, .. }), op, .. } = record else { continue };
+            // A second record with the same number changes nothing and is skipped.
+            if source == publisher.source && session == publisher.session && seq > last {
+                (self.floor, self.found) = (last, Some((seq, op)));
+                return Ok(Some((seq, offset)));
             }
-            if self.next >= end {
-                return Ok(None);
-            }
-            let pages = self.pages.get_mut().unwrap_or_else(PoisonError::into_inner);
-            let Some(page) = pages.next().await else { return Ok(None) };
-            self.page = page?.into();
-            // Gives other tasks of this thread time to run.
-            tokio::task::yield_now().await;
         }
+        Ok(None)
     }
 }
 
@@ -132,11 +118,10 @@ impl SessionLog {
     /// Compares `message` with the log record of number `seq`. Everything that the session appended before must be
     /// durable. Cancel-safe.
     pub(super) async fn find(&mut self, feed: &Feed, seq: u64, message: &Incoming) -> Result<Resend, LogError> {
-        let end = feed.head().await?;
         let is_behind = self.reading.as_ref().is_some_and(|reading| reading.floor < seq);
         if !is_behind {
             let (floor, from) = self.place_before(seq);
-            self.reading = Some(SessionLogScan::at(feed, from, floor));
+            self.reading = Some(SessionLogScan::open(feed, from, floor).await?);
         }
         let Some(reading) = &mut self.reading else { return Ok(Resend::NotTaken) };
         loop {
@@ -151,18 +136,18 @@ impl SessionLog {
                 Some((found, _)) if *found > seq => return Ok(Resend::NotTaken),
                 _ => {}
             }
-            let is_new_page = reading.page.is_empty();
-            let Some((found, offset)) = reading.advance(&self.publisher, end).await? else {
+            let Some((found, offset)) = reading.advance(&self.publisher).await? else {
                 // The end was reached: the next lookup is for a newer number or goes back. Numbers above the last one
                 // need no second search.
                 let last = reading.found.as_ref().map_or(reading.floor, |(seq, _)| *seq);
                 if let Some(next) = last.checked_add(1) {
-                    mark(&mut self.marks, next, reading.next);
+                    mark(&mut self.marks, next, reading.records.next_offset());
                 }
                 self.reading = None;
                 return Ok(Resend::NotTaken);
             };
-            if is_new_page {
+            if reading.unmarked >= MARK_EVERY {
+                reading.unmarked = 0;
                 mark(&mut self.marks, found, offset);
             }
         }

@@ -7,9 +7,7 @@
 
 use std::collections::HashMap;
 
-use futures::StreamExt;
-
-use crate::feed::Feed;
+use crate::feed::{Feed, FeedRecord, ReadEnd};
 use crate::log::LogError;
 use crate::position::Offset;
 use crate::server::core::catalog::Catalog;
@@ -35,19 +33,14 @@ pub(crate) async fn find_seq_conflicts(
     };
     let published = records.iter().enumerate().filter(|(_, record)| record.published.is_some());
     let mut own: HashMap<Vec<u8>, usize> = published.map(|(index, record)| (encoded(record), index)).collect();
-    let (mut last, mut next) = (last, from);
-    let mut log = feed.records_from(from);
-    while next < end
-        && let Some(entries) = log.next().await
-    {
-        for entry in entries? {
-            next = entry.offset.next();
-            let Some(by) = Record::decode(&entry.record).published else { continue };
-            if by.source == source && by.session == session && by.seq > last {
-                last = by.seq;
-                // It is the first record with its number and therefore counts.
-                own.remove(&entry.record[..]);
-            }
+    let mut last = last;
+    let mut stored = feed.storage_reader(from, ReadEnd::Durable(end)).await?;
+    while let Some(FeedRecord { record, encoded, .. }) = stored.next_record().await? {
+        let Some(by) = record.published else { continue };
+        if by.source == source && by.session == session && by.seq > last {
+            last = by.seq;
+            // It is the first record with its number and therefore counts.
+            own.remove(&encoded[..]);
         }
     }
     let mut lost: Vec<usize> = own.into_values().collect();

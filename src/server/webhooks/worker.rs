@@ -4,20 +4,19 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::StreamExt;
 use http::{HeaderName, HeaderValue, Method, header};
 
 use crate::client::{CaptionFormat, CaptionUrl, PostUrl, Verdict, post};
 use crate::config::{PushConfig, PushFormat, TimesConfig};
 use crate::delivery_cursor::{DeliveryCursor, Outbox, PendingPush};
-use crate::feed::{Feed, FollowHandle, LiveView, OpenResult};
+use crate::feed::{Feed, FollowHandle, LiveView, OpenResult, ReadEnd};
 use crate::log::LogError;
 use crate::position::{FeedId, Offset, UnknownStart};
 use crate::server::core::catalog::Catalog;
 use crate::server::core::clock::ClockHistory;
 use crate::server::webhooks::endpoint::{DeliveryJob, Endpoint, EndpointKind};
 use crate::server::webhooks::signature::message_id;
-use crate::transcript::{FoldView, Record, Timestamp, Transcript};
+use crate::transcript::{FoldView, Timestamp};
 use crate::wire::{ToSubscriber, Unit};
 
 /// Reason why delivery stops before the target is up to date.
@@ -139,21 +138,11 @@ impl DeliveryWorker<'_> {
 
     /// Returns the number of changes before `offset`.
     async fn change_at(&self, feed: &Feed, offset: Offset) -> Result<u64, DeliveryStop> {
-        let head = feed.head().await.map_err(|error| self.trouble(&error))?;
-        let mut transcript = Transcript::new(FoldView::FinalOnly);
-        let (mut records, mut next) = (feed.records(), Offset::START);
-        while next < offset.min(head)
-            && let Some(entries) = records.next().await
-        {
-            for entry in entries.map_err(|error| self.trouble(&error))? {
-                next = entry.offset.next();
-                if entry.offset < offset {
-                    transcript.apply(entry.offset, Record::decode(&entry.record));
-                }
-            }
-            tokio::task::yield_now().await;
-        }
-        Ok(transcript.change())
+        let folded = async {
+            let end = feed.head().await?.min(offset);
+            feed.fold(FoldView::FinalOnly, ReadEnd::Durable(end)).await
+        };
+        folded.await.map(|transcript| transcript.change()).map_err(|error| self.trouble(&error))
     }
 
     /// Tells a webhook that all of its data of the feed is void, if it may have any.

@@ -1,0 +1,359 @@
+//! The reader of a feed's log, for everything that goes back to its records.
+//!
+//! What a feed shows now, a [`LiveView`](super::LiveView) knows. All else that is made of records reads them here: HLS
+//! timelines, transcripts of an earlier moment, histories, recordings of frames, replays, the search index, deliveries and
+//! lists. So there is one place that decides which records such a reader gets.
+//!
+//! Records come decoded, in the order of the log, each once. One page of them is in memory at a time, as large as the
+//! engine of the log makes it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::vec;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+
+use crate::log::{Log, LogEntry, LogError, LogId};
+use crate::position::Offset;
+use crate::transcript::{FoldView, Record, Transcript};
+
+/// Records taken before other tasks have their turn: decoding and folding so many takes about a millisecond.
+const RECORDS_PER_TURN: usize = 256;
+
+/// Position at which a [`FeedReader`] stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadEnd {
+    /// The head of the log at the time when the reader is opened.
+    Head,
+    /// An offset up to which everything is durable already, such as an earlier head or the place behind an append. The reader
+    /// waits for a record before it that is not there yet.
+    Durable(Offset),
+    /// The head of the log at the time of each call. The reader does not wait for records to come; it reads on once there are
+    /// more.
+    LatestHead,
+}
+
+/// A record of a feed's log.
+#[derive(Debug, Clone)]
+pub struct FeedRecord {
+    /// Its offset.
+    pub offset: Offset,
+    /// The record; [`Op::Unknown`](crate::transcript::Op::Unknown) if it was erased or cannot be decoded.
+    pub record: Record,
+    /// Its bytes, as they are stored; empty if it was erased.
+    pub encoded: Bytes,
+}
+
+impl FeedRecord {
+    fn new(LogEntry { offset, record }: LogEntry) -> Self {
+        Self { offset, record: Record::decode(&record), encoded: record }
+    }
+}
+
+/// Pages of a log, as its tail gives them.
+type LogPages = BoxStream<'static, Result<Vec<LogEntry>, LogError>>;
+
+/// Reads the records of one generation of a feed from an offset up to a [`ReadEnd`].
+pub struct FeedReader {
+    log: Arc<dyn Log>,
+    log_id: LogId,
+    /// `None` before the first page, and at the end: what is not read on holds no records in memory for it. Never locked: a
+    /// mutex makes what only its owner touches [`Sync`].
+    pages: Mutex<Option<LogPages>>,
+    page: vec::IntoIter<LogEntry>,
+    next: Offset,
+    end: Offset,
+    follows_head: bool,
+    /// Records taken since other tasks had their turn.
+    taken: usize,
+    /// Error that ended the tail.
+    failure: Option<LogError>,
+}
+
+impl std::fmt::Debug for FeedReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { log_id, next, end, .. } = self;
+        f.debug_struct("FeedReader")
+            .field("log_id", log_id)
+            .field("next", next)
+            .field("end", end)
+            .finish_non_exhaustive()
+    }
+}
+
+impl FeedReader {
+    /// Opens a reader of the log `log_id` from the offset `from` on. Reads nothing yet.
+    ///
+    /// # Errors
+    /// As [`Log::head`], for [`ReadEnd::Head`].
+    pub(super) async fn open(log: &Arc<dyn Log>, log_id: &LogId, from: Offset, end: ReadEnd) -> Result<Self, LogError> {
+        let (end, follows_head) = match end {
+            ReadEnd::Head => (log.head(log_id).await?, false),
+            ReadEnd::Durable(offset) => (offset, false),
+            ReadEnd::LatestHead => (from, true),
+        };
+        Ok(Self {
+            log: log.clone(),
+            log_id: log_id.clone(),
+            pages: Mutex::default(),
+            page: Vec::new().into_iter(),
+            next: from,
+            end,
+            follows_head,
+            taken: 0,
+            failure: None,
+        })
+    }
+
+    /// The offset after the last record that was returned; that of the start before the first.
+    #[must_use]
+    pub fn next_offset(&self) -> Offset {
+        self.next
+    }
+
+    /// Returns the next record, or `None` at the end. With [`ReadEnd::LatestHead`] a later call may return more. Cancel-safe.
+    ///
+    /// # Errors
+    /// [`LogError::Deleted`] if the feed is deleted before the end is reached, [`LogError::Closed`] if the server stops, and
+    /// otherwise what [`Log::tail`] and [`Log::head`] report. An error of the tail comes again with each later call.
+    pub async fn next_record(&mut self) -> Result<Option<FeedRecord>, LogError> {
+        if self.next >= self.end && !self.has_new_end().await? {
+            *self.pages.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
+            return Ok(None);
+        }
+        if self.taken >= RECORDS_PER_TURN {
+            // Before a record is taken, so that none is lost where this is cancelled.
+            self.taken = 0;
+            tokio::task::yield_now().await;
+        }
+        loop {
+            if let Some(entry) = self.page.next() {
+                self.next = entry.offset.next();
+                self.taken += 1;
+                return Ok(Some(FeedRecord::new(entry)));
+            }
+            self.page = self.next_page().await?.into_iter();
+        }
+    }
+
+    /// Applies all records that are left to `transcript`.
+    ///
+    /// # Errors
+    /// As [`next_record`](Self::next_record); what was read before is applied.
+    pub async fn fold_into(&mut self, transcript: &mut Transcript) -> Result<(), LogError> {
+        while let Some(FeedRecord { offset, record, .. }) = self.next_record().await? {
+            transcript.apply(offset, record);
+        }
+        Ok(())
+    }
+
+    /// Returns true if there is more, for a reader that goes on with its log.
+    async fn has_new_end(&mut self) -> Result<bool, LogError> {
+        if self.follows_head {
+            self.end = self.log.head(&self.log_id).await?;
+        }
+        Ok(self.next < self.end)
+    }
+
+    async fn next_page(&mut self) -> Result<Vec<LogEntry>, LogError> {
+        if let Some(failure) = &self.failure {
+            return Err(failure.clone());
+        }
+        let Self { log, log_id, next, .. } = self;
+        let pages = self.pages.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let pages = pages.get_or_insert_with(|| log.tail(log_id, *next));
+        let page = pages.next().await.unwrap_or(Err(LogError::Closed));
+        page.inspect_err(|failure| self.failure = Some(failure.clone()))
+    }
+}
+
+/// Folds the log `log_id` from its start up to `end`, as `which`. Its cursors are those of the live view.
+///
+/// # Errors
+/// As [`FeedReader::next_record`].
+pub(super) async fn fold_log(
+    log: &Arc<dyn Log>,
+    log_id: &LogId,
+    which: FoldView,
+    end: ReadEnd,
+) -> Result<Transcript, LogError> {
+    let mut reader = FeedReader::open(log, log_id, Offset::START, end).await?;
+    let mut transcript = Transcript::with_starts(which, log.starts(log_id).await?);
+    reader.fold_into(&mut transcript).await?;
+    Ok(transcript)
+}
+
+/// Folds those of `logs` which the engine reads in one pass, and gives each transcript to `take`; see [`Log::read_many`].
+///
+/// # Errors
+/// As [`Log::read_many`].
+pub(super) async fn fold_many(
+    log: &Arc<dyn Log>,
+    logs: &[(LogId, Offset)],
+    bytes_max: u64,
+    which: FoldView,
+    mut take: impl FnMut(&LogId, &Transcript) + Send,
+) -> Result<(), LogError> {
+    for (log_id, records) in log.read_many(logs, bytes_max).await? {
+        let mut transcript = Transcript::new(which);
+        for (offset, record) in (0..).zip(records) {
+            let FeedRecord { offset, record, .. } = FeedRecord::new(LogEntry { offset: Offset(offset), record });
+            transcript.apply(offset, record);
+        }
+        take(&log_id, &transcript);
+        tokio::task::yield_now().await;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures::FutureExt;
+    use tokio_util::sync::CancellationToken;
+    use tokio_util::task::TaskTracker;
+
+    use super::*;
+    use crate::feed::Feeds;
+    use crate::log::{EmbeddedLog, EmbeddedOptions, MemoryLog};
+    use crate::position::{Epoch, FeedId};
+    use crate::transcript::{Content, Op, Status, Timestamp, TurnSettings, Version};
+
+    async fn append(log: &Arc<dyn Log>, log_id: &LogId, numbers: std::ops::Range<u64>) {
+        let record =
+            |n| Record::new(Timestamp(n as i64), Op::Clock { source: "main".into(), media_ms: n as i64 }).encode();
+        log.append_all(log_id, numbers.map(record).collect()).await.expect("queued").await.expect("durable");
+    }
+
+    async fn memory_log(records: u64) -> (Arc<dyn Log>, LogId) {
+        let log: Arc<dyn Log> = Arc::new(MemoryLog::new());
+        let log_id = log.create(&FeedId::new("geneva").expect("a name"), false).await.expect("created");
+        append(&log, &log_id, 0..records).await;
+        (log, log_id)
+    }
+
+    /// The offsets of what is left. Fails where the reader waits.
+    async fn rest(reader: &mut FeedReader) -> Vec<u64> {
+        let read = async {
+            let mut offsets = Vec::new();
+            while let Some(FeedRecord { offset, record, encoded }) = reader.next_record().await.expect("read") {
+                assert_eq!((record.received_at.0, &record.encode()), (offset.0 as i64, &encoded));
+                offsets.push(offset.0);
+            }
+            offsets
+        };
+        tokio::time::timeout(Duration::from_secs(60), read).await.expect("it waits for more than its end")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_stops_at_its_end() {
+        for (from, end, expected) in [
+            (0, ReadEnd::Head, 0..3000),
+            (2990, ReadEnd::Head, 2990..3000),
+            (3000, ReadEnd::Head, 3000..3000),
+            (10, ReadEnd::Durable(Offset(20)), 10..20),
+            (0, ReadEnd::Durable(Offset(3000)), 0..3000),
+            (20, ReadEnd::Durable(Offset(10)), 20..20),
+            (2990, ReadEnd::LatestHead, 2990..3005),
+        ] {
+            let (log, log_id) = memory_log(3000).await;
+            let mut reader = FeedReader::open(&log, &log_id, Offset(from), end).await.expect("opened");
+            append(&log, &log_id, 3000..3005).await;
+            let (read, expected) = (rest(&mut reader).await, expected.collect::<Vec<_>>());
+            assert!(read == expected, "{from} {end:?}: {:?} {:?} of {}", read.first(), read.last(), read.len());
+            assert_eq!(reader.next_offset(), Offset(expected.last().map_or(from, |last| last + 1)), "{from} {end:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_goes_on_with_the_head() {
+        let (log, log_id) = memory_log(2).await;
+        let mut reader = FeedReader::open(&log, &log_id, Offset::START, ReadEnd::LatestHead).await.expect("opened");
+        assert_eq!(rest(&mut reader).await, [0, 1]);
+        assert!(rest(&mut reader).await.is_empty());
+        append(&log, &log_id, 2..5).await;
+        assert_eq!(rest(&mut reader).await, [2, 3, 4]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_erased_record_is_empty() {
+        let (log, log_id) = memory_log(3).await;
+        log.erase(&log_id, Offset(1)).await.expect("erased");
+        let mut reader = FeedReader::open(&log, &log_id, Offset(1), ReadEnd::Head).await.expect("opened");
+        let erased = reader.next_record().await.expect("read").expect("there");
+        assert_eq!((erased.offset, &erased.record.op, erased.encoded.len()), (Offset(1), &Op::Unknown, 0));
+        assert_eq!(rest(&mut reader).await, [2]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deleted_feed_fails_its_readers() {
+        let (log, log_id) = memory_log(2).await;
+        let mut waits = FeedReader::open(&log, &log_id, Offset(1), ReadEnd::Durable(Offset(9))).await.expect("opened");
+        let mut done = FeedReader::open(&log, &log_id, Offset::START, ReadEnd::Head).await.expect("opened");
+        assert_eq!(rest(&mut done).await, [0, 1]);
+        assert!(waits.next_record().await.expect("read").is_some());
+        log.delete(&log_id).await.expect("deleted");
+        for _ in 0..3 {
+            assert!(matches!(waits.next_record().await, Err(LogError::Deleted(_))));
+            assert!(matches!(done.next_record().await, Ok(None)), "it has all");
+        }
+        let opened = FeedReader::open(&log, &log_id, Offset::START, ReadEnd::Head).await;
+        assert!(matches!(opened, Err(LogError::Deleted(_))));
+    }
+
+    /// Each call is dropped wherever it first waits.
+    #[tokio::test(start_paused = true)]
+    async fn a_dropped_call_loses_no_record() {
+        let (log, log_id) = memory_log(3000).await;
+        let end = ReadEnd::Durable(Offset(3001));
+        let mut reader = FeedReader::open(&log, &log_id, Offset::START, end).await.expect("opened");
+        let (mut offsets, mut dropped) = (Vec::new(), 0);
+        while offsets.len() < 3001 && dropped < 100 {
+            match reader.next_record().now_or_never() {
+                Some(record) => offsets.push(record.expect("read").expect("before the end").offset.0),
+                None if offsets.len() == 3000 => {
+                    dropped += 1;
+                    append(&log, &log_id, 3000..3001).await;
+                }
+                None => dropped += 1,
+            }
+        }
+        assert!((3..100).contains(&dropped), "{dropped} calls were dropped");
+        assert!(offsets.iter().copied().eq(0..3001), "{} records, {:?}", offsets.len(), offsets.last());
+    }
+
+    /// Up to the head it is what readers of the feed have, cursors of an archive with several starts included.
+    #[tokio::test]
+    async fn a_fold_is_that_of_the_live_view() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let name = FeedId::new("geneva").expect("a name");
+        let record = |n: i64, status| {
+            let content = Content { start_ms: Some(n), text: "Said.".into(), status, ..Content::default() };
+            let lines =
+                vec![Version { id: n.to_string().into(), rev: None, arrival_ms: None, time_source: None, content }];
+            Record::new(Timestamp(n), Op::Line { source: "main".into(), lines })
+        };
+        for start in 0..3 {
+            let log: Arc<dyn Log> =
+                Arc::new(EmbeddedLog::open(dir.path(), EmbeddedOptions::default()).expect("opened"));
+            let feeds = Feeds::new(log.clone(), TaskTracker::new(), CancellationToken::new());
+            let open = Op::Open { epoch: Epoch::from_random(7), settings: TurnSettings::default(), imported: false };
+            let (feed, _) =
+                feeds.create(&name, false, || vec![Record::new(Timestamp(0), open)]).await.expect("created");
+            feed.append_all([record(start, Status::Interim), record(10 + start, Status::Final)]).await.expect("kept");
+            for which in [FoldView::Interim, FoldView::FinalOnly] {
+                let folded = feed.fold(which, ReadEnd::Head).await.expect("folded");
+                let view = feed.view(which).await.expect("folded");
+                let now = view.transcript();
+                assert_eq!(folded.cursor(folded.change()), now.cursor(now.change()), "{which:?} in start {start}");
+                assert_eq!((folded.counts(), folded.next_offset()), (now.counts(), now.next_offset()));
+                assert!(folded.cursor(1).is_some_and(|cursor| now.place_of(&cursor.epoch, 1).is_ok()));
+            }
+            let first = feed.fold(FoldView::Interim, ReadEnd::Durable(Offset(2))).await.expect("folded");
+            assert_eq!((first.counts().0, first.next_offset()), (1, Offset(2)));
+            log.close().await;
+        }
+    }
+}
