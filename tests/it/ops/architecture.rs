@@ -108,6 +108,13 @@ const OUTSIDE: &[(&[&str], &[&str])] = &[
     (&["std::time::SystemTime", "jiff::Timestamp::now", "jiff::Zoned::now"], &["server", "cli"]),
 ];
 
+/// The functions that give the records of a log, each with the rooms and files that may call it. ARCHITECTURE.md has the reasons.
+const RECORD_READS: &[(&str, &[&str])] = &[
+    ("tail", &["log", "feed", "cli/commands/copy.rs"]),
+    ("read_many", &["log", "feed"]),
+    ("storage_reader", &["feed", "server/ingest/resends.rs", "server/ingest/seq_conflicts.rs", "server/api/raw.rs"]),
+];
+
 /// A file of the house, or one that a test made up.
 struct Source {
     /// Its path below `src`.
@@ -457,6 +464,39 @@ impl Imports {
     }
 }
 
+/// Adds the functions and methods that `tokens` call, or name by a path.
+fn called(tokens: TokenStream, found: &mut BTreeSet<String>) {
+    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    let is_punct = |token: Option<&TokenTree>, mark: char| matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == mark);
+    for (at, token) in tokens.iter().enumerate() {
+        match token {
+            TokenTree::Group(group) => called(group.stream(), found),
+            TokenTree::Ident(name) if at > 0 => {
+                let is_called = matches!(tokens.get(at + 1), Some(TokenTree::Group(_)));
+                let is_method = is_punct(tokens.get(at - 1), '.') && is_called;
+                // `Log::tail` without arguments is handed to somebody who calls it; `log::tail::` is a module.
+                let is_path = is_punct(tokens.get(at - 1), ':') && !is_punct(tokens.get(at + 1), ':');
+                if is_method || is_path {
+                    found.insert(name.to_string());
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The calls in `source` that read records of a log, and that it may not make.
+fn record_reads(source: &Source) -> Vec<String> {
+    let mut calls = BTreeSet::new();
+    called(without_tests(source.tokens()), &mut calls);
+    let (place, room) = (source.path.display().to_string(), source.room().unwrap_or_default());
+    let is_fault = |(function, rooms): &&(&str, &[&str])| {
+        calls.contains(*function) && !rooms.iter().any(|may| *may == place || *may == room)
+    };
+    let faults = RECORD_READS.iter().filter(is_fault);
+    faults.map(|(function, rooms)| format!("src/{place} calls {function}(), which is for {rooms:?}")).collect()
+}
+
 fn unwraps(tokens: TokenStream) -> usize {
     let mut count = 0;
     let mut after_dot = false;
@@ -486,6 +526,19 @@ fn no_files_import_each_other() {
 fn a_room_of_the_server_sees_only_those_to_its_left() {
     let faults = Imports::of(&house()).against_the_server();
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+#[test]
+fn records_are_read_through_the_reader() {
+    let house = house();
+    let faults: Vec<String> = house.iter().flat_map(record_reads).collect();
+    assert!(faults.is_empty(), "{}; use Feed::reader or Feed::fold", faults.join("\n"));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("ARCHITECTURE.md");
+    let told = std::fs::read_to_string(path).expect("ARCHITECTURE.md");
+    for file in RECORD_READS.iter().flat_map(|(_, rooms)| *rooms).filter(|may| may.ends_with(".rs")) {
+        assert!(house.iter().any(|source| source.path.ends_with(file)), "there is no src/{file}");
+        assert!(told.contains(&format!("`{file}`")), "ARCHITECTURE.md does not say why {file} reads what is stored");
+    }
 }
 
 #[test]
@@ -574,6 +627,29 @@ fn a_bad_import_is_caught() {
     ] {
         check(path, text, false);
     }
+}
+
+#[test]
+fn a_reading_past_the_reader_is_caught() {
+    let count = |path: &str, text: &str| record_reads(&Source { path: path.into(), text: text.into() }).len();
+    for text in [
+        "fn f() { log.tail(&id, from); }",
+        "fn f() { feeds.log().read_many(&[], 1).await?; }",
+        "fn f() { g(|| Log::tail(&*log, &id, from)) }",
+        "fn f() { logs.map(Log::tail) }",
+        "fn f() { feed.storage_reader(from, end).await?; }",
+    ] {
+        assert_eq!(count("server/api/hls.rs", text), 1, "{text}");
+    }
+    for text in [
+        "use crate::log::tail::Tails; fn f(tail: u64) { self.tail; tail.next() }",
+        "fn f() { feed.reader(from, end).await?; }",
+        "#[cfg(test)] mod tests { fn f() { log.tail(&id, from); } }",
+    ] {
+        assert_eq!(count("server/api/hls.rs", text), 0, "{text}");
+    }
+    assert_eq!(count("feed/view.rs", "fn f() { log.tail(&id, from); }"), 0);
+    assert_eq!(count("cli/commands/copy.rs", "fn f() { log.tail(&id, from); log.read_many(&[], 1); }"), 1);
 }
 
 #[test]
