@@ -1,4 +1,4 @@
-//! What each measurement can be told, and the scenarios that this comes to.
+//! Arguments of each measurement, and the scenarios that follow from them.
 
 use anyhow::ensure;
 use clap::{Args, ValueEnum};
@@ -24,7 +24,7 @@ socket, with frames as long as those of captionwire. `× limit` compares process
 round; that is the figure to trust, while latencies also tell of the machine. `~` marks what was measured while more than
 a third of a core did something else. Exit code 1: a server lost, repeated, swapped or altered lines, or failed.";
 
-/// Scenarios, made where they are run; and how to run them.
+/// Scenarios, which are built on the thread that runs them, and the options for running them.
 pub(super) type Plan = (Box<dyn FnOnce() -> Vec<Box<dyn Scenario>> + Send>, BenchOptions);
 
 fn plan(scenario: impl Scenario + Send + 'static, options: BenchOptions) -> Plan {
@@ -271,7 +271,7 @@ impl All {
                 all.push(Box::new(fanout::FanoutRun { subscribers, ..preset.fanout(&time) }));
             }
             for window in [1, 64] {
-                // One at a time waits for the disk each time.
+                // With one line in flight every line waits for the disk.
                 let lines = if window == 1 { lines.div_ceil(10) } else { lines };
                 all.push(Box::new(ingest::IngestRun { publishers: 1, window, lines }));
             }

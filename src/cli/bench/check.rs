@@ -1,33 +1,33 @@
-//! Whether what a subscriber receives is what was said: every line once, in order, and unaltered.
+//! Checks that a subscriber receives what was sent: every line once, in order, and unaltered.
 //!
-//! A [`LineCheck`] is given the bytes as they come off the socket, cut anywhere. It looks for markers and nothing else, so
-//! it costs little and knows no server's messages.
+//! A [`LineCheck`] is given the bytes as they come off the socket, cut anywhere. It looks for markers only, so it costs
+//! little and works with any server's messages.
 
 use memchr::memchr;
 
 use crate::cli::bench::lines::{LineMark, MARK_BYTES, read_mark, sentence};
 
-/// What was wrong, over all subscribers.
+/// Faults of all subscribers together.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Faults {
-    /// Lines that did not come, or came after a later one.
+    /// Lines that never arrived, or arrived after a later one.
     pub(super) lost: u64,
-    /// Lines that came again, or late.
+    /// Lines that arrived again, or late.
     pub(super) repeated: u64,
-    /// Lines with another text than was sent.
+    /// Lines whose text differs from the one sent.
     pub(super) altered: u64,
     first: Option<String>,
 }
 
 impl Faults {
-    /// What was wrong, in words; nothing where all was right.
+    /// Describes the faults; `None` if there are none.
     pub(super) fn say(&self) -> Option<String> {
         let first = self.first.as_ref()?;
         let Self { lost, repeated, altered, .. } = self;
         Some(format!("{lost} lost, {repeated} repeated, {altered} altered; first: {first}"))
     }
 
-    /// Counts lines that had not come at the end.
+    /// Counts lines that had not arrived at the end.
     pub(super) fn missing(&mut self, lines: u64, who: &str) {
         if lines > 0 {
             self.lost += lines;
@@ -36,34 +36,34 @@ impl Faults {
     }
 }
 
-/// One subscriber's place in the lines of its feed.
+/// Position of one subscriber in the lines of its feed.
 #[derive(Debug)]
 pub(super) struct LineCheck {
-    /// The line that has to come next.
+    /// Number of the line expected next.
     pub(super) next: u32,
-    /// Whether whole texts are compared, or markers alone.
+    /// True to compare whole texts, false to check markers only.
     is_thorough: bool,
     within: LatencyBound,
 }
 
-/// In the midst of what the last bytes ended.
+/// State between two pieces of input.
 #[derive(Debug, Clone, Copy)]
 enum LatencyBound {
     Nothing,
-    /// What may be the begin of a marker, and how much of it there is.
+    /// The beginning of what may be a marker, and its length.
     Marker([u8; MARK_BYTES], usize),
-    /// The text of a line, so many of whose bytes have been compared.
+    /// The text of a line, and the number of its bytes that have been compared.
     Text(u32, usize),
 }
 
 impl LineCheck {
-    /// One that has all lines before `next`.
+    /// A check that expects the line `next`.
     pub(super) fn new(next: u32, is_thorough: bool) -> Self {
         Self { next, is_thorough, within: LatencyBound::Nothing }
     }
 
-    /// Takes the bytes that came next, and gives each new line in them to `on_line`, with the number of the first line
-    /// that is not to be waited for any more: its own, or the first of those that were left out before it.
+    /// Checks the next bytes, and passes each new line in them to `on_line`, with the number of the first line that is
+    /// no longer awaited: the line's own, or the first of those that were skipped before it.
     pub(super) fn take(&mut self, mut bytes: &[u8], faults: &mut Faults, mut on_line: impl FnMut(LineMark, u32)) {
         while !bytes.is_empty() {
             bytes = match self.within {
@@ -97,7 +97,7 @@ impl LineCheck {
         }
     }
 
-    /// Fills up a marker that was cut; if it is none, a later byte of it may be the begin of one.
+    /// Completes a marker that was cut; if it is none, a later byte of it may begin one.
     fn go_on<'a>(
         &mut self,
         mut marker: [u8; MARK_BYTES],

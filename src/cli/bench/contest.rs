@@ -1,5 +1,5 @@
-//! The order of runs: for each scenario, all servers in turn, as many rounds as wanted, so that what else the machine does
-//! hits all alike.
+//! Order of runs: for each scenario, all servers in turn, in as many rounds as requested, so that other work of the
+//! machine affects all alike.
 
 use serde_json::Value;
 
@@ -11,37 +11,37 @@ use crate::cli::bench::report::{BenchRun, RunFigures, Sheet, tables};
 use crate::cli::support::outcome::Outcome;
 use crate::cli::support::output::{note, print, print_json};
 
-/// What is measured in one run.
+/// A measurement that one run makes.
 pub(super) trait Scenario {
-    /// As it stands in the table. Runs of the same name are compared.
+    /// Returns the name in the table. Runs with the same name are compared.
     fn name(&self) -> String;
     fn sheet(&self) -> &'static Sheet;
-    /// All that makes it what it is, for JSON.
+    /// Returns all settings, for JSON.
     fn settings(&self) -> Value;
-    /// What it asks of a server.
+    /// Returns what it requires of a server.
     fn wish(&self) -> Requirement;
     fn run(&self, stage: &mut Stage) -> anyhow::Result<StageResult>;
 }
 
-/// Where a run takes place: a server, and a load for it.
+/// Setting of a run: a server, and a load for it.
 pub(super) struct Stage {
-    /// The server's name in tables.
+    /// Name of the server in tables.
     pub(super) name: String,
     pub(super) server: ServerProcess,
     pub(super) load: Load,
     pub(super) stop: LoadStop,
 }
 
-/// What a run came to.
+/// Result of a run.
 pub(super) struct StageResult {
     pub(super) figures: RunFigures,
     pub(super) meanwhile: MachineUsage,
 }
 
-/// The figure by which frames of the limit are made as long as those that a subscriber of captionwire gets.
+/// Key of the figure from which the limit's frames get the length of those that a captionwire subscriber gets.
 pub(super) const BYTES_PER_DELIVERY: &str = "bytes_per_delivery";
 
-/// All servers that take part, and what was measured so far.
+/// All servers that take part, and the runs so far.
 pub(super) struct Contest {
     pub(super) contestants: Vec<Contestant>,
     pub(super) place: ServerLocation,
@@ -52,10 +52,10 @@ pub(super) struct Contest {
 }
 
 impl Contest {
-    /// Holds all of it, and says what came of it.
+    /// Runs all scenarios, prints the results, and returns the outcome.
     pub(super) fn hold(mut self, scenarios: &[Box<dyn Scenario>]) -> anyhow::Result<Outcome> {
         for scenario in scenarios {
-            // Until a subscriber has shown it, a line is about as long as when it was published.
+            // Until a subscriber has received lines, assumes that they are as long as when they were published.
             let mut frame_bytes = self.contestants[0].dialect(None)?.frame_bytes();
             for round in 1..=self.repeat {
                 let before = self.runs.len();
@@ -79,8 +79,8 @@ impl Contest {
         Ok(Outcome::of_problems(self.runs.iter().filter(|run| run.wrong.is_some()).count() as u64))
     }
 
-    /// One run of one server. A run that fails is told as such, and the others go on; an error is for when nobody wants
-    /// more of them.
+    /// Runs a scenario on one server. A failed run is reported as part of its result, and the others continue; an error
+    /// means that the whole contest was stopped.
     fn run(
         &self,
         scenario: &dyn Scenario,

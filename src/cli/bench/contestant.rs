@@ -1,4 +1,4 @@
-//! Who is measured: captionwire, the limit, and any other server; how each is started and spoken to.
+//! The servers that are measured: captionwire, the limit, and any other; how each is started and spoken to.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -13,28 +13,28 @@ use crate::cli::bench::process::{ServerLocation, ServerProcess};
 /// A server that takes part.
 #[derive(Debug, Clone)]
 pub(super) enum Contestant {
-    /// A captionwire of its own for each run: this binary.
+    /// A new captionwire server for each run: this binary.
     Captionwire { arguments: Vec<String>, token: Option<String> },
-    /// One that runs already, and its process, if that is known.
+    /// A running server, and its process if that is known.
     Running { address: SocketAddr, process: Option<u32>, token: Option<String> },
     /// `bench limit`.
     Limit,
-    /// Something else that a shell starts. Its address is what it says itself, if nobody else does.
+    /// Another server, started by a shell. Without `address` it must announce its own.
     Other { name: String, command: String, address: Option<SocketAddr>, dialect: Box<ServerDialect> },
 }
 
-/// What a run asks of a server.
+/// Requirements of a run.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Requirement {
-    /// Connections at the same time.
+    /// Number of concurrent connections.
     pub(super) connections: usize,
-    /// How the limit writes.
+    /// Write mode of the limit.
     pub(super) mode: Mode,
-    /// Whether lines are acknowledged.
+    /// True if lines must be acknowledged.
     pub(super) is_acked: bool,
-    /// Whether lines are kept for those who come later.
+    /// True if lines must be kept for later subscribers.
     pub(super) is_kept: bool,
-    /// Whether the server is killed and started again.
+    /// True if the server is killed and restarted.
     pub(super) is_killed: bool,
 }
 
@@ -47,7 +47,7 @@ impl Contestant {
         }
     }
 
-    /// How it wants to be spoken to. Each call names feeds that have not been there before; frames of the limit are made
+    /// Returns the server's protocol. Each call names feeds that did not exist before; frames of the limit are made
     /// `frame_bytes` long.
     pub(super) fn dialect(&self, frame_bytes: Option<f64>) -> anyhow::Result<ServerDialect> {
         Ok(match self {
@@ -59,7 +59,7 @@ impl Contestant {
         })
     }
 
-    /// Returns true if it does what is asked of it.
+    /// Returns true if the server can do what is required.
     pub(super) fn can(&self, wish: &Requirement) -> bool {
         let can_do = |dialect: &ServerDialect| {
             (!wish.is_acked || dialect.ack != Ack::Nothing) && (!wish.is_kept || dialect.replay.is_some())
@@ -71,7 +71,7 @@ impl Contestant {
         }
     }
 
-    /// Starts it, or finds it.
+    /// Starts the server, or uses the running one.
     pub(super) fn start(
         &self,
         wish: &Requirement,
@@ -109,11 +109,11 @@ fn this_program() -> anyhow::Result<std::path::PathBuf> {
     std::env::current_exe().context("this program does not know where it is")
 }
 
-/// Raises what the server allows, where it allows less by itself.
+/// Raises the server's connection limit if its default is too low.
 fn allow_connections(command: &mut Command, connections: usize) {
-    /// Less than the server's own limit, part of which is kept for publishers.
+    /// Less than the server's default, part of which is reserved for publishers.
     const ALLOWED_ANYWAY: usize = 9_000;
-    /// Beside those that are measured.
+    /// Connections besides those that are measured.
     const SPARE: usize = 1_000;
     if connections > ALLOWED_ANYWAY {
         command.env("CAPTIONWIRE_LIMITS_CONNECTIONS_MAX", (connections + SPARE).to_string());

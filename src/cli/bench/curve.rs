@@ -1,7 +1,7 @@
-//! `bench curve`: whether a delivery costs the same, however many subscribers, feeds and lines there are.
+//! `bench curve`: measures whether the cost of a delivery is the same for any number of subscribers, feeds and lines.
 //!
-//! A line costs something before anybody gets it: it is read, made durable and acknowledged. On each axis the first run has
-//! no subscriber at all, and what a line costs there is taken off the others; what remains is what deliveries cost.
+//! A line has a cost before anyone gets it: it is read, made durable and acknowledged. On each axis the first run has
+//! no subscriber at all, and its cost per line is subtracted from the others; the rest is the cost of deliveries.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -26,7 +26,7 @@ static SHEET: Sheet = Sheet {
     compared: Some("cpu_us_per_delivery"),
 };
 
-/// What runs along the axes.
+/// Values along the axes.
 #[derive(Debug, Clone)]
 pub(super) struct Axes {
     pub(super) subscribers: Vec<usize>,
@@ -36,7 +36,7 @@ pub(super) struct Axes {
     pub(super) warmup: f64,
 }
 
-/// What a line costs by itself, by server.
+/// Cost of a line without subscribers, by server.
 type LineCosts = Rc<RefCell<HashMap<String, f64>>>;
 
 /// One point of an axis.
@@ -45,15 +45,15 @@ struct Point {
     line_costs: LineCosts,
 }
 
-/// One line in flight: nothing can be put together, every delivery is paid for in full.
+/// One line in flight: lines cannot be combined, so every delivery has its full cost.
 const ONE: Flow = Flow::Window { window: 1, batch: 1 };
 
 impl Axes {
-    /// All points, in order.
+    /// Returns all points, in order.
     pub(super) fn points(&self) -> Vec<Box<dyn Scenario>> {
-        /// Of each feed, where feeds are many.
+        /// Subscribers of each feed, if there are many feeds.
         const READERS: usize = 10;
-        /// Lines a second over all feeds: each has its commit, as with one line in flight.
+        /// Lines a second over all feeds: each has its own commit, as with one line in flight.
         const RATE: f64 = 200.0;
         /// Subscribers of a long transcript.
         const CROWD: usize = 1_000;

@@ -1,49 +1,49 @@
-//! How a server wants to be spoken to: where one publishes and subscribes, how a line is wrapped, and what acknowledges it.
-//! All else is the same for every server.
+//! Protocol of a server: the paths for publishing and subscribing, the form of a line, and its acknowledgement.
+//! Everything else is the same for every server.
 
 use anyhow::bail;
 
 use crate::cli::bench::lines::{LineMark, mean_text_bytes, speaker, write_text};
 
-/// How to speak to one server.
+/// Protocol of one server.
 #[derive(Debug, Clone)]
 pub(super) struct ServerDialect {
     pub(super) publish: Side,
     pub(super) subscribe: Side,
-    /// How a late joiner asks for all there is; `None` where nothing is kept.
+    /// Subscription of a late joiner to everything from the start; `None` if nothing is kept.
     pub(super) replay: Option<Side>,
-    /// How a subscriber comes back that has all up to `@CURSOR@`.
+    /// Subscription of a subscriber that reconnects with its cursor `@CURSOR@`.
     pub(super) resume: Option<Side>,
     pub(super) wrap: Template,
     pub(super) ack: Ack,
-    /// What a server says to a publisher when it does not take a line.
+    /// Text in the server's answer to a line that it refuses.
     pub(super) refusal: Option<String>,
     pub(super) token: Option<String>,
 }
 
-/// One side of it: a socket, and how it begins.
+/// One direction: a socket, and how its conversation begins.
 #[derive(Debug, Clone)]
 pub(super) struct Side {
-    /// Path and query; `@FEED@` is the feed's number.
+    /// Path and query; `@FEED@` stands for the feed's number.
     pub(super) path: String,
-    /// A message to send first.
+    /// Message to send first.
     pub(super) hello: Option<String>,
-    /// What is in the server's message after which all is ready. Without it, the open socket is.
+    /// Text in the server's message after which the connection is ready; `None` if it is ready once the socket is open.
     pub(super) ready: Option<String>,
 }
 
-/// What tells a publisher that its lines are kept.
+/// Form of the acknowledgements to a publisher.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Ack {
-    /// Nothing does.
+    /// No acknowledgements.
     Nothing,
-    /// Each message is one for one line.
+    /// Each message acknowledges one line.
     Frames,
-    /// The number after this text is how many lines are kept by now.
+    /// The number after this text is the number of lines stored so far.
     UpTo(String),
 }
 
-/// A frame of a text has so long a head; hardly any text here is so short that two bytes would do.
+/// Bytes of a text frame's head; hardly any text here is so short that two bytes would do.
 const HEAD_BYTES: f64 = 4.0;
 
 impl Side {
@@ -51,14 +51,14 @@ impl Side {
         Self { path: path.into(), hello: None, ready: ready.map(str::to_owned) }
     }
 
-    /// The path for a subscriber or publisher of `feed`, with the cursor it has, if any.
+    /// Returns the path for a subscriber or publisher of `feed`, with its cursor if it has one.
     pub(super) fn path(&self, feed: usize, cursor: &str) -> String {
         self.path.replace("@FEED@", &feed.to_string()).replace("@CURSOR@", cursor)
     }
 }
 
 impl ServerDialect {
-    /// captionwire's protocol. The feeds' names begin with `prefix`.
+    /// The protocol of captionwire. Names of feeds begin with `prefix`.
     pub(super) fn captionwire(prefix: &str, token: Option<String>) -> Self {
         let feed = format!("/v1/feeds/{prefix}-@FEED@");
         let live = Some("{\"type\":\"live\"");
@@ -75,7 +75,7 @@ impl ServerDialect {
         }
     }
 
-    /// Bytes of a frame that publishes a line, on average.
+    /// Returns the average size of a frame that publishes a line, in bytes.
     pub(super) fn frame_bytes(&self) -> f64 {
         const LINES: u32 = 120;
         let mut out = Vec::new();
@@ -83,7 +83,8 @@ impl ServerDialect {
         HEAD_BYTES + out.len() as f64 / f64::from(LINES)
     }
 
-    /// That of `bench limit`. Its frames are made as long as frames of `bytes` bytes are on average, heads included.
+    /// The protocol of `bench limit`. Its frames are made as long as frames of `bytes` bytes on average, heads
+    /// included.
     pub(super) fn limit(bytes: Option<f64>) -> Self {
         let padding = bytes.map_or(0.0, |bytes| (bytes - HEAD_BYTES - mean_text_bytes()).max(0.0));
         Self {
@@ -99,8 +100,8 @@ impl ServerDialect {
     }
 }
 
-/// How a line is wrapped: a text in which `@TEXT@`, `@SPEAKER@`, `@SEQ@` (its number, from 0) and `@MS@` (its media time)
-/// stand for what they name.
+/// Form of a line: a text in which `@TEXT@`, `@SPEAKER@`, `@SEQ@` (its number, from 0) and `@MS@` (its media time) are
+/// placeholders.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Template(Vec<TemplatePart>);
 
@@ -135,14 +136,15 @@ impl Template {
         Self(parts)
     }
 
-    /// Returns true if lines can be told apart in it at all.
+    /// Returns true if lines can be told apart in it.
     pub(super) fn has_text(&self) -> bool {
         self.0.contains(&TemplatePart::Text)
     }
 
-    /// Adds the message that publishes a line.
+    /// Appends the message that publishes a line.
     pub(super) fn write(&self, mark: LineMark, out: &mut Vec<u8>) {
-        /// Media time between lines: ten a second is more than anybody speaks, and a million of them are a day.
+        /// Media time between lines in milliseconds: ten a second is more than anyone speaks, and a million of them are
+        /// a day.
         const LINE_MS: u64 = 100;
         for part in &self.0 {
             match part {
@@ -171,14 +173,14 @@ impl std::str::FromStr for Ack {
     }
 }
 
-/// The whole number behind the last `key` in `message`.
+/// Returns the whole number after the last `key` in `message`.
 pub(super) fn number_after(message: &[u8], key: &str) -> Option<u64> {
     let at = memchr::memmem::rfind(message, key.as_bytes())? + key.len();
     let digits = message[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
     std::str::from_utf8(&message[at..at + digits]).ok()?.parse().ok()
 }
 
-/// The text between `key` and the next quote.
+/// Returns the text between `key` and the next quotation mark.
 pub(super) fn text_after<'a>(message: &'a [u8], key: &str) -> Option<&'a str> {
     let rest = &message[memchr::memmem::find(message, key.as_bytes())? + key.len()..];
     std::str::from_utf8(&rest[..memchr::memchr(b'"', rest)?]).ok()

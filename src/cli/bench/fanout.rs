@@ -1,4 +1,4 @@
-//! `bench fanout`: lines from a publisher to thousands of subscribers, and what each delivery costs the server.
+//! `bench fanout`: sends lines from publishers to thousands of subscribers, and measures the cost of each delivery.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::cli::bench::flow::{Flow, LoadSource, store};
 use crate::cli::bench::machine::MachineSample;
 use crate::cli::bench::report::{Column, RunFigures, Sheet};
 
-/// What a fan-out tells.
+/// Figures of a fan-out.
 pub(super) static SHEET: Sheet = Sheet {
     columns: &[
         Column { key: "cpu_s_per_m", title: "CPU s/M deliveries", decimals: 3 },
@@ -32,18 +32,18 @@ pub(super) static SHEET: Sheet = Sheet {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct FanoutRun {
     pub(super) name: String,
-    /// In all, spread over the feeds.
+    /// Number in total, spread over the feeds.
     pub(super) subscribers: usize,
     pub(super) feeds: usize,
     pub(super) flow: Flow,
     pub(super) seconds: f64,
     pub(super) warmup: f64,
-    /// Lines that are in each feed before anybody subscribes.
+    /// Lines in each feed before the first subscriber comes.
     pub(super) history: u32,
 }
 
 impl FanoutRun {
-    /// A name that says what it is.
+    /// Returns a name made of its settings.
     pub(super) fn described(&self) -> String {
         let flow = match self.flow {
             Flow::Paced(rate) => format!("{rate}/s"),
@@ -77,7 +77,7 @@ impl Scenario for FanoutRun {
     }
 
     fn wish(&self) -> Requirement {
-        // Whether a server may put several lines in one write decides with which limit it is compared.
+        // If a server may combine several lines in one write, it is compared with the limit that does so too.
         let is_batched = matches!(self.flow, Flow::Window { batch: 2.., .. });
         Requirement {
             connections: self.subscribers + self.feeds,
@@ -88,7 +88,7 @@ impl Scenario for FanoutRun {
     }
 
     fn run(&self, stage: &mut Stage) -> anyhow::Result<StageResult> {
-        /// For whatever a server still does with those who have just come.
+        /// Time for a server to finish its work for new subscribers.
         const SETTLE: Duration = Duration::from_millis(300);
         let Stage { load, server, .. } = stage;
         load.open_publishers(self.feeds)?;
@@ -105,7 +105,7 @@ impl Scenario for FanoutRun {
         let lines = load.lines_sent() - before;
         load.drain()?;
         if matches!(self.flow, Flow::Paced(_)) {
-            // A server that is behind has not done its work before the last line is there.
+            // A server that is behind has done its work only once the last line has arrived.
             (meanwhile, deliveries, bytes) = (moment.until_now(), load.tally.deliveries, load.tally.bytes);
         }
         let is_idle = deliveries == 0 && self.subscribers > 0 && load.tally.faults.say().is_none();
@@ -126,7 +126,7 @@ impl Scenario for FanoutRun {
     }
 }
 
-/// Percentiles in milliseconds.
+/// Returns percentiles in milliseconds.
 pub(super) fn latencies(histogram: &Histogram<u64>) -> RunFigures {
     let at = |quantile| (!histogram.is_empty()).then(|| histogram.value_at_quantile(quantile) as f64 / 1e6);
     vec![("p50_ms", at(0.5)), ("p99_ms", at(0.99)), ("p999_ms", at(0.999)), ("max_ms", at(1.0))]

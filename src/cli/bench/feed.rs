@@ -1,42 +1,42 @@
-//! What is under way in one feed: lines that have been sent, and who lacks which.
+//! Lines in flight in one feed, and the subscribers that lack them.
 
 use std::collections::VecDeque;
 
 use super::tally::Tally;
 
-/// One feed, as the load keeps it.
+/// State of one feed in the load.
 #[derive(Debug, Default)]
 pub(super) struct LoadFeed {
-    /// Whether its publisher may send.
+    /// True if its publisher may send.
     pub(super) is_open: bool,
-    /// Lines that have been sent; the number of the next one.
+    /// Number of lines sent, which is the number of the next one.
     pub(super) sent: u32,
-    /// Lines that the server has acknowledged.
+    /// Number of lines acknowledged by the server.
     pub(super) acked: u64,
-    /// From this line on, latencies count.
+    /// Number of the first line whose latency is recorded.
     pub(super) recorded_from: u32,
-    /// Subscribers that get what is sent from now on.
+    /// Subscribers that get lines sent from now on.
     pub(super) subscribers: u32,
-    /// How many lines the server lets its publisher be ahead, if it said so.
+    /// Limit of unacknowledged lines, if the server has announced one.
     unacked_max: Option<usize>,
-    /// Lines that the server said it has, when the publisher came (again).
+    /// Number of lines that the server had when the publisher connected.
     kept: Option<u64>,
-    /// When the lines were due that are not acknowledged, oldest first.
+    /// Due times of unacknowledged lines, oldest first.
     unacked: VecDeque<u64>,
-    /// Every line before this one has reached every subscriber.
+    /// Number of the first line that some subscriber lacks.
     pub(super) everywhere: u32,
-    /// For each line from there on, how many subscribers lack it.
+    /// Number of subscribers that lack it, for each line from there on.
     missing: VecDeque<u32>,
 }
 
 impl LoadFeed {
-    /// What the server told its publisher first.
+    /// Notes what the server told its publisher in its first message.
     pub(super) fn welcomed(&mut self, kept: Option<u64>, unacked_max: Option<u64>) {
         self.kept = kept;
         self.unacked_max = unacked_max.map(|lines| usize::try_from(lines).unwrap_or(usize::MAX));
     }
 
-    /// Counts a line that is sent now and was due at `due`; gives its number.
+    /// Counts a line that is sent now and was due at `due`; returns its number.
     pub(super) fn send(&mut self, due: u64, is_acked: bool) -> u32 {
         let number = self.sent;
         self.sent += 1;
@@ -51,7 +51,7 @@ impl LoadFeed {
         number
     }
 
-    /// One subscriber more has line `number`.
+    /// Notes that one more subscriber has line `number`.
     pub(super) fn delivered(&mut self, number: u32) {
         let Some(missing) = number.checked_sub(self.everywhere).and_then(|at| self.missing.get_mut(at as usize)) else {
             return;
@@ -63,7 +63,7 @@ impl LoadFeed {
         }
     }
 
-    /// The server has the first `count` lines.
+    /// Notes that the server has the first `count` lines.
     pub(super) fn acknowledged(&mut self, count: u64, now: u64, tally: &mut Tally) -> Result<(), String> {
         if count > u64::from(self.sent) {
             return Err(format!("{count} lines are acknowledged, and {} were sent", self.sent));
@@ -79,12 +79,13 @@ impl LoadFeed {
         Ok(())
     }
 
-    /// Lines that some subscriber lacks; where there is none, lines that are not acknowledged.
+    /// Returns the number of lines that some subscriber lacks or, without subscribers, of those that are not
+    /// acknowledged.
     pub(super) fn under_way(&self) -> usize {
         if self.subscribers > 0 { self.missing.len() } else { self.unacked.len() }
     }
 
-    /// How many lines more may be sent before the server has to acknowledge some.
+    /// Returns the number of lines that may be sent before the server has to acknowledge some.
     pub(super) fn room(&self) -> usize {
         self.unacked_max.map_or(usize::MAX, |most| most.saturating_sub(self.unacked.len()))
     }
@@ -93,8 +94,8 @@ impl LoadFeed {
         self.missing.is_empty() && self.unacked.is_empty()
     }
 
-    /// The lines to send again to a server that has been away, with the times at which they were due. What it has, though
-    /// it could not say so before, is settled by this.
+    /// Returns the lines to send again to a restarted server, with their due times. Lines that it has, but had not
+    /// acknowledged, count as acknowledged.
     pub(super) fn lines_to_send_again(&mut self) -> Vec<(u32, u64)> {
         let kept = self.kept.unwrap_or(0).clamp(self.acked, u64::from(self.sent));
         self.unacked.drain(..((kept - self.acked) as usize).min(self.unacked.len()));

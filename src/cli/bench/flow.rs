@@ -1,4 +1,4 @@
-//! Who sends when: at a pace, whatever becomes of it; or as fast as what was sent arrives.
+//! Schedule of the lines: at a fixed rate, or as fast as earlier lines arrive.
 
 use std::time::Duration;
 
@@ -6,28 +6,28 @@ use anyhow::bail;
 
 use super::load::Load;
 
-/// When lines are sent.
+/// Schedule of the lines.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Flow {
-    /// So many lines a second in each feed. A line's time counts from when it was due, so that a load that is late hides
+    /// Lines a second in each feed. Latencies count from the time at which a line was due, so that a late load hides
     /// nothing.
     Paced(f64),
-    /// `batch` lines at once, whenever no more than `window` lines are under way then.
+    /// Sends `batch` lines at once, whenever at most `window` lines are then in flight.
     Window { window: usize, batch: usize },
 }
 
-/// A flow that goes on.
+/// A schedule in progress.
 #[derive(Debug)]
 pub(super) struct LoadSource {
     flow: Flow,
-    /// Lines of each feed at which it stops.
+    /// Number of lines in each feed at which it stops.
     lines_max: u32,
     began: u64,
-    /// Lines that were due so far, over all feeds.
+    /// Number of lines due so far, over all feeds.
     due: u64,
 }
 
-/// No longer asleep than this, so that whoever waits sees in time that the end has come.
+/// Longest sleep, so that the end of a run is noticed in time.
 const NAP: Duration = Duration::from_millis(10);
 
 impl LoadSource {
@@ -35,12 +35,12 @@ impl LoadSource {
         Self { flow, lines_max: u32::MAX, began: load.now(), due: 0 }
     }
 
-    /// One that stops when each feed has `lines` lines.
+    /// A schedule that stops when each feed has `lines` lines.
     pub(super) fn up_to(flow: Flow, lines: u32, load: &Load) -> Self {
         Self { lines_max: lines, ..Self::new(flow, load) }
     }
 
-    /// Sends, and takes what comes, for so long or until `done`; says whether it was done. For no time at all, it sends
+    /// Sends and receives for `time` or until `done`; returns true if `done` came first. With a `time` of zero it sends
     /// what is due by now.
     pub(super) fn run(
         &mut self,
@@ -62,7 +62,7 @@ impl LoadSource {
         Ok(true)
     }
 
-    /// Sends what is due by now; gives how long it is until the next.
+    /// Sends what is due by now; returns the time until the next line.
     fn send_due(&mut self, load: &mut Load, rate: f64, end: u64) -> anyhow::Result<Duration> {
         let feeds = load.feeds.len() as u64;
         let between = 1e9 / (rate * feeds as f64);
@@ -75,7 +75,7 @@ impl LoadSource {
             if due >= end {
                 return Ok(Duration::ZERO);
             }
-            // Feeds take turns, so that not all speak at the same moment.
+            // Feeds take turns, so that they do not all send at the same moment.
             let feed = (self.due % feeds) as usize;
             load.publish(feed, due)?;
             load.flush(feed)?;
@@ -83,7 +83,7 @@ impl LoadSource {
         }
     }
 
-    /// Sends what may be under way.
+    /// Sends as many lines as may be in flight.
     fn fill(&mut self, load: &mut Load, window: usize, batch: usize) -> anyhow::Result<Duration> {
         for feed in 0..load.feeds.len() {
             let may_send = |load: &Load| {
@@ -101,11 +101,11 @@ impl LoadSource {
     }
 }
 
-/// Stores `lines` lines in each feed: as fast as they are acknowledged, and no faster.
+/// Stores `lines` lines in each feed, as fast as they are acknowledged.
 pub(super) fn store(load: &mut Load, lines: u32) -> anyhow::Result<()> {
-    /// Enough for a server to flush many at once.
+    /// Lines in flight: enough for a server to flush many at once.
     const WINDOW: usize = 256;
-    /// For a long transcript on a slow disk.
+    /// Time limit, which allows for a long transcript on a slow disk.
     const STORE: Duration = Duration::from_secs(300);
     let mut source = LoadSource::up_to(Flow::Window { window: WINDOW, batch: 1 }, lines, load);
     if !source.run(load, STORE, |load| load.feeds.iter().all(|feed| feed.acked >= u64::from(lines)))? {

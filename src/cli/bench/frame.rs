@@ -1,25 +1,25 @@
-//! WebSocket frames, as little of them as a measurement needs: a client's are written, a server's read in whatever pieces
-//! they come, without a copy; and what a minimal server needs of the same.
+//! WebSocket frames, as far as a measurement needs them: writes a client's, reads a server's in pieces of any size
+//! without a copy; and what a minimal server needs.
 //!
-//! Nothing is negotiated: no extension, so no compression, and no bit reserved for one.
+//! Nothing is negotiated: no extension, so no compression, and no reserved bit.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
 
-/// RFC 6455, 5.2: what a frame is.
+/// Opcodes (RFC 6455, section 5.2).
 pub(super) const TEXT: u8 = 1;
 pub(super) const CLOSE: u8 = 8;
 pub(super) const PING: u8 = 9;
 pub(super) const PONG: u8 = 10;
 
-/// RFC 6455, 5.5: the longest payload of a control frame.
+/// Longest payload of a control frame (RFC 6455, section 5.5).
 const CONTROL_BYTES_MAX: usize = 125;
 
-/// What a client's handshake sends. It proves nothing about the client, so all of them send the same.
+/// Key in a client's handshake. It proves nothing about the client, so all send the same.
 const KEY: &str = "x3JJHMbDL1EzLkh9GBhXDw==";
 
-/// A client's request for a socket.
+/// Returns a client's handshake request.
 pub(super) fn request(host: &str, path: &str, token: Option<&str>) -> Vec<u8> {
     let bearer = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
     format!(
@@ -29,22 +29,22 @@ pub(super) fn request(host: &str, path: &str, token: Option<&str>) -> Vec<u8> {
     .into_bytes()
 }
 
-/// What a server answers to `key`, in `Sec-WebSocket-Accept`.
+/// Returns the server's `Sec-WebSocket-Accept` for `key`.
 pub(super) fn accept(key: &str) -> String {
     STANDARD.encode(Sha1::digest(format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11")))
 }
 
-/// Returns true if `head`, the head of a server's answer, opens the socket that [`request`] asked for.
+/// Returns true if `head`, the head of a server's response, accepts the handshake of [`request`].
 pub(super) fn is_accepted(head: &str) -> bool {
     head.starts_with("HTTP/1.1 101 ") && head.contains(&accept(KEY))
 }
 
-/// Where the head of a request or an answer ends: behind its blank line.
+/// Returns the end of a request's or response's head, after its blank line.
 pub(super) fn head_end(bytes: &[u8]) -> Option<usize> {
     memchr::memmem::find(bytes, b"\r\n\r\n").map(|at| at + 4)
 }
 
-/// Adds a client's frame, masked with `mask`.
+/// Appends a client's frame, masked with `mask`.
 pub(super) fn write_masked(opcode: u8, payload: &[u8], mask: u32, out: &mut Vec<u8>) {
     write_head(opcode, payload.len(), 0x80, out);
     let mask = mask.to_be_bytes();
@@ -52,7 +52,7 @@ pub(super) fn write_masked(opcode: u8, payload: &[u8], mask: u32, out: &mut Vec<
     out.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
 }
 
-/// Adds a server's frame.
+/// Appends a server's frame.
 pub(super) fn write_plain(opcode: u8, payload: &[u8], out: &mut Vec<u8>) {
     write_head(opcode, payload.len(), 0, out);
     out.extend_from_slice(payload);
@@ -73,10 +73,10 @@ fn write_head(opcode: u8, length: usize, mask_bit: u8, out: &mut Vec<u8>) {
     }
 }
 
-/// A frame's head: how long it is, and what it says.
+/// Head of a frame.
 struct FrameHead {
     opcode: u8,
-    /// No bit is set that an extension would have to explain, and the mask is there or not as it has to be.
+    /// True if no reserved bit is set, and the frame is masked or not as required.
     is_sound: bool,
     bytes: usize,
     payload: u64,
@@ -84,7 +84,7 @@ struct FrameHead {
 }
 
 impl FrameHead {
-    /// Reads the head that `bytes` begin with; `None` where it is not complete.
+    /// Reads the head at the start of `bytes`; `None` if it is incomplete.
     fn read(bytes: &[u8], is_masked: bool) -> Option<Self> {
         let (first, second) = (*bytes.first()?, *bytes.get(1)?);
         let (length_end, payload) = match second & 0x7f {
@@ -103,16 +103,16 @@ impl FrameHead {
     }
 }
 
-/// A whole frame of a client.
+/// A complete frame of a client.
 #[derive(Debug)]
 pub(super) struct ClientFrame {
     pub(super) opcode: u8,
-    /// Where its payload stands, which is unmasked by now.
+    /// Position of its payload, which is unmasked already.
     pub(super) payload: std::ops::Range<usize>,
 }
 
-/// Unmasks the client's frame that `bytes` begin with. `Ok(None)` where it is not complete; an error where it can be none,
-/// or is longer than `longest`.
+/// Unmasks the client's frame at the start of `bytes`. `Ok(None)` if it is incomplete; an error if it is no such frame,
+/// or longer than `longest`.
 pub(super) fn unmask(bytes: &mut [u8], longest: usize) -> Result<Option<ClientFrame>, &'static str> {
     let Some(head) = FrameHead::read(bytes, true) else { return Ok(None) };
     if !head.is_sound {
@@ -126,31 +126,31 @@ pub(super) fn unmask(bytes: &mut [u8], longest: usize) -> Result<Option<ClientFr
     Ok(Some(ClientFrame { opcode: head.opcode, payload: head.bytes..head.bytes + length }))
 }
 
-/// Reads a server's frames off a stream of bytes.
+/// Reads a server's frames from a stream of bytes.
 #[derive(Debug, Default)]
 pub(super) struct FrameReader {
-    /// A head that is not complete yet.
+    /// The beginning of an incomplete head.
     head: Vec<u8>,
     opcode: u8,
-    /// What is to come of the payload; `None` before a head.
+    /// Bytes of the payload that are still to come; `None` before a head.
     left: Option<u64>,
     /// The payload of a control frame so far.
     control: Vec<u8>,
 }
 
-/// What a stream holds.
+/// Piece of a stream.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum StreamPiece<'a> {
-    /// Payload of a message; perhaps a part of it.
+    /// Payload of a message, or a part of it.
     Data(&'a [u8]),
-    /// A frame with payload is complete.
+    /// End of a frame with payload.
     End,
-    /// A whole control frame: what it is, and its payload.
+    /// A complete control frame: its opcode and payload.
     Control(u8, &'a [u8]),
 }
 
 impl FrameReader {
-    /// Takes the bytes that came next, and gives what is in them to `on_piece`.
+    /// Reads the next bytes, and passes the pieces in them to `on_piece`.
     pub(super) fn take(
         &mut self,
         mut bytes: &[u8],
@@ -187,12 +187,12 @@ impl FrameReader {
         }
     }
 
-    /// Reads a head; gives how many of `bytes` it took, or `None` where more have to come.
+    /// Reads a head; returns the number of `bytes` that it took, or `None` if it is incomplete.
     fn begin(&mut self, bytes: &[u8]) -> Result<Option<usize>, &'static str> {
         /// The longest head of a server's frame.
         const HEAD_BYTES_MAX: usize = 10;
         let (before, joined);
-        // Only a head that is cut is copied.
+        // Only a head that was cut is copied.
         let head = if self.head.is_empty() {
             before = 0;
             FrameHead::read(bytes, false)

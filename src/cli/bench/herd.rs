@@ -1,4 +1,4 @@
-//! `bench herd`: a server that is killed, and all who were there come back at once, each with its cursor.
+//! `bench herd`: kills a server, restarts it, and measures how fast all subscribers reconnect, each with its cursor.
 
 use std::time::{Duration, Instant};
 
@@ -23,15 +23,15 @@ static SHEET: Sheet = Sheet {
     compared: None,
 };
 
-/// One run of it.
+/// One such run.
 #[derive(Debug, Clone)]
 pub(super) struct HerdRun {
     pub(super) subscribers: usize,
-    /// Lines that were said before anybody came.
+    /// Lines in the feed before the subscribers come.
     pub(super) history: u32,
-    /// Lines a second, all the while.
+    /// Lines a second, throughout the run.
     pub(super) rate: f64,
-    /// How long all goes well before and after.
+    /// Undisturbed time before and after, in seconds.
     pub(super) seconds: f64,
 }
 
@@ -50,7 +50,7 @@ impl Scenario for HerdRun {
     }
 
     fn wish(&self) -> Requirement {
-        // Those of the killed server may still be counted when they come back.
+        // Connections of the killed server may still be counted when their subscribers reconnect.
         Requirement { connections: 2 * self.subscribers + 2, is_acked: true, is_killed: true, ..Requirement::default() }
     }
 
@@ -70,7 +70,7 @@ impl Scenario for HerdRun {
         server.start_again(stop)?;
         let (up, moment) = (Instant::now(), MachineSample::now(server.processes));
         load.is_tolerant = false;
-        // What the publisher had to say meanwhile has waited, and was due when it was due.
+        // Lines that the publisher could not send meanwhile keep their due times.
         source.run(load, Duration::ZERO, |_| false)?;
         load.open_publishers(1)?;
         load.publish_again(0)?;

@@ -1,4 +1,4 @@
-//! `bench idle`: what subscribers cost that only wait.
+//! `bench idle`: measures the cost of subscribers that only wait.
 
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,7 @@ static SHEET: Sheet = Sheet {
 #[derive(Debug, Clone)]
 pub(super) struct IdleRun {
     pub(super) subscribers: usize,
-    /// How long they wait while the server's time is taken.
+    /// Time in seconds during which the waiting is measured.
     pub(super) seconds: f64,
 }
 
@@ -47,9 +47,9 @@ impl Scenario for IdleRun {
     }
 
     fn run(&self, stage: &mut Stage) -> anyhow::Result<StageResult> {
-        /// For what a server puts off.
+        /// Time for work that a server postpones.
         const SETTLE: Duration = Duration::from_secs(1);
-        /// What is allocated for the first line that is written stays, perhaps.
+        /// Lines sent afterwards, because memory allocated for the first line may stay allocated.
         const LINES: usize = 3;
         let Stage { load, server, .. } = stage;
         let resident = || server.processes.resident_bytes();

@@ -1,4 +1,4 @@
-//! `bench ingest`: how fast lines are made durable and acknowledged, and whether each of them is there afterwards.
+//! `bench ingest`: measures how fast lines are made durable and acknowledged, and checks that each is there afterwards.
 
 use serde_json::{Value, json};
 
@@ -22,14 +22,14 @@ static SHEET: Sheet = Sheet {
     compared: Some("cpu_us_per_line"),
 };
 
-/// One run of publishers that send as fast as they are acknowledged.
+/// One run of publishers that send as fast as they get acknowledgements.
 #[derive(Debug, Clone)]
 pub(super) struct IngestRun {
-    /// Each has a feed of its own.
+    /// Number of publishers, each with a feed of its own.
     pub(super) publishers: usize,
-    /// Lines under way, for each publisher.
+    /// Lines in flight of each publisher.
     pub(super) window: usize,
-    /// Lines in all.
+    /// Number of lines in total.
     pub(super) lines: u32,
 }
 
@@ -52,7 +52,7 @@ impl Scenario for IngestRun {
     }
 
     fn run(&self, stage: &mut Stage) -> anyhow::Result<StageResult> {
-        /// The first of so many lines warm up what all share.
+        /// One in this many lines is sent first, to warm up what all share.
         const WARMUP_SHARE: u32 = 10;
         let Stage { load, server, .. } = stage;
         let each = self.lines.div_ceil(u32::try_from(self.publishers)?);
@@ -67,7 +67,7 @@ impl Scenario for IngestRun {
         let is_done = source.run(load, PATIENCE * 5, |load| load.feeds.iter().all(|feed| feed.acked >= all))?;
         anyhow::ensure!(is_done, "not all lines were acknowledged within {} s", 5 * PATIENCE.as_secs());
         let meanwhile = moment.until_now();
-        // What was acknowledged has to be there, each line once.
+        // What was acknowledged must be there, each line once.
         load.open_subscribers(self.publishers, Way::Replay)?;
         load.await_joiners(self.publishers)?;
         let lines = f64::from(each) * self.publishers as f64;

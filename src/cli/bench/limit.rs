@@ -1,10 +1,10 @@
-//! `bench limit`: the least that a WebSocket server can do on this kernel.
+//! `bench limit`: a WebSocket server that does only the minimum, to find the lowest cost on this kernel.
 //!
-//! One thread, no tasks, no locks. What a publisher of `/pub/NAME` sends is framed once, and the same bytes are written to
-//! every socket of `/sub/NAME`. A socket that is full keeps the rest, up to a bound, and is gone on with when it can be
-//! written to. Lines are acknowledged from memory, and kept there if asked: a joiner of `/sub/NAME?from=start` gets those
-//! first. It checks nothing, orders nothing and survives nothing; whatever a real server costs beyond it is the price of
-//! what it does.
+//! One thread, no tasks, no locks. Whatever a publisher of `/pub/NAME` sends is framed once, and the same bytes are
+//! written to every socket of `/sub/NAME`. The rest for a full socket is kept, up to a limit, and written when the
+//! socket is writable again. Lines are acknowledged from memory, and kept there if requested: a subscriber of
+//! `/sub/NAME?from=start` gets those first. It checks nothing, orders nothing and survives nothing; whatever a real
+//! server costs beyond it is the price of what that does.
 
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};
@@ -19,13 +19,13 @@ use super::frame;
 use crate::cli::support::outcome::Outcome;
 use crate::cli::support::output::print;
 
-/// What one socket may be behind; then it is closed.
+/// Bytes that one socket may be behind before it is closed.
 const BACKLOG_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// What is kept of one feed; then its publisher is closed.
+/// Bytes kept for one feed before its publisher is closed.
 const KEPT_BYTES_MAX: usize = 1024 * 1024 * 1024;
 
-/// The longest frame that is taken.
+/// Longest frame accepted.
 const FRAME_BYTES_MAX: usize = 64 * 1024;
 
 const EXAMPLES: &str = "\
@@ -64,7 +64,7 @@ pub(super) enum Mode {
 }
 
 impl Mode {
-    /// As it is written on the command line.
+    /// Returns the name on the command line.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Write => "write",
@@ -76,7 +76,7 @@ impl Mode {
 impl Limit {
     /// Serves until the process is ended.
     pub(super) fn run(self) -> anyhow::Result<Outcome> {
-        // Where the system does not say, the limit is felt when it is reached.
+        // If the limit is unknown, it shows when it is reached.
         let _ = rlimit::increase_nofile_limit(u64::MAX);
         let mut server = LimitServer::bind(self)?;
         loop {
@@ -85,7 +85,7 @@ impl Limit {
     }
 }
 
-/// The listener's place among the tokens, behind all that a peer could have.
+/// Token of the listener, which no peer can have.
 const LISTENER: Token = Token(usize::MAX);
 
 struct LimitServer {
@@ -111,9 +111,9 @@ struct LimitFeed {
 struct LimitPeer {
     stream: TcpStream,
     role: LimitRole,
-    /// What came and is not complete.
+    /// Incomplete input.
     input: Vec<u8>,
-    /// What the full socket has not taken.
+    /// Output that the full socket has not accepted.
     backlog: Vec<u8>,
     backlog_begin: usize,
 }
@@ -122,11 +122,11 @@ struct LimitPeer {
 enum LimitRole {
     Unknown,
     Publisher(usize),
-    /// Of a feed; and how much it has of what is kept, while that is not all.
+    /// The feed, and the number of kept bytes that were written; `None` once all were.
     Subscriber(usize, Option<usize>),
 }
 
-/// Why a peer is let go; nobody is told.
+/// Reason to close a connection; it is not reported.
 struct PeerClosed;
 
 impl From<std::io::Error> for PeerClosed {
@@ -177,12 +177,12 @@ impl LimitServer {
         Ok(())
     }
 
-    /// Takes all who want to come. Where there is no descriptor left, the others wait until the next one comes.
+    /// Accepts all pending connections. If no descriptor is left, the others wait until the next connection comes.
     fn accept(&mut self) {
         loop {
             let mut stream = match self.listener.accept() {
                 Ok((stream, _)) => stream,
-                // Who has given up meanwhile keeps nobody else waiting.
+                // A client that has given up meanwhile must not delay others.
                 Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => continue,
                 Err(_) => return,
             };
@@ -227,12 +227,12 @@ impl LimitServer {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(_) => return Err(PeerClosed),
             };
-            // What subscribers say after their handshake is of no interest.
+            // Messages of subscribers after their handshake are ignored.
             if !matches!(peer.role, LimitRole::Subscriber(..)) {
                 peer.input.extend_from_slice(&self.buffer[..length]);
                 self.take(at)?;
             }
-            // epoll(7): a stream that gave less than it was asked for is empty. Elsewhere it has to say so itself.
+            // epoll(7): a stream that gave less than requested is empty. Other systems must report that themselves.
             if cfg!(target_os = "linux") && length < self.buffer.len() {
                 return Ok(());
             }
@@ -286,7 +286,7 @@ impl LimitServer {
         self.flush(at)
     }
 
-    /// Takes the whole frames that a publisher sent, writes them to all, and acknowledges them.
+    /// Decodes the complete frames of a publisher, writes them to all subscribers, and acknowledges them.
     fn take_lines(&mut self, at: usize, feed: usize) -> Result<(), PeerClosed> {
         let Some(peer) = &mut self.peers[at] else { return Ok(()) };
         let mut input = std::mem::take(&mut peer.input);
@@ -333,7 +333,7 @@ impl LimitServer {
         let mut gone = Vec::new();
         for at in &self.feeds[feed].subscribers {
             let Some(peer) = &mut self.peers[*at] else { continue };
-            // Who catches up finds these among what is kept.
+            // A subscriber that catches up finds these among the kept lines.
             let is_behind = matches!(peer.role, LimitRole::Subscriber(_, Some(_)));
             if !is_behind && peer.send(frames).is_err() {
                 gone.push(*at);
@@ -345,7 +345,7 @@ impl LimitServer {
 }
 
 impl LimitPeer {
-    /// Writes to the socket, or behind what it has not taken yet.
+    /// Writes to the socket, or appends to its backlog.
     fn send(&mut self, bytes: &[u8]) -> Result<(), PeerClosed> {
         let taken = if self.backlog.is_empty() { write(&mut self.stream, bytes)? } else { 0 };
         if self.backlog.len() + bytes.len() - taken > BACKLOG_BYTES_MAX {
@@ -363,7 +363,7 @@ impl LimitPeer {
         Ok(())
     }
 
-    /// Writes what is kept from where it stands.
+    /// Writes kept lines from the subscriber's position on.
     fn catch_up(&mut self, kept: &[u8]) -> Result<(), PeerClosed> {
         self.flush()?;
         let LimitRole::Subscriber(feed, Some(begin)) = self.role else { return Ok(()) };
@@ -375,7 +375,7 @@ impl LimitPeer {
     }
 }
 
-/// Writes as much as the socket takes; gives how much that is.
+/// Writes as much as the socket accepts; returns the number of bytes.
 fn write(stream: &mut TcpStream, bytes: &[u8]) -> Result<usize, PeerClosed> {
     let mut written = 0;
     while written < bytes.len() {

@@ -1,19 +1,19 @@
-//! What is said while it is measured: caption lines of the usual length, each with a marker in its text.
+//! Lines that are sent during a measurement: captions of usual length, each with a marker in its text.
 //!
-//! The marker, `#number.time#`, is all that the receiving side looks for. So it does not matter what a server puts around
-//! a text, and any server can be held to the same promise: each line once, in order, and as it was sent.
+//! The receiving side looks only for the marker, `#number.time#`. So it does not matter what a server puts around a
+//! text, and any server can be held to the same promise: each line once, in order, and unaltered.
 
 /// Bytes of a marker: `#`, 10 digits, `.`, 19 digits, `#`.
 pub(super) const MARK_BYTES: usize = 32;
 
-/// The number of a line, from 0, and when it was due: nanoseconds of the load's own clock.
+/// Number of a line, from 0, and its due time in nanoseconds of the load's own clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct LineMark {
     pub(super) number: u32,
     pub(super) due: u64,
 }
 
-/// What follows the marker. With it a text has 80 to 300 bytes, as captions do. Nothing here needs an escape in JSON.
+/// Texts after the marker. With it a text has 80 to 300 bytes, as captions do. Nothing here needs an escape in JSON.
 const SENTENCES: [&str; 12] = [
     "Thank you all for coming this afternoon, and let me begin with the schedule for the next two weeks.",
     "The committee met on Tuesday, heard three witnesses, and will publish the minutes once they have been checked.",
@@ -31,7 +31,7 @@ const SENTENCES: [&str; 12] = [
 
 const SPEAKERS: [&str; 4] = ["Moderator", "Reporter", "Dr. Okonkwo", "Minister Hale"];
 
-/// Writes the text of a line, its marker first.
+/// Writes the text of a line, with its marker first.
 pub(super) fn write_text(mark: LineMark, out: &mut Vec<u8>) {
     let mut marker = [b'#'; MARK_BYTES];
     marker[11] = b'.';
@@ -42,23 +42,23 @@ pub(super) fn write_text(mark: LineMark, out: &mut Vec<u8>) {
     out.extend_from_slice(sentence(mark.number).as_bytes());
 }
 
-/// What has to follow the blank after the marker of line `number`.
+/// Returns the text that follows the blank after the marker of line `number`.
 pub(super) fn sentence(number: u32) -> &'static str {
     SENTENCES[number as usize % SENTENCES.len()]
 }
 
-/// Who says it: somebody else every four lines, so that there are turns.
+/// Returns the speaker of a line: another one every four lines, so that there are turns.
 pub(super) fn speaker(number: u32) -> &'static str {
     SPEAKERS[(number as usize / 4) % SPEAKERS.len()]
 }
 
-/// Bytes of a text, marker included, on average.
+/// Returns the average size of a text in bytes, marker included.
 pub(super) fn mean_text_bytes() -> f64 {
     let sentences: usize = SENTENCES.iter().map(|sentence| sentence.len()).sum();
     (MARK_BYTES + 1) as f64 + sentences as f64 / SENTENCES.len() as f64
 }
 
-/// Reads a marker, where `bytes` is one.
+/// Decodes a marker; `None` if `bytes` is none.
 pub(super) fn read_mark(bytes: &[u8; MARK_BYTES]) -> Option<LineMark> {
     if bytes[0] != b'#' || bytes[11] != b'.' || bytes[31] != b'#' {
         return None;
@@ -73,7 +73,7 @@ fn write_digits(mut value: u64, digits: &mut [u8]) {
     }
 }
 
-/// At most 19 digits: they fit.
+/// Reads at most 19 digits, which fit.
 fn read_digits(digits: &[u8]) -> Option<u64> {
     digits.iter().try_fold(0, |value, digit| digit.is_ascii_digit().then(|| value * 10 + u64::from(digit - b'0')))
 }

@@ -1,4 +1,4 @@
-//! One connection of the load: from the handshake on, as a publisher or as a subscriber.
+//! One connection of the load, from the handshake on, as a publisher or a subscriber.
 
 use std::io::{ErrorKind, Read, Write};
 use std::time::Duration;
@@ -12,23 +12,23 @@ use crate::cli::bench::dialect::{Ack, ServerDialect, Side, number_after, text_af
 use crate::cli::bench::feed::LoadFeed;
 use crate::cli::bench::frame::{self, FrameReader, StreamPiece};
 
-/// The longest message that is looked at as a whole. A subscriber's page of a backlog has 256 KiB.
+/// Longest message that is read as a whole. A page of a backlog has 256 KiB.
 const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// What a server may leave unread before it counts as stuck.
+/// Bytes that a server may leave unread before it counts as stuck.
 const UNREAD_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// What a connection is for.
+/// Purpose of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
     Publish,
-    /// What is said from now on.
+    /// Subscribes to lines from now on.
     Live,
-    /// As [`Way::Live`]; it keeps its cursor, so that it can come back.
+    /// Like [`Way::Live`], but keeps its cursor, to reconnect with it.
     Faithful,
-    /// All there is, from the start.
+    /// Subscribes to everything from the start.
     Replay,
-    /// What has been said since its cursor. It keeps it, too.
+    /// Subscribes to lines after its cursor, which it keeps up to date.
     Resume,
 }
 
@@ -51,7 +51,7 @@ impl Way {
 enum LinkState {
     /// The handshake is not answered yet.
     Opening,
-    /// The server has not said yet what it says when all is ready.
+    /// The server has not sent the message after which the connection is ready.
     Waiting,
     Ready,
 }
@@ -64,19 +64,19 @@ pub(super) struct LoadLink {
     pub(super) feed: usize,
     pub(super) number: usize,
     pub(super) follower: LineCheck,
-    /// Where its subscriber stands, for those who keep it.
+    /// Cursor of the subscriber, if it keeps one.
     pub(super) cursor: String,
-    /// It has come to its end.
+    /// True once the connection has ended.
     pub(super) is_gone: bool,
     state: LinkState,
     frames: FrameReader,
-    /// The answer to the handshake, or a message that is looked at as a whole, as far as it has come.
+    /// The response to the handshake, or a message that is read as a whole, as far as it has arrived.
     words: Vec<u8>,
     out: Vec<u8>,
     out_begin: usize,
 }
 
-/// What a link knows of the world while it takes what came.
+/// State that a link uses while it handles input.
 pub(super) struct Surroundings<'a> {
     pub(super) dialect: &'a ServerDialect,
     pub(super) feed: &'a mut LoadFeed,
@@ -85,9 +85,9 @@ pub(super) struct Surroundings<'a> {
 }
 
 impl LoadLink {
-    /// A link whose socket is about to be open; `request` is the first that is sent.
+    /// A link whose socket is being opened; `request` is sent first.
     pub(super) fn new(stream: TcpStream, way: Way, feed: usize, number: usize, next: u32, request: Vec<u8>) -> Self {
-        /// Every so manieth subscriber compares whole texts, the first one included: a server that alters them does so
+        /// One in this many subscribers, including the first, compares whole texts: a server that alters texts does so
         /// for more than a few.
         const THOROUGH_EVERY: usize = 16;
         let follower = LineCheck::new(next, number.is_multiple_of(THOROUGH_EVERY));
@@ -97,7 +97,7 @@ impl LoadLink {
         Self { stream, way, feed, number, follower, cursor, is_gone, state, frames, words, out: request, out_begin: 0 }
     }
 
-    /// Adds a message to what is sent next.
+    /// Queues a message.
     pub(super) fn queue(&mut self, message: &[u8], mask: u32) -> Result<(), String> {
         if self.out.len() - self.out_begin > UNREAD_BYTES_MAX {
             return Err("the server does not read what it is sent".into());
@@ -106,13 +106,13 @@ impl LoadLink {
         Ok(())
     }
 
-    /// Sends as much as the socket takes.
+    /// Sends as much as the socket accepts.
     pub(super) fn flush(&mut self) -> Result<(), String> {
         while self.out_begin < self.out.len() {
             match self.stream.write(&self.out[self.out_begin..]) {
                 Ok(taken) => self.out_begin += taken,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                // Not connected: still connecting. It is told when it may write.
+                // Not connected means still connecting; an event follows when it is writable.
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected) => return Ok(()),
                 Err(error) => return Err(error.to_string()),
             }
@@ -122,7 +122,7 @@ impl LoadLink {
         Ok(())
     }
 
-    /// Reads once, as much as `buffer` holds. `Ok(0)` where there is nothing more for now.
+    /// Reads once, as much as `buffer` holds. `Ok(0)` if nothing more is available now.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, String> {
         loop {
             match self.stream.read(buffer) {
@@ -135,7 +135,7 @@ impl LoadLink {
         }
     }
 
-    /// Takes what came. An error says why nothing more will come of it.
+    /// Handles input. An error is the reason why the connection has ended.
     pub(super) fn take(&mut self, bytes: &[u8], around: &mut Surroundings<'_>) -> Result<(), String> {
         if self.state != LinkState::Opening {
             return self.take_frames(bytes, around);
@@ -179,7 +179,7 @@ impl LoadLink {
         outcome.and(taken.map_err(str::to_owned))
     }
 
-    /// Returns true if messages are looked at as a whole: those of subscribers who just listen are not.
+    /// Returns true if messages are read as a whole, which is not so for subscribers that only listen.
     fn reads_messages(&self) -> bool {
         self.way == Way::Publish || self.way.keeps_cursor() || self.state != LinkState::Ready
     }
@@ -228,7 +228,8 @@ impl LoadLink {
                 around.feed.welcomed(number_after(message, "\"seq\":"), number_after(message, "\"unacked\":"));
             }
             Way::Publish => self.take_answer(message, around)?,
-            // Its lines count once the message that brings the cursor is complete: one that is cut comes again.
+            // Its lines count once the message with the cursor is complete: after a break an incomplete one is sent
+            // again.
             _ if self.way.keeps_cursor() => {
                 if let Some(cursor) = text_after(message, "\"cursor\":\"") {
                     cursor.clone_into(&mut self.cursor);
@@ -273,20 +274,20 @@ impl LoadLink {
             if *is_recording && mark.number >= feed.recorded_from {
                 latency.saturating_record(now.saturating_sub(mark.due));
             }
-            // One that was left out is counted as lost, and not waited for.
+            // Skipped lines are counted as lost, and no longer awaited.
             (first..=mark.number).for_each(|number| feed.delivered(number));
         });
     }
 }
 
 impl Drop for LoadLink {
-    /// Resets the connection: thousands of ports that wait for stragglers would be missing in the next run.
+    /// Resets the connection: otherwise thousands of ports in TIME_WAIT would be missing in the next run.
     fn drop(&mut self) {
         let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
     }
 }
 
-/// What a close frame says.
+/// Describes a close frame.
 fn closed(payload: &[u8]) -> String {
     match payload.split_first_chunk::<2>() {
         Some((code, reason)) => {

@@ -1,7 +1,7 @@
-//! The load: thousands of sockets on one thread, of publishers and subscribers, and what came of it.
+//! The load: thousands of sockets of publishers and subscribers on one thread, and their results.
 //!
-//! It waits for the kernel's word (`mio`) and takes what there is, without a runtime. Every wait has a limit and says what
-//! it waited for. The first connection that fails ends the run, unless it is one in which connections have to fail.
+//! It waits for events (`mio`) and handles them, without a runtime. Every wait has a limit and a description. The first
+//! connection that fails ends the run, unless the scenario makes connections fail.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,14 +19,14 @@ use crate::cli::bench::feed::LoadFeed;
 use crate::cli::bench::lines::LineMark;
 use crate::cli::bench::link::{LoadLink, Surroundings, Way};
 
-/// Handshakes under way at a time: enough to keep a server busy, and fewer than the 128 that many a listener lets wait.
-/// Those beyond would be dropped and come again after a second, and that second is all that would be measured.
+/// Concurrent handshakes: enough to keep a server busy, and fewer than the 128 that many listeners queue. More would be
+/// dropped and retried after a second, and only that second would be measured.
 const IN_FLIGHT_MAX: usize = 64;
 
-/// How long whatever has to come may take, on a busy machine too.
+/// Time limit for anything that is awaited, even on a busy machine.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Somebody wants the whole to end. Asked at every turn.
+/// Request to stop everything, checked in every turn.
 #[derive(Debug, Clone, Default)]
 pub(super) struct LoadStop(Arc<AtomicBool>);
 
@@ -35,7 +35,7 @@ impl LoadStop {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// An error where somebody asked.
+    /// Fails if a stop was requested.
     pub(super) fn check(&self) -> anyhow::Result<()> {
         if self.0.load(Ordering::Relaxed) {
             bail!("stopped before the end");
@@ -49,10 +49,10 @@ pub(super) struct Load {
     pub(super) dialect: ServerDialect,
     pub(super) feeds: Vec<LoadFeed>,
     pub(super) tally: Tally,
-    /// Whether connections may fail without ending the run.
+    /// True if connections may fail without ending the run.
     pub(super) is_tolerant: bool,
     links: Vec<Option<Box<LoadLink>>>,
-    /// Where in `links` each feed has its publisher.
+    /// Index in `links` of each feed's publisher.
     publishers: Vec<usize>,
     address: SocketAddr,
     stop: LoadStop,
@@ -82,7 +82,7 @@ impl Load {
         })
     }
 
-    /// Nanoseconds since this load began: the clock of markers.
+    /// Returns the nanoseconds since this load began: the clock of markers.
     pub(super) fn now(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_nanos()).expect("no run takes centuries")
     }
@@ -101,7 +101,7 @@ impl Load {
         self.until(PATIENCE, "publishers are welcome", |load| load.feeds.iter().all(|feed| feed.is_open))
     }
 
-    /// Opens `count` subscribers, in turn on all feeds. Those who want all there is are not waited for.
+    /// Opens `count` subscribers, spread over all feeds. Does not wait for the lines of those that read from the start.
     pub(super) fn open_subscribers(&mut self, count: usize, way: Way) -> anyhow::Result<()> {
         let ready = self.tally.ready;
         for number in 0..count {
@@ -114,7 +114,7 @@ impl Load {
         self.until(PATIENCE, "subscribers are live", |load| load.tally.ready - ready >= count)
     }
 
-    /// Brings subscribers back that had lost their connection, each from where it was. `meanwhile` is done all the time.
+    /// Reconnects subscribers that had lost their connection, each with its cursor. Calls `meanwhile` all the time.
     pub(super) fn resume(
         &mut self,
         subscribers: &[LoadLink],
@@ -145,7 +145,7 @@ impl Load {
         let request =
             frame::request(&self.address.to_string(), &side.path(feed, cursor), self.dialect.token.as_deref());
         let mut stream = TcpStream::connect(self.address).context("no socket more can be opened")?;
-        // Lines are small and go out at once.
+        // Lines are small and must be sent at once.
         stream.set_nodelay(true).context("a socket cannot be used")?;
         let token = self.links.len();
         let interest = Interest::READABLE | Interest::WRITABLE;
@@ -156,13 +156,13 @@ impl Load {
         Ok(token)
     }
 
-    /// Sends a line of `feed` that was due at `due`, with [`Load::flush`].
+    /// Queues a line of `feed` that was due at `due`; [`Load::flush`] sends it.
     pub(super) fn publish(&mut self, feed: usize, due: u64) -> anyhow::Result<()> {
         let number = self.feeds[feed].send(due, self.dialect.ack != Ack::Nothing);
         self.queue(feed, LineMark { number, due })
     }
 
-    /// Sends what the server of before had not kept.
+    /// Sends the lines again that the killed server had not stored.
     pub(super) fn publish_again(&mut self, feed: usize) -> anyhow::Result<()> {
         for (number, due) in self.feeds[feed].lines_to_send_again() {
             self.queue(feed, LineMark { number, due })?;
@@ -171,15 +171,15 @@ impl Load {
     }
 
     fn queue(&mut self, feed: usize, mark: LineMark) -> anyhow::Result<()> {
-        // A publisher that is away sends what it has to say when it is back.
+        // A disconnected publisher sends its lines after it has reconnected.
         let Some(link) = self.publishers.get(feed).and_then(|at| self.links[*at].as_mut()) else { return Ok(()) };
         self.message.clear();
         self.dialect.wrap.write(mark, &mut self.message);
-        // Knuth's multiplier: masks that differ, as those of a client do.
+        // Knuth's multiplier gives different masks, as clients have.
         link.queue(&self.message, mark.number.wrapping_mul(2_654_435_761) | 1).map_err(anyhow::Error::msg)
     }
 
-    /// Sends what was published.
+    /// Sends queued lines.
     pub(super) fn flush(&mut self, feed: usize) -> anyhow::Result<()> {
         let Some(at) = self.publishers.get(feed).copied() else { return Ok(()) };
         let Some(link) = &mut self.links[at] else { return Ok(()) };
@@ -187,7 +187,7 @@ impl Load {
         self.settle(at, sent)
     }
 
-    /// Takes what there is, or waits for it, no longer than `longest`; with less than a millisecond it does not sleep.
+    /// Handles events, or waits for them, for at most `longest`; does not sleep for less than a millisecond.
     pub(super) fn turn(&mut self, longest: Duration) -> anyhow::Result<()> {
         self.stop.check()?;
         let mut events = std::mem::replace(&mut self.events, Events::with_capacity(0));
@@ -211,7 +211,7 @@ impl Load {
         Ok(())
     }
 
-    /// Reads all that one socket has.
+    /// Reads everything that one socket has.
     fn read(&mut self, link: &mut LoadLink) -> Result<(), String> {
         let Self { feeds, tally, dialect, buffer, began, .. } = self;
         loop {
@@ -223,14 +223,14 @@ impl Load {
             let now = u64::try_from(began.elapsed().as_nanos()).expect("no run takes centuries");
             let feed = &mut feeds[link.feed];
             link.take(&buffer[..length], &mut Surroundings { dialect, feed, tally, now })?;
-            // epoll(7): a stream that gave less than it was asked for is empty. Elsewhere it has to say so itself.
+            // epoll(7): a stream that gave less than requested is empty. Other systems must report that themselves.
             if cfg!(target_os = "linux") && length < buffer.len() {
                 return Ok(());
             }
         }
     }
 
-    /// Lets go of a link that came to its end.
+    /// Removes a link that has ended.
     fn settle(&mut self, at: usize, outcome: Result<(), String>) -> anyhow::Result<()> {
         let (Err(why), Some(link)) = (outcome, &mut self.links[at]) else { return Ok(()) };
         let _ = self.poll.registry().deregister(&mut link.stream);
@@ -242,7 +242,7 @@ impl Load {
         bail!("{who} {} of feed {}: {why}", link.number, link.feed)
     }
 
-    /// Takes what comes until `done`, or until the time is over; says which.
+    /// Handles events until `done`, or until the time is over; returns true if `done`.
     pub(super) fn wait(&mut self, within: Duration, done: impl Fn(&Self) -> bool) -> anyhow::Result<bool> {
         let end = Instant::now() + within;
         while !done(self) {
@@ -255,7 +255,7 @@ impl Load {
         Ok(true)
     }
 
-    /// As [`Load::wait`]; it is an error if it does not come to pass.
+    /// Like [`Load::wait`], but fails if the time is over first.
     pub(super) fn until(&mut self, within: Duration, what: &str, done: impl Fn(&Self) -> bool) -> anyhow::Result<()> {
         if !self.wait(within, done)? {
             bail!("waited for {} s, and it is not so that {what}", within.as_secs());
@@ -263,12 +263,12 @@ impl Load {
         Ok(())
     }
 
-    /// Takes what comes for so long.
+    /// Handles events for `time`.
     pub(super) fn rest(&mut self, time: Duration) -> anyhow::Result<()> {
         self.wait(time, |_| false).map(drop)
     }
 
-    /// From now on, what is measured counts; what was before does not.
+    /// Starts recording: what was measured before does not count.
     pub(super) fn record(&mut self) {
         (self.tally.deliveries, self.tally.bytes, self.tally.is_recording) = (0, 0, true);
         for feed in &mut self.feeds {
@@ -280,23 +280,23 @@ impl Load {
         self.feeds.iter().map(|feed| u64::from(feed.sent)).sum()
     }
 
-    /// Waits until every line is where it belongs, or nothing more comes; counts those that are not there then.
+    /// Waits until every line has arrived, or nothing more arrives; counts missing lines.
     pub(super) fn drain(&mut self) -> anyhow::Result<()> {
         self.until_silent(|load| load.feeds.iter().all(LoadFeed::is_settled))?;
         self.count_missing();
         Ok(())
     }
 
-    /// Waits until so many late joiners have all there is, or nothing more comes; counts the lines that they lack then.
+    /// Waits until `joiners` late joiners have everything, or nothing more arrives; counts missing lines.
     pub(super) fn await_joiners(&mut self, joiners: usize) -> anyhow::Result<()> {
         self.until_silent(|load| load.tally.complete >= joiners)?;
         self.count_missing();
         Ok(())
     }
 
-    /// Takes what comes until `done`, or until nothing that matters has come for some time.
+    /// Handles events until `done`, or until nothing relevant has arrived for some time.
     fn until_silent(&mut self, done: impl Fn(&Self) -> bool) -> anyhow::Result<()> {
-        /// Longer than a server takes for its next line, on a busy machine too.
+        /// Longer than a server takes for its next line, even on a busy machine.
         const SILENCE: Duration = Duration::from_secs(3);
         let progress = |load: &Self| (load.tally.deliveries, load.feeds.iter().map(|feed| feed.acked).sum::<u64>());
         let end = Instant::now() + PATIENCE;
@@ -323,7 +323,7 @@ impl Load {
         (self.tally.ready, self.tally.complete) = (0, 0);
     }
 
-    /// Waits until all connections are gone, and gives the subscribers that had them.
+    /// Waits until all connections have ended, and returns their subscribers.
     pub(super) fn lose_all(&mut self) -> anyhow::Result<Vec<LoadLink>> {
         self.until(PATIENCE, "all connections are gone", |load| load.links.iter().flatten().all(|link| link.is_gone))?;
         let links = self.links.drain(..).flatten();

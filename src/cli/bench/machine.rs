@@ -1,19 +1,19 @@
-//! What processes and the machine did meanwhile, from Linux's `/proc`, and on which core they do it.
+//! Processor time and memory of processes and of the machine, from Linux's `/proc`, and the choice of cores.
 //!
-//! Elsewhere there is no `/proc`: what it would say is `None`, and stays empty in every table.
+//! Other systems have no `/proc`: its figures are `None` there, and empty in every table.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Instant;
 
-/// Above this many cores of other work, or of time that the host gave to others, a run is noisy. A third of a core is
-/// where figures begin to differ by more than they do in quiet runs.
+/// Cores used by other work, or taken by the host, above which a run is noisy. At a third of a core, figures begin to
+/// differ by more than they do in quiet runs.
 const NOISY_CORES: f64 = 0.35;
 
-/// Whose time and memory are the server's.
+/// Processes whose time and memory count as the server's.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Processes {
-    /// Somebody else's, who did not say.
+    /// Those of another user's server, which are unknown.
     Unknown,
     /// One process with its threads.
     One(u32),
@@ -22,7 +22,7 @@ pub(super) enum Processes {
 }
 
 impl Processes {
-    /// Seconds of processor that they took so far, in user space and in the kernel.
+    /// Returns the processor time used so far in seconds, in user space and in the kernel.
     pub(super) fn cpu_seconds(self) -> Option<f64> {
         match self {
             Self::Unknown => None,
@@ -31,7 +31,7 @@ impl Processes {
         }
     }
 
-    /// Their memory, as it is resident.
+    /// Returns the resident memory in bytes.
     pub(super) fn resident_bytes(self) -> Option<f64> {
         match self {
             Self::Unknown => None,
@@ -47,11 +47,11 @@ fn sum(group: u32, of: impl Fn(&str) -> Option<f64>) -> Option<f64> {
         let stat = name.parse::<u32>().is_ok().then(|| stat(name)).flatten();
         stat.is_some_and(|fields| fields.get(2).is_some_and(|of| *of == group.to_string()))
     };
-    // A process that has just ended has no say any more.
+    // Processes that have just ended are left out.
     Some(names.filter(is_member).filter_map(|name| of(&name)).sum())
 }
 
-/// What stands in `/proc/…/stat` behind the name, which may hold blanks: first the state.
+/// Returns the fields of `/proc/…/stat` after the name, which may contain blanks. The first is the state.
 fn stat(process: &str) -> Option<Vec<String>> {
     let text = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     Some(text.rsplit_once(')')?.1.split_ascii_whitespace().map(str::to_owned).collect())
@@ -79,7 +79,7 @@ fn ticks_per_second() -> f64 {
     1.0
 }
 
-/// Seconds since the start in which cores were busy, and in which the host of this virtual machine had them.
+/// Returns the seconds since the start in which cores were busy, and in which the host of a virtual machine took them.
 fn machine_seconds() -> Option<(f64, f64)> {
     let text = std::fs::read_to_string("/proc/stat").ok()?;
     let ticks: Vec<f64> =
@@ -89,7 +89,7 @@ fn machine_seconds() -> Option<(f64, f64)> {
     Some(((user + nice + system + irq + softirq) / ticks_per_second(), steal / ticks_per_second()))
 }
 
-/// How things stand at one moment.
+/// Counters at one moment.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct MachineSample {
     at: Instant,
@@ -105,13 +105,13 @@ impl MachineSample {
         Self { at: Instant::now(), processes, server, client, machine }
     }
 
-    /// What happened since.
+    /// Returns the usage since this sample.
     pub(super) fn until_now(self) -> MachineUsage {
         let now = Self::now(self.processes);
         let seconds = (now.at - self.at).as_secs_f64();
         let gone = |before: Option<f64>, after: Option<f64>| Some((after? - before?).max(0.0));
         let (server, client) = (gone(self.server, now.server), gone(self.client, now.client));
-        // Without the server's own time nobody can say what was not the server.
+        // Without the server's own time, other work cannot be told apart.
         let ours = server.zip(client).map(|(server, client)| server + client);
         let cores = |seconds_of: fn((f64, f64)) -> f64| {
             Some((seconds_of(now.machine?) - seconds_of(self.machine?)) / seconds.max(1e-9))
@@ -122,14 +122,14 @@ impl MachineSample {
     }
 }
 
-/// What happened between two moments.
+/// Usage between two moments.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct MachineUsage {
     pub(super) seconds: f64,
     pub(super) server_cpu_seconds: Option<f64>,
-    /// Cores that were busy with something else.
+    /// Cores used by other work.
     pub(super) foreign_cores: Option<f64>,
-    /// Cores that the host took away.
+    /// Cores taken by the host.
     pub(super) steal_cores: Option<f64>,
 }
 
@@ -139,18 +139,18 @@ impl MachineUsage {
     }
 }
 
-/// The core that a process is to stay on, or `none`.
+/// Core that a process has to stay on, or `none`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Core(Option<usize>);
 
 impl Core {
-    /// Core `number`, on a machine where server and client can have one each.
+    /// Core `number`, if the machine has enough for server and client to have one each.
     pub(super) fn of_own(number: usize) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self((cores >= 2).then_some(number))
     }
 
-    /// Has this thread, and what it starts from now on, run on this core only.
+    /// Binds this thread, and whatever it starts from now on, to this core.
     #[cfg(target_os = "linux")]
     pub(super) fn pin(self) -> std::io::Result<()> {
         use rustix::thread::{CpuSet, sched_setaffinity};
@@ -160,7 +160,7 @@ impl Core {
         Ok(sched_setaffinity(None, &set)?)
     }
 
-    /// Cores cannot be chosen here.
+    /// Does nothing: cores cannot be chosen on this system.
     #[cfg(not(target_os = "linux"))]
     pub(super) fn pin(self) -> std::io::Result<()> {
         Ok(())
@@ -171,7 +171,7 @@ impl FromStr for Core {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        /// What a set of cores can hold.
+        /// Size of a set of cores.
         const CORES_MAX: usize = 1024;
         match text.parse() {
             _ if text == "none" => Ok(Self(None)),

@@ -1,13 +1,14 @@
-//! `bench`: what this server costs, beside the least that any server could cost on this machine, in the same run.
+//! `bench`: compares the cost of this server with the minimum for any server on this machine, in the same run.
 //!
-//! * Every run has a server of its own, on its own core, and a load of thousands of sockets in one thread on another.
-//! * What is compared is processor time, as a ratio to the limit's (`bench limit`): a machine that is fast, slow or busy
-//!   has the same effect on both.
-//! * No figure without a check: every subscriber has to get every line once, in order and unaltered, or the run has failed.
+//! * Every run has a new server on its own core, and a load of thousands of sockets in one thread on another.
+//! * Processor time is compared, as a ratio to that of the limit (`bench limit`): a fast, slow or busy machine has the
+//!   same effect on both.
+//! * No figure comes without a check: every subscriber must get every line once, in order and unaltered, or the run has
+//!   failed.
 //!
-//! What is measured: `fanout`, `ingest`, `replay`, `idle`, `herd`, `curve`; each a [`contest::Scenario`], held by
-//! [`contest::Contest`]. The load, from the outside in: [`flow`] says when lines are sent, [`load`] turns over the sockets,
-//! [`link`] is one of them, [`frame`] its bytes, [`check`] what has to be in them.
+//! The measurements are `fanout`, `ingest`, `replay`, `idle`, `herd` and `curve`; each is a [`contest::Scenario`], run
+//! by [`contest::Contest`]. The load, from the outside in: [`flow`] schedules lines, [`load`] drives the sockets,
+//! [`link`] is one of them, [`frame`] its bytes, [`check`] verifies their contents.
 
 mod arguments;
 mod options;
@@ -87,7 +88,7 @@ impl BenchCommand {
         let mut signals = Signals::new()?;
         let stop = LoadStop::default();
         let asked = stop.clone();
-        // A thread of its own: it stays on its core, and nothing else wakes there.
+        // On a thread of its own, which stays on its core and is not disturbed.
         let measuring = tokio::task::spawn_blocking(move || {
             let scenarios = scenarios();
             options.contest(&scenarios, stop)?.hold(&scenarios)
@@ -95,7 +96,7 @@ impl BenchCommand {
         tokio::pin!(measuring);
         loop {
             tokio::select! {
-                // Servers that were started are ended by whoever started them.
+                // The measuring thread then ends the servers that it started.
                 () = signals.next() => asked.ask(),
                 outcome = &mut measuring => return outcome.context("a fault of the program")?,
             }

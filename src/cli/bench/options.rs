@@ -1,4 +1,4 @@
-//! What all measurements can be told: which servers take part, on which cores, how often.
+//! Options of all measurements: the servers that take part, their cores, and the number of rounds.
 
 use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
@@ -94,12 +94,12 @@ struct Competitor {
 }
 
 impl BenchOptions {
-    /// Returns true if the server is somebody else's.
+    /// Returns true if the server was not started here.
     pub(super) fn is_remote(&self) -> bool {
         self.url.is_some()
     }
 
-    /// All that takes part in `scenarios`.
+    /// Builds the contest for `scenarios`.
     pub(super) fn contest(self, scenarios: &[Box<dyn Scenario>], stop: LoadStop) -> anyhow::Result<Contest> {
         check_descriptors(scenarios.iter().map(|scenario| scenario.wish().connections).max().unwrap_or(0))?;
         let token = self.token.filter(|token| !token.is_empty());
@@ -144,11 +144,11 @@ impl Competitor {
     }
 }
 
-/// Raises this process's limit of descriptors, which its servers inherit, and says where that is not enough.
+/// Raises this process's limit of descriptors, which its servers inherit; fails if that is not enough.
 fn check_descriptors(connections: usize) -> anyhow::Result<()> {
-    /// Beside connections: files, the server's archive, what libraries open.
+    /// Descriptors besides connections: files, the server's archive, libraries.
     const SPARE: usize = 200;
-    // Where the system does not say, the limit is felt when it is reached.
+    // If the limit is unknown, it shows when it is reached.
     if let Ok(allowed) = rlimit::increase_nofile_limit(u64::MAX)
         && (allowed as usize) < connections + SPARE
     {
@@ -160,7 +160,7 @@ fn check_descriptors(connections: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The address of a server in the clear, such as `http://127.0.0.1:7700`.
+/// Parses the address of a server without TLS, such as `http://127.0.0.1:7700`.
 fn address(url: &str) -> anyhow::Result<SocketAddr> {
     let rest = match url.split_once("://") {
         Some(("http" | "ws", rest)) => rest,

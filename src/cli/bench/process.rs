@@ -1,4 +1,4 @@
-//! The processes of servers: started on their core, asked where they listen, killed, started again, and ended for sure.
+//! Processes of servers: started on their core, asked for their address, killed, restarted, and always ended.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -16,44 +16,44 @@ use mio::{Events, Interest, Poll, Token};
 use super::machine::{Core, Processes};
 use crate::cli::bench::load::LoadStop;
 
-/// How long a server may take to come up.
+/// Time limit for a server's start.
 const START: Duration = Duration::from_secs(30);
 
-/// How often who waits looks whether something else has happened.
+/// Interval at which waits check for other events.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Where servers run.
+/// Directory and cores of servers.
 #[derive(Debug, Clone)]
 pub(super) struct ServerLocation {
-    /// Archives and logs are put below this.
+    /// Directory for archives and logs.
     pub(super) directory: PathBuf,
     pub(super) server_core: Core,
     pub(super) client_core: Core,
 }
 
-/// How to start a server that listens there and has this directory.
+/// Builds the command that starts a server with this address and directory.
 type Recipe = Box<dyn Fn(SocketAddr, &Path) -> Command>;
 
-/// A server that runs.
+/// A running server.
 pub(super) struct ServerProcess {
     pub(super) address: SocketAddr,
     pub(super) processes: Processes,
     started: Option<StartTime>,
     recipe: Option<Recipe>,
     place: ServerLocation,
-    // Dropped last: processes write there.
+    // Dropped last, because processes write there.
     folder: Folder,
 }
 
 impl ServerProcess {
-    /// Somebody else's.
+    /// A server that was not started here.
     pub(super) fn found(address: SocketAddr, process: Option<u32>, place: &ServerLocation) -> anyhow::Result<Self> {
         let processes = process.map_or(Processes::Unknown, Processes::One);
         let (folder, place) = (Folder::new(&place.directory)?, place.clone());
         Ok(Self { address, processes, started: None, recipe: None, place, folder })
     }
 
-    /// One that is told where to listen, and says on stdout where it does.
+    /// Starts a server that is given an address to listen on, and announces it on stdout.
     pub(super) fn announced(
         place: &ServerLocation,
         stop: &LoadStop,
@@ -66,8 +66,7 @@ impl ServerProcess {
         Ok(server)
     }
 
-    /// One that a shell starts, with all that comes of it in one group of processes. It listens at `address`, or says
-    /// where.
+    /// Starts a server with a shell, in a process group of its own. It listens at `address`, or announces its address.
     pub(super) fn by_shell(
         text: &str,
         address: Option<SocketAddr>,
@@ -95,12 +94,12 @@ impl ServerProcess {
         Ok(server)
     }
 
-    /// Kills it, as a crash does, and waits until it is gone.
+    /// Kills the server, as in a crash, and waits until it is gone.
     pub(super) fn kill(&mut self) {
         self.started = None;
     }
 
-    /// Starts it again, where it was and with what it has.
+    /// Starts the server again, with its address and directory.
     pub(super) fn start_again(&mut self, stop: &LoadStop) -> anyhow::Result<()> {
         let recipe = self.recipe.as_ref().context("only a server that was started here can be started again")?;
         let command = recipe(self.address, &self.folder.0);
@@ -135,7 +134,7 @@ impl ServerProcess {
     }
 }
 
-/// A process, or a group of them. Ended when dropped.
+/// A process, or a process group, that is ended when dropped.
 struct StartTime {
     child: Child,
     is_group: bool,
@@ -143,7 +142,7 @@ struct StartTime {
 }
 
 impl StartTime {
-    /// Waits until it says where it listens.
+    /// Waits for the announced address.
     fn says(&mut self, stop: &LoadStop) -> anyhow::Result<SocketAddr> {
         let begun = Instant::now();
         while begun.elapsed() < START {
@@ -157,7 +156,7 @@ impl StartTime {
         bail!("it does not say where it listens")
     }
 
-    /// Waits until somebody listens there.
+    /// Waits until a server listens at `address`.
     fn until_listening(&mut self, address: SocketAddr, stop: &LoadStop) -> anyhow::Result<()> {
         let begun = Instant::now();
         while !is_listening(address)? {
@@ -176,10 +175,10 @@ impl StartTime {
     #[cfg(unix)]
     fn end_group(&mut self) {
         use rustix::process::{Pid, Signal, kill_process_group};
-        /// For a server to end in good order.
+        /// Time for a server to shut down.
         const END: Duration = Duration::from_secs(3);
         let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) else { return };
-        // Who is gone already cannot be told anything.
+        // Fails only if the processes have ended already.
         let _ = kill_process_group(group, Signal::TERM);
         let begun = Instant::now();
         while matches!(self.child.try_wait(), Ok(None)) && begun.elapsed() < END {
@@ -197,19 +196,19 @@ impl Drop for StartTime {
         if self.is_group {
             self.end_group();
         }
-        // A process that has ended by itself is only waited for.
+        // For a process that has ended by itself, this only collects its status.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Reads what a process says, so that it never has to wait; gives the first address in it.
+/// Reads a process's stdout, so that it never blocks; sends the first address in it.
 fn listen_to(stdout: ChildStdout) -> Receiver<SocketAddr> {
     let (sender, receiver) = sync_channel(1);
     std::thread::spawn(move || {
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {
             if let Some(address) = address_in(&line) {
-                // Only the first is waited for.
+                // Only the first address is awaited.
                 let _ = sender.try_send(address);
             }
         }
@@ -217,13 +216,13 @@ fn listen_to(stdout: ChildStdout) -> Receiver<SocketAddr> {
     receiver
 }
 
-/// The address in words like `listening on http://127.0.0.1:7700`.
+/// Parses the address in a text like `listening on http://127.0.0.1:7700`.
 fn address_in(line: &str) -> Option<SocketAddr> {
     let (_, rest) = line.split_once("http://").or_else(|| line.split_once("ws://"))?;
     rest.split(|c: char| c.is_whitespace() || c == '/').next()?.parse().ok()
 }
 
-/// Whether somebody takes connections there.
+/// Returns true if a server accepts connections at `address`.
 fn is_listening(address: SocketAddr) -> anyhow::Result<bool> {
     let mut stream = TcpStream::connect(address).context("no socket can be opened")?;
     let (mut poll, mut events) = (Poll::new()?, Events::with_capacity(1));
@@ -232,12 +231,12 @@ fn is_listening(address: SocketAddr) -> anyhow::Result<bool> {
     Ok(stream.take_error()?.is_none() && stream.peer_addr().is_ok())
 }
 
-/// A directory for one run. Removed when dropped.
+/// Directory for one run, which is removed when dropped.
 struct Folder(PathBuf);
 
 impl Folder {
     fn new(below: &Path) -> anyhow::Result<Self> {
-        /// Tells those of one process apart.
+        /// Distinguishes the directories of one process.
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = below.join(format!("captionwire-bench-{}-{number}", std::process::id()));

@@ -1,4 +1,4 @@
-//! `bench replay`: how long late joiners wait for all that has been said.
+//! `bench replay`: measures how long late joiners wait for all lines so far.
 
 use std::time::Instant;
 
@@ -27,9 +27,9 @@ static SHEET: Sheet = Sheet {
 #[derive(Debug, Clone)]
 pub(super) struct ReplayRun {
     pub(super) lines: u32,
-    /// Those who come at once.
+    /// Number of late joiners that connect at once.
     pub(super) joiners: usize,
-    /// How often they come. The first time is told apart: after it the backlog has been read and encoded.
+    /// Number of rounds. The first is shown separately: after it the backlog has been read and encoded.
     pub(super) rounds: usize,
 }
 

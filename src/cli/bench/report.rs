@@ -1,28 +1,28 @@
-//! What was measured, for programs and for people.
+//! Results, for programs and for people.
 
 use serde_json::{Map, Value, json};
 
 use crate::cli::bench::machine::MachineUsage;
 
-/// A figure, as it is shown.
+/// A figure in a table.
 #[derive(Debug)]
 pub(super) struct Column {
-    /// Its name in JSON.
+    /// Key in JSON.
     pub(super) key: &'static str,
-    /// Its head in the table.
+    /// Heading in the table.
     pub(super) title: &'static str,
     pub(super) decimals: usize,
 }
 
-/// What runs of one kind tell.
+/// Figures of one kind of run.
 #[derive(Debug)]
 pub(super) struct Sheet {
     pub(super) columns: &'static [Column],
-    /// The figure that is compared with the limit's, where it could be asked for the same.
+    /// Key of the figure that is compared with the limit's, if the limit can do the same.
     pub(super) compared: Option<&'static str>,
 }
 
-/// Figures by their names; one that could not be had is left empty.
+/// Figures by key; `None` for one that could not be measured.
 pub(super) type RunFigures = Vec<(&'static str, Option<f64>)>;
 
 /// One run of one server.
@@ -35,11 +35,11 @@ pub(super) struct BenchRun {
     pub(super) sheet: &'static Sheet,
     pub(super) figures: RunFigures,
     pub(super) meanwhile: Option<MachineUsage>,
-    /// What was wrong; nothing where every subscriber got every line once, in order and unaltered.
+    /// Faults; `None` if every subscriber got every line once, in order and unaltered.
     pub(super) wrong: Option<String>,
 }
 
-/// Who sets the limit.
+/// Name of the server that sets the limit.
 pub(super) const LIMIT: &str = "limit";
 
 impl BenchRun {
@@ -51,7 +51,7 @@ impl BenchRun {
         self.meanwhile.is_some_and(|meanwhile| meanwhile.is_noisy())
     }
 
-    /// The run as JSON, with its ratio to the limit's run of the same round among `all`.
+    /// Returns the run as JSON, with its ratio to the limit's run of the same round among `all`.
     pub(super) fn json(&self, all: &[Self]) -> Value {
         let limit = all.iter().find(|run| run.is_beside(self) && run.round == self.round && run.server == LIMIT);
         let ratio = limit.and_then(|limit| self.ratio(limit));
@@ -73,7 +73,7 @@ impl BenchRun {
         Value::Object(object)
     }
 
-    /// Returns true if the two are of one scenario.
+    /// Returns true if both runs belong to the same scenario.
     fn is_beside(&self, other: &Self) -> bool {
         self.scenario == other.scenario
     }
@@ -88,7 +88,7 @@ fn ratio(figure: Option<f64>, limit: Option<f64>) -> Option<f64> {
     limit.filter(|limit| *limit > 0.0).zip(figure).map(|(limit, figure)| figure / limit)
 }
 
-/// Tables of all runs: one for each kind, a row for each scenario and server.
+/// Formats tables of all runs: one for each kind, with a row for each scenario and server.
 pub(super) fn tables(runs: &[BenchRun]) -> String {
     let mut sheets: Vec<&'static Sheet> = Vec::new();
     for run in runs {
@@ -114,7 +114,7 @@ pub(super) fn tables(runs: &[BenchRun]) -> String {
     text
 }
 
-/// The runs of one row: one server in one scenario.
+/// Runs of one row: one server in one scenario.
 type ScenarioRuns<'a> = Vec<&'a BenchRun>;
 
 fn rows(sheet: &Sheet, runs: &[&BenchRun]) -> Vec<Vec<String>> {
@@ -154,17 +154,17 @@ fn line(sheet: &Sheet, row: &ScenarioRuns<'_>, all: &[ScenarioRuns<'_>]) -> Vec<
     cells
 }
 
-/// What some runs came to.
+/// Median of several runs.
 #[derive(Debug, Clone, Copy)]
 struct Middle {
     median: f64,
-    /// Half of what lies between the least and the greatest.
+    /// Half of the difference between the least and the greatest.
     half_range: Option<f64>,
     is_noisy: bool,
 }
 
 impl Middle {
-    /// Quiet runs count where there are any.
+    /// Returns the median; noisy runs count only if all are noisy.
     fn of(runs: &ScenarioRuns<'_>, key: &str) -> Option<Self> {
         let is_noisy = runs.iter().all(|run| run.is_noisy());
         let counting = runs.iter().filter(|run| is_noisy || !run.is_noisy());
@@ -182,7 +182,7 @@ impl Middle {
     }
 }
 
-/// The middle one of sorted figures, or what lies between the middle two.
+/// Returns the median of sorted figures.
 pub(super) fn median(sorted: &[f64]) -> Option<f64> {
     let middle = sorted.len() / 2;
     match sorted.len() {
@@ -192,7 +192,7 @@ pub(super) fn median(sorted: &[f64]) -> Option<f64> {
     }
 }
 
-/// Cells in columns: words to the left, figures to the right; what is last needs no blanks behind it.
+/// Aligns cells in columns: words to the left, figures to the right, without blanks after the last one.
 fn aligned(rows: &[Vec<String>]) -> String {
     const WORDS: usize = 2;
     let columns = rows.first().map_or(0, Vec::len);

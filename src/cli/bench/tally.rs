@@ -1,24 +1,24 @@
-//! The results of a load so far.
+//! Results of a load so far.
 
 use hdrhistogram::Histogram;
 
 use super::check::Faults;
 
-/// What came of it so far.
+/// Results of a load so far.
 #[derive(Debug)]
 pub(super) struct Tally {
     pub(super) faults: Faults,
-    /// Subscribers that became ready.
+    /// Number of subscribers that became ready.
     pub(super) ready: usize,
-    /// Late joiners that have got all there was.
+    /// Number of late joiners that have everything.
     pub(super) complete: usize,
     pub(super) deliveries: u64,
-    /// What came over the sockets.
+    /// Bytes received on all sockets.
     pub(super) bytes: u64,
     pub(super) is_recording: bool,
-    /// Nanoseconds from when a line was due until a subscriber had it.
+    /// Nanoseconds from the due time of a line until a subscriber had it.
     pub(super) latency: Histogram<u64>,
-    /// Nanoseconds from when a line was due until it was acknowledged.
+    /// Nanoseconds from the due time of a line until it was acknowledged.
     pub(super) acks: Histogram<u64>,
 }
 
@@ -37,7 +37,7 @@ impl Default for Tally {
     }
 }
 
-/// Up to ten minutes in nanoseconds, with an error of a thousandth.
+/// Returns a histogram for up to ten minutes in nanoseconds, with a precision of a thousandth.
 fn latencies() -> Histogram<u64> {
     Histogram::new_with_bounds(1, 600_000_000_000, 3).expect("bounds that a histogram can have")
 }
