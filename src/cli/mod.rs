@@ -1,13 +1,13 @@
-//! The commands: what a person or a script types, and what they get back.
+//! Command line: the commands, and their output for people and scripts.
 //!
 //! * Exit codes: 0 done; 1 failed, or finished with problems; 2 wrong usage.
-//! * What programs read is on stdout (with `--json` one JSON value a line), what people are told is on stderr. A reader of
-//!   stdout that goes away is no failure.
-//! * Data goes to a pipe or a file byte for byte. In words for people, and on a terminal in data too, control characters are
+//! * stdout carries the results for programs (with `--json` one JSON value a line), stderr the messages for people. A
+//!   reader of stdout that goes away is no failure.
+//! * Data goes to a pipe or a file unchanged. In messages for people, and in data on a terminal, control characters are
 //!   shown as symbols. Colour and live redrawing are for terminals only.
 //!
-//! One file for each command; `output` speaks to the terminal, `reach` finds the server, `local` runs one in here,
-//! `sending` keeps a publisher's events in view.
+//! `commands` has one file for each command. In `support`, `output` writes to the terminal, `server_target` finds the
+//! server, `local_server` runs one in this process, and `publish_progress` reports a publisher's events.
 
 mod bench;
 mod commands;
@@ -84,7 +84,7 @@ enum Command {
     Bench(Box<crate::cli::bench::BenchCommand>),
 }
 
-/// Runs the command of this process' arguments; gives its exit code.
+/// Runs the command in this process's arguments; returns its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -105,19 +105,20 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// The exit code of wrong usage, as clap has it.
+/// Exit code for wrong usage, the same as clap's.
 const WRONG_USAGE: u8 = 2;
 
-/// Says how a command is used, or what it was asked of itself.
+/// Prints the error, or the help or version that was asked for, and returns the exit code.
 fn misused(error: &clap::Error) -> ExitCode {
-    // Help that nobody reads to its end is no failure.
+    // A reader that closes the pipe early is no failure.
     let _ = error.print();
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(WRONG_USAGE))
 }
 
 fn run(command: Command) -> anyhow::Result<Outcome> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no threads to run on")?;
-    // On a worker, beside the tasks it starts: a thread of its own would be woken for every connection.
+    // On a worker thread, beside the tasks that it starts: a separate thread would have to be woken for every
+    // connection.
     let running = runtime.spawn(async move {
         match command {
             Command::Serve(command) => command.run().await,
@@ -144,7 +145,7 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         }
     });
     let outcome = runtime.block_on(running).context("a fault of the program")?;
-    // A thread that waits for standard input would keep the process here.
+    // A thread that waits for standard input would keep the process alive here.
     runtime.shutdown_background();
     outcome
 }

@@ -1,4 +1,4 @@
-//! `verify` and `backup`: what can be done with an archive as a whole.
+//! `verify` and `backup`: operations on a whole archive.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -55,7 +55,7 @@ pub(crate) struct BackupCommand {
     json: bool,
 }
 
-/// The archive's own error would be SQLite's.
+/// Checked here, because the archive's own error would be SQLite's.
 fn check_is_there(data: &Path) -> anyhow::Result<()> {
     anyhow::ensure!(data.join("archive.db").exists(), "there is no archive in {}", data.display());
     Ok(())
@@ -92,17 +92,17 @@ impl BackupCommand {
     }
 }
 
-/// Records of a feed that say nothing: why, and how many.
+/// Records of a feed without readable contents.
 #[derive(Debug, Clone, Copy, Default)]
 struct Silent {
     erased: u64,
-    /// A newer server's, or damaged.
+    /// Records of a newer server, or damaged ones.
     unknown: u64,
-    /// The first of them.
+    /// Offset of the first of them.
     unknown_at: u64,
 }
 
-/// Runs `read` on a thread that may block, and tells what it found.
+/// Runs `read` on a thread that may block, and reports what it found.
 async fn look<R>(json: bool, read: R) -> anyhow::Result<Outcome>
 where
     R: FnOnce(&mut dyn FnMut(&str, &LogEntry)) -> anyhow::Result<Verification> + Send + 'static,

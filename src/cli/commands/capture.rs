@@ -1,4 +1,4 @@
-//! `capture`: what a vendor's socket says, word by word and moment by moment, into a file.
+//! `capture`: records what a vendor's socket sends, with the times, in a file.
 
 use std::path::PathBuf;
 
@@ -37,7 +37,7 @@ impl CaptureCommand {
     pub(crate) async fn run(self) -> anyhow::Result<Outcome> {
         let mut signals = Signals::new()?;
         let mut follower = self.from.follower()?;
-        // None is standard output.
+        // `None` is standard output.
         let mut file = if self.file.as_os_str() == "-" {
             None
         } else {
@@ -65,7 +65,7 @@ impl CaptureCommand {
                 }
                 FollowerEvent::Done => break,
             };
-            // At once: whoever reads along sees it, and what stops this takes nothing with it.
+            // Flushed at once, so that others can read along and nothing is lost if this is stopped.
             let row = row.encode();
             match &mut file {
                 None => print_data(row.as_bytes())?,

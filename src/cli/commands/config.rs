@@ -1,4 +1,4 @@
-//! `config`: whether the server could run with a configuration; and the settings that `serve` shares with it.
+//! `config`: checks whether the server could run with a configuration; and the settings that `serve` shares with it.
 
 use std::path::PathBuf;
 
@@ -31,12 +31,13 @@ pub(crate) struct ServeSettings {
 }
 
 impl ServeSettings {
-    /// The configuration. Raises the process's limit of descriptors as far as it may, since each connection needs one.
+    /// Loads the configuration. Raises the process's limit of file descriptors as far as allowed, because each
+    /// connection needs one.
     pub(crate) fn load(self) -> anyhow::Result<Config> {
         let Self { config, listen, data, log, ephemeral } = self;
         let variables = Overrides::variables_of_this_process();
         let config = Config::load(config.as_deref(), Overrides { listen, data, ephemeral, log, variables })?;
-        // Where the system does not say, the limit is felt when it is reached.
+        // If the limit is unknown, it shows when it is reached.
         if let Ok(descriptors) = rlimit::increase_nofile_limit(u64::MAX) {
             config.check_descriptors(descriptors)?;
         }

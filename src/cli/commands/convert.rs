@@ -1,4 +1,4 @@
-//! `convert`: a transcript file becomes one of another format. No server takes part in it.
+//! `convert`: converts a transcript file to another format, without a server.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! `copy`: feeds from one place to another, with all that ever happened in them.
+//! `copy`: copies feeds to another archive or log, with their whole history.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ configuration ([log.nats]). Nothing is overwritten: a feed that is there already
 feeds stay taken (410). What is written to a feed meanwhile is not copied. Readers begin anew at the copy: its feeds are new lives, and cursors of the old ones are not known
 there.";
 
-/// Records on their way at once: enough for both ends to have something to do.
+/// Appends in flight: enough to keep both ends busy.
 const IN_FLIGHT_MAX: usize = 16;
 
 /// Copy feeds, with their history, to another archive or log.
@@ -118,7 +118,7 @@ async fn copy_all(from: &dyn Log, to: &dyn Log) -> anyhow::Result<CopyReport> {
         bar.inc(1);
         match copy(from, log, to, &mut report).await {
             Ok(()) => report.feeds += 1,
-            // Somebody deleted it meanwhile, or had begun to when a crash came.
+            // The feed was deleted meanwhile, or its deletion was interrupted by a crash.
             Err(_) if matches!(from.find(&log.feed).await, Ok(NameLookup::Deleted)) => deleted.push(log.feed.clone()),
             Err(error) => {
                 let (feed, feeds) = (&log.feed, report.feeds);
@@ -135,7 +135,7 @@ async fn copy_all(from: &dyn Log, to: &dyn Log) -> anyhow::Result<CopyReport> {
     Ok(report)
 }
 
-/// Has the name of a deleted feed be one there too.
+/// Makes the name of a deleted feed a deleted one at the target too.
 async fn take_name(to: &dyn Log, feed: &FeedId) -> anyhow::Result<()> {
     if to.find(feed).await? == NameLookup::Deleted {
         return Ok(());
@@ -146,7 +146,7 @@ async fn take_name(to: &dyn Log, feed: &FeedId) -> anyhow::Result<()> {
     })
 }
 
-/// Copies one feed, up to where it is now. None of it is seen before all of it is there.
+/// Copies one feed, up to its present end. The copy becomes visible only when it is complete.
 async fn copy(from: &dyn Log, log: &LogId, to: &dyn Log, report: &mut CopyReport) -> anyhow::Result<()> {
     let copy = to.stage(&log.feed).await?;
     let copying = async {
@@ -158,7 +158,7 @@ async fn copy(from: &dyn Log, log: &LogId, to: &dyn Log, report: &mut CopyReport
     };
     let copied = copying.await;
     if copied.is_err() {
-        // What is left of it goes when the log is opened next, if not now.
+        // If this fails, the rest is removed when the log is opened next.
         let _ = to.discard(&copy).await;
     }
     copied
@@ -200,7 +200,7 @@ async fn copy_records(
     Ok(())
 }
 
-/// The record, as the first of another life.
+/// Returns the record with a new epoch, if it is the first of a generation.
 fn with_new_epoch(bytes: Bytes) -> anyhow::Result<Bytes> {
     let mut record = Record::decode(&bytes);
     let Op::Open { epoch, .. } = &mut record.op else { return Ok(bytes) };

@@ -20,7 +20,7 @@ use crate::position::FeedId;
 use crate::server::ServerError;
 use crate::wire::subscriber::Pace;
 
-/// A public hearing of 65 minutes that never was.
+/// An invented public hearing of 65 minutes.
 const HEARING: &str = include_str!("../../../examples/hearing.rev.txt");
 const HEARING_NAME: &str = "hearing.rev.txt";
 const HEARING_TITLE: &str = "a public hearing in Port Averill";
@@ -51,12 +51,12 @@ pub(crate) struct DemoCommand {
     exit: bool,
 }
 
-/// A directory that is removed with all that is in it.
+/// A directory that is removed with all its contents when dropped.
 struct RemoveOnDrop(PathBuf);
 
 impl Drop for RemoveOnDrop {
     fn drop(&mut self) {
-        // It lies where temporary things lie: who tidies there removes what this could not.
+        // If this fails, it is in the directory for temporary files, which is cleaned otherwise.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
@@ -123,7 +123,7 @@ impl DemoCommand {
     async fn server(&self, data: PathBuf) -> anyhow::Result<LocalServer> {
         let listen = |port| std::net::SocketAddr::from(([127, 0, 0, 1], port));
         let mut config = Config { listen: listen(self.port), data, storage: Storage::Embedded, ..Config::default() };
-        // Nobody wants to wait for a browser that was left open.
+        // A browser that was left open must not delay the end.
         config.times.shutdown_grace_ms = 2_000;
         match LocalServer::start(config.clone()).await {
             Err(ServerError::Listen { source, .. }) if source.kind() == std::io::ErrorKind::AddrInUse => {
@@ -136,7 +136,7 @@ impl DemoCommand {
     }
 }
 
-/// `demo`, or `demo-2` and so on where the archive has been used before.
+/// Returns `demo`, or `demo-2` and so on if the archive has been used before.
 async fn free_name(http: &HttpClient) -> anyhow::Result<FeedId> {
     let mut name = FeedId::new("demo")?;
     for number in 2.. {

@@ -1,4 +1,4 @@
-//! `export`: a transcript in a format of one's choice.
+//! `export`: writes a transcript in a chosen format.
 
 use std::path::PathBuf;
 

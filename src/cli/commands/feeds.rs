@@ -1,4 +1,4 @@
-//! `feeds`: which there are.
+//! `feeds`: lists the feeds.
 
 use clap::{Args, ValueEnum};
 

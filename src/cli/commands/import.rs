@@ -1,4 +1,4 @@
-//! `import`: transcript files become archived feeds.
+//! `import`: stores transcript files as archived feeds.
 
 use std::path::{Path, PathBuf};
 
@@ -92,7 +92,7 @@ impl ImportCommand {
             let told = bar.suspend(|| self.tell(file, &imported));
             problems += told?;
             bar.inc(1);
-            // Without a server the next file fares no better.
+            // Without a server the next file would fail too.
             if let Err(error) = imported
                 && matches!(error.downcast_ref(), Some(HttpError::Unreachable { .. } | HttpError::NotSecure { .. }))
             {
@@ -114,7 +114,8 @@ impl ImportCommand {
             let imported = server.http.import(&feed, bytes.into(), self.replace).await;
             return imported.map_err(|error| server.explain(error));
         }
-        // What the server cannot know is read here, and goes to it in our own format, which loses nothing.
+        // The server cannot know these options, so the file is read here and sent in our own format, which loses
+        // nothing.
         let known = FileSummary {
             from: self.from,
             rttm: rttm.as_deref(),
@@ -126,14 +127,14 @@ impl ImportCommand {
         let written = write(Format::Ndjson, &Document::of_reading(&feed, &reading, now()));
         let imported = server.http.import(&feed, written.into(), self.replace).await;
         let mut imported = imported.map_err(|error| server.explain(error))?;
-        // Beside what was odd about the file, the server may have told of its limits.
+        // The server may have reported problems with its limits, besides those of the file.
         imported.problem_counts.extend(ProblemSummary::of(&reading).counts());
         imported.problems.splice(0..0, problems(reading.problems));
         imported.notices = problems(reading.losses.into_iter().chain(reading.estimated).collect());
         Ok(imported)
     }
 
-    /// Says what became of a file; gives the number of problems.
+    /// Reports the result for a file; returns the number of problems.
     fn tell(&self, file: &Path, imported: &anyhow::Result<Imported>) -> anyhow::Result<u64> {
         let code =
             |error: &anyhow::Error| error.downcast_ref::<HttpError>().and_then(HttpError::code).map(str::to_owned);
@@ -184,13 +185,14 @@ fn problems(problems: Vec<FileProblem>) -> Vec<ImportProblem> {
         .collect()
 }
 
-/// The file of speakers' times that goes with `file`: `rttm` itself, or that of the same name in it.
+/// Returns the file with speakers' times that belongs to `file`: `rttm` itself, or the file with the same name in that
+/// directory.
 fn beside(file: &Path, rttm: &Path) -> Option<PathBuf> {
     if !rttm.is_dir() {
         return Some(rttm.to_owned());
     }
     let name = file.file_name()?.to_string_lossy();
-    // `4344866.aligned.nlp` goes with `4344866.rttm`.
+    // `4344866.aligned.nlp` belongs to `4344866.rttm`.
     let stems = name.match_indices('.').map(|(at, _)| &name[..at]).rev();
     stems.map(|stem| rttm.join(format!("{stem}.rttm"))).find(|path| path.is_file())
 }

@@ -1,4 +1,4 @@
-//! `publish`: lines of a person or of a program, as they come.
+//! `publish`: publishes lines from a person or a program as they come.
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -117,7 +117,7 @@ impl PublishCommand {
         let may_have_known_ids = self.vendor.format.is_none() && (is_file || !std::io::stdin().is_terminal());
         let look = async |publisher: &CountingPublisher| {
             let Ok(name) = FeedId::new(&feed) else { return };
-            // For the count. Whoever may not read counts what it sends itself.
+            // Needed for the counts. Without permission to read, only lines that this command sends are known.
             match shown_lines(&http, &name).await {
                 Ok(shown) => {
                     let of_source = |line: &Line| *line.source == *source.as_deref().unwrap_or(DEFAULT_SOURCE);
@@ -125,7 +125,7 @@ impl PublishCommand {
                 }
                 Err(error) => match error.downcast_ref::<HttpError>() {
                     Some(error) if error.code() == Some("no_such_feed") => {}
-                    // The publisher says that itself.
+                    // The publisher reports that itself.
                     Some(HttpError::Unreachable { .. } | HttpError::NotSecure { .. }) => {}
                     _ => note(&format!(
                         "the feed's lines cannot be read ({error}): those of earlier runs are counted as new"
@@ -155,7 +155,7 @@ impl PublishCommand {
                 Ok(())
             }
             None => {
-                // Not before this session has the source: until then another one may add to the feed.
+                // Only once this session has the source: until then another one may add to the feed.
                 let looking = async {
                     if may_have_known_ids && publisher.welcomed().await.is_ok() {
                         look(publisher).await;
@@ -168,7 +168,8 @@ impl PublishCommand {
     }
 }
 
-/// Whether the input at `path`, or standard input, is a file, whose end is known; a pipe goes on for as long as somebody writes.
+/// Returns true if the input at `path`, or standard input, is a file and so has a known end; a pipe is open as long as
+/// its writer.
 fn has_end(path: Option<&Path>) -> bool {
     let path = path.unwrap_or(Path::new("/dev/stdin"));
     std::fs::metadata(path).is_ok_and(|input| input.is_file())
@@ -178,8 +179,8 @@ async fn is_at_end(input: &mut (impl AsyncBufRead + Unpin)) -> bool {
     input.fill_buf().await.map_or(true, <[u8]>::is_empty)
 }
 
-/// Sends every line of `input`, until it ends or `stop` is cancelled, the first once `prepared` is ready; counts those that cannot
-/// be read. If it `has_end`, what is left of it when it is stopped is told.
+/// Sends every line of `input`, until it ends or `stop` is cancelled, the first one after `prepared` is ready. Counts
+/// lines that cannot be read. If the input `has_end`, an early stop is reported.
 async fn read(
     mut input: impl AsyncBufRead + Unpin,
     has_end: bool,
@@ -257,7 +258,7 @@ async fn read(
         match sent {
             Ok(_) => {
                 faults.repaired += u64::from(encoding.is_err());
-                // Until its end is read.
+                // Until the end of the input is read.
                 faults.is_cut_short = has_end;
             }
             Err(Ok(why)) => {
@@ -270,23 +271,25 @@ async fn read(
     Ok(())
 }
 
-/// Returns true if a text begins as UTF-16 does: with its byte order mark, or with a character whose half is zero.
+/// Returns true if a text begins like UTF-16: with its byte order mark, or with a character of which one half is zero.
 fn is_utf16(bytes: &[u8]) -> bool {
     matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, 1..=255, ..] | [1..=255, 0, ..])
 }
 
-/// JSON that stands on several lines of the input, where each should be an object: what follows its first line is no caption.
+/// JSON that is spread over several lines of the input, although each object should be on one line. Its later lines are
+/// no captions.
 ///
-/// A line goes on with it only as long as all of it can still become JSON. So a line that was broken off costs itself, and none
-/// of the captions behind it; and however long real JSON is, no piece of it goes on air.
+/// A line counts as part of it only as long as everything together can still become JSON. So an object that was broken
+/// off costs only its own line, and none of the captions after it; and however long real JSON is, no piece of it is
+/// published.
 #[derive(Debug, Default)]
 struct SpreadJson {
-    /// The brackets that are open, the outermost first; at most [`JSON_DEPTH_MAX`].
+    /// The open brackets, the outermost first; at most [`JSON_DEPTH_MAX`].
     open: Vec<Bracket>,
     expects: Expected,
 }
 
-/// How deep brackets stand within each other in JSON that is read anywhere: the limit of serde_json.
+/// Depth of nested brackets in JSON that can be read at all: the limit of serde_json.
 const JSON_DEPTH_MAX: usize = 128;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -295,14 +298,14 @@ enum Bracket {
     Array,
 }
 
-/// What may follow in JSON. Some programs write a comma before a closing bracket, too.
+/// Next tokens that JSON allows. A comma before a closing bracket is accepted too, because some programs write one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Expected {
     /// A key, or the end of the object.
     Key,
-    /// The colon behind a key.
+    /// The colon after a key.
     Colon,
-    /// A value: of a key, or of an array, which may end here.
+    /// A value: of a key, or in an array, which may end here.
     #[default]
     Value,
     /// A comma or a closing bracket.
@@ -310,13 +313,14 @@ enum Expected {
 }
 
 impl SpreadJson {
-    /// Takes note of a line that was refused: it may be the first one of several.
+    /// Notes a line that was refused: it may be the first one of several.
     fn begins_with(&mut self, text: &str) {
         *self = Self::default().followed_by(text).unwrap_or_default();
     }
 
-    /// Returns true if the next line is a part of it; else it is over. A whole object is a part of it as a member of an array
-    /// only, and with an id or a type of its own as a member of the outermost one: else what stood before it was broken off.
+    /// Returns true if the next line continues the JSON; otherwise the JSON is over. A whole object continues it only
+    /// as a member of an array, and, with an id or a type of its own, only if the outermost bracket is an array:
+    /// otherwise the text before it was broken off.
     fn goes_on_with(&mut self, text: &str) -> bool {
         let before = std::mem::take(self);
         let Some(innermost) = before.open.last() else { return false };
@@ -331,7 +335,8 @@ impl SpreadJson {
         true
     }
 
-    /// It, with a line more; none if that can be no JSON, or if the line parts a key from its colon, which no program does.
+    /// Returns the JSON with one more line; `None` if the result can be no JSON, or if the line separates a key from
+    /// its colon, which no program does.
     fn followed_by(mut self, text: &str) -> Option<Self> {
         let mut rest = text.trim_start();
         while let Some(sign) = rest.chars().next() {
@@ -345,7 +350,7 @@ impl SpreadJson {
                 ('}', Expected::Key | Expected::Comma, Some(Bracket::Object))
                 | (']', Expected::Value | Expected::Comma, Some(Bracket::Array)) => {
                     self.open.pop();
-                    // Behind the whole there may be another one, and a comma between the two.
+                    // After a complete value another one may follow, with or without a comma.
                     if self.open.is_empty() { Expected::Value } else { Expected::Comma }
                 }
                 (',', Expected::Comma, Some(Bracket::Object)) => Expected::Key,
@@ -367,9 +372,8 @@ impl SpreadJson {
     }
 }
 
-/// Returns true if a text is JSON that is no object: an array that holds objects, arrays or several values, or the beginning of
-/// one.
-/// `[Applause]`, `[1]` and `[]` are captions.
+/// Returns true if a text is JSON but no object: an array with objects, arrays or several values, or the beginning of
+/// one. `[Applause]`, `[1]` and `[]` are captions.
 fn is_json_array(text: &str) -> bool {
     let Some(inside) = text.strip_prefix('[') else { return false };
     match serde_json::from_str::<Vec<Value>>(text) {
@@ -381,15 +385,15 @@ fn is_json_array(text: &str) -> bool {
     }
 }
 
-/// What a line of the input says.
+/// A line of the input, as a message.
 #[derive(Debug)]
 struct InputMessage {
     says: Outgoing,
-    /// Lines of several that say nothing that can be sent, by their index, and why.
+    /// Index and reason of those lines in a message of several that cannot be sent.
     left_out: Vec<(usize, String)>,
 }
 
-/// What a line of the input says; `id` is for one that brings none.
+/// Decodes a line of the input. `id` is used if the line has none.
 fn message(text: &str, id: &str) -> Result<InputMessage, String> {
     if is_json_array(text) {
         return Err(
@@ -401,7 +405,7 @@ fn message(text: &str, id: &str) -> Result<InputMessage, String> {
             Some((speaker, said)) => (Some(speaker.trim().into()), said.trim()),
             None => (None, text),
         };
-        // Without a time: the server knows when it came.
+        // Without a time: the server takes the time of arrival.
         let content = Content { speaker, text: said.into(), ..Content::default() };
         let says = Outgoing::Line(Version { id: id.into(), content, ..Version::default() });
         return Ok(InputMessage { says, left_out: Vec::new() });
@@ -419,7 +423,7 @@ fn message(text: &str, id: &str) -> Result<InputMessage, String> {
     if object["type"] == "line" {
         object.entry("id").or_insert_with(|| id.into());
     }
-    // The limits are the server's to keep; here only what makes no sense to anybody is stopped.
+    // The server enforces the limits; here only messages that no server would accept are stopped.
     const NO_LIMITS: Limits = Limits { message_bytes: usize::MAX, text_bytes: usize::MAX, unacked: usize::MAX };
     let read = FromPublisher::decode(&Value::Object(object.clone()).to_string(), &NO_LIMITS, i64::MAX);
     let mut message = read.says.map_err(|refusal| refusal.message)?;
@@ -434,7 +438,7 @@ fn message(text: &str, id: &str) -> Result<InputMessage, String> {
         }
     }
     let says = Outgoing::try_from(message).map_err(|refusal| refusal.message)?;
-    // The server knows better than this program what it does not know.
+    // A newer server may understand fields that this program does not know, so the object is sent as it is.
     let says = if read.unknown.is_empty() {
         says
     } else {
@@ -537,8 +541,8 @@ mod tests {
         assert_eq!(sent_of(&[&deep, "Fine."]).last(), Some(&"Fine."));
     }
 
-    /// Wherever a line of JSON is broken off, those behind it are sent; of those that could be words of a broken list, the first
-    /// is not.
+    /// A broken-off object costs only its own line and, of the lines after it that could be words of a broken list, the
+    /// first.
     #[test]
     fn a_broken_line_costs_no_other() {
         let whole = r#"{"speaker":"Ann","start_ms":7,"text":"a {b","words":[{"text":"a","start_ms":7},{"text":"b","start_ms":8}]}"#;

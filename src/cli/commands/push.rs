@@ -1,7 +1,7 @@
-//! `push`: the final lines of a feed, posted to a caption URL, for as long as the command runs.
+//! `push`: posts the final lines of a feed to a caption URL, for as long as the command runs.
 //!
-//! What `[[push]]` does within the server, done from outside: by whoever may read the feed, to a meeting's URL of today.
-//! Nothing is kept between two runs; `--seq` says where the numbers go on.
+//! It does what `[[push]]` does within the server, but from outside: for anyone who may read the feed, to the caption
+//! URL of one meeting. Nothing is stored between two runs; `--seq` sets the next number.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -77,7 +77,7 @@ enum PushStart {
     Start,
 }
 
-/// A URL that cannot be used is not shown: it may hold a key.
+/// The error does not show the URL, because it may hold a key.
 fn caption_url(text: &str) -> Result<PostUrl, String> {
     PostUrl::parse(text).map_err(|error| error.to_string())
 }
@@ -90,7 +90,7 @@ impl PushCommand {
         {
             misuse!("{lang:?} is no language such as en-US");
         }
-        // From the start always, so that a correction of an old line is known for one.
+        // Always from the start, so that a correction of an old line is recognized.
         let options = SubscriberOptions { interim: false, wait: true, ..SubscriberOptions::default() };
         let mut subscriber = Subscriber::new(self.url.socket(&self.feed, "subscribe")?, options);
         let mut pushing = PushLoop::new(&self).await;
@@ -107,35 +107,35 @@ impl PushCommand {
     }
 }
 
-/// How many lines were what.
+/// Number of lines of each kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 struct PushCounts {
-    /// Posted and taken.
+    /// Posted and accepted.
     new: u64,
-    /// Of these, posted more than once, because the answer did not come or was no success: who reads may have them twice.
+    /// Of these, posted more than once, because there was no answer or an error: viewers may see them twice.
     repeated: u64,
-    /// Said otherwise, or taken back, after they were posted: that is not posted.
+    /// Changed or retracted after they were posted, which cannot be posted.
     corrected: u64,
-    /// Refused for so long that they were passed over.
+    /// Refused for so long that they were skipped.
     refused: u64,
-    /// Without a text that could be posted.
+    /// Lines without a text that could be posted.
     unreadable: u64,
 }
 
-/// What is being pushed.
+/// State of a push.
 struct PushLoop<'a> {
     to: CaptionUrl<'a>,
     wait: Duration,
     backoff: Backoff,
     clock: Clock,
     chance: Rng,
-    /// Keys of the lines that were pushed (true), or are not to be.
+    /// Keys of known lines; true for those that were posted.
     known: HashMap<Arc<str>, bool>,
-    /// Whether new lines are pushed, or only known.
+    /// True if new lines are posted; otherwise they are only noted.
     is_begun: bool,
     seq: u64,
     counts: PushCounts,
-    /// Lines that are to be posted and were not taken yet.
+    /// Lines to be posted that were not accepted yet.
     waiting: u64,
     spoke: Instant,
 }
@@ -174,7 +174,7 @@ impl<'a> PushLoop<'a> {
         }
     }
 
-    /// Pushes what the feed says until its event has ended. While a line waits to be taken, the server's news merge.
+    /// Posts new lines until the feed has ended. While a line waits to be accepted, the server's changes merge.
     async fn follow(&mut self, subscriber: &mut Subscriber) -> anyhow::Result<()> {
         loop {
             let update = tokio::select! {
@@ -208,7 +208,7 @@ impl<'a> PushLoop<'a> {
                 }
                 Some(Update::Hello { state: FeedState::None }) => {
                     note("there is no such feed yet; waiting for it");
-                    // All of it is said from now on.
+                    // Everything in a feed that begins now is new.
                     self.is_begun = true;
                 }
                 Some(_) => {}
@@ -216,13 +216,13 @@ impl<'a> PushLoop<'a> {
         }
     }
 
-    /// Counts those of these lines that were posted. One that comes back is not posted again.
+    /// Counts retracted lines that were posted. If one is restored, it is not posted again.
     fn note_gone(&mut self, keys: &[Arc<str>]) {
         let posted = keys.iter().filter(|key| self.known.get(*key) == Some(&true)).count();
         self.counts.corrected += posted as u64;
     }
 
-    /// Pushes those of these lines that are new, in their order.
+    /// Posts those of these lines that are new, in order.
     async fn take(&mut self, keys: &[Arc<str>], screen: &Screen) -> anyhow::Result<()> {
         let mut new = Vec::new();
         for key in keys {
@@ -247,14 +247,14 @@ impl<'a> PushLoop<'a> {
         Ok(())
     }
 
-    /// Posts a line until it is taken; one that is refused for long is passed over.
+    /// Posts a line until it is accepted; one that is refused for long is skipped.
     async fn push(&mut self, line: &Line) -> anyhow::Result<()> {
         if line.text.trim().is_empty() {
             self.counts.unreadable += 1;
             return Ok(());
         }
         let (url, body) = self.to.caption(self.seq, line.received_at, &line.text);
-        // Whether it may have been taken though nothing says so.
+        // True if an attempt had no answer, and so may have been accepted.
         let mut is_unanswered = false;
         for failures in 0.. {
             let posted = post(&url, Method::POST, &CaptionUrl::headers(), body.clone(), self.wait).await;
@@ -266,7 +266,7 @@ impl<'a> PushLoop<'a> {
                     (error.to_string(), Verdict::Later(None))
                 }
             };
-            // Its number may be refused because it was taken the first time.
+            // The number may be refused because an earlier attempt was accepted.
             if verdict == Verdict::Refused
                 && is_unanswered
                 && self.to.last_seq(self.wait).await.is_some_and(|last| last >= self.seq)
@@ -300,7 +300,7 @@ impl<'a> PushLoop<'a> {
         Ok(())
     }
 
-    /// Tells YouTube that captions are still to come, where nothing was said for long. Nothing depends on its answer.
+    /// Sends YouTube a heartbeat after a silence. The answer does not matter.
     async fn heartbeat(&mut self, state: FeedState) {
         self.spoke = Instant::now();
         if self.to.format == CaptionFormat::YouTube && state == FeedState::Live {

@@ -1,4 +1,4 @@
-//! `replay --raw`: what `capture` recorded of a vendor's socket, said again at its own pace.
+//! `replay --raw`: replays a recording of `capture` at its own pace.
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::wire::Outgoing;
 use crate::wire::recording::RecordingRow;
 use crate::wire::subscriber::Pace;
 
-/// A recording to be played.
+/// A recording to be replayed.
 pub(crate) struct RawCommand<'a> {
     pub(crate) file: &'a Path,
     pub(crate) vendor: &'a VendorOptions,
@@ -31,7 +31,7 @@ impl RawCommand<'_> {
         }
     }
 
-    /// Publishes what each frame says when its moment has come; counts what could not be read.
+    /// Publishes each frame when its moment has come; counts what could not be read.
     pub(crate) async fn send(&self, publisher: &CountingPublisher, problems: &mut u64) -> anyhow::Result<()> {
         let file = tokio::fs::File::open(self.file).await;
         let file = file.with_context(|| format!("cannot read {}", self.file.display()))?;
@@ -52,7 +52,7 @@ impl RawCommand<'_> {
                 note(&format!("{place} is no row of a recording: it was left out"));
                 continue;
             };
-            // What was settled before a silence is final in the midst of it, as it was live.
+            // Words that were settled before a silence become final during it, as they did live.
             let due_ms =
                 session.as_mut().and_then(VendorSessions::due_ms).map(|due_ms| connected_at_ms.saturating_add(due_ms));
             if let (Some(due_ms), Some(session)) = (due_ms.filter(|due_ms| *due_ms < row.at_ms), &mut session) {
@@ -62,7 +62,7 @@ impl RawCommand<'_> {
             }
             self.wait(began, row.at_ms).await;
             so_far.set_moment(row.at_ms);
-            // Without a word on connections it is one.
+            // A recording without rows about connections is one connection.
             if row.connected == Some(true) || session.is_none() && row.connected.is_none() {
                 let after_ms = if number == 1 { 0 } else { i64::try_from(row.at_ms).unwrap_or(i64::MAX) };
                 if let Some(mut before) = session.take() {
@@ -97,7 +97,7 @@ impl RawCommand<'_> {
     }
 }
 
-/// What a message says, which is noted.
+/// Notes the lines of a message and returns it.
 fn noted(decoded: Decoded, so_far: &mut EarlierOutput) -> Decoded {
     so_far.note(&decoded);
     decoded

@@ -1,4 +1,4 @@
-//! `relay`: follows a vendor's socket, and publishes what it says.
+//! `relay`: follows a vendor's socket, and publishes its captions.
 
 use std::time::Duration;
 
@@ -89,7 +89,7 @@ impl VendorSocketUrl {
         Ok(SocketFollower::new(SocketUrl::parse(&self.from)?, options))
     }
 
-    /// Reason why following the vendor ended.
+    /// Explains why following the vendor ended.
     pub(crate) fn ended(&self, why: ConnectionEnd) -> anyhow::Error {
         let what = match why.is_temporary() {
             true => format!(
@@ -127,7 +127,7 @@ impl RelayCommand {
 }
 
 impl VendorSocketUrl {
-    /// Publishes what `follower` hears, until the vendor is done.
+    /// Publishes what the vendor sends, until it has finished.
     async fn follow(
         &self,
         mut session: VendorSessions,

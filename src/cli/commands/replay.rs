@@ -1,4 +1,4 @@
-//! `replay`: a transcript, published again as if it were spoken now.
+//! `replay`: publishes a transcript again as if it were spoken now.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -96,7 +96,7 @@ pub(crate) struct ReplayCommand {
     url: Url,
 }
 
-/// A pace other than `step`, which nobody would take.
+/// Parses a pace other than `step`, which is useless without commands.
 pub(crate) fn pace(text: &str) -> Result<Pace, String> {
     match text.parse() {
         Ok(Pace::Step) | Err(_) => Err("a number from 0.01 to 100000, or max".into()),
@@ -139,7 +139,7 @@ impl ReplayCommand {
         sending.run(signals, read).await
     }
 
-    /// Returns true if the event ends with what is played.
+    /// Returns true if the event ends with the replay.
     fn ends(&self, is_left_open: bool) -> bool {
         if is_left_open && !self.no_end {
             note("the event stays open when this is played (--append)");
@@ -147,13 +147,13 @@ impl ReplayCommand {
         !self.no_end && !is_left_open
     }
 
-    /// Plays a recording of a vendor's socket.
+    /// Replays a recording of a vendor's socket.
     async fn run_raw(&self, signals: Signals) -> anyhow::Result<Outcome> {
         let path = Path::new(&self.what);
         let default_name = if self.to.is_some() { FeedId::new("replay")? } else { feed_name(path)? };
         let ReplayTarget { to, feed, is_left_open, .. } = self.target(&[], default_name).await?;
         note(&format!("what was recorded goes to {}", to.server().page(&feed)));
-        // Where a recording says that labels are names, none of them looks like an anonymous one.
+        // If a recording says that labels are names, none of them looks like an anonymous one.
         let publishing =
             PublisherOptions { anonymous: true, take_over: self.wait.take_over, ..PublisherOptions::default() };
         let publisher = CountingPublisher::start(to, publishing);
@@ -168,7 +168,7 @@ impl ReplayCommand {
         sending.run(signals, read).await
     }
 
-    /// Where to play `lines`: into no event that is over, and into no feed that has other lines, unless somebody says so.
+    /// Chooses the feed for `lines`: without an option, none that has ended, and none with other lines.
     async fn target(&self, lines: &[Version], default_name: FeedId) -> anyhow::Result<ReplayTarget> {
         let named = self.to.as_ref().map(|to| self.url.socket(to, "publish")).transpose()?;
         let server = match &named {
@@ -176,7 +176,7 @@ impl ReplayCommand {
             None => self.url.server()?,
         };
         let Some(feed) = named.as_ref().map_or_else(|| Some(default_name.clone()), SocketUrl::feed) else {
-            // Somebody else's address, of which nothing is known.
+            // A URL of another system, of which nothing is known.
             let to = named.unwrap_or_else(|| server.publish(&default_name));
             return Ok(ReplayTarget { to, feed: default_name, there: Vec::new(), is_left_open: false });
         };
@@ -216,10 +216,10 @@ impl ReplayCommand {
         bail!("the feed {feed} {why}, --new takes a new name, --to another feed")
     }
 
-    /// What to play, what the feed of it is called if nobody says otherwise, and of a file what was odd.
+    /// Returns the lines to replay, the default name of their feed, and the problems of a file.
     async fn lines(&self) -> anyhow::Result<(Vec<Version>, FeedId, Option<ProblemSummary>)> {
         let path = Path::new(&self.what);
-        // A folder is told from a feed by its `/`.
+        // A folder is recognized by a `/` in its name, because a feed has none.
         if path.is_file() || path.is_dir() && FeedId::new(&self.what).is_err() {
             let (lines, problems) = file_lines(&read_input(path)?, path, self.encoding, &self.part_at)?;
             return Ok((lines, feed_name(path)?, Some(problems)));
@@ -236,25 +236,25 @@ impl ReplayCommand {
     }
 }
 
-/// Where a replay goes.
+/// Target of a replay.
 struct ReplayTarget {
     to: SocketUrl,
     feed: FeedId,
     /// Lines that are there already.
     there: Vec<Line>,
-    /// It has lines of others, whose event goes on.
+    /// True if the feed has other lines, whose event must stay open.
     is_left_open: bool,
 }
 
-/// What is where a replay is to go.
+/// State of the target feed.
 enum TargetState {
-    /// Nothing, or a part of what is played: a replay that broke off goes on.
+    /// Empty, or with a part of these lines: an interrupted replay is resumed.
     Free(Vec<Line>),
-    /// Lines, so many of which are others.
+    /// With other lines; the number is theirs.
     Others(Vec<Line>, usize),
-    /// An event that is over, with what is played and nothing else, or with other lines.
+    /// Ended; `is_same` if it has only lines of this replay.
     Ended { is_same: bool },
-    /// A name that is not to be used again.
+    /// Deleted, so that the name is not free.
     Deleted,
 }
 
@@ -281,9 +281,9 @@ impl TargetState {
     }
 }
 
-/// The first of `NAME-2`, `NAME-3` and so on that no feed has.
+/// Returns the first of `NAME-2`, `NAME-3` and so on that is free.
 async fn free_name(http: &HttpClient, feed: &FeedId) -> anyhow::Result<FeedId> {
-    /// Whoever has so many replays of one event has a name for the next.
+    /// With so many replays of one event, the user should choose a name.
     const NAMES_MAX: usize = 1_000;
     for number in 2..NAMES_MAX {
         let name = FeedId::new(&format!("{feed}-{number}"))?;
@@ -297,7 +297,7 @@ async fn free_name(http: &HttpClient, feed: &FeedId) -> anyhow::Result<FeedId> {
     bail!("there are {NAMES_MAX} feeds called {feed}-…: name one with --to")
 }
 
-/// The lines of a transcript file; what could not be read is told.
+/// Returns the lines of a transcript file; reports what could not be read.
 pub(crate) fn file_lines(
     bytes: &[u8],
     path: &Path,
@@ -315,7 +315,8 @@ pub(crate) fn file_lines(
     Ok((lines, problems))
 }
 
-/// Gives another id to lines that a server kept beside others of the same id (`7~s2`): no publisher may send a `~`.
+/// Assigns new ids to lines that a server kept beside others with the same id (`7~s2`), because a publisher cannot send
+/// a `~`.
 fn give_sendable_ids(lines: &mut [Version]) {
     let (sendable, others): (Vec<_>, Vec<_>) = lines.iter_mut().partition(|line| check_line_id(&line.id).is_ok());
     let mut taken: HashSet<Arc<str>> = sendable.iter().map(|line| line.id.clone()).collect();
@@ -328,21 +329,21 @@ fn give_sendable_ids(lines: &mut [Version]) {
     }
 }
 
-/// A line without a time stands at its place in the file (semantics, section 4), and is said when it is its turn. Sent
-/// without a time it would stand where it happens to arrive, which at another pace is between others.
+/// Gives a line without a time that of its place in the file (semantics, section 4). Sent without one it would get its
+/// time of arrival, which at another pace is between other lines.
 fn in_its_place(mut line: Version) -> Version {
     line.content.start_ms = line.content.start_ms.or(line.arrival_ms);
     line
 }
 
-/// The final lines of a feed, to be said again.
+/// Returns the final lines of a feed, to be published again.
 async fn feed_lines(http: &HttpClient, feed: &FeedId) -> anyhow::Result<Vec<Version>> {
     let mut lines: Vec<_> = shown_lines(http, feed).await?.into_iter().map(version).collect();
     give_sendable_ids(&mut lines);
     Ok(lines)
 }
 
-/// A line at its place, with a time of its own or without.
+/// Returns a line as a version, at its place, whether its time was its own or assigned.
 fn version(line: Line) -> Version {
     let (id, start_ms) = (line.id.clone(), Some(line.start_ms));
     let content = Content { status: Status::Final, start_ms, ..line.into_content() };
@@ -359,7 +360,7 @@ pub(crate) struct Play {
 }
 
 impl Play {
-    /// Publishes them, with nobody to stop it, and waits until all is answered.
+    /// Publishes them to the end, and waits until everything is answered.
     pub(crate) async fn publish(
         self,
         publisher: CountingPublisher,
@@ -377,7 +378,7 @@ impl Play {
         Ok(published)
     }
 
-    /// Sends them all, unless it is stopped: then the event is left open, and the rest can be played later.
+    /// Sends the lines in time; if stopped, leaves the event open, so that the rest can be replayed later.
     async fn send(
         &self,
         publisher: &CountingPublisher,
@@ -421,13 +422,13 @@ impl Play {
     }
 }
 
-/// Where a line stands, for people.
+/// Describes the place of a line, for people.
 fn place_of(line: &Version) -> String {
     format!("line {} ({})", line.id, clock(line.content.start_ms.unwrap_or_default()))
 }
 
-/// Sends a line; without the times of its words, or not at all, if the server has no room for it. That is told, and the others
-/// go on.
+/// Sends a line. If it is too large for the server, sends it without the times of its words, or not at all, and reports
+/// that.
 async fn send_line(
     publisher: &CountingPublisher,
     line: &Version,
@@ -452,9 +453,10 @@ async fn send_line(
     }
 }
 
-/// Sends guesses of `line` that grow word by word, so that the whole of it is due shortly before `spoken_for` is over.
+/// Sends interim versions of `line` that grow word by word, so that the whole line is due shortly before `spoken_for`
+/// has passed.
 async fn grow(publisher: &CountingPublisher, line: &Version, spoken_for: Duration) -> anyhow::Result<()> {
-    /// As often as a speech engine changes its mind.
+    /// As often as a speech engine changes its guess.
     const STEP: Duration = Duration::from_millis(200);
     let began = Instant::now();
     let steps = (spoken_for.mul_f64(0.9).as_millis() / STEP.as_millis()).min(50) as usize;
@@ -469,7 +471,7 @@ async fn grow(publisher: &CountingPublisher, line: &Version, spoken_for: Duratio
             guess.content.end_ms = None;
             guess.content.words = Vec::new();
             match publisher.send(&place, &Outgoing::Line(guess)).await {
-                // The line itself is told.
+                // If the line itself is too large, that is reported.
                 Ok(_) | Err(PublishError::TooLarge { .. }) => {}
                 Err(error) => return Err(error.into()),
             }

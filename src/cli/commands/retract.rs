@@ -1,4 +1,4 @@
-//! `retract`: takes a line back.
+//! `retract`: retracts a line.
 
 use anyhow::Context;
 use clap::Args;

@@ -1,4 +1,4 @@
-//! `search`: where something was said.
+//! `search`: finds lines by their text.
 
 use anstyle::Style;
 use clap::Args;
@@ -92,12 +92,12 @@ impl SearchCommand {
     }
 }
 
-/// Of hits that are too many to rank only so many are counted.
+/// Returns a suffix for a count: hits that are too many to rank are counted only up to a limit.
 fn at_least(order: &HitOrder) -> &'static str {
     if *order == HitOrder::Newest { " or more" } else { "" }
 }
 
-/// A hit on one line: its feed, its time, who speaks, and what is said.
+/// Formats a hit as one line: feed, time, speaker and text.
 fn row(hit: &Hit) -> String {
     let mut row = format!("{} [{}] ", hit.feed, clock(hit.start_ms));
     if let Some(speaker) = &hit.speaker {

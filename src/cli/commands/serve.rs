@@ -1,4 +1,4 @@
-//! `serve`: the server.
+//! `serve`: runs the server.
 
 use std::convert::Infallible;
 
@@ -48,7 +48,7 @@ impl ServeCommand {
         let settings = self.settings;
         let server = Server::bind(settings.clone().load()?).await?;
         match print(&format!("listening on {}://{}\n", server.scheme(), server.local_addr())) {
-            // A server serves also where nobody reads its first line.
+            // The server runs even if its first line cannot be written.
             Err(error) if !error.is::<output::OutputClosed>() => return Err(error),
             _ => {}
         }
@@ -63,7 +63,7 @@ impl ServeCommand {
             loop {
                 hangups.next().await;
                 let (keys, settings) = (keys.clone(), settings.clone());
-                // One at a time, so that the last word is that of the last signal.
+                // One at a time, so that the last signal decides.
                 let _ = tokio::task::spawn_blocking(move || match settings.load() {
                     Ok(config) => keys.reload(&config),
                     Err(error) => {

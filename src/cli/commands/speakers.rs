@@ -1,4 +1,4 @@
-//! `speakers`: who is who.
+//! `speakers`: lists, renames and merges speakers.
 
 use clap::{Args, Subcommand};
 use serde::Deserialize;
@@ -85,7 +85,7 @@ impl SpeakersCommand {
         struct SpeakerList {
             speakers: Vec<Speaker>,
         }
-        // All speakers come with however few turns.
+        // Any transcript contains all speakers, however few turns it has.
         let part = TranscriptQuery { last: Some(1), ..TranscriptQuery::default() };
         let json = server.http.transcript(&self.feed, "json", &part).await.map_err(|error| server.explain(error))?;
         let SpeakerList { speakers } = read_answer(&json).map_err(|error| server.explain(error))?;

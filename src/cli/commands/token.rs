@@ -1,4 +1,4 @@
-//! `token`: tokens for people and programs. No server is asked; what it has to know is printed.
+//! `token`: makes tokens for people and programs. No server is involved; what it needs to know is printed.
 
 use std::path::PathBuf;
 
@@ -113,11 +113,11 @@ impl NewToken {
             misuse!("--name is text without control characters");
         }
         let chance = Rng::of_this_machine();
-        // 256 bits: as many as the hash has.
+        // 256 bits, as many as the hash has.
         let token: String =
             std::iter::once("cw_".to_owned()).chain((0..4).map(|_| format!("{:016x}", chance.next()))).collect();
         let hash: String = Sha256::digest(token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-        // What JSON writes for text and lists of it, TOML reads the same.
+        // TOML reads strings and lists of strings as JSON writes them.
         let entry = [
             ("name", json!(self.name)),
             ("sha256", json!(hash)),

@@ -1,4 +1,4 @@
-//! Transcript files that commands read: their bytes, their kind, and what is told of them.
+//! Transcript files that commands read: bytes, format, and reported problems.
 
 use std::path::{Path, PathBuf};
 
@@ -14,8 +14,8 @@ use crate::position::FeedId;
 use crate::server::Clock;
 use crate::transcript::Timestamp;
 
-/// The bytes of a file, or those of all documents of XML in a folder, by name, as one: a sequence of EBU-TT Live is one
-/// transcript, and its documents say themselves in which order they are.
+/// Reads a file, or all XML documents of a folder, by name, as one. A sequence of EBU-TT Live is one transcript, and
+/// its documents contain their order.
 pub(crate) fn read_input(path: &Path) -> anyhow::Result<Vec<u8>> {
     let read = |path: &Path| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
     if !path.is_dir() {
@@ -37,7 +37,7 @@ pub(crate) fn read_input(path: &Path) -> anyhow::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Says once what a file cannot hold that is written.
+/// Reports what the written format cannot hold.
 pub(crate) fn tell_losses(place: &str, format: Format, losses: &Losses) {
     if !losses.is_empty() {
         note(&format!("{place}: {format} cannot hold {losses}"));
@@ -50,18 +50,18 @@ pub(crate) fn tell<'a>(file: &Path, problems: impl IntoIterator<Item = &'a FileP
     }
 }
 
-/// What somebody says of a file.
+/// Options of the user for a file.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct FileSummary<'a> {
     pub(crate) from: Option<FileKind>,
     pub(crate) rttm: Option<&'a Path>,
     pub(crate) encoding: Option<TextEncoding>,
     pub(crate) parts_at: &'a [usize],
-    /// Whether its lines go to a server: then each of them is one that a server takes.
+    /// True if its lines go to a server, and so must fit a server's limits.
     pub(crate) is_published: bool,
 }
 
-/// Reads a file as what it is, or as what somebody says it is.
+/// Reads a file in the specified format, or in the one that its content shows.
 pub(crate) fn read_file(bytes: &[u8], name: &Path, known: &FileSummary<'_>) -> anyhow::Result<ParsedTranscript> {
     let FileSummary { from, rttm, encoding, parts_at, is_published } = *known;
     let times = match (rttm, from) {
@@ -90,7 +90,8 @@ pub(crate) fn now() -> Timestamp {
     Clock::of_this_machine().now()
 }
 
-/// The name of the feed that is made of a file: what stands before the format in its name, as far as feeds are called so.
+/// Returns the feed name for a file: its name without the format's ending, with characters that feed names do not allow
+/// replaced by `-`.
 pub(crate) fn feed_name(file: &Path) -> anyhow::Result<FeedId> {
     let name = file.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     let of_two = [".rev.txt", ".rev.json", ".podcast.json"].into_iter().find_map(|end| name.strip_suffix(end));

@@ -1,9 +1,9 @@
-//! A publisher that counts its lines: those that are new, said again, corrected and refused.
+//! A publisher that counts its lines: new, repeated, corrected and refused ones.
 //!
-//! What a line is it knows from what it sent before, and from the lines that it was told are there ([`know`]), by the server's
-//! rule for which version of a line is shown. What those lines said before they were corrected it does not know; but the server
-//! warns of what it keeps beside another line, and of a revision that is too low, unless the line has said just that before.
-//! Where there is no such warning nothing changed.
+//! It classifies a line by what it sent before, and by the lines that are in the feed already ([`know`]), with the
+//! server's rule for which version of a line is shown. It does not know what those lines said before they were
+//! corrected. But the server warns when it keeps a line beside another one, and when a revision is too low, unless the
+//! line has said just that before. Without such a warning nothing changed.
 //!
 //! [`know`]: CountingPublisher::know
 
@@ -19,83 +19,83 @@ use crate::transcript::line::{VersionState, content_hash, sent_id};
 use crate::transcript::{Content, Line, MediaMs, Status, Version};
 use crate::wire::Outgoing;
 
-/// Versions of lines that are remembered: a week of talk. Where there are more, all are forgotten, and what is said again then counts
-/// as new.
+/// Versions of lines that are remembered: a week of speech. Beyond this all are forgotten, and repeated lines then
+/// count as new.
 const VERSIONS_MAX: usize = 500_000;
-/// Messages that may still be refused: more than any server takes ahead of its answers.
+/// Messages that may still be refused: more than any server accepts ahead of its answers.
 const MESSAGES_MAX: usize = 16_384;
 
-/// Stands for the start of a line that says none: no line starts then.
+/// Stands for the start of a line without a time; no line has this start.
 const NO_TIME: MediaMs = -1;
-/// Stands for what a line says that is taken back.
+/// Stands for the content of a retracted line.
 const TAKEN_BACK: u64 = 0;
 
-/// A publisher, and what became of its lines.
+/// A publisher that counts what became of its lines.
 pub(crate) struct CountingPublisher {
     publisher: Publisher,
-    /// Whether it may change what other sessions said.
+    /// True if it may change lines of other sessions.
     corrects: bool,
     lines: Mutex<LineTally>,
 }
 
 #[derive(Debug, Default)]
 struct LineTally {
-    /// By the id that they are sent under; at most [`VERSIONS_MAX`].
+    /// Lines by the id under which they are sent; at most [`VERSIONS_MAX`].
     known: HashMap<Arc<str>, KnownLine>,
-    /// What they have said, but guesses: stands for an id and a mark. At most [`VERSIONS_MAX`].
+    /// Hashes of all final versions sent, each over an id and a mark. At most [`VERSIONS_MAX`].
     said: HashSet<u64>,
-    /// What lines say that are kept beside another, by the id that they were sent under.
+    /// Marks of lines that are kept beside another one, by the id under which they were sent.
     beside: HashMap<Arc<str>, Vec<u64>>,
-    /// The last messages, by their numbers.
+    /// The latest messages, by number.
     messages: VecDeque<SentMessage>,
-    /// How many there were.
+    /// Number of messages sent.
     sent: u64,
-    /// Words of the server that were not heard: refusals may be among them.
+    /// Server messages that were dropped; refusals may be among them.
     missed: u64,
     /// Lines that the server had lost, and that were sent again.
     resent: u64,
-    /// Messages that it had lost, and that could not be.
+    /// Messages that the server had lost, and that could not be sent again.
     lost: u64,
-    /// Lines that were taken back and need not be there.
+    /// Lines that are being retracted although they may not exist.
     may_be_missing: HashSet<Arc<str>>,
     counts: LineCounts,
     warned: WarningCounts,
 }
 
-/// What the server has warned of: it does so once on a connection.
+/// Warnings of the server; it sends each kind once for a connection.
 #[derive(Debug, Clone, Copy, Default)]
 struct WarningCounts {
-    /// A line is kept beside another session's.
+    /// A line was kept beside another session's.
     kept_beside: bool,
-    /// A version is not shown, and was never said before: its revision is too low.
+    /// A version with new content is not shown, because its revision is too low.
     stale_rev: bool,
 }
 
-/// A line that is there, or was sent.
+/// A line that is in the feed, or was sent.
 #[derive(Debug)]
 struct KnownLine {
-    /// What it says now.
+    /// Its version that counts now.
     head: ShownVersion,
-    /// What another session's line says, where it is not known yet whether this one is kept beside it.
+    /// Mark of another session's line, if it is not known yet whether this line is kept beside that.
     others: Option<u64>,
-    /// What it says is this session's to change.
+    /// True if this session may change it.
     is_own: bool,
-    /// It had a text once: it was new then.
+    /// True if it had a text, and so was counted as new.
     was_shown: bool,
-    /// It has said nothing but what is known here.
+    /// True if all its versions are known here.
     is_all_known: bool,
 }
 
-/// Stands for a version of a line. Of two the greater is shown, by the rule of the server
+/// Ordering of a line's versions: of two the greater is shown, by the server's rule
 /// ([`compare_versions`](crate::transcript::line::compare_versions)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct ShownVersion {
     is_final: bool,
     rev: u64,
     is_taken_back: bool,
-    /// The first half of the content's hash: no two that meet begin alike.
+    /// First half of the content's hash; it differs between any two versions that meet.
     hash: [u8; 16],
-    /// What counts as the same; not compared, because equal contents have equal marks.
+    /// Mark of the content; not compared, because equal contents have equal marks.
     mark: u64,
 }
 
@@ -103,42 +103,46 @@ struct ShownVersion {
 #[derive(Debug)]
 struct SentMessage {
     seq: u64,
-    /// Where it stood in the input.
+    /// Its place in the input.
     place: Arc<str>,
-    /// What each of its lines was, and its id.
+    /// Kind and id of each of its lines.
     lines: Vec<(LineKind, Arc<str>)>,
-    /// What of it was refused: lines, by their index, or all. A message that is sent again may be refused again.
+    /// Refused parts: `Some` index of a line, or `None` for the whole. A message that is sent again may be refused
+    /// again.
     refused: HashSet<Option<usize>>,
 }
 
-/// What a version of a line is.
+/// Kind of a line's version, for the counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum LineKind {
     New,
     Repeated,
     Corrected,
-    /// Taken back.
+    /// A retraction.
     TakenBack,
-    /// A guess that grew, or became final: no line more.
+    /// An interim version that grew or became final; counts as no further line.
     Guess,
-    /// A retraction that the server took, and that took nothing back; or a version whose revision is too low to be shown.
+    /// A retraction that changed nothing, or a version whose revision is too low to be shown.
     NotTaken,
-    /// Something else than another session's line says: new if the server keeps it beside that, else that line said it before.
+    /// Differs from another session's line. New if the server keeps it beside that; otherwise that line said it before.
     NewBeside,
-    /// What another session's line says, after something else: corrected if the server keeps both beside that line.
+    /// A later final version of such a line. Corrected if the server keeps the line beside the other; otherwise that
+    /// line said it before.
     CorrectedBeside,
-    /// Below the revision of a line that may have said it before: not taken if the server says that it never did.
+    /// Below the revision of a line that may have said it before. Not taken if the server warns of the revision;
+    /// repeated otherwise.
     Overtaken,
 }
 
 impl CountingPublisher {
-    /// As [`Publisher::start`].
+    /// Starts a publisher, like [`Publisher::start`].
     pub(crate) fn start(url: SocketUrl, options: PublisherOptions) -> Self {
         let corrects = options.corrects;
         Self { publisher: Publisher::start(url, options), corrects, lines: Mutex::default() }
     }
 
-    /// Tells it of lines that its source has already; they are its own if an earlier run of its session sent them.
+    /// Registers lines that the source has in the feed already. `are_own` is true if an earlier run of this session
+    /// sent them.
     pub(crate) fn know(&self, lines: &[Line], are_own: bool) {
         let mut known = self.lines();
         for line in lines {
@@ -146,14 +150,14 @@ impl CountingPublisher {
         }
     }
 
-    /// As [`Publisher::send`]; `place` says where the message stood in the input.
+    /// Sends a message, like [`Publisher::send`]. `place` is its place in the input.
     pub(crate) async fn send(&self, place: &Arc<str>, message: &Outgoing) -> Result<u64, PublishError> {
         let seq = self.publisher.send(message).await?;
         self.lines().note((seq, place), message, self.corrects);
         Ok(seq)
     }
 
-    /// Where the message `seq`, or the line of it with this index, stood in the input.
+    /// Returns the place in the input of the message `seq`, or of its line with this index.
     pub(crate) fn place_of(&self, seq: u64, index: Option<usize>) -> String {
         let lines = self.lines();
         let message = lines.messages.binary_search_by_key(&seq, |message| message.seq).map(|at| &lines.messages[at]);
@@ -164,7 +168,7 @@ impl CountingPublisher {
         }
     }
 
-    /// From where to where in the input the messages stood that nobody has answered; none if all were.
+    /// Returns the range in the input of the unanswered messages; `None` if all are answered.
     pub(crate) fn unanswered_places(&self) -> Option<String> {
         let (settled, lines) = (self.progress().settled, self.lines());
         let is_open = |message: &&SentMessage| message.seq > settled && !message.refused.contains(&None);
@@ -176,23 +180,23 @@ impl CountingPublisher {
         })
     }
 
-    /// Waits until all is answered, and all there is to say of it was said.
+    /// Waits until all is answered, and all warnings about it have arrived.
     pub(crate) async fn hear_all(&self) -> Result<(), PublishError> {
         self.publisher.hear_all().await
     }
 
-    /// The line `id` will be taken back, and need not be there: a vendor takes back what it has guessed, also where that never
-    /// was a line.
+    /// Announces that the line `id` will be retracted and may not exist: a vendor also retracts guesses that never
+    /// became lines.
     pub(crate) fn expect_missing(&self, id: &Arc<str>) {
         let may_be_missing = &mut self.lines().may_be_missing;
-        // Of so many the answers came long ago.
+        // With so many, the answers to the earlier ones have arrived long ago.
         if may_be_missing.len() == MESSAGES_MAX {
             may_be_missing.clear();
         }
         may_be_missing.insert(id.clone());
     }
 
-    /// Takes note of what the server says of lines. False if it is no news for people.
+    /// Counts what an event says about lines. Returns false if the event need not be shown.
     pub(crate) fn heard(&self, event: &PublisherEvent) -> bool {
         match event {
             PublisherEvent::Refused(nack) => self.lines().refuse(nack.seq, nack.index),
@@ -208,7 +212,7 @@ impl CountingPublisher {
         true
     }
 
-    /// What became of all that was sent and answered.
+    /// Returns the summary of everything that was sent and answered.
     pub(crate) fn published(&self, feed: &str, faults: InputFaults) -> PublishSummary {
         let PublishProgress { sent, settled, .. } = self.progress();
         let lines = self.lines();
@@ -227,7 +231,7 @@ impl CountingPublisher {
         }
     }
 
-    /// As [`Publisher::close`].
+    /// Closes the publisher, like [`Publisher::close`].
     pub(crate) async fn close(self) -> Result<(), PublishError> {
         self.publisher.close().await
     }
@@ -273,7 +277,7 @@ impl LineTally {
         self.sent += 1;
     }
 
-    /// What the lines were of all messages up to `settled`, and how many lines were sent after it that nobody has refused.
+    /// Returns the counts for all messages up to `settled`, and the number of lines after it that were not refused.
     fn answered(&self, settled: u64) -> (LineCounts, u64) {
         let (mut counts, mut unanswered) = (self.counts, 0);
         for message in self.messages.iter().rev().take_while(|message| message.seq > settled) {
@@ -287,13 +291,13 @@ impl LineTally {
         (counts, unanswered)
     }
 
-    /// Counts a line as what the server says it was. It was counted as what is known here. False if it is no news for people.
+    /// Reclassifies a line after a warning of the server. Returns false if the warning need not be shown.
     fn warn(&mut self, code: &str, id: &str) -> bool {
         use LineKind::{Guess, New, NewBeside, NotTaken, Overtaken, TakenBack};
         let is_expected = code == "no_such_line" && self.may_be_missing.remove(id);
         self.warned.stale_rev |= code == "stale_rev";
         let (was, is): (&[LineKind], LineKind) = match code {
-            // Of a line that the fold keeps beside another, or of one that was not taken back.
+            // A line that the fold keeps beside another, or one that could not be retracted.
             "id_reused" if sent_id(id).is_some() => {
                 self.warned.kept_beside = true;
                 return true;
@@ -309,7 +313,7 @@ impl LineTally {
         };
         let lines = self.messages.iter_mut().rev().flat_map(|message| &mut message.lines);
         let mut of_line = lines.filter(|(_, sent)| **sent == *id);
-        // What is known to be below the line's revision was counted so.
+        // A version known to be below the line's revision was counted so already.
         let is_told = |kind: &LineKind| code == "stale_rev" && matches!(kind, NotTaken | Overtaken);
         let line = of_line.find(|(kind, _)| was.contains(kind) || is_told(kind));
         if let Some((kind, _)) = line.filter(|(kind, _)| was.contains(kind)) {
@@ -318,8 +322,9 @@ impl LineTally {
         !is_expected
     }
 
-    /// A final line of another session says what this one said of it, and is this one's from then on. That was the first thing it said,
-    /// unless something is known to be a correction.
+    /// Handles the warning that this session's line replaced another session's final line with the same id. Its
+    /// versions that counted as new then count as corrections, unless a correction or retraction of it is known
+    /// already.
     fn replaced(&mut self, id: &str) {
         use LineKind::{Corrected, CorrectedBeside, New, NewBeside, TakenBack};
         if let Some(known) = self.known.get_mut(id) {
@@ -343,7 +348,7 @@ impl LineTally {
         }
     }
 
-    /// Forgets all lines where they are too many.
+    /// Forgets all lines if there are too many.
     fn make_room(&mut self) {
         if self.known.len().max(self.said.len()) >= VERSIONS_MAX {
             self.known.clear();
@@ -359,12 +364,12 @@ impl LineTally {
         let was_said = first.is_final && !self.said.insert(said_by(&line.id, first.mark));
         let Some(known) = self.known.get_mut(&line.id) else {
             self.known.insert(line.id.clone(), KnownLine::new(first, !is_blank));
-            // Nothing is shown of it.
+            // A blank line is not shown.
             return if is_blank { LineKind::Guess } else { LineKind::New };
         };
         if !known.is_own && !corrects {
             if first.mark == known.head.mark {
-                // Whoever has said a line again, with its time, means that line from then on.
+                // A session that repeats a line, with its time, owns it from then on.
                 known.is_own = line.content.start_ms.is_some();
                 return LineKind::Repeated;
             }
@@ -372,7 +377,7 @@ impl LineTally {
             if is_beside() {
                 return LineKind::Repeated;
             }
-            // Whether it is another line is told by its final version.
+            // Only the final version shows whether it is another line.
             if is_blank || !first.is_final && known.head.is_final {
                 return LineKind::Guess;
             }
@@ -384,7 +389,7 @@ impl LineTally {
         let (before, order) = (known.head, version.cmp(&known.head));
         match order {
             Ordering::Equal => return LineKind::Repeated,
-            // A guess behind its final version is as it should be.
+            // A late interim version after the final one is normal.
             Ordering::Less if !version.is_final => return LineKind::Guess,
             Ordering::Less if was_said => return LineKind::Repeated,
             Ordering::Less if known.is_all_known => return LineKind::NotTaken,
@@ -402,7 +407,7 @@ impl LineTally {
             _ if !before.is_final => LineKind::Guess,
             _ => match known.others {
                 Some(others) => {
-                    // What the other line says now it has not said before.
+                    // The other line's present content is new to this line.
                     known.others = (others != version.mark).then_some(others);
                     LineKind::CorrectedBeside
                 }
@@ -411,7 +416,7 @@ impl LineTally {
         }
     }
 
-    /// What it is to take a line back: a second time it changes nothing.
+    /// Classifies a retraction; a second one changes nothing.
     fn retraction_kind(&mut self, id: &Arc<str>, rev: Option<u64>, corrects: bool) -> LineKind {
         self.make_room();
         let first = ShownVersion::of(&VersionState::Retracted, rev.unwrap_or(0));
@@ -420,7 +425,7 @@ impl LineTally {
             self.known.insert(id.clone(), KnownLine::new(first, false));
             return LineKind::TakenBack;
         };
-        // The server refuses it, as a rule.
+        // The server usually refuses it.
         if !known.is_own && !corrects {
             return LineKind::TakenBack;
         }
@@ -438,7 +443,8 @@ impl LineTally {
         }
     }
 
-    /// The first version of the line `id`, the one at this message and index, was refused: what was sent of it since begins it.
+    /// Handles a refused first version of the line `id`, at this message and index: the next version that was sent
+    /// counts as its first.
     fn begins_later(&mut self, (message, line): (usize, usize), id: &Arc<str>) {
         let later = self.messages.range_mut(message..).enumerate().flat_map(|(after, message)| {
             let SentMessage { lines, refused, .. } = message;
@@ -492,7 +498,7 @@ impl KnownLine {
         Self { head, others: None, is_own: true, was_shown, is_all_known: true }
     }
 
-    /// What comes without a revision has the next one, and a duplicate that of the head.
+    /// Gives a version its revision: the next one, or that of the head for a duplicate.
     fn next(&self, version: ShownVersion, rev: Option<u64>) -> ShownVersion {
         let next = if version.hash == self.head.hash { self.head.rev } else { self.head.rev.saturating_add(1) };
         ShownVersion { rev: rev.unwrap_or(next), ..version }
@@ -530,7 +536,7 @@ impl LineCounts {
         *self.of(to) += 1;
     }
 
-    /// The counts once the server has said all that there is to say of the lines.
+    /// Returns the final counts, once all warnings of the server have arrived.
     fn settled(mut self, warned: WarningCounts) -> Self {
         let (new, corrected) = (std::mem::take(&mut self.new_beside), std::mem::take(&mut self.corrected_beside));
         if warned.kept_beside {
@@ -545,21 +551,21 @@ impl LineCounts {
     }
 }
 
-/// Stands for what the line `id` has said.
+/// Returns a hash over a line's id and the mark of a version.
 fn said_by(id: &str, mark: u64) -> u64 {
     let mut hasher = DefaultHasher::new();
     (id, mark).hash(&mut hasher);
     hasher.finish()
 }
 
-/// Stands for what a line says, as readers see it.
+/// Returns a hash of a version's content, as readers see it.
 fn mark(content: &Content) -> u64 {
     let Content { status, start_ms, end_ms, speaker, text, .. } = content;
     let mut hasher = DefaultHasher::new();
-    // The server keeps labels without the blanks at their ends.
+    // The server trims labels.
     let speaker = speaker.as_deref().map(str::trim).filter(|speaker| !speaker.is_empty());
     (status, start_ms.unwrap_or(NO_TIME), end_ms, speaker, text).hash(&mut hasher);
-    // That is the retraction's.
+    // 0 is the mark of a retraction.
     hasher.finish().max(TAKEN_BACK + 1)
 }
 
@@ -710,7 +716,7 @@ mod tests {
         }
     }
 
-    /// What has been said before is said again, whichever revision is shown by now.
+    /// A version that was said before counts as repeated, whichever revision is shown by now.
     #[test]
     fn lower_revisions_as_a_table() {
         let (five, one) = (|n: &str| of_rev(n, 5, "Five."), |n: &str| of_rev(n, 1, "One."));
@@ -783,7 +789,7 @@ mod tests {
         assert_eq!(counts(&lines), [0, 0, 3, 0]);
     }
 
-    /// Whoever corrects takes lines of others back, once, and brings them back.
+    /// A session that corrects can retract lines of others, once, and restore them.
     #[test]
     fn a_line_of_before_comes_back() {
         let mut lines = LineTally::default();
@@ -834,7 +840,7 @@ mod tests {
         }
     }
 
-    /// Whoever may correct means the line of that id, and none that is kept beside it.
+    /// A session that corrects means the line with that id, not one that is kept beside it.
     #[test]
     fn a_correction_is_of_the_plain_line() {
         let mut lines = LineTally::default();

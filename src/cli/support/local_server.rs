@@ -7,7 +7,7 @@ use crate::client::ServerUrl;
 use crate::config::Config;
 use crate::server::{Server, ServerError};
 
-/// A server that runs until it is stopped. Dropped, it ends at once, as if killed: nothing acknowledged is lost.
+/// A server that runs until it is stopped. If dropped, it ends at once, as if killed; nothing acknowledged is lost.
 #[derive(Debug)]
 pub(crate) struct LocalServer {
     pub(crate) url: ServerUrl,
@@ -25,7 +25,7 @@ impl LocalServer {
         Ok(Self { url, stop, tasks })
     }
 
-    /// Lets it finish what is under way and close its archive.
+    /// Stops the server: it finishes what is in progress and closes its archive.
     pub(crate) async fn stop(mut self) {
         self.stop.cancel();
         while self.tasks.join_next().await.is_some() {}

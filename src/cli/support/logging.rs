@@ -1,4 +1,4 @@
-//! What the process says of itself: log lines on stderr; and, with the feature `opentelemetry`, traces to a collector.
+//! Logging of the process: log lines on stderr and, with the feature `opentelemetry`, traces to a collector.
 
 use anyhow::Context;
 use tracing_subscriber::layer::SubscriberExt;
@@ -7,14 +7,14 @@ use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
 
-/// Keeps what is said going. Dropped, it sends what a collector has not had yet.
+/// Keeps logging active. If dropped, it sends the remaining traces to the collector.
 #[derive(Debug, Default)]
 pub(crate) struct Logging {
     #[cfg(feature = "opentelemetry")]
     traces: Option<opentelemetry_sdk::trace::SdkTracerProvider>,
 }
 
-/// Says what `default` (a level) or the environment asks for.
+/// Starts logging with the filter from `CAPTIONWIRE_LOG`, or with the level `default`.
 pub(crate) fn start(default: &str, is_json: bool) -> anyhow::Result<Logging> {
     let filter = EnvFilter::builder();
     let filter = match std::env::var("CAPTIONWIRE_LOG") {
@@ -24,7 +24,7 @@ pub(crate) fn start(default: &str, is_json: bool) -> anyhow::Result<Logging> {
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never)
-        // It would say so on stderr, and panic where nobody listens there.
+        // Otherwise it would report its own failures on stderr, and panic if stderr is closed.
         .log_internal_errors(false);
     let lines: BoxedLayer =
         if is_json { lines.json().with_filter(filter).boxed() } else { lines.with_filter(filter).boxed() };
@@ -37,7 +37,7 @@ pub(crate) fn start(default: &str, is_json: bool) -> anyhow::Result<Logging> {
         logging.traces = Some(traces);
         layers.push(layer);
     }
-    // A second subscriber is none: the first one goes on.
+    // If a subscriber is installed already, that one stays.
     let _ = tracing_subscriber::registry().with(layers).try_init();
     Ok(logging)
 }
@@ -51,7 +51,7 @@ mod traces {
 
     use super::*;
 
-    /// The variables that name a collector, by the specification of OpenTelemetry; others of it work too.
+    /// Variables that name a collector, by the specification of OpenTelemetry; its other variables are effective too.
     const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"];
     /// All spans of this program: connections, requests, and messages until they are durable.
     const SPANS: &str = "captionwire=debug";

@@ -1,13 +1,13 @@
-//! How a command ends, and what is said of an error.
+//! Outcome of a command, and the text of its errors.
 
 use crate::client::BadUrl;
 use crate::position::BadName;
 
-/// How a command ended that did what it could.
+/// Outcome of a command that was carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Done,
-    /// Something was refused or could not be read; people were told what.
+    /// Something was refused or could not be read, and was reported.
     Problems,
 }
 
@@ -17,23 +17,23 @@ impl Outcome {
     }
 }
 
-/// Arguments that make no sense, each for itself or together, for which clap has no rule.
+/// Error for arguments that make no sense, alone or together, and for which clap has no rule.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Misuse(pub(crate) String);
 
-/// True if the arguments are at fault: the same command fails whatever the files and the server are.
+/// Returns true if the arguments are at fault, so that the command fails whatever the files and the server are.
 pub(crate) fn is_misuse(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| cause.is::<Misuse>() || cause.is::<BadName>() || cause.is::<BadUrl>())
 }
 
-/// Ends a command whose arguments make no sense.
+/// Returns a [`Misuse`] error from the current function.
 macro_rules! misuse {
     ($($what:tt)*) => { return Err(crate::cli::support::outcome::Misuse(format!($($what)*)).into()) };
 }
 pub(crate) use misuse;
 
-/// An error with its causes; those that say what was said before are left out.
+/// Formats an error with its causes, except causes that repeat an earlier text.
 pub(crate) fn explain(error: &anyhow::Error) -> String {
     let mut text = error.to_string();
     for cause in error.chain().skip(1).map(ToString::to_string) {

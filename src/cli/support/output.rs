@@ -1,7 +1,7 @@
-//! What goes to the terminal: results on stdout, words for people on stderr.
+//! Output: results on stdout, messages for people on stderr.
 //!
-//! Data (a transcript, a recording) goes to a pipe or a file byte for byte, through no filter. A terminal is given no orders:
-//! there control characters are shown as symbols, in data as in words for people. Styles are made only where they are shown.
+//! Data (a transcript, a recording) goes to a pipe or a file unchanged. A terminal never receives control characters:
+//! they are shown as symbols, in data as in messages. Styles are used only where they are shown.
 
 use std::borrow::Cow;
 use std::io::{ErrorKind, IsTerminal, Write};
@@ -10,7 +10,7 @@ use std::path::Path;
 use anstyle::{AnsiColor, Style};
 use anyhow::Context;
 
-/// Whoever read the output is gone. Nothing more needs to be said, and it is no failure.
+/// The reader of the output has closed it. The command ends, and that is no failure.
 #[derive(Debug, thiserror::Error)]
 #[error("nobody reads the output any more")]
 pub(crate) struct OutputClosed;
@@ -20,7 +20,7 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     write_to_stdout(text.as_bytes())
 }
 
-/// Writes data to stdout: as it is, but where stdout is a terminal, which is shown control characters as symbols.
+/// Writes data to stdout, unchanged unless stdout is a terminal, where control characters are shown as symbols.
 pub(crate) fn print_data(data: &[u8]) -> anyhow::Result<()> {
     if std::io::stdout().is_terminal() {
         return print(&clean_text(&String::from_utf8_lossy(data)));
@@ -28,7 +28,7 @@ pub(crate) fn print_data(data: &[u8]) -> anyhow::Result<()> {
     write_to_stdout(data)
 }
 
-/// Writes data to a file, or to what stands in its place, such as `/dev/stdout`.
+/// Writes data to a file, or to a device such as `/dev/stdout`.
 pub(crate) fn save(path: &Path, data: &[u8]) -> anyhow::Result<()> {
     written(std::fs::write(path, data), &path.display().to_string())
 }
@@ -51,13 +51,13 @@ pub(crate) fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     print_json_text(&json)
 }
 
-/// Writes JSON as it came, as one line.
+/// Writes JSON text to stdout as one line.
 pub(crate) fn print_json_text(json: &str) -> anyhow::Result<()> {
     print(&format!("{}\n", json_line(json)))
 }
 
-/// `json` on one line, and without characters that a terminal takes for orders. It means the same: within strings they
-/// are written as escapes, and elsewhere there is only white space.
+/// Puts `json` on one line, without characters that a terminal interprets. The meaning is the same: inside strings
+/// those characters become escapes, and elsewhere they can only be white space.
 fn json_line(json: &str) -> Cow<'_, str> {
     if !json.contains(char::is_control) {
         return json.into();
@@ -73,18 +73,18 @@ fn json_line(json: &str) -> Cow<'_, str> {
     line.into()
 }
 
-/// Writes lines of its own to stderr, for people to copy.
+/// Writes text to stderr without a prefix, so that people can copy it.
 pub(crate) fn tell(text: &str) {
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
-/// Tells people something on stderr. If nobody listens there, that is all the same.
+/// Writes a message to stderr. A closed stderr is ignored.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(std::io::stderr(), "captionwire: {}", clean_text(text));
 }
 
-/// `text` on one line, without characters that a terminal takes for orders: line breaks and tabs are blanks, all other control
-/// characters visible symbols.
+/// Puts `text` on one line, without characters that a terminal interprets: line breaks and tabs become blanks, other
+/// control characters visible symbols.
 pub(crate) fn clean_line(text: &str) -> Cow<'_, str> {
     if !text.contains(char::is_control) {
         return text.into();
@@ -92,7 +92,7 @@ pub(crate) fn clean_line(text: &str) -> Cow<'_, str> {
     clean(text.replace(['\n', '\t'], " ").chars()).into()
 }
 
-/// As [`clean_line`], but line breaks, those of Windows too, and tabs stay.
+/// Like [`clean_line`], but keeps line breaks, including those of Windows, and tabs.
 pub(crate) fn clean_text(text: &str) -> Cow<'_, str> {
     if !text.contains(|c: char| c.is_control() && !matches!(c, '\n' | '\t')) {
         return text.into();
@@ -105,7 +105,7 @@ fn clean(text: impl Iterator<Item = char>) -> String {
     for c in text {
         match c {
             '\n' | '\t' => clean.push(c),
-            // Unicode has a picture for each of these, in their order; for those above 0x7f it has none.
+            // Unicode has a symbol for each of these, in order, but none for those above 0x7f.
             '\0'..='\u{1f}' => clean.push(char::from_u32(0x2400 + u32::from(c)).unwrap_or(char::REPLACEMENT_CHARACTER)),
             '\u{7f}' => clean.push('\u{2421}'),
             '\u{80}'..='\u{9f}' => clean.push_str(&format!("<{:02X}>", u32::from(c))),
@@ -115,22 +115,22 @@ fn clean(text: impl Iterator<Item = char>) -> String {
     clean
 }
 
-/// `1 line`, `2 lines`.
+/// Formats a count: `1 line`, `2 lines`.
 pub(crate) fn counted(count: u64, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
-/// Returns true if stdout is a terminal on which lines can be drawn again.
+/// Returns true if stdout is a terminal on which lines can be redrawn.
 pub(crate) fn is_live_terminal() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
-/// Returns true if people see what goes to stderr as it comes.
+/// Returns true if stderr is a terminal.
 pub(crate) fn stderr_is_terminal() -> bool {
     std::io::stderr().is_terminal()
 }
 
-/// A progress bar on stderr, where it is a terminal; else one that nobody sees.
+/// Returns a progress bar on stderr if that is a terminal, and a hidden one otherwise.
 pub(crate) fn progress_bar(count: u64, template: &str) -> indicatif::ProgressBar {
     if !stderr_is_terminal() {
         return indicatif::ProgressBar::hidden();
@@ -142,24 +142,24 @@ pub(crate) fn progress_bar(count: u64, template: &str) -> indicatif::ProgressBar
     }
 }
 
-/// Returns true if stdout takes colours.
+/// Returns true if stdout shows colours.
 fn stdout_has_colour() -> bool {
     anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never
 }
 
-/// `text` in a style where stdout takes colours; elsewhere as it is.
+/// Applies a style to `text` if stdout shows colours.
 pub(crate) fn styled(style: Style, text: &str) -> String {
     if stdout_has_colour() { format!("{style}{text}{style:#}") } else { text.to_owned() }
 }
 
-/// The colour of the `n`-th speaker.
+/// Returns the style of the `n`-th speaker.
 pub(crate) fn speaker_style(n: usize) -> Style {
     const COLOURS: [AnsiColor; 6] =
         [AnsiColor::Cyan, AnsiColor::Yellow, AnsiColor::Green, AnsiColor::Magenta, AnsiColor::Blue, AnsiColor::Red];
     COLOURS[n % COLOURS.len()].on_default().bold()
 }
 
-/// For what is less important, or may still change.
+/// Returns the style for text that is less important, or may still change.
 pub(crate) fn faint() -> Style {
     Style::new().dimmed()
 }

@@ -1,9 +1,9 @@
-//! What was odd about a transcript file, in one sentence: how much was repaired, how much left out, and why.
+//! Summary of a transcript file's problems in one sentence: how much was repaired, how much left out, and why.
 
 use crate::client::ImportProblemCount;
 use crate::format::{ParsedTranscript, ProblemCount};
 
-/// Problems of a file that was read, by kind.
+/// Number of problems of a file, by kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ProblemSummary(Vec<ImportProblemCount>);
 
@@ -29,19 +29,19 @@ impl ProblemSummary {
         self.0.iter().filter(|count| count.left_out == left_out).map(|count| count.count).sum()
     }
 
-    /// Pieces that were read otherwise than they stand.
+    /// Returns the number of pieces that were read in another way than written.
     pub(crate) fn repaired(&self) -> u64 {
         self.count(false)
     }
 
-    /// Pieces that were not read.
+    /// Returns the number of pieces that were not read.
     pub(crate) fn left_out(&self) -> u64 {
         self.count(true)
     }
 
-    /// Why, by kind; none where nothing was odd.
+    /// Describes the problems by kind; `None` if there are none.
     pub(crate) fn reasons(&self) -> Option<String> {
-        /// A screen of them; each stands with its place above.
+        /// Kinds that are listed: a screenful; each problem was shown above with its place.
         const REASONS_MAX: usize = 8;
         let reasons = |left_out: bool| {
             let all: Vec<_> = self.0.iter().filter(|count| count.left_out == left_out).collect();

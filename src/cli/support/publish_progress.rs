@@ -1,4 +1,4 @@
-//! A publisher at work: what it is told meanwhile is told to people.
+//! Runs a publisher and reports its events.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,24 +30,24 @@ pub(crate) struct SourceWait {
     wait: Option<u64>,
 }
 
-/// How long a publisher waits for what may come; none for ever.
+/// Time limits for waiting; `None` for no limit.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Patience {
-    /// For the first answer of the server. Whoever starts both at once has a minute to start the server; whoever mistyped its
-    /// address learns of it.
+    /// For the first answer of the server. One minute is enough to start a server afterwards, and a mistyped address is
+    /// noticed.
     pub(crate) server: Option<Duration>,
     /// For a source that another session publishes.
     pub(crate) source: Option<Duration>,
 }
 
 impl Patience {
-    /// For a server of our own.
+    /// No limits, for a server in this process.
     pub(crate) const ENDLESS: Self = Self { server: None, source: None };
 }
 
 impl SourceWait {
     pub(crate) fn patience(&self, is_file: bool) -> Patience {
-        /// Somebody sits before a file that is published, and wants to know.
+        /// For a file, whose user is probably waiting.
         const OF_A_FILE: u64 = 30;
         const OF_A_SERVER: u64 = 60;
         Patience {
@@ -57,25 +57,26 @@ impl SourceWait {
     }
 }
 
-/// What is published from somewhere else, for as long as that goes on.
+/// Publishing from an input, until that ends.
 pub(crate) struct SendLoop<'a> {
     pub(crate) publisher: CountingPublisher,
     pub(crate) feed: &'a str,
     pub(crate) patience: Patience,
-    /// End the source when what it is read from ends.
+    /// True to end the source when its input ends.
     pub(crate) end: bool,
     pub(crate) json: bool,
     pub(crate) bar: ProgressBar,
 }
 
-/// How long what was read has to be sent and acknowledged once a signal has come. Shorter than what `docker stop` leaves a
-/// program before it kills it (10 s).
+/// Time after a signal for sending what was read and getting it acknowledged. Shorter than the 10 s that `docker stop`
+/// gives before it kills.
 const STOP_GRACE: Duration = Duration::from_secs(5);
 
 impl SendLoop<'_> {
-    /// Has `read` publish until it is done or a signal comes, waits until all of it is answered, and says what became of it.
-    /// `read` counts what it could not read. It is told of the signal, and takes that for the end of its input. Whether or not
-    /// the server can be reached, it is over [`STOP_GRACE`] after a signal, or with the next one.
+    /// Lets `read` publish until it is done or a signal arrives, waits until everything is answered, and prints the
+    /// summary. `read` counts what it could not read; its token is cancelled by the signal, which it treats as the end
+    /// of its input. Whether or not the server can be reached, this ends [`STOP_GRACE`] after a signal, or at the next
+    /// one.
     pub(crate) async fn run(
         self,
         mut signals: Signals,
@@ -86,13 +87,13 @@ impl SendLoop<'_> {
         let mut faults = InputFaults::default();
         let sending = async {
             read(&publisher, &mut faults, &stop).await?;
-            // The event goes on where the rest is to come.
+            // An interrupted input is to be continued, so the event stays open.
             if end && !faults.is_cut_short {
                 publisher.send(&"the end of the input (--end)".into(), &Outgoing::End).await?;
             }
             is_read.store(true, Ordering::Relaxed);
             publisher.hear_all().await?;
-            // Who has nothing to say wants to know all the same whether it could.
+            // With nothing sent, a failure to connect must be reported all the same.
             if publisher.progress().sent == 0
                 && let Some(why) = publisher.reached().await?
                 && why.source_taken().is_none()
@@ -131,7 +132,7 @@ impl SendLoop<'_> {
                 Ok(published.outcome())
             }
             Err(error) if published.is_empty() && !stop.is_cancelled() => Err(error),
-            // However it ended, people want to know how far it came.
+            // However it ended, the summary shows how far it came.
             Err(error) => {
                 if let Some(PublishError::OtherLog { acknowledged }) = error.downcast_ref() {
                     published.lost = *acknowledged;
@@ -150,8 +151,8 @@ impl SendLoop<'_> {
     }
 }
 
-/// Does `work` with `publisher` and waits until all of it is answered; tells people what happens meanwhile. Ends early
-/// where the publisher does, whatever the work waits for, and where `patience` is over.
+/// Runs `work` with `publisher`, waits until everything is answered, and reports events meanwhile. Ends early if the
+/// publisher stops, or if a limit of `patience` is exceeded.
 pub(crate) async fn with_events(
     publisher: &CountingPublisher,
     bar: &ProgressBar,
@@ -180,7 +181,7 @@ pub(crate) async fn with_events(
                 bar.suspend(|| told.tell(&event, publisher, wait.limit(patience)));
             }
         }
-        // It is over, and this says why.
+        // The publisher has stopped, and this returns the reason.
         Ok(publisher.settled(u64::MAX).await?)
     };
     let ended = tokio::select! {
@@ -188,7 +189,7 @@ pub(crate) async fn with_events(
         done = work => done,
         end = events => end,
     };
-    // What came with the last answer.
+    // Events that arrived with the last answer.
     while let Some(event) = publisher.next_event().now_or_never().flatten() {
         if publisher.heard(&event) {
             bar.suspend(|| told.tell(&event, publisher, None));
@@ -197,9 +198,9 @@ pub(crate) async fn with_events(
     ended.context("publishing ended")
 }
 
-/// What a publisher waits for.
+/// State of a publisher that waits.
 enum SendWait {
-    /// A server that has not answered yet, and why not; nothing before the first try has failed.
+    /// A server that has not answered yet, and the reason; `None` before the first attempt has failed.
     ForServer { since: Instant, why: Option<String> },
     /// A source that another session publishes.
     ForSource { since: Instant, taken: String },
@@ -213,7 +214,7 @@ impl SendWait {
             PublisherEvent::Connected { .. } => *self = Self::Unlimited,
             PublisherEvent::Disconnected { why, .. } => match (why.source_taken(), &mut *self) {
                 (Some(by), Self::ForSource { taken, .. }) => *taken = by.to_owned(),
-                // A server that says so is there.
+                // A server that reports this is reachable.
                 (Some(by), _) => *self = Self::ForSource { since: Instant::now(), taken: by.to_owned() },
                 (None, Self::ForServer { why: last, .. }) => *last = Some(why.to_string()),
                 (None, Self::ForSource { .. } | Self::Unlimited) => *self = Self::Unlimited,
@@ -254,16 +255,16 @@ impl SendWait {
     }
 }
 
-/// What people were told.
+/// State of the notices that were shown.
 #[derive(Debug, Default)]
 struct ProgressNotices {
     was_lost: bool,
-    /// Lines that replaced final ones of other sessions: the first is told, the others are counted.
+    /// Lines that replaced final ones of other sessions: the first is reported, the others are counted.
     replaced: u64,
 }
 
 impl ProgressNotices {
-    /// Tells of an event; `limit` bounds the wait for what the publisher lacks.
+    /// Reports an event. `limit` is the time limit for the present wait.
     fn tell(&mut self, event: &PublisherEvent, publisher: &CountingPublisher, limit: Option<Duration>) {
         let limit = limit.map_or_else(String::new, |limit| format!(" for {} s in all", limit.as_secs()));
         match event {
@@ -305,7 +306,7 @@ impl ProgressNotices {
     }
 }
 
-/// What became of messages that the server had acknowledged and does not have any more.
+/// Describes messages that the server had acknowledged and no longer has.
 fn describe_lost(lost: &LostMessages) -> String {
     let LostMessages { seq, acknowledged, resent, resent_lines, forgotten } = lost;
     let mut text = format!(

@@ -5,16 +5,16 @@ use serde::Serialize;
 use crate::cli::support::outcome::Outcome;
 use crate::cli::support::output::{print, print_json};
 
-/// How many lines were what.
+/// Number of lines of each kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub(crate) struct LineCounts {
     pub(crate) new: u64,
-    /// As they were said before.
+    /// Sent before with the same content.
     pub(crate) repeated: u64,
-    /// Said otherwise than before, or taken back.
+    /// Changed or retracted.
     pub(crate) corrected: u64,
-    /// Lines, and messages that hold none, that the server did not take; retractions that took nothing back; and versions that
-    /// are not shown because another one has a higher revision.
+    /// Refused lines, and refused messages without lines; retractions that changed nothing; and versions that are not
+    /// shown because another one has a higher revision.
     pub(crate) refused: u64,
     #[serde(skip)]
     pub(crate) guesses: u64,
@@ -26,52 +26,53 @@ pub(crate) struct LineCounts {
     pub(crate) overtaken: u64,
 }
 
-/// What was published.
+/// Summary of a publisher's run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct PublishSummary {
     pub(crate) feed: String,
     pub(crate) session: String,
-    /// Messages acknowledged or refused.
+    /// Number of messages acknowledged or refused.
     pub(crate) messages: u64,
     #[serde(flatten)]
     pub(crate) lines: LineCounts,
     #[serde(flatten)]
     pub(crate) faults: InputFaults,
-    /// Lines that were sent, and that the server had not acknowledged when it was stopped.
+    /// Lines that were sent, and not acknowledged before the command ended.
     #[serde(skip_serializing_if = "is_zero")]
     pub(crate) unacknowledged: u64,
-    /// Lines that the server had acknowledged and then lacked, and that were sent again.
+    /// Lines that the server had acknowledged and lost, and that were sent again.
     #[serde(skip_serializing_if = "is_zero")]
     pub(crate) resent: u64,
-    /// Messages that the server had acknowledged and then lacked, and that could not be sent again, or were deleted with their feed.
+    /// Messages that the server had acknowledged and lost, and that could not be sent again, or were deleted with their
+    /// feed.
     #[serde(skip_serializing_if = "is_zero")]
     pub(crate) lost: u64,
-    /// Words of the server that came faster than they were counted: some of the lines may have been refused.
+    /// Server messages that were dropped because they arrived too fast; refusals may be among them.
     #[serde(skip)]
     pub(crate) missed: u64,
 }
 
-/// What was odd about the input of a publisher.
+/// Problems of a publisher's input.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct InputFaults {
-    /// Lines or frames of the input that could not be read, or were too large to be sent.
+    /// Lines or frames that could not be read, or were too large to be sent.
     pub(crate) unreadable: u64,
-    /// Pieces of the input that were read otherwise than they stand.
+    /// Pieces that were read in another way than written.
     pub(crate) repaired: u64,
-    /// It was stopped, or publishing ended, before all of it was sent.
+    /// True if the command or publishing ended before the whole input was sent.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) is_cut_short: bool,
 }
 
 impl PublishSummary {
-    /// How the command ended.
+    /// Returns the outcome of the command.
     pub(crate) fn outcome(&self) -> Outcome {
         let InputFaults { unreadable, repaired, is_cut_short } = self.faults;
         let not_there = self.lines.refused + self.unacknowledged + self.lost + self.missed;
         Outcome::of_problems(not_there + unreadable + repaired + u64::from(is_cut_short))
     }
 
-    /// True if there is nothing to say of it.
+    /// Returns true if there is nothing to report.
     pub(crate) fn is_empty(&self) -> bool {
         self.messages == 0 && self.unacknowledged == 0 && self.faults == InputFaults::default()
     }

@@ -1,4 +1,4 @@
-//! Which server a command speaks to: a running one, or one within this process over an archive.
+//! The server that a command uses: a running one, or one within this process over an archive.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use crate::client::{Authorities, ClientToken, HttpClient, HttpError, ServerUrl, 
 use crate::config::{Config, Storage};
 use crate::position::FeedId;
 
-/// How long a search of an archive that is opened here waits for its index: less than the client waits for the answer.
+/// Time that a search of an archive opened here waits for its index: less than the client's time limit.
 const ARCHIVE_SEARCH_WAIT_MS: u64 = 50_000;
 
 /// The address of a server.
@@ -29,7 +29,7 @@ pub(crate) struct Url {
 }
 
 impl Url {
-    /// The server, with the token.
+    /// Returns the server, with token and certificate authorities.
     pub(crate) fn server(&self) -> anyhow::Result<ServerUrl> {
         Ok(self.url.clone().with_token(self.token()?).with_authorities(self.authorities()?))
     }
@@ -44,7 +44,7 @@ impl Url {
         Ok(self.token.as_deref().filter(|token| !token.is_empty()).map(ClientToken::new).transpose()?)
     }
 
-    /// What `target` names: a feed of this server, or a URL of its own. `what` is `publish` or `subscribe`.
+    /// Returns the socket for `target`, which is a feed of this server or a URL. `what` is `publish` or `subscribe`.
     pub(crate) fn socket(&self, target: &str, what: &str) -> anyhow::Result<SocketUrl> {
         let on = |server: &ServerUrl, feed: &FeedId| match what {
             "publish" => server.publish(feed),
@@ -57,7 +57,7 @@ impl Url {
         if url.path().ends_with(&format!("/{what}")) {
             return Ok(url.with_token(self.token()?).with_authorities(self.authorities()?));
         }
-        // The page that people watch, or the feed itself.
+        // The URL is that of the page, or of the feed itself.
         let feed = url.feed().with_context(|| format!("{url} names no feed; write .../v1/feeds/NAME/{what}"))?;
         let base = url.path().split("/feeds/").next().unwrap_or_default().trim_end_matches("/v1");
         let server = url.server().to_string();
@@ -77,14 +77,14 @@ pub(crate) struct ArchiveAccess {
     data: Option<PathBuf>,
 }
 
-/// What a command is going to do with the archive.
+/// Access that a command needs to the archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CommandTarget {
     Read,
     Write,
 }
 
-/// A server to ask.
+/// The server of a command.
 #[derive(Debug)]
 pub(crate) struct ServerTarget {
     pub(crate) http: HttpClient,
@@ -93,7 +93,7 @@ pub(crate) struct ServerTarget {
 }
 
 impl ArchiveAccess {
-    /// A server to ask; one within this process is started.
+    /// Returns the server to use; starts one within this process if there is a data directory.
     pub(crate) async fn reach(&self, aim: CommandTarget) -> anyhow::Result<ServerTarget> {
         let Some(data) = &self.data else {
             return Ok(ServerTarget {
@@ -109,7 +109,7 @@ impl ArchiveAccess {
         let listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
         let storage = if aim == CommandTarget::Read { Storage::ReadOnly } else { Storage::Embedded };
         let mut config = Config { listen, data: data.clone(), storage, ..Config::default() };
-        // Nobody else is waiting: rather late than with feeds left out.
+        // Only this command waits, so it is better late than incomplete.
         config.times.search_wait_ms = ARCHIVE_SEARCH_WAIT_MS;
         let local = LocalServer::start(config).await.with_context(|| {
             let hint = match aim {
@@ -123,14 +123,14 @@ impl ArchiveAccess {
 }
 
 impl ServerTarget {
-    /// Ends a server within this process in good order, whatever became of the command.
+    /// Stops a server within this process properly, whatever the result of the command.
     pub(crate) async fn leave(self) {
         if let Some(local) = self.local {
             local.stop().await;
         }
     }
 
-    /// Says how to go on where there is no server at all.
+    /// Adds a hint to an error if no server can be reached.
     pub(crate) fn explain(&self, error: HttpError) -> anyhow::Error {
         let is_nobody_there = matches!(error, HttpError::Unreachable { .. }) && self.local.is_none();
         let error = anyhow::Error::from(error);

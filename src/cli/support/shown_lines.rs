@@ -6,7 +6,7 @@ use crate::client::{HttpClient, TranscriptQuery, read_answer};
 use crate::position::FeedId;
 use crate::transcript::Line;
 
-/// The final lines of a feed.
+/// Returns the final lines of a feed.
 pub(crate) async fn shown_lines(http: &HttpClient, feed: &FeedId) -> anyhow::Result<Vec<Line>> {
     #[derive(Deserialize)]
     struct Transcript {

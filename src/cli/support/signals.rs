@@ -1,6 +1,7 @@
-//! Ctrl-C and SIGTERM, the wish to stop; SIGHUP, the wish to read files again.
+//! Signals: Ctrl-C and SIGTERM to stop, SIGHUP to reload files.
 
-/// Waits for the wish to stop, as often as it is asked. Made once and early: from then on a signal is a wish.
+/// Receives requests to stop, any number of times. Create it early: from then on these signals no longer end the
+/// process.
 #[derive(Debug)]
 pub(crate) struct Signals {
     #[cfg(unix)]
@@ -21,7 +22,7 @@ impl Signals {
         Ok(Self {})
     }
 
-    /// Ready with the next signal. Cancel-safe.
+    /// Waits for the next signal. Cancel-safe.
     #[cfg(unix)]
     pub(crate) async fn next(&mut self) {
         tokio::select! {
@@ -30,14 +31,15 @@ impl Signals {
         }
     }
 
-    /// Ready with the next Ctrl-C.
+    /// Waits for the next Ctrl-C.
     #[cfg(not(unix))]
     pub(crate) async fn next(&mut self) {
         let _ = tokio::signal::ctrl_c().await;
     }
 }
 
-/// Waits for the wish to read files again, as often as it is asked. Made once and early: from then on SIGHUP ends nothing.
+/// Receives requests to reload files, any number of times. Create it early: from then on SIGHUP no longer ends the
+/// process.
 #[derive(Debug)]
 pub(crate) struct Hangups {
     #[cfg(unix)]
@@ -56,7 +58,7 @@ impl Hangups {
         Ok(Self {})
     }
 
-    /// Ready with the next signal. Cancel-safe.
+    /// Waits for the next signal. Cancel-safe.
     #[cfg(unix)]
     pub(crate) async fn next(&mut self) {
         if self.hangup.recv().await.is_none() {
@@ -64,7 +66,7 @@ impl Hangups {
         }
     }
 
-    /// There is no such signal here.
+    /// Never ready, because this system has no such signal.
     #[cfg(not(unix))]
     pub(crate) async fn next(&mut self) {
         std::future::pending().await

@@ -1,4 +1,5 @@
-//! Vendors' frames, read here and published as lines: from a file or a pipe (`publish --format`), or as `relay` gets them.
+//! Vendors' frames, read and published as lines: from a file or a pipe (`publish --format`), or from a socket
+//! (`relay`).
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
@@ -23,10 +24,10 @@ use crate::transcript::{Content, Line, MediaMs, Timestamp, TurnSettings, Version
 use crate::wire::Outgoing;
 use crate::wire::recording::RecordingFormat;
 
-/// How long a program that writes to our input may wait for its first line to be published.
+/// Time that a live input may wait before its first line is published.
 pub(crate) const LOOK_WAIT: Duration = Duration::from_secs(2);
 
-/// How long a file may wait for it.
+/// Time that a file may wait before its first line is published.
 const FILE_LOOK_WAIT: Duration = Duration::from_secs(10);
 
 /// How a vendor's frames are to be read.
@@ -51,12 +52,12 @@ pub(crate) struct VendorOptions {
     turn_gap_ms: MediaMs,
 }
 
-/// A source, as the server takes it.
+/// Checks a source name by the server's rule.
 pub(crate) fn parse_source(name: &str) -> Result<String, BadName> {
     check_source(name).map(|()| name.to_owned())
 }
 
-/// A session, as the server takes it.
+/// Checks a session name by the server's rule.
 pub(crate) fn parse_session(name: &str) -> Result<String, BadName> {
     check_line_id(name).map_err(|bad| BadName { what: "session", ..bad }).map(|()| name.to_owned())
 }
@@ -66,19 +67,19 @@ fn parse_format(name: &str) -> Result<VendorFormat, String> {
 }
 
 impl VendorOptions {
-    /// Who publishes what is read.
+    /// Returns the options of a publisher for this input.
     pub(crate) fn publisher(&self, source: Option<String>, session: Option<String>) -> PublisherOptions {
         let anonymous = self.format.is_some() && !self.names;
-        // A dialect's ids are new for each run, or the vendor's own that it uses for one piece of speech only.
+        // Ids of a dialect are new in each run, or the vendor's own, which stand for one piece of speech only.
         let corrects = self.format.is_some();
         // A vendor's program has no other times to send.
         let keeps_text = self.format.is_some();
         PublisherOptions { source, session, anonymous, corrects, keeps_text, ..PublisherOptions::default() }
     }
 
-    /// For a session that begins `after_ms` after the first.
+    /// Returns the decoder options for a session that begins `after_ms` after the first.
     pub(crate) fn options(&self, source: Option<&str>, after_ms: MediaMs) -> Options {
-        // New for each run: a vendor's own numbers start over when it is called anew.
+        // New in each run, because a vendor's own numbers start over in a new session.
         let tag = random_name();
         Options {
             label_source: (!self.names).then(|| source.unwrap_or("main").into()),
@@ -89,7 +90,7 @@ impl VendorOptions {
         }
     }
 
-    /// For a session that a server read already, as it did; what was said here goes before.
+    /// Returns the decoder options that a server used for a recorded session; options given here take precedence.
     fn options_as(&self, read_as: &RecordingFormat) -> Options {
         let options = self.options(None, read_as.offset_ms.unwrap_or(0));
         Options {
@@ -100,10 +101,10 @@ impl VendorOptions {
         }
     }
 
-    /// A session of a recording, which begins `after_ms` after the first.
+    /// Begins a session of a recording, `after_ms` after the first.
     ///
     /// # Errors
-    /// Where neither the recording nor `--format` says what the vendor speaks.
+    /// If neither the recording nor `--format` names the vendor's format.
     pub(crate) fn session(
         &self,
         read_as: Option<&RecordingFormat>,
@@ -117,13 +118,13 @@ impl VendorOptions {
         let begins_at = is_given.then_some(options.offset_ms);
         let mut session = VendorSessions::begin(format, options, begins_at);
         if !is_given && read_as.is_some() {
-            // As the server found where it stands.
+            // As the server did when it placed the session.
             session.dialect.stand_behind(Box::new(said.clone()));
         }
         Ok(session)
     }
 
-    /// The first session of a run, in a feed that has `lines` of its source.
+    /// Begins the first session of a run, in a feed that has `lines` of its source.
     pub(crate) fn begin(&self, format: VendorFormat, source: Option<&str>, lines: Option<FeedLines>) -> VendorSessions {
         let mut session = VendorSessions::begin(format, self.options(source, 0), self.offset_ms);
         if let Some(lines) = lines {
@@ -132,7 +133,7 @@ impl VendorOptions {
         session
     }
 
-    /// What the source said in its feed, if nobody said where the session begins.
+    /// Returns the earlier lines of the source, unless an option says where the session begins.
     pub(crate) async fn earlier_lines(
         &self,
         publisher: &CountingPublisher,
@@ -142,7 +143,8 @@ impl VendorOptions {
         is_live: bool,
     ) -> Option<FeedLines> {
         let name = FeedId::new(feed).ok().filter(|_| self.offset_ms.is_none())?;
-        // Until this session has the source another one may add to it. What is live does not wait for that, nor for a server.
+        // Until this session has the source, another one may add lines. Live input waits only briefly for that, or for
+        // a server.
         let patience = if is_live { LOOK_WAIT } else { FILE_LOOK_WAIT };
         let _ = tokio::time::timeout(patience, publisher.welcomed()).await;
         match shown_lines(http, &name).await {
@@ -150,7 +152,7 @@ impl VendorOptions {
             Err(error) => {
                 match error.downcast_ref::<HttpError>() {
                     Some(error) if error.code() == Some("no_such_feed") => {}
-                    // The publisher says that itself.
+                    // The publisher reports that itself.
                     Some(HttpError::Unreachable { .. } | HttpError::NotSecure { .. }) => {}
                     _ => note(&format!(
                         "the feed's lines cannot be read ({error}): if the engine counts its times anew, say --offset-ms"
@@ -161,8 +163,8 @@ impl VendorOptions {
         }
     }
 
-    /// Publishes all that `input` says, until it ends or `stop` is cancelled: then too what the vendor settled is final. Counts
-    /// what could not be read.
+    /// Publishes everything in `input`, until it ends or `stop` is cancelled; in both cases settled words become final.
+    /// Counts what could not be read.
     pub(crate) async fn publish(
         mut session: VendorSessions,
         mut input: impl AsyncBufRead + Unpin,
@@ -180,7 +182,7 @@ impl VendorOptions {
                 tokio::select! {
                     biased;
                     () = stop.cancelled() => return say(session.end(), "the end", publisher, problems).await,
-                    // What was read of a line when the pause was over stays in `bytes`.
+                    // If the pause ends this read, the part of a line read so far stays in `bytes`.
                     read = read_some(framing, &mut input, &mut bytes) => break read.context("cannot read the input")?,
                     () = sleep_until(due.unwrap_or(began)), if due.is_some() => {
                         say(session.rest(began.elapsed()), "a pause", publisher, problems).await?;
@@ -200,11 +202,12 @@ impl VendorOptions {
     }
 }
 
-/// Of the lines that end last some were corrected since they were said. More than are corrected at a time.
+/// Number of last lines that are considered, because some may have been corrected later: more than are corrected at a
+/// time.
 const LAST_LINES: usize = 16;
 
-/// The media time now of a feed whose lines end and were received at these times: who speaks is heard at the end of a line, and a
-/// correction of it is received later than it was said.
+/// Returns the present media time of a feed, from the ends and reception times of its lines. A line ends when it is
+/// received first; a correction is received later than that.
 fn present_ms(ends: impl Iterator<Item = (MediaMs, Timestamp)>, now: Timestamp) -> MediaMs {
     let mut ends: Vec<(MediaMs, Timestamp)> = ends.collect();
     ends.sort_unstable_by_key(|(end_ms, _)| Reverse(*end_ms));
@@ -221,7 +224,8 @@ pub(crate) struct FeedLines {
 }
 
 impl FeedLines {
-    /// The lines of `source` among those of a feed. What is live speaks now; what is read from a file, behind them.
+    /// The lines of `source` among those of a feed. Live input speaks at the present media time; a file continues after
+    /// the last line.
     fn new(lines: Vec<Line>, source: &str, is_live: bool) -> Self {
         let end = |line: &Line| line.end_ms.unwrap_or(line.start_ms).max(line.start_ms);
         let reached_ms = if is_live {
@@ -235,22 +239,22 @@ impl FeedLines {
     }
 }
 
-/// What was said of a recording so far, by the recording's own clock.
+/// Lines decoded from a recording so far, by the recording's own clock.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct EarlierOutput {
     lines: HashMap<Arc<str>, EarlierLine>,
-    /// The greatest time, and when it was said.
+    /// The greatest media time, and the moment at which it was reached.
     reached: Option<(MediaMs, u64)>,
     at_ms: Arc<AtomicU64>,
 }
 
 impl EarlierOutput {
-    /// The moment of the recording.
+    /// Sets the present moment of the recording, in milliseconds.
     pub(crate) fn set_moment(&self, at_ms: u64) {
         self.at_ms.store(at_ms, Ordering::Relaxed);
     }
 
-    /// Notes what a message says.
+    /// Notes the lines of a message.
     pub(crate) fn note(&mut self, decoded: &Decoded) {
         for said in &decoded.says {
             match said {
@@ -298,7 +302,7 @@ impl EarlierSpeech for FeedLines {
     }
 }
 
-/// Adds what comes next to `bytes`: the rest of a line, or what there is. Nothing is lost if it is dropped.
+/// Appends the next input to `bytes`: the rest of a line, or whatever is available. Cancel-safe.
 async fn read_some(
     framing: Framing,
     input: &mut (impl AsyncBufRead + Unpin),
@@ -306,7 +310,7 @@ async fn read_some(
 ) -> std::io::Result<()> {
     match framing {
         Framing::Json | Framing::Lines => input.read_until(b'\n', bytes).await.map(|_| ()),
-        // As it comes: somebody writes, and somebody else reads along.
+        // Without waiting for a line end: others read while this is being typed.
         Framing::Characters => {
             let length = {
                 let read = input.fill_buf().await?;
@@ -319,7 +323,7 @@ async fn read_some(
     }
 }
 
-/// Publishes what was read, and tells people what could not be.
+/// Publishes decoded lines, and reports what could not be decoded.
 pub(crate) async fn say(
     decoded: Decoded,
     place: &str,
@@ -348,7 +352,7 @@ pub(crate) async fn say(
     Ok(())
 }
 
-/// All in one message, so that readers see them change together; one by one if that is too large.
+/// Sends all lines in one message, so that readers see them change together; one by one if that is too large.
 async fn say_lines(
     lines: Vec<Version>,
     place: &Arc<str>,
@@ -372,28 +376,28 @@ async fn say_lines(
     Ok(())
 }
 
-/// The decoder of one connection, or of several, one behind the other.
+/// Decoder of one or more successive connections.
 pub(crate) struct VendorSessions {
     dialect: Box<dyn Dialect>,
     framing: Framing,
-    /// Where lines without a time stand, if somebody said where the session begins; else the server knows better.
+    /// Times for lines without one, if the user said where the session begins; otherwise the server sets them.
     places: Option<ArrivalTimes>,
 }
 
-/// Lines that say no time, by the clock of who reads.
+/// Assigns times to lines without one, by the local clock.
 struct ArrivalTimes {
-    /// Media time now.
+    /// The present media time.
     now_ms: MediaMs,
     begins_at_ms: MediaMs,
-    /// Where lines were put, the last ones: a line stays where it came first.
+    /// Times assigned to the latest lines: a line keeps its first one.
     known: VecDeque<(Arc<str>, MediaMs)>,
 }
 
-/// Lines whose places are remembered: far more than are open at a time.
+/// Number of lines whose times are remembered: far more than are open at a time.
 const PLACES_MAX: usize = 1_024;
 
 impl ArrivalTimes {
-    /// Gives a line its place; `next` is the line before which it belongs, if it came late.
+    /// Assigns a time to a line; `next` is the line before which it belongs, if it came late.
     fn put(&mut self, line: &mut Version, next: Option<&Arc<str>>) {
         if line.content.start_ms.is_some() {
             return;
@@ -437,23 +441,24 @@ impl VendorSessions {
         }
     }
 
-    /// So much time has passed since the first connection began.
+    /// Sets the time since the first connection began.
     pub(crate) fn elapsed(&mut self, elapsed: Duration) {
         self.note_elapsed(elapsed);
         self.dialect.elapsed(ms(elapsed));
     }
 
-    /// When [`Self::rest`] has to be called unless something comes first, if the first connection began at `began`.
+    /// Returns the time at which [`Self::rest`] must be called unless something arrives first; `began` is the start of
+    /// the first connection.
     pub(crate) fn due(&mut self, began: Instant) -> Option<Instant> {
         began.checked_add(Duration::from_millis(self.due_ms()?))
     }
 
-    /// The same, as time since the first connection began.
+    /// Returns the same as milliseconds since the first connection began.
     pub(crate) fn due_ms(&mut self) -> Option<u64> {
         self.dialect.due_ms().map(MediaMs::unsigned_abs)
     }
 
-    /// Nothing came until `elapsed`: what the vendor settled is final by now.
+    /// Handles a silence until `elapsed`: words that the vendor settled become final.
     pub(crate) fn rest(&mut self, elapsed: Duration) -> Decoded {
         let mut decoded = Decoded::default();
         self.note_elapsed(elapsed);
@@ -461,7 +466,7 @@ impl VendorSessions {
         self.placed(decoded)
     }
 
-    /// What a message says. A line ends with it.
+    /// Decodes a message. In a line format it also ends a line.
     pub(crate) fn decode(&mut self, message: &[u8]) -> Decoded {
         let mut decoded = Decoded::default();
         self.dialect.decode(message, &mut decoded);
@@ -471,22 +476,22 @@ impl VendorSessions {
         self.placed(decoded)
     }
 
-    /// What the next of a file or a pipe says, wherever that ends.
+    /// Decodes the next piece of a file or a pipe, wherever it is cut.
     fn read(&mut self, bytes: &[u8]) -> Decoded {
         let mut decoded = Decoded::default();
         self.dialect.decode(bytes, &mut decoded);
         self.placed(decoded)
     }
 
-    /// The vendor's session is over. What is still a guess stands as it is: nobody will say it better, while the source
-    /// goes on and a guess of it would be waited for.
+    /// Ends the vendor's session. Open guesses become final as they are: nothing will improve them, and the source
+    /// continues, so readers would wait for them.
     pub(crate) fn end(&mut self) -> Decoded {
         let mut decoded = Decoded::default();
         self.dialect.close_session(&mut decoded);
         self.placed(decoded)
     }
 
-    /// The vendor was connected to anew, `elapsed` after the first time.
+    /// Handles a new connection to the vendor, `elapsed` after the first one.
     pub(crate) fn reconnect(&mut self, elapsed: Duration) -> Decoded {
         let mut decoded = Decoded::default();
         self.note_elapsed(elapsed);
@@ -495,7 +500,7 @@ impl VendorSessions {
     }
 }
 
-/// Milliseconds of media time that pass in `elapsed`.
+/// Converts `elapsed` to milliseconds of media time.
 pub(crate) fn ms(elapsed: Duration) -> MediaMs {
     MediaMs::try_from(elapsed.as_millis()).unwrap_or(MediaMs::MAX)
 }

@@ -1,4 +1,4 @@
-//! What `watch` is asked.
+//! Arguments of `watch`.
 
 use clap::{Args, ValueEnum};
 

@@ -1,5 +1,5 @@
-//! `watch` of several feeds, on one connection: turns as they close, each under the name of its feed; on a terminal, below
-//! them, who speaks in which feed, and the end of what was said so far.
+//! `watch` of several feeds on one connection. Turns are printed when they close, each under the name of its feed. On a
+//! terminal the current speaker of each feed is shown below, with the end of the open turn.
 
 use std::collections::BTreeMap;
 
@@ -17,10 +17,10 @@ use crate::client::{Screen, SubscriptionEvent, SubscriptionOptions, Subscription
 use crate::position::FeedId;
 use crate::transcript::{FeedState, TurnState};
 
-/// Feeds that are shown below what is printed: more do not leave much of a terminal.
+/// Feeds shown below the printed turns: more would leave little of a terminal.
 const LIVE_FEEDS_MAX: usize = 12;
 
-/// Shows the feeds until all their events have ended and all of them was shown.
+/// Shows the feeds until all have ended and were shown completely.
 pub(crate) async fn run(watch: WatchCommand) -> anyhow::Result<Outcome> {
     let mut signals = Signals::new()?;
     if watch.pace.is_some() {
@@ -97,18 +97,18 @@ async fn follow(feeds: &mut Subscriptions, shown: &mut PrintedFeeds) -> anyhow::
     Ok(())
 }
 
-/// What was printed of each feed.
+/// Printed state of the feeds.
 struct PrintedFeeds {
     is_raw: bool,
     is_refused: bool,
     plain: BTreeMap<FeedId, Plain>,
-    /// What is being said, and where it is drawn; nowhere but on a terminal.
+    /// The open turn of each feed, and the lower part in which it is drawn; `None` without a terminal.
     said: BTreeMap<FeedId, String>,
     lower: Option<ProgressBar>,
 }
 
 impl PrintedFeeds {
-    /// Prints the turns that closed; with `all` those that are open too.
+    /// Prints turns that closed; with `all` also open ones.
     fn draw(&mut self, feed: &FeedId, screen: &Screen, all: bool) -> anyhow::Result<()> {
         let text = match self.plain.get_mut(feed) {
             Some(plain) if !self.is_raw => plain.text(screen, all),
@@ -136,7 +136,7 @@ impl PrintedFeeds {
     }
 }
 
-/// Who speaks in a feed, and the end of that turn, on one line; none where nobody does.
+/// Formats the current speaker and the end of the open turn on one line; `None` if nobody speaks.
 fn saying(feed: &FeedId, screen: &Screen, columns: usize) -> Option<String> {
     let shown = screen.turns().next_back()?;
     if shown.turn.state == TurnState::Closed && !shown.lines().any(is_interim) {

@@ -1,9 +1,9 @@
 //! `watch`: a feed in the terminal.
 //!
-//! On a terminal, lines appear under the heading of their turn as soon as they are final, and what may still change is
-//! drawn below them, faint, again and again. What was printed stays as it is: a correction is printed as one. Elsewhere
-//! turns are printed once they are closed; those of several feeds too, each under the name of its feed, and on a terminal
-//! there is a line below them for each feed in which somebody speaks.
+//! On a terminal, lines appear under the heading of their turn as soon as they are final. Interim lines are drawn
+//! faintly below them, again and again. Printed text stays as it is: a correction is printed as such. Elsewhere turns
+//! are printed when they close. Turns of several feeds are too, each under the name of its feed; on a terminal a line
+//! below them shows each feed in which someone speaks.
 
 mod arguments;
 mod many;
@@ -47,7 +47,7 @@ impl WatchCommand {
     }
 }
 
-/// Shows a feed until its event has ended and all of it was shown.
+/// Shows a feed until it has ended and everything was shown.
 pub(crate) async fn follow(subscriber: &mut Subscriber, view: &mut WatchView) -> anyhow::Result<()> {
     let mut was_lost = false;
     while let Some(received) = subscriber.next_message().await? {
@@ -78,19 +78,19 @@ pub(crate) async fn follow(subscriber: &mut Subscriber, view: &mut WatchView) ->
     Ok(())
 }
 
-/// How a transcript is shown.
+/// Output of a transcript.
 #[derive(Debug)]
 pub(crate) enum WatchView {
-    /// Not at all: the messages are.
+    /// The server's messages instead of the transcript.
     Raw,
-    /// Turns that are closed, as text.
+    /// Closed turns, as text.
     Plain(Plain),
-    /// Lines as they come, and below them what may still change.
+    /// Lines as they come, with interim lines below them.
     Live(Box<LiveScreen>),
 }
 
 impl WatchView {
-    /// What suits stdout.
+    /// Returns the output that fits stdout.
     pub(crate) fn for_stdout(feed: &str) -> Self {
         if is_live_terminal() { Self::Live(Box::new(LiveScreen::new(feed))) } else { Self::Plain(Plain::default()) }
     }
@@ -118,7 +118,7 @@ impl WatchView {
         }
     }
 
-    /// Shows what is left: turns that are still open.
+    /// Shows turns that are still open.
     pub(crate) fn end(&mut self, screen: &Screen) -> anyhow::Result<()> {
         match self {
             Self::Raw => Ok(()),
@@ -131,7 +131,7 @@ impl WatchView {
     }
 }
 
-/// Broken between words for the terminal as wide as it is now, or as a reader's eye likes it.
+/// Wraps text at words, to the width of the terminal or a readable one.
 fn wrapped(text: &str) -> String {
     const COLUMNS_MAX: usize = 100;
     // One column stays free: some terminals begin a new line when the last one is filled.
@@ -139,7 +139,7 @@ fn wrapped(text: &str) -> String {
     textwrap::fill(text, columns)
 }
 
-/// Lines as they come, and below them, drawn again and again, what may still change.
+/// Lines as they come, with interim lines redrawn below them.
 #[derive(Debug)]
 pub(crate) struct LiveScreen {
     feed: String,
@@ -156,7 +156,7 @@ impl LiveScreen {
         let text = wrapped(&self.scroll.text(screen));
         let below = format!("{}{}", wrapped(&self.scroll.interim(screen)), self.status(screen));
         self.bar.set_message(below);
-        // It is drawn again below what is printed, and also where nothing is.
+        // `suspend` redraws the lower part, even if nothing is printed.
         self.bar.suspend(|| print_some(&text))
     }
 
@@ -172,29 +172,29 @@ impl LiveScreen {
     }
 }
 
-/// What a line said when it was printed.
+/// Contents of a line when it was printed.
 #[derive(Debug, PartialEq, Eq)]
 struct PrintedTurns {
     speaker: Option<Arc<str>>,
     text: Arc<str>,
 }
 
-/// What was printed for good.
+/// Printed part of the screen.
 #[derive(Debug, Default)]
 struct Scroll {
-    /// By key.
+    /// Printed lines, by key.
     lines: HashMap<Arc<str>, PrintedTurns>,
-    /// The `sort` of the last line printed in its order.
+    /// The `sort` of the last line that was printed in order.
     reached: Arc<str>,
-    /// The turn under whose heading we are.
+    /// The turn under whose heading the output is.
     turn: Option<Arc<str>>,
-    /// What speakers are called, and their colours by the one they were merged into.
+    /// Names of speakers, and the colours of those into whom they were merged.
     names: HashMap<Arc<str>, Arc<str>>,
     colours: HashMap<String, usize>,
 }
 
 impl Scroll {
-    /// What is new: lines that became final, and what was corrected or taken back since it was printed.
+    /// Returns the new text: lines that became final, and those corrected or retracted after they were printed.
     fn text(&mut self, screen: &Screen) -> String {
         let mut text = String::new();
         self.tell_names(screen, &mut text);
@@ -224,7 +224,7 @@ impl Scroll {
         };
         self.lines.insert(key, says);
         if what.is_empty() && self.turn.as_ref() == Some(&shown.turn.id) {
-            // Under the heading that is there.
+            // The heading is there already.
         } else {
             let start_ms = if what.is_empty() { shown.turn.start_ms } else { line.start_ms };
             text.push_str(&format!("\n{}\n", self.heading(screen, shown, start_ms, what)));
@@ -249,7 +249,7 @@ impl Scroll {
         format!("{} {name}{}", styled(faint(), &format!("[{}]", clock(start_ms))), styled(faint(), what))
     }
 
-    /// Says of speakers who were met under another name what they are called now.
+    /// Reports new names of speakers who appeared under another one.
     fn tell_names(&mut self, screen: &Screen, text: &mut String) {
         let mut speakers: Vec<_> = screen.speakers().collect();
         speakers.sort_unstable_by(|a, b| a.id.cmp(&b.id));
@@ -263,9 +263,9 @@ impl Scroll {
         }
     }
 
-    /// The lines that may still change: the last few of them.
+    /// Returns the last few interim lines.
     fn interim(&mut self, screen: &Screen) -> String {
-        /// More guesses at a time than this are nobody's reading.
+        /// More interim lines than this cannot be read.
         const LINES_MAX: usize = 8;
         let mut text = String::new();
         let mut turn = self.turn.clone();

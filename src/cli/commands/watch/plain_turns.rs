@@ -1,4 +1,4 @@
-//! Turns as text, and what is drawn below them.
+//! Turns as text, and the part that is redrawn below them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,17 +14,17 @@ pub(crate) fn print_some(text: &str) -> anyhow::Result<()> {
     if text.is_empty() { Ok(()) } else { print(text) }
 }
 
-/// Turns that are closed, as text.
+/// Closed turns, as text.
 #[derive(Debug, Default)]
 pub(crate) struct Plain {
-    /// What stands before each turn, where there is more than one feed.
+    /// Text before each turn, if there is more than one feed.
     pub(crate) label: String,
-    /// What was printed of each turn.
+    /// Printed text of each turn.
     pub(crate) printed: HashMap<Arc<str>, String>,
 }
 
 impl Plain {
-    /// What is new: turns that closed, or changed since they were printed. With `all` those that are open too.
+    /// Returns the new text: turns that closed, or changed after they were printed. With `all` also open ones.
     pub(crate) fn text(&mut self, screen: &Screen, all: bool) -> String {
         let mut text = String::new();
         for shown in screen.turns() {
@@ -65,7 +65,7 @@ pub(crate) fn name<'a>(shown: &ShownTurn<'a>) -> &'a str {
     shown.speaker_name().unwrap_or("(unknown)")
 }
 
-/// What is drawn again and again below what is printed.
+/// Returns the part of the terminal that is redrawn below the printed text.
 pub(crate) fn lower_part() -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stdout());
     let style = ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
