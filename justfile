@@ -24,6 +24,10 @@ web:
 ci:
     .ci/run
 
+# The library and the program with fewer features than all; README and docs/rust.md say what each is for.
+features:
+    .ci/run features
+
 # The tests with cargo-nextest, which ends those that hang.
 nextest *args:
     cargo nextest run --locked {{args}}

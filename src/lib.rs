@@ -20,18 +20,29 @@
 //!
 //! `ARCHITECTURE.md` has the map, the walks and the invariants; `docs/asyncapi.yaml` and `docs/openapi.yaml` the protocol.
 
+#[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(feature = "client")]
 pub mod client;
+#[cfg(feature = "server")]
+#[cfg_attr(not(feature = "nats"), allow(dead_code, reason = "clusters are on NATS servers"))]
 pub mod cluster;
+#[cfg(feature = "server")]
 pub mod config;
+#[cfg(feature = "server")]
 pub mod delivery_cursor;
 pub mod dialect;
+#[cfg(feature = "server")]
 pub mod feed;
 pub mod format;
+#[cfg(feature = "server")]
+#[cfg_attr(not(feature = "nats"), allow(dead_code, reason = "only a log that is elsewhere interrupts its tails"))]
 pub mod log;
 mod parse_error;
 pub mod position;
+#[cfg(feature = "server")]
 pub mod search;
+#[cfg(feature = "server")]
 pub mod server;
 pub mod transcript;
 pub mod wire;

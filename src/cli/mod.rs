@@ -9,6 +9,7 @@
 //! `commands` has one file for each command. In `support`, `output` writes to the terminal, `server_target` finds the
 //! server, `local_server` runs one in this process, and `publish_progress` reports a publisher's events.
 
+#[cfg(feature = "bench")]
 mod bench;
 mod commands;
 mod support;
@@ -81,6 +82,7 @@ enum Command {
     /// Copy feeds, with their history, to another archive or log
     Copy(crate::cli::commands::copy::CopyCommand),
     /// Measure what this server costs on this machine, beside the least that any could
+    #[cfg(feature = "bench")]
     Bench(Box<crate::cli::bench::BenchCommand>),
 }
 
@@ -141,6 +143,7 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
             Command::Verify(command) => command.run().await,
             Command::Backup(command) => command.run().await,
             Command::Copy(command) => command.run().await,
+            #[cfg(feature = "bench")]
             Command::Bench(command) => command.run().await,
         }
     });

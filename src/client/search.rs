@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::http::{HttpClient, HttpError, read_answer};
 use crate::position::FeedId;
-use crate::search::{Hit, HitOrder};
+use crate::wire::search::{Hit, HitOrder};
 
 /// Search conditions. All apply together.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -14,11 +14,17 @@
 //! Presence and commands use core NATS, which stores nothing: presence is sent repeatedly. Leases and delivery cursors
 //! are in a JetStream table, as durable as the log. A server with a log of its own has no `Cluster`, and no cost.
 //!
-//! In reading order: `message`, `peers`, `table`, `leases`, `cursors`, and here the tasks.
+//! In reading order: `message`, `peers`, `bus`, `table`, `leases`, `cursors`, and here the tasks; `nats` and `nats_table` are the
+//! bus and the table on NATS servers.
 
+mod bus;
 mod cursors;
 mod leases;
 mod message;
+#[cfg(feature = "nats")]
+mod nats;
+#[cfg(feature = "nats")]
+mod nats_table;
 mod peers;
 mod table;
 
@@ -26,19 +32,20 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use async_nats::{Client, Subscriber};
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::future::BoxFuture;
+use futures::stream::BoxStream;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::{Instant, MissedTickBehavior, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::bus::{BusMessage, MessageBus};
 use self::leases::Leases;
 pub use self::leases::SHARDS;
+use self::table::Table;
 pub use self::table::TableError;
-use self::table::{NatsTable, Table};
 use crate::cluster::cursors::SharedOutbox;
 use crate::cluster::message::{Announcement, ClusterMessage, ClusterReply, PresenceEntry};
 pub use crate::cluster::message::{ClusterCommand, CommandReply, FeedPresence, NodeId, PresentPublisher, SPEAKS};
@@ -93,7 +100,7 @@ pub trait ClusterNode: Send + Sync + 'static {
 /// The local node in its cluster.
 pub struct Cluster {
     own: NodeId,
-    client: Client,
+    bus: Arc<dyn MessageBus>,
     settings: ClusterSettings,
     others: Mutex<PeerTable>,
     others_changed: watch::Sender<u64>,
@@ -118,15 +125,9 @@ impl std::fmt::Debug for Cluster {
 }
 
 impl Cluster {
-    /// Opens the shared table. Nothing is sent before [`Cluster::start`]. `own` must be unique among all nodes and all
-    /// runs of this node.
-    ///
-    /// # Errors
-    /// [`TableError`] if the table cannot be opened.
-    pub async fn join(client: Client, own: NodeId, settings: ClusterSettings) -> Result<Self, TableError> {
-        let table: Arc<dyn Table> =
-            Arc::new(NatsTable::open(client.clone(), &format!("{}_nodes", settings.name), settings.replicas).await?);
-        Ok(Self {
+    /// A node that sends nothing before [`Cluster::start`].
+    fn new(bus: Arc<dyn MessageBus>, table: Arc<dyn Table>, own: NodeId, settings: ClusterSettings) -> Self {
+        Self {
             others: Mutex::new(PeerTable::new(own.clone(), settings.forget_after)),
             others_changed: watch::Sender::new(0),
             to_ask: Mutex::default(),
@@ -138,9 +139,9 @@ impl Cluster {
             leases: Leases::new(own.clone(), table.clone(), settings.lease),
             outbox: Arc::new(SharedOutbox::new(table)),
             own,
-            client,
+            bus,
             settings,
-        })
+        }
     }
 
     /// Starts the tasks that send and receive for `node`, until `stop`. They then announce that this node leaves, and
@@ -180,7 +181,7 @@ impl Cluster {
                 () = this.announce(&*node) => {}
             }
             this.say("announce", &Announcement::Leaves { node: this.own.clone() }).await;
-            let _ = this.client.flush().await;
+            this.bus.flush().await;
         });
         let (this, until) = (self.clone(), stop.clone());
         tasks.spawn(async move {
@@ -312,11 +313,10 @@ impl Cluster {
         if silent.is_empty() && self.knows_all() {
             return Ok(CommandReply::Done);
         }
-        let inbox = self.client.new_inbox();
-        let mut answers = self.client.subscribe(inbox.clone()).await.map_err(|error| error.to_string())?;
+        let inbox = self.bus.new_inbox();
+        let mut answers = self.bus.subscribe(inbox.clone()).await?;
         let said = encode(&ClusterMessage { node: self.own.clone(), word: Some(word.clone()) });
-        let sent = self.client.publish_with_reply(self.subject("words"), inbox, said).await;
-        sent.map_err(|error| error.to_string())?;
+        self.bus.publish(self.subject("words"), Some(inbox), said).await?;
         let mut heard = CommandReply::Done;
         let mut learned = self.learned();
         let (mut is_late, mut not_waited_for) = (false, HashSet::new());
@@ -361,8 +361,8 @@ impl Cluster {
         Ok(heard)
     }
 
-    async fn hear_announcements(&self, mut subscriber: Subscriber, node: &dyn ClusterNode) {
-        while let Some(message) = subscriber.next().await {
+    async fn hear_announcements(&self, mut messages: BoxStream<'static, BusMessage>, node: &dyn ClusterNode) {
+        while let Some(message) = messages.next().await {
             // Announcements of newer releases that this one cannot decode are ignored.
             let Ok(said) = serde_json::from_slice::<Announcement>(&message.payload) else { continue };
             let who = match &said {
@@ -390,12 +390,12 @@ impl Cluster {
 
     async fn hear_words(
         self: &Arc<Self>,
-        mut subscriber: Subscriber,
+        mut messages: BoxStream<'static, BusMessage>,
         node: &Arc<dyn ClusterNode>,
         tasks: &TaskTracker,
     ) {
         let seats = Arc::new(Semaphore::new(WORDS_AT_ONCE));
-        while let Some(message) = subscriber.next().await {
+        while let Some(message) = messages.next().await {
             let Ok(ClusterMessage { node: from, word }) = serde_json::from_slice(&message.payload) else { continue };
             let Some(reply) = message.reply else { continue };
             if from == self.own {
@@ -415,7 +415,7 @@ impl Cluster {
                 };
                 if let Ok(heard) = heard {
                     let answer = encode(&ClusterReply { node: this.own.clone(), heard });
-                    let _ = this.client.publish(reply, answer).await;
+                    let _ = this.bus.publish(reply, None, answer).await;
                 }
                 drop(seat);
             });
@@ -507,13 +507,12 @@ impl Cluster {
         self.leases.turn(self.nodes()).await
     }
 
-    async fn subscribe(&self, subject: String) -> Result<Subscriber, TableError> {
-        let subscribed = self.client.subscribe(subject.clone()).await;
-        subscribed.map_err(|error| TableError { place: subject, cause: error.to_string() })
+    async fn subscribe(&self, subject: String) -> Result<BoxStream<'static, BusMessage>, TableError> {
+        self.bus.subscribe(subject.clone()).await.map_err(|cause| TableError { place: subject, cause })
     }
 
     async fn say(&self, about: &str, said: &Announcement) {
-        if let Err(error) = self.client.publish(self.subject(about), encode(said)).await {
+        if let Err(error) = self.bus.publish(self.subject(about), None, encode(said)).await {
             tracing::debug!(%error, "an announcement was not sent");
         }
     }

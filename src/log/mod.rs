@@ -16,6 +16,7 @@
 //!    does not hold up other logs.
 
 mod embedded;
+#[cfg(feature = "nats")]
 mod jetstream;
 mod memory;
 mod record_framing;
@@ -33,6 +34,7 @@ use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
 use tokio::sync::oneshot;
 
+#[cfg(feature = "nats")]
 pub use self::jetstream::{Credentials, JetStreamLog, JetStreamOptions};
 pub use self::memory::MemoryLog;
 pub use crate::log::embedded::{

@@ -32,7 +32,7 @@ use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{mpsc, oneshot};
 
 pub use crate::search::batch::{IndexBatch, IndexCursor, IndexedLife};
-pub use crate::search::query::{Hit, HitOrder, Question, RANKED_MAX, SearchHits, TextPart};
+pub use crate::search::query::{Question, RANKED_MAX, SearchHits};
 pub use crate::search::query_parser::{BadWords, Words};
 pub use crate::search::schema::FeedHome;
 

@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OptionalExtension, params};
-use serde::{Deserialize, Serialize};
 
 use crate::position::FeedId;
 use crate::search::indexing;
 use crate::search::query_parser::Words;
 use crate::transcript::{MediaMs, Timestamp};
+use crate::wire::search::{Hit, HitOrder, TextPart};
 
 /// Matches that are counted and ranked at most. Ranking looks at each match. If there are more, the newest come first
 /// instead, and the search ends when it has enough of them.
@@ -36,47 +36,6 @@ pub struct Question {
     pub taken: (Option<Timestamp>, Option<Timestamp>),
     /// Number of hits to skip, and number to return at most.
     pub page: (usize, usize),
-}
-
-/// Order of the hits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum HitOrder {
-    /// Best match first.
-    Rank,
-    /// Newest first, because there are too many matches to rank.
-    Newest,
-}
-
-/// Piece of a line's text. The pieces in sequence are the line.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TextPart {
-    /// The text, without markup.
-    pub text: String,
-    /// True for a match.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub found: bool,
-}
-
-/// A line that matches.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hit {
-    /// Its feed.
-    pub feed: FeedId,
-    /// Turn that it belongs to.
-    pub turn: Option<String>,
-    /// Key of the line: source and id.
-    pub line: String,
-    /// Start, in media time.
-    pub start_ms: MediaMs,
-    /// End, in media time, if known.
-    pub end_ms: Option<MediaMs>,
-    /// Name of the speaker, after renames and merges.
-    pub speaker: Option<String>,
-    /// Time at which its present text was received.
-    pub received_at: Timestamp,
-    /// Its text; of a long line the words around the matches, with `…` where text is left out.
-    pub parts: Vec<TextPart>,
 }
 
 /// Result of a search.

@@ -28,6 +28,11 @@ pub enum ServerError {
     /// Records that NATS servers acknowledge may not be on disk yet.
     #[error("{0}. Or set log.nats.accept_unsynced = true: lines may then be lost if most servers lose power at once")]
     Unsynced(String),
+    /// The configuration names NATS servers, and this build cannot use them.
+    #[error(
+        "the log is to be on NATS servers (log.nats, --log), and this build has no NATS: build captionwire with the feature `nats`"
+    )]
+    WithoutNats,
     /// The thread of the search index could not be started.
     #[error("the search index cannot be started: {0}")]
     Search(std::io::Error),

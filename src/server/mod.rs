@@ -57,7 +57,8 @@ pub use crate::server::http::problem::ProblemCode;
 pub use crate::server::listener::ConnectionAcceptor;
 pub use crate::server::reload::ReloadableKeys;
 use crate::server::storage::OpenedStorage;
-pub use crate::server::storage::open_nats;
+#[cfg(feature = "cli")]
+pub(crate) use crate::server::storage::open_nats;
 use crate::server::transport::tls::Tls;
 use crate::server::webhooks::Deliveries;
 pub use crate::server::webhooks::DeliveriesError;

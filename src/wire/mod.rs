@@ -8,6 +8,7 @@ pub mod close;
 pub mod message;
 pub mod publisher;
 pub mod recording;
+pub mod search;
 pub mod subscriber;
 
 pub use self::close::CloseCode;

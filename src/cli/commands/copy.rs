@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
@@ -79,18 +80,18 @@ impl CopyCommand {
         Ok(Outcome::Done)
     }
 
-    async fn open(&self, place: &str, to_write: bool) -> anyhow::Result<Box<dyn Log>> {
+    async fn open(&self, place: &str, to_write: bool) -> anyhow::Result<Arc<dyn Log>> {
         if place.contains("://") {
             let mut nats = Config::load(self.config.as_deref(), Overrides::default())?.log.nats;
             nats.set_url(place)?;
-            let (log, unsynced) = open_nats(&nats, to_write, None, None).await?;
+            let (log, unsynced) = open_nats(&nats, to_write).await?;
             unsynced.iter().for_each(|why: &String| note(why));
-            return Ok(Box::new(log));
+            return Ok(log);
         }
         let dir = Path::new(place);
         let options = EmbeddedOptions::default();
         let log = if to_write { EmbeddedLog::open(dir, options) } else { EmbeddedLog::open_read_only(dir, options) };
-        Ok(Box::new(log?))
+        Ok(Arc::new(log?))
     }
 }
 

@@ -8,8 +8,8 @@ use crate::cli::support::output::{clean_line, note, print, print_json, styled};
 use crate::cli::support::server_target::{ArchiveAccess, CommandTarget};
 use crate::client::SearchQuery;
 use crate::position::FeedId;
-use crate::search::{Hit, HitOrder};
 use crate::transcript::time::clock;
+use crate::wire::search::{Hit, HitOrder};
 
 const EXAMPLES: &str = "\
 Examples:

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::config::{Role, TimesConfig};
 use crate::position::FeedId;
-use crate::search::{Hit, HitOrder, Question, RANKED_MAX, SearchError, SearchHits, Words};
+use crate::search::{Question, RANKED_MAX, SearchError, SearchHits, Words};
 use crate::server::access::auth::Access;
 use crate::server::background::search_indexer::LiveIndex;
 use crate::server::core::catalog::Catalog;
@@ -19,6 +19,7 @@ use crate::server::http::feed_path::open;
 use crate::server::http::problem::{Problem, ProblemCode};
 use crate::transcript::time::parse_clock;
 use crate::transcript::{MediaMs, Timestamp};
+use crate::wire::search::{Hit, HitOrder};
 
 /// Default number of hits per response: a page for people.
 const HITS_USUAL: usize = 20;

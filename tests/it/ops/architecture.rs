@@ -22,9 +22,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("feed", &["position", "transcript", "wire", "log"]),
     ("delivery_cursor", &["parse_error", "position"]),
     ("cluster", &["position", "log", "delivery_cursor"]),
-    ("search", &["position", "transcript"]),
-    // Of `search` only what it answers: the one schema of a hit.
-    ("client", &["parse_error", "position", "transcript", "wire", "search"]),
+    ("search", &["position", "transcript", "wire"]),
+    ("client", &["parse_error", "position", "transcript", "wire"]),
     (
         "server",
         &[

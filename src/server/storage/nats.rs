@@ -1,4 +1,4 @@
-//! Opens the log: selects the engine that the configuration names.
+//! The log on NATS servers, and this node among the others on it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,45 +10,26 @@ use serde::Deserialize;
 
 use crate::client::{HttpClient, ServerUrl, read_answer};
 use crate::cluster::{Cluster, ClusterSettings, TableError};
-use crate::config::{ClusterConfig, Config, NatsConfig, Storage, TimesConfig};
-use crate::log::{
-    CommitHook, Credentials, EmbeddedLog, EmbeddedOptions, JetStreamLog, JetStreamOptions, Log, LogError, MemoryLog,
-};
+use crate::config::{ClusterConfig, Config, NatsConfig, TimesConfig};
+use crate::log::{CommitHook, Credentials, JetStreamLog, JetStreamOptions, Log, LogError};
 use crate::position::Epoch;
 use crate::server::core::clock::Rng;
 use crate::server::error::ServerError;
 
-/// Time that a NATS server's monitoring address may take to respond.
+/// Time that a server may take to tell of itself.
 const MONITOR_WAIT: Duration = Duration::from_secs(5);
 
-/// The log, and the other nodes that write to it.
-pub(super) struct OpenedStorage {
-    pub(super) log: Arc<dyn Log>,
-    /// The nodes on the log; `None` if the log is this server's own.
-    pub(super) cluster: Option<Arc<Cluster>>,
-    /// Reason why acknowledged records may not be on disk yet, if the configuration accepts that.
-    pub(super) unsynced: Option<String>,
-}
+/// A log, the nodes on it, and why what is acknowledged may not be on disks, where that is so and accepted.
+type SharedStorage = (Arc<dyn Log>, Arc<Cluster>, Option<String>);
 
-/// Opens the log that `config` names.
-pub(super) async fn open(config: &Config, chance: &Rng, told: CommitHook) -> Result<OpenedStorage, ServerError> {
-    let log: Arc<dyn Log> = match config.storage {
-        Storage::Embedded => {
-            let options = EmbeddedOptions { on_commit: Some(told), ..EmbeddedOptions::default() };
-            Arc::new(EmbeddedLog::open(&config.data, options)?)
-        }
-        Storage::ReadOnly => Arc::new(EmbeddedLog::open_read_only(&config.data, EmbeddedOptions::default())?),
-        Storage::Ephemeral => Arc::new(MemoryLog::new()),
-        Storage::Nats => {
-            make_directory(&config.data)?;
-            let (log, unsynced) = open_nats(&config.log.nats, true, Some(&config.data), Some(told)).await?;
-            let holder_answer = TimesConfig::ms(config.times.holder_answer_ms);
-            let delivers = !config.webhooks.is_empty() || !config.push.is_empty();
-            let cluster = Some(Arc::new(join(&log, &config.cluster, holder_answer, delivers, chance).await?));
-            return Ok(OpenedStorage { log: Arc::new(log), cluster, unsynced });
-        }
-    };
-    Ok(OpenedStorage { log, cluster: None, unsynced: None })
+/// Opens the log that `config` names, and joins the other nodes on it.
+pub(super) async fn open(config: &Config, chance: &Rng, told: CommitHook) -> Result<SharedStorage, ServerError> {
+    make_directory(&config.data)?;
+    let (log, unsynced) = open_log(&config.log.nats, true, Some(&config.data), Some(told)).await?;
+    let holder_answer = TimesConfig::ms(config.times.holder_answer_ms);
+    let delivers = !config.webhooks.is_empty() || !config.push.is_empty();
+    let cluster = join(&log, &config.cluster, holder_answer, delivers, chance).await?;
+    Ok((Arc::new(log), Arc::new(cluster), unsynced))
 }
 
 /// Joins the cluster of nodes on the same log.
@@ -72,13 +53,20 @@ async fn join(
     Cluster::join(log.client(), Epoch::from_random(chance.next()).as_str().into(), settings).await
 }
 
-/// Opens a log on NATS servers. Also returns the reason why acknowledged lines may not be on their disks, if the
-/// configuration accepts that. To append (`appends`), the stream is created if it does not exist, unless the
-/// configuration forbids that, or `mark_dir` has a mark that says that it existed before.
+/// Opens a log on NATS servers, to append to it (`appends`) or only to read it. Returns a reason if acknowledged lines may not be on
+/// their disks and the configuration accepts that.
 ///
 /// # Errors
-/// [`ServerError`], with the remedy.
-pub async fn open_nats(
+/// [`ServerError`], which says the mend.
+#[cfg(feature = "cli")]
+pub(crate) async fn open_nats(nats: &NatsConfig, appends: bool) -> Result<(Arc<dyn Log>, Option<String>), ServerError> {
+    let (log, unsynced) = open_log(nats, appends, None, None).await?;
+    Ok((Arc::new(log), unsynced))
+}
+
+/// As [`open_nats`]. To append, the stream is made if it is not there, unless the configuration says otherwise, or `mark_dir` has a
+/// mark that this node has used the stream before.
+async fn open_log(
     nats: &NatsConfig,
     appends: bool,
     mark_dir: Option<&Path>,
