@@ -1,4 +1,4 @@
-//! The decoder of each vendor's format.
+//! Maps each vendor's format to its decoder.
 
 use crate::dialect::core::decoder::Dialect;
 use crate::dialect::core::options::Options;
@@ -11,7 +11,7 @@ use crate::dialect::vendors::{
 };
 
 impl VendorFormat {
-    /// Begins to read what one connection says.
+    /// Creates a decoder for one connection.
     #[must_use]
     pub fn open(self, options: Options) -> Box<dyn Dialect> {
         match self {

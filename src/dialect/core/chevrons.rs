@@ -1,8 +1,8 @@
-//! Text as broadcasters caption it: `>>` before each new speaker, `>>>` before a new story, sometimes with a name.
+//! Text with broadcasters' chevrons: `>>` before each new speaker, `>>>` before a new story, sometimes with a name.
 //!
-//! A chevron begins a line wherever it stands, also right behind the dash of somebody who was cut off (`->>`, seen in
-//! council meetings). A name behind it (`>> MAYOR: …`) is the label of all that follows up to the next chevron; without one
-//! nobody knows who it is, and the chevron stays in the text, as a mark.
+//! A chevron begins a line at any position, even directly after the dash of an interrupted speaker (`->>`, seen in
+//! council meetings). A name after it (`>> MAYOR: …`) is the label of everything up to the next chevron. Without a name
+//! the speaker is unknown, and the chevron stays in the text, as a mark.
 
 use std::sync::Arc;
 
@@ -16,16 +16,16 @@ use crate::dialect::core::token::{SpeechToken, whole};
 use crate::dialect::core::vendor_format::VendorFormat;
 use crate::transcript::Break;
 
-/// A name is no longer than that.
+/// Longest name, in characters.
 const NAME_CHARS_MAX: usize = 40;
-/// `THE CHAIR OF THE COMMITTEE` has as many words.
+/// Most words of a name: `THE CHAIR OF THE COMMITTEE` has five.
 const NAME_WORDS_MAX: usize = 5;
 
-/// Who speaks, from line to line.
+/// State that carries over from line to line: the current speaker.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Chevron {
     speaker: Option<Arc<str>>,
-    /// A line ended with a chevron, which begins the next.
+    /// True if a line ended with a chevron, which begins the next one.
     begins_next: bool,
 }
 
@@ -34,12 +34,12 @@ pub(crate) struct Chevron {
 pub(crate) struct ChevronPart<'a> {
     pub(crate) text: &'a str,
     pub(crate) speaker: Option<Arc<str>>,
-    /// A chevron stands before it.
+    /// True if a chevron comes before it.
     pub(crate) begins: bool,
 }
 
 impl Chevron {
-    /// Cuts a line at its chevrons.
+    /// Splits a line at its chevrons.
     pub(crate) fn cut<'a>(&mut self, line: &'a str) -> Vec<ChevronPart<'a>> {
         let mut parts = Vec::new();
         let mut rest = line.trim();
@@ -57,7 +57,7 @@ impl Chevron {
         }
     }
 
-    /// A part that has no chevron but at its head.
+    /// Processes a part with at most one chevron, at its beginning.
     pub(crate) fn part<'a>(&mut self, text: &'a str) -> ChevronPart<'a> {
         let said = text.trim_start_matches('>');
         let has_chevron = text.len() - said.len() >= 2;
@@ -83,7 +83,7 @@ impl Chevron {
     }
 }
 
-/// A name at the head of what is said, as `NAME: …`.
+/// Splits off a name at the beginning, as in `NAME: …`.
 fn name(said: &str) -> Option<(&str, &str)> {
     let (name, said) = said.split_once(':')?;
     let name = name.trim();
@@ -91,7 +91,7 @@ fn name(said: &str) -> Option<(&str, &str)> {
         && name.split_whitespace().count() <= NAME_WORDS_MAX
         && name.starts_with(char::is_uppercase)
         && !name.contains(['>', '?', '!', ','])
-        // `12:30` and `http://` are none.
+        // Not for `12:30` and `http://`.
         && said.starts_with(char::is_whitespace);
     (is_name && !said.trim().is_empty()).then(|| (name, said.trim()))
 }

@@ -1,60 +1,60 @@
-//! What became of a frame: what it says, and its faults.
+//! Result of decoding a frame: events and faults.
 
 use std::fmt;
 use std::sync::Arc;
 
 use crate::transcript::{MediaMs, Version};
 
-/// What a frame says.
+/// An event decoded from a frame.
 #[derive(Debug, Clone, PartialEq)]
 pub enum DecodedEvent {
-    /// Versions of lines, which belong into one record. None has a revision: the fold numbers them.
+    /// Versions of lines that belong into one record. They have no revisions: the fold numbers them.
     Lines(Vec<Version>),
-    /// A line is taken back.
+    /// A retraction of a line.
     Retract {
-        /// Which line.
+        /// Id of the line.
         id: Arc<str>,
     },
-    /// Media time has reached this, and nothing was said up to there.
+    /// Media time has reached this value, and nothing was said before it.
     Clock {
-        /// The time.
+        /// The media time.
         media_ms: MediaMs,
     },
 }
 
-/// What kind of fault.
+/// Kind of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DecodeFaultKind {
-    /// The frame cannot be read at all. Nothing of it was kept.
+    /// The frame is unreadable. Nothing of it was kept.
     Unreadable,
-    /// The frame is of a kind that the vendor's format does not have. Nothing of it was kept.
+    /// The vendor's format has no such message. Nothing of it was kept.
     UnknownType,
-    /// A part that has to be there is not, or is of the wrong type. That part was not kept.
+    /// A required part is missing or has the wrong type. That part was not kept.
     BadField,
-    /// A time was left out. The text stands.
+    /// A time was left out. The text was kept.
     BadTime,
-    /// Something else was left out or altered; the message says what. The text stands.
+    /// Something else was left out or changed; the message says what. The text was kept.
     Odd,
-    /// The engine's clock started over, or may have done so; the message says what became of the times. The text stands.
+    /// The engine's clock started over, or may have; the message says how times are counted now. The text was kept.
     ClockRestarted,
-    /// The engine says that something is wrong with it.
+    /// The engine reports a problem of its own.
     Engine,
 }
 
 impl DecodeFaultKind {
-    /// Returns true if something that may have been speech was not kept.
+    /// True if content that may have been speech was not kept.
     #[must_use]
     pub fn is_refusal(self) -> bool {
         matches!(self, Self::Unreadable | Self::UnknownType | Self::BadField)
     }
 }
 
-/// Something in a frame that is not as it should be.
+/// A fault in a frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DecodeFault {
-    /// What kind.
+    /// Kind of the fault.
     pub kind: DecodeFaultKind,
-    /// Where in the frame, what is wrong, and the mend, for people. Never holds a line's text.
+    /// Location, fault and remedy, for people. Never contains a line's text.
     pub message: String,
 }
 
@@ -64,28 +64,28 @@ impl fmt::Display for DecodeFault {
     }
 }
 
-/// Faults kept of one frame; nobody reads more, and a hostile frame must not make us keep more.
+/// Faults kept per frame: nobody reads more, and a hostile frame must not use up memory.
 const FAULTS_MAX: usize = 16;
 
-/// What became of a frame.
+/// Result of decoding a frame.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Decoded {
-    /// What it says, in order.
+    /// The events, in order.
     pub says: Vec<DecodedEvent>,
-    /// What of it was not as it should be; the first few, and a last one that says how many more there are.
+    /// The first faults, and a last one with the number of further ones.
     pub faults: Vec<DecodeFault>,
-    /// Of the lines, those that came late: with the line before which each belongs. Neither may say a time.
+    /// Late lines, each with the line before which it belongs. Neither may have a time.
     pub late: Vec<(Arc<str>, Arc<str>)>,
-    /// Of the lines that are taken back, those of which nothing was said before: an earlier connection may have.
+    /// Retracted lines that were not sent on this connection; an earlier connection may have sent them.
     pub unsaid: Vec<Arc<str>>,
-    /// Faults that are not among them, and how many of those are refusals.
+    /// Number of faults left out, and the number of refusals among them.
     untold: (usize, usize),
 }
 
 impl Decoded {
     pub(crate) fn fault(&mut self, kind: DecodeFaultKind, message: impl Into<String>) {
         if self.faults.len() < FAULTS_MAX {
-            // What an engine reports may hold anything.
+            // An engine's report may contain any characters.
             let message = message.into().chars().filter(|c| !c.is_control()).take(300).collect();
             self.faults.push(DecodeFault { kind, message });
             return;
@@ -102,7 +102,7 @@ impl Decoded {
         self.faults.push(DecodeFault { kind, message });
     }
 
-    /// A kind of message that `vendor` does not have, as far as we know.
+    /// Adds the fault of a message type that `vendor` is not known to have.
     pub(crate) fn unknown_type(&mut self, vendor: &str, kind: &str) {
         let kind: String = kind.chars().filter(|c| !c.is_control()).take(32).collect();
         self.fault(

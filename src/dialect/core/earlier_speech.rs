@@ -1,9 +1,8 @@
-//! Where a new connection stands in a feed that has lines of its source: behind them, or among them.
+//! Placement of a new connection in a feed that already has lines of its source: after them or among them.
 //!
-//! An engine that is started again counts its times from 0. Where they fall below what the source said on earlier
-//! connections, as they would within a connection where a session begins, they are counted from the feed's present time.
-//! Not so where the engine goes on, or says again what it said: a session whose name is known, a line whose id is, or words
-//! that stand at their time already.
+//! A restarted engine counts its times from 0. If they fall below those of earlier connections, as they would at a new
+//! session within a connection, they are counted from the feed's present time instead. Not so if the engine continues
+//! or repeats: if the session's name or a line's id is known, or the same words already have that time.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -14,66 +13,66 @@ use crate::dialect::core::session_clock::{ClockShift, NEAR_ZERO_FALL_MS, ROUGH_M
 use crate::dialect::core::session_sign::{SessionSign, SpeechSpan};
 use crate::transcript::MediaMs;
 
-/// Lines that are looked at to tell whether words were said before: more than people say at once.
+/// Lines examined to decide whether words are a repeat: more than people speak at once.
 const NEAR_LINES_MAX: usize = 16;
-/// So much of a text is compared, in bytes.
+/// Longest prefix of a text that is compared, in bytes.
 const COMPARED_BYTES_MAX: usize = 1_024;
 
-/// A line that an earlier connection of the source said.
+/// A line from an earlier connection of the source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EarlierLine {
-    /// What the source calls it.
+    /// Id that the source gave it.
     pub id: Arc<str>,
-    /// Where it starts.
+    /// Start, in media time.
     pub start_ms: MediaMs,
-    /// Where it ends, if known.
+    /// End, if known.
     pub end_ms: Option<MediaMs>,
-    /// What it says.
+    /// Text of the line.
     pub text: Arc<str>,
 }
 
-/// What the source of a connection said in the feed before it.
+/// Lines that the source of a connection sent before it.
 pub trait EarlierSpeech: Send {
-    /// All lines that are shown of it. Asked once.
+    /// Returns all shown lines of the source. Called once.
     fn lines(&self) -> Vec<EarlierLine>;
 
-    /// The feed's present media time, in milliseconds.
+    /// Returns the feed's present media time, in milliseconds.
     fn now_ms(&self) -> MediaMs;
 }
 
-/// What the first words of a connection are.
+/// Classification of the first words of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FirstWords {
-    /// They go on behind what was said before.
+    /// They continue after the earlier lines.
     GoOn,
-    /// They were said before.
+    /// They repeat earlier lines.
     Again,
-    /// They are of an engine whose clock began anew.
+    /// They come from an engine whose clock started over.
     Anew,
-    /// They are said late or over others, or by an engine whose clock began anew.
+    /// They are late or overlap other speech, or come from an engine whose clock started over.
     Back,
 }
 
-/// The lines of earlier connections, as far as they tell what the first words of this one are.
+/// Lines of earlier connections, for classifying the first words of this one.
 pub(crate) struct EarlierLines {
     reach: StreamExtent,
-    /// The greatest time of all.
+    /// The greatest end of all.
     pub(crate) until_ms: MediaMs,
-    /// Where each line starts.
+    /// Start of each line.
     ids: BTreeMap<Arc<str>, MediaMs>,
-    /// By their start.
+    /// Sorted by start.
     lines: Vec<EarlierLine>,
-    /// The longest of them.
+    /// Duration of the longest line.
     longest_ms: MediaMs,
 }
 
 impl EarlierLines {
-    /// None where nothing was said.
+    /// Returns `None` if there are no lines.
     pub(crate) fn new(mut lines: Vec<EarlierLine>) -> Option<Self> {
         lines.sort_by_key(|line| line.start_ms);
         let end = |line: &EarlierLine| line.end_ms.unwrap_or(line.start_ms).max(line.start_ms);
         let mut reach = StreamExtent::new(lines.first()?.start_ms as f64);
-        // Their times alone: of which stream a line is, and whether it was settled, is not known here.
+        // Only their times: the stream of a line, and whether it was settled, is not known here.
         for line in &lines {
             reach.note(&SpeechSpan::new(Some(line.start_ms as f64), Some(end(line) as f64))?, &SessionSign::default());
         }
@@ -83,22 +82,22 @@ impl EarlierLines {
         Some(Self { reach, until_ms, ids, lines, longest_ms })
     }
 
-    /// Returns true if there is a line of this id.
+    /// True if a line with this id exists.
     pub(crate) fn has_line(&self, id: &str) -> bool {
         self.ids.contains_key(id)
     }
 
-    /// Where the line of this id starts.
+    /// Returns the start of the line with this id.
     pub(crate) fn start_of(&self, id: &str) -> Option<MediaMs> {
         self.ids.get(id).copied()
     }
 
-    /// All of them, by their start.
+    /// Returns all lines, sorted by start.
     pub(crate) fn lines(&self) -> impl Iterator<Item = &EarlierLine> {
         self.lines.iter()
     }
 
-    /// Returns true if there is a line of a session that is called so.
+    /// True if there is a line of a session with this name.
     pub(crate) fn has_session(&self, tag: &str) -> bool {
         let begins = |start: String| {
             let mut from = self.ids.range::<str, _>((Bound::Included(&*start), Bound::Unbounded));
@@ -107,8 +106,8 @@ impl EarlierLines {
         ['-', '.', ':'].into_iter().any(|mark| begins(format!("{tag}{mark}")))
     }
 
-    /// What words at `span` are, by the clock of the feed; of a session of a new name (`is_new`) they are not said again. Only a
-    /// fall that nobody takes for two who talk over each other is that of a clock which began anew.
+    /// Classifies words at `span` on the feed's clock. Words of a session with a new name (`is_new`) are no repeat.
+    /// Only a fall that is too large for two overlapping speakers counts as a clock that started over.
     pub(crate) fn first_words(
         &self,
         span: &SpeechSpan<'_>,
@@ -128,7 +127,7 @@ impl EarlierLines {
         }
     }
 
-    /// The lines that the start of `span` is in, and when that is. Those that begin next to it.
+    /// Returns the lines at the start of `span`, including those that begin or end next to it; the latest first.
     fn near(&self, span: &SpeechSpan<'_>) -> impl Iterator<Item = &EarlierLine> {
         let start = span.start_ms.round() as MediaMs;
         let (from, to) = (start.saturating_sub(self.longest_ms), start.saturating_add(SAME_PLACE_MS));
@@ -139,7 +138,7 @@ impl EarlierLines {
             .take(NEAR_LINES_MAX)
     }
 
-    /// Returns true if a line says these words at this time: all of them, or most where they are a guess.
+    /// True if a line has these words at this time: all of them, or most of them if they are interim.
     fn says(&self, span: &SpeechSpan<'_>, sign: &SessionSign<'_>) -> bool {
         let now = compared(&sign.text);
         let says = |line: &EarlierLine| {
@@ -149,7 +148,7 @@ impl EarlierLines {
         !now.is_empty() && self.near(span).any(says)
     }
 
-    /// Returns true if a line takes up most of `span`, which takes up most of that line.
+    /// True if a line covers most of `span`, and `span` covers most of the line.
     fn is_taken(&self, span: &SpeechSpan<'_>) -> bool {
         self.near(span).any(|line| {
             let (start, end) = (line.start_ms as f64, line.end_ms.unwrap_or(line.start_ms) as f64);
@@ -160,7 +159,7 @@ impl EarlierLines {
     }
 }
 
-/// The words of a text, as far as they are compared.
+/// Returns the words of a text, up to the compared length.
 fn compared(text: &str) -> Vec<String> {
     words(&text[..text.floor_char_boundary(COMPARED_BYTES_MAX)])
 }

@@ -1,7 +1,7 @@
-//! Values of JSON by name, and faults that say where.
+//! Access to JSON values by name, with faults that name the location.
 //!
-//! Nothing of a frame is refused because of something else in it. A field that is absent or null is none; one of the wrong
-//! type is a fault with its place (`channel.alternatives[0].words[3].start`), and none.
+//! A fault in one part of a frame does not affect the others. An absent or `null` field is `None`; one of the wrong
+//! type is a fault with its location (`channel.alternatives[0].words[3].start`), and `None`.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use crate::dialect::core::decoded::{DecodeFaultKind, Decoded};
 use crate::dialect::core::options::Options;
 use crate::transcript::MediaMs;
 
-/// What an engine or a library reports in a message of no other kind: `{"error": …}`, `{"err_msg": …}`,
+/// Returns the report of an engine or library in a message of no other type: `{"error": …}`, `{"err_msg": …}`,
 /// `{"BadRequestException": {"Message": …}}`.
 pub(crate) fn engine_report(message: &Value) -> Option<String> {
     const NAMES: [&str; 8] =
@@ -31,7 +31,7 @@ pub(crate) fn engine_report(message: &Value) -> Option<String> {
             return Some(if is_exception { format!("{name}: {why}") } else { why });
         }
     }
-    // What AWS's services put in front of an error's message, and what proxies and libraries write.
+    // The type that AWS services put before an error message, and the forms of proxies and libraries.
     let kind = ["__type", "code", "status"].iter().find_map(|name| fields.get(*name)?.as_str());
     let is_error =
         kind.is_some_and(|kind| kind.to_ascii_lowercase().contains("exception") || kind.eq_ignore_ascii_case("error"));
@@ -43,7 +43,8 @@ pub(crate) fn engine_report(message: &Value) -> Option<String> {
     .then_some(why)
 }
 
-/// A number of milliseconds, `unit_ms` to one, under the first of `names` that is there; without a word where it is none.
+/// Returns a duration in milliseconds (`unit_ms` per unit) from the first of `names` that is present; `None`, without a
+/// fault, if it is invalid.
 pub(crate) fn raw_ms(value: &Value, names: &[&str], unit_ms: f64) -> Option<f64> {
     let found = names.iter().find_map(|name| value.get(name).filter(|value| !value.is_null()))?;
     let number = match found {
@@ -53,17 +54,17 @@ pub(crate) fn raw_ms(value: &Value, names: &[&str], unit_ms: f64) -> Option<f64>
     number.map(|number: f64| number * unit_ms).filter(|ms| ms.is_finite() && *ms >= 0.0)
 }
 
-/// A string under the first of `names` that is there.
+/// Returns a string from the first of `names` that has one.
 pub(crate) fn raw_text<'a>(value: &'a Value, names: &[&str]) -> Option<&'a str> {
     names.iter().find_map(|name| value.get(name)?.as_str())
 }
 
-/// The items of an array under the first of `names` that is there.
+/// Returns the items of an array from the first of `names` that has one.
 pub(crate) fn raw_items<'a>(value: &'a Value, names: &[&str]) -> &'a [Value] {
     names.iter().find_map(|name| value.get(name)?.as_array()).map_or(&[], Vec::as_slice)
 }
 
-/// Where a value stands, told only when there is a fault.
+/// Location of a value, formatted only if there is a fault.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum JsonPlace<'a> {
     Top,
@@ -82,7 +83,7 @@ impl fmt::Display for JsonPlace<'_> {
     }
 }
 
-/// A value and its place.
+/// A value and its location.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct JsonNode<'a> {
     pub(crate) value: &'a Value,
@@ -90,12 +91,13 @@ pub(crate) struct JsonNode<'a> {
 }
 
 impl<'a> JsonNode<'a> {
-    /// A whole message.
+    /// Returns the node of a whole message.
     pub(crate) fn top(value: &'a Value) -> Self {
         Self { value, place: JsonPlace::Top }
     }
 
-    /// A field under the first of `names` that is there: vendors write `isFinal`, their libraries `is_final`.
+    /// Returns the field under the first of `names` that is present: vendors write `isFinal`, their libraries
+    /// `is_final`.
     pub(crate) fn get(&'a self, names: &[&'static str]) -> Option<JsonNode<'a>> {
         names.iter().find_map(|name| {
             let value = self.value.get(name).filter(|value| !value.is_null())?;
@@ -103,7 +105,7 @@ impl<'a> JsonNode<'a> {
         })
     }
 
-    /// A string.
+    /// Returns a string.
     pub(crate) fn text(&'a self, names: &[&'static str], out: &mut Decoded) -> Option<&'a str> {
         let node = self.get(names)?;
         let text = node.value.as_str();
@@ -113,7 +115,7 @@ impl<'a> JsonNode<'a> {
         text
     }
 
-    /// A name that some write as a number.
+    /// Returns a label, which some vendors write as a number.
     pub(crate) fn label(&'a self, names: &[&'static str], out: &mut Decoded) -> Option<String> {
         let node = self.get(names)?;
         match node.value {
@@ -129,7 +131,7 @@ impl<'a> JsonNode<'a> {
         }
     }
 
-    /// True or false; false if absent. Some write `"true"`.
+    /// Returns a Boolean; false if absent. Some vendors write `"true"`.
     pub(crate) fn flag(&'a self, names: &[&'static str], out: &mut Decoded) -> bool {
         let Some(node) = self.get(names) else { return false };
         match node.value {
@@ -143,7 +145,7 @@ impl<'a> JsonNode<'a> {
         }
     }
 
-    /// A whole number, not negative.
+    /// Returns a non-negative whole number.
     pub(crate) fn number(&'a self, names: &[&'static str], out: &mut Decoded) -> Option<u64> {
         let node = self.get(names)?;
         let number = node.value.as_u64();
@@ -153,12 +155,12 @@ impl<'a> JsonNode<'a> {
         number
     }
 
-    /// How sure the engine is; what is not between 0 and 1 is none.
+    /// Returns the confidence; `None` if it is not between 0 and 1.
     pub(crate) fn confidence(&'a self, names: &[&'static str]) -> Option<f64> {
         self.get(names)?.value.as_f64().filter(|confidence| (0.0..=1.0).contains(confidence))
     }
 
-    /// The items of an array.
+    /// Calls `take` for the items of an array.
     pub(crate) fn items(
         &'a self,
         names: &[&'static str],
@@ -175,7 +177,7 @@ impl<'a> JsonNode<'a> {
         }
     }
 
-    /// A time, `unit_ms` milliseconds to one, as a number or as digits in a string; on the feed's axis.
+    /// Returns a time on the feed's axis, from a number or digits in a string (`unit_ms` milliseconds per unit).
     pub(crate) fn time(
         &'a self,
         names: &[&'static str],
@@ -198,13 +200,14 @@ impl<'a> JsonNode<'a> {
         }
     }
 
-    /// A time in seconds.
+    /// Returns a time given in seconds.
     pub(crate) fn seconds(&'a self, names: &[&'static str], options: &Options, out: &mut Decoded) -> Option<MediaMs> {
         self.time(names, 1000.0, options, out)
     }
 }
 
-/// Milliseconds of the vendor's session as media time, half a millisecond rounded up; or why that cannot be.
+/// Converts milliseconds of the vendor's session to media time, rounding half up. The error is the reason why that is
+/// impossible.
 pub(crate) fn on_axis(ms: f64, options: &Options) -> Result<MediaMs, &'static str> {
     if !ms.is_finite() {
         return Err("is no number");
@@ -212,7 +215,8 @@ pub(crate) fn on_axis(ms: f64, options: &Options) -> Result<MediaMs, &'static st
     if ms < 0.0 {
         return Err("is negative");
     }
-    // As a float first: what does not fit is refused before it is cut. The clock of a session may have begun long before it.
+    // Compared as a float first, because the conversion truncates. A session's clock may have started long before the
+    // session.
     let ms = (ms + 0.5).floor();
     if ms > options.media_ms_max as f64 && options.offset_ms >= 0 {
         return Err("is beyond all media time: times are counted from the start of the session");

@@ -1,4 +1,4 @@
-//! Frames of JSON: the objects in them.
+//! JSON frames: iteration over the objects in them.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::dialect::core::shape::text_instead;
 use crate::parse_error::describe_json_error;
 use crate::transcript::json_text::replace_lone_surrogates;
 
-/// Calls `take` with every JSON object of a frame; what is none is a fault.
+/// Calls `take` with every JSON object of a frame; anything else is a fault.
 pub(crate) fn each_object(frame: &[u8], out: &mut Decoded, mut take: impl FnMut(&Value, &mut Decoded)) {
     let (mut any, mut any_object) = (false, false);
     let mended = replace_lone_surrogates(frame);

@@ -1,46 +1,46 @@
-//! Messages of JSON in a stream of text: most often somebody named the wrong format, and would read a vendor's frames as
+//! JSON messages in a stream of text: usually a vendor's frames under the wrong format name, which would be shown as
 //! captions.
 //!
-//! An object that begins a line is held until it is whole, wherever frames and lines end in it. One that is a vendor's
-//! message is a [`Fault`](super::DecodeFault) that names the format; any other is text, and so is whatever turns out to be no
-//! JSON, as soon as that is known: captions are not held back.
+//! An object at the beginning of a line is held back until it is complete, across frames and line ends. A vendor's
+//! message becomes a [`Fault`](super::DecodeFault) that names its format. Any other object is text, and so is anything
+//! that proves not to be JSON, as soon as that is known, so that captions are not delayed.
 
 use serde_json::Value;
 
 use crate::dialect::core::decoded::{DecodeFaultKind, Decoded};
 use crate::dialect::core::shape::foreign_object;
 
-/// The longest object that is put together, in bytes: as long as a line of text may be. Engines' messages take a few
-/// KiB; what is longer is refused, and passed over to its end.
+/// Longest object that is collected, in bytes: as long as a line of text may be. Engines' messages have a few KiB; a
+/// longer one is refused and skipped to its end.
 const OBJECT_BYTES_MAX: usize = 64 * 1024;
-/// The longest first name of an object: a text in braces and quotes is not held back for longer.
+/// Longest first name of an object, in bytes: text in braces and quotes is not held back for longer.
 const FIRST_NAME_BYTES_MAX: usize = 64;
 
-/// How far an object that may be one has come.
+/// Parser state within a possible object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Progress {
-    /// Behind the brace.
+    /// After the opening brace.
     Opened,
-    /// Within its first name.
+    /// Within the first name.
     Named,
-    /// Behind that: a colon has to follow.
+    /// After the first name: a colon has to follow.
     Colon,
-    /// It is an object.
+    /// Certainly an object.
     Sure,
 }
 
-/// Tells objects of JSON from the text that they stand in.
+/// Separates JSON objects from the text around them.
 #[derive(Debug)]
 pub(crate) struct JsonInText {
-    /// What may be an object, as far as it has come; empty outside.
+    /// The possible object so far; empty outside of one.
     held: String,
     progress: Progress,
     depth: usize,
     in_string: bool,
     is_escaped: bool,
-    /// It is too long: only its end is looked for.
+    /// True if it is too long, so that only its end is searched for.
     is_refused: bool,
-    /// Nothing but spaces stands before the next character in its line.
+    /// True if only blanks precede the next character in its line.
     at_head: bool,
 }
 
@@ -64,7 +64,7 @@ impl JsonInText {
         self.held.is_empty() && !self.is_refused
     }
 
-    /// Takes the next character of the stream, and adds what is text to `text`.
+    /// Processes the next character of the stream, and appends text to `text`.
     pub(crate) fn push(&mut self, c: char, text: &mut String, out: &mut Decoded) {
         if self.is_empty() {
             if c == '{' && self.at_head {
@@ -94,7 +94,7 @@ impl JsonInText {
         }
     }
 
-    /// Nothing follows. An object that is not whole is no text.
+    /// Ends the stream. An incomplete object is not text.
     pub(crate) fn end(&mut self, text: &mut String, out: &mut Decoded) {
         if self.is_empty() {
         } else if self.progress == Progress::Sure {
@@ -112,7 +112,7 @@ impl JsonInText {
         self.held.push(c);
     }
 
-    /// Returns true if an object may go on with `c`.
+    /// True if the object can continue with `c`.
     fn goes_on(&mut self, c: char) -> bool {
         let is_space = matches!(c, ' ' | '\t' | '\n' | '\r');
         match self.progress {
@@ -145,7 +145,7 @@ impl JsonInText {
                 } else if c == '"' {
                     self.in_string = false;
                 }
-                // No string has a bare control character.
+                // A string contains no unescaped control characters.
                 !c.is_ascii_control()
             }
             Progress::Sure => {
@@ -175,7 +175,7 @@ impl JsonInText {
             Ok(object) => match foreign_object(&object) {
                 Some(why) => {
                     out.fault(DecodeFaultKind::UnknownType, why);
-                    // Another may follow in the same line.
+                    // Another one may follow in the same line.
                     *self = Self::default();
                 }
                 None => {

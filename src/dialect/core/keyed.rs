@@ -1,5 +1,5 @@
-//! Pieces of speech that the vendor names: under a name comes first a guess, then better ones, then what was said. Several
-//! may be open at once.
+//! Pieces of speech that the vendor names: under each name come an interim version, better ones, and the final one.
+//! Several may be open at once.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
@@ -17,39 +17,39 @@ use crate::dialect::core::token::{SpeechToken, TokenSpeaker};
 use crate::transcript::line::check_line_id;
 use crate::transcript::{MediaMs, Status};
 
-/// Pieces that are remembered. More at once than people can speak; a piece that is forgotten can still be said anew.
+/// Pieces remembered: more than people can speak at once. A forgotten piece can still be sent again.
 const OPEN_MAX: usize = 64;
 
-/// What is told of an id that may be a counter, under which something else is said.
+/// Fault for an id that may be a counter and is used for other content.
 pub(crate) const OTHER_LINE: &str =
     "the engine uses the id of a line for something else: this is kept as a new line, beside it";
-/// What is told of one under which somebody else says the same.
+/// Fault for an id under which another speaker says the same.
 pub(crate) const OTHER_SPEAKER: &str = "the engine names another speaker for the words of a line under its id, at the same time: the line is taken to \
      be theirs. If both said it, its ids count for each of them: nothing tells them apart";
 
-/// Ids that may be counters of which it is remembered that they were used: those of some hours.
+/// Ids that may be counters whose use is remembered: those of some hours.
 const COUNTERS_MAX: usize = 16_384;
-/// Pieces of several lines that are forgotten, of which it is remembered how many lines they have.
+/// Forgotten pieces with several lines whose line count is remembered.
 const LONG_MAX: usize = 1_024;
-/// So much of a text is looked at, in bytes, to tell whether it says the same as another one.
+/// Longest prefix of a text, in bytes, that is compared with another text.
 const COMPARED_BYTES_MAX: usize = 2_048;
-/// A word of letters and digits of which nobody says what it is has to be so long to be random,
+/// Shortest word of letters and digits, of unknown origin, that can count as random, in characters.
 const RANDOM_CHARS_MIN: usize = 10;
-/// and so many of a hundred neighbours in it are of another kind (digit, small letter, capital): what a program counts, such
-/// as `mic1seg2part3` or `SegmentNumber12`, has fewer.
+/// Fewest changes of kind (digit, lower case, capital) between neighbouring characters of a random word, in percent.
+/// Names that a program numbers, such as `mic1seg2part3` or `SegmentNumber12`, have fewer.
 const RANDOM_CHANGES_PERCENT_MIN: usize = 60;
 
-/// The pieces that are open, and the last that are not.
+/// The open pieces, and the latest closed ones.
 #[derive(Debug, Default)]
 pub(crate) struct LinesById {
-    /// The one that was spoken of last stands last.
+    /// The most recently mentioned piece is last.
     known: Vec<(Arc<str>, SpeechPiece)>,
-    /// How many lines those have that were forgotten and have more than one; the last forgotten last.
+    /// Line counts of forgotten pieces with more than one line; the last forgotten is last.
     long: VecDeque<(Arc<str>, usize)>,
 }
 
 impl LinesById {
-    /// The piece `id` says `tokens` now.
+    /// Updates the piece `id` to `tokens`.
     pub(crate) fn say(
         &mut self,
         id: &Arc<str>,
@@ -62,7 +62,7 @@ impl LinesById {
         self.say_state(id, PieceState::whole(tokens, status, facts), options, saying);
     }
 
-    /// The piece `id` is in this state now.
+    /// Updates the piece `id` to this state.
     pub(crate) fn say_state(
         &mut self,
         id: &Arc<str>,
@@ -78,7 +78,7 @@ impl LinesById {
         self.remember(id, piece, options, saying);
     }
 
-    /// The piece `id` is taken back, all lines of it. It may be said anew.
+    /// Retracts the piece `id` with all its lines. It may be sent again.
     pub(crate) fn retract(&mut self, id: &Arc<str>, options: &Options, saying: &mut LineInProgress) {
         let mut piece = match self.known.iter().position(|(known, _)| known == id) {
             Some(at) => self.known.remove(at).1,
@@ -102,55 +102,55 @@ impl LinesById {
         self.known.push((id.clone(), piece));
     }
 
-    /// Number of lines a piece has that was forgotten.
+    /// Removes and returns the line count of a forgotten piece; 0 if it is not known.
     fn take_long(&mut self, id: &str) -> usize {
         let at = self.long.iter().position(|(known, _)| **known == *id);
         at.and_then(|at| self.long.remove(at)).map_or(0, |(_, lines)| lines)
     }
 
-    /// What was said of the piece `id`, if it is remembered.
+    /// Returns the piece `id`, if it is remembered.
     pub(crate) fn piece(&self, id: &str) -> Option<&SpeechPiece> {
         self.known.iter().find(|(known, _)| **known == *id).map(|(_, piece)| piece)
     }
 
-    /// The session of those that are open is over: they stand as they were shown. Those that `voice` says; without it all.
+    /// Closes open pieces as last shown, because their session is over: those of `voice`, or all without it.
     pub(crate) fn let_stand(&mut self, voice: Option<&TokenSpeaker>, saying: &mut LineInProgress) {
         let is_open = |piece: &SpeechPiece| !piece.is_over() && voice.is_none_or(|voice| piece.label() == voice);
         self.known.iter_mut().filter(|(_, piece)| is_open(piece)).for_each(|(_, piece)| piece.let_stand(saying));
     }
 
-    /// All that are remembered.
+    /// Returns all remembered pieces.
     pub(crate) fn pieces_mut(&mut self) -> impl Iterator<Item = (&Arc<str>, &mut SpeechPiece)> {
         self.known.iter_mut().map(|(id, piece)| (&*id, piece))
     }
 }
 
-/// A vendor's id of a piece, and of who said it where that belongs to the id; else empty.
+/// A vendor's id of a piece, and of its speaker if that belongs to the id; otherwise empty.
 pub(crate) type VendorId<'a> = (&'a str, &'a str);
 
-/// Ids of pieces that the vendor names for ever, as ids of lines.
+/// Converts a vendor's permanent ids of pieces to ids of lines.
 ///
-/// An id of which the vendor says that it is unique stays what it is: the same frames on another connection are the same
-/// lines. Any other may be a counter (`1`, `seg-12`, `SG_a`) and is the connection's own, for an engine that is started again
-/// counts anew. Where one is used within a connection for something else than the line that had it, it names a new line as
-/// well. So does one that is unique, where others say something else under it, or at another time.
+/// An id that the vendor declares unique is kept: the same frames on another connection are the same lines. Any other
+/// id may be a counter (`1`, `seg-12`, `SG_a`) and belongs to the connection, because a restarted engine counts from
+/// the start again. If such an id is reused within a connection for other content, it names a new line. So does a
+/// unique one if another speaker says something else under it, or something else is said at another time.
 #[derive(Debug)]
 pub(crate) struct VendorIds {
     tag: Arc<str>,
     is_unique: fn(&str) -> bool,
-    /// Ids that may be counters and were used, and any that were begun anew, and how often; long ones by their hashes.
+    /// Use counts of ids that may be counters, and of all ids that were begun again; long ones by their hashes.
     used: HashMap<Arc<str>, u32>,
-    /// Number of times that all of them were.
+    /// Number of times that all ids were begun again.
     epoch: u32,
 }
 
 impl VendorIds {
-    /// `tag` begins the ids of the connection; `is_unique` knows which ids of the vendor are unique for ever.
+    /// Creates the converter. `tag` begins the ids of the connection; `is_unique` recognizes the vendor's unique ids.
     pub(crate) fn new(tag: Arc<str>, is_unique: fn(&str) -> bool) -> Self {
         Self { tag, is_unique, used: HashMap::new(), epoch: 0 }
     }
 
-    /// The line of a vendor's id, of the participant who said it where the vendor gives one id to several.
+    /// Returns the line of a vendor's id, including the participant if the vendor gives one id to several.
     pub(crate) fn line(&self, id: VendorId<'_>) -> Arc<str> {
         let raw = joined(id);
         let times = self.used.get(&line_id(&raw)).copied().unwrap_or(0);
@@ -159,18 +159,18 @@ impl VendorIds {
             return if times == 0 { line_id(&raw) } else { line_id(&format!("{raw}:again-{}", times + 1)) };
         }
         let times = self.epoch + times;
-        // No tag of a session ends so.
+        // No tag of a session has this suffix.
         let tag = if times == 0 { self.tag.to_string() } else { format!("{}-{}", self.tag, times + 1) };
         line_id(&format!("{tag}:{raw}"))
     }
 
-    /// Returns true if a vendor's id may name a line: one that is unique for ever may do so since an earlier connection, any
-    /// other was used on this one.
+    /// True if a vendor's id may already name a line: a unique one may come from an earlier connection, any other was
+    /// used on this one.
     pub(crate) fn may_name_a_line(&self, id: VendorId<'_>) -> bool {
         (self.is_unique)(id.0) || self.epoch > 0 || self.used.contains_key(&line_id(&joined(id)))
     }
 
-    /// Returns true if a vendor's id, which now says this, names another line than it did.
+    /// True if a vendor's id, with this content, names another line than before.
     pub(crate) fn names_another(&self, id: VendorId<'_>, now: &SpeechOfId<'_>, pieces: &LinesById) -> bool {
         let piece = pieces.piece(&self.line(id));
         if now.text.trim().is_empty() {
@@ -179,12 +179,12 @@ impl VendorIds {
         if (self.is_unique)(id.0) {
             return piece.is_some_and(|piece| piece.is_over() && is_another_ones(piece, now));
         }
-        // None: so many pieces ago that it is not remembered what it was.
+        // `None`: the piece is so old that its content is not remembered.
         self.used.contains_key(&line_id(&joined(id))) && piece.is_none_or(|piece| says_something_else(piece, now))
     }
 
-    /// The line of a vendor's id, which now says this. A new one if it names another line than it did: then what `voice`
-    /// (without it anybody) left open is of the session before, and stands.
+    /// Returns the line of a vendor's id with this content. If it names another line than before, a new line begins,
+    /// and what `voice` left open (without it, anybody) belongs to the previous session and is closed as shown.
     pub(crate) fn line_saying(
         &mut self,
         id: VendorId<'_>,
@@ -215,7 +215,8 @@ impl VendorIds {
     }
 }
 
-/// A vendor's id in one piece: no two are alike. With a character that no line's id has it becomes a hash.
+/// Joins a vendor's id and its speaker into one unique string. With a character that no line id may contain, it is
+/// later replaced by a hash.
 fn joined<'a>((id, who): VendorId<'a>) -> Cow<'a, str> {
     match who {
         "" => id.into(),
@@ -224,28 +225,28 @@ fn joined<'a>((id, who): VendorId<'a>) -> Cow<'a, str> {
     }
 }
 
-/// What a vendor says under an id now.
+/// Current content under a vendor's id.
 #[derive(Debug)]
 pub(crate) struct SpeechOfId<'a> {
     pub(crate) text: &'a str,
     pub(crate) start_ms: Option<MediaMs>,
     pub(crate) end_ms: Option<MediaMs>,
-    /// Who says it, where another name tells that it is something else.
+    /// Its speaker; another name shows that the content is another piece.
     pub(crate) who: &'a TokenSpeaker,
 }
 
-/// Whether what is said now is not what `piece` says, or a better form of that.
+/// Returns whether the current content differs from `piece` and is no better version of it.
 pub(crate) fn says_something_else(piece: &SpeechPiece, now: &SpeechOfId<'_>) -> bool {
     if piece.is_over() {
         return !is_same_speech(piece, now);
     }
-    // A guess may become any other one, but it does not go back in time, and nobody else goes on with it.
+    // An interim version may become any other, but it does not go back in time, and no other speaker continues it.
     let fell = piece.start_ms().zip(now.start_ms).is_some_and(|(known, start)| known - start > MOVED_MS);
     fell && !share_a_word(&piece.text(), now.text) || is_by_another(piece, now) && stands_apart(piece, now)
 }
 
-/// Returns true if what a final line says now is the same piece of speech: at its place, mostly its words, and by the same
-/// speaker or at the very same time, as where a vendor learns late who spoke.
+/// True if the current content of a final line is the same piece of speech: at the same time, with mostly the same
+/// words, and by the same speaker or at exactly the same time, as when a vendor learns late who spoke.
 fn is_same_speech(piece: &SpeechPiece, now: &SpeechOfId<'_>) -> bool {
     let moved_ms = moved_ms(piece, now);
     if is_by_another(piece, now) {
@@ -255,7 +256,7 @@ fn is_same_speech(piece: &SpeechPiece, now: &SpeechOfId<'_>) -> bool {
     moved_ms.is_none_or(|moved| moved <= MOVED_MS) && !stands_apart(piece, now) && is_alike(piece, now)
 }
 
-/// Whether a final line, whose id is unique, is what somebody else says, or what is said at another time.
+/// Returns whether a final line with a unique id was said by another speaker, or at another time.
 fn is_another_ones(piece: &SpeechPiece, now: &SpeechOfId<'_>) -> bool {
     if is_by_another(piece, now) {
         return !says_the_same(&piece.text(), now.text);
@@ -263,18 +264,18 @@ fn is_another_ones(piece: &SpeechPiece, now: &SpeechOfId<'_>) -> bool {
     moved_ms(piece, now).is_some_and(|moved| moved > MOVED_MS) && !is_alike(piece, now)
 }
 
-/// How far what is said now begins from where `piece` does.
+/// Returns the distance between the start of the current content and that of `piece`.
 fn moved_ms(piece: &SpeechPiece, now: &SpeechOfId<'_>) -> Option<MediaMs> {
     piece.start_ms().zip(now.start_ms).map(|(known, start)| (known - start).abs())
 }
 
-/// Whether what is said now has most words of `piece`, or is most of it.
+/// Returns whether the current content has most words of `piece`, or consists mostly of them.
 fn is_alike(piece: &SpeechPiece, now: &SpeechOfId<'_>) -> bool {
     let start = |text: &str| words(&text[..text.floor_char_boundary(COMPARED_BYTES_MAX)]);
     are_alike(&start(&piece.text()), &start(now.text))
 }
 
-/// Whether what is said now begins where the piece is over, or is over where that begins.
+/// Returns whether the current content begins after the end of `piece`, or ends before its start.
 fn stands_apart(piece: &SpeechPiece, now: &SpeechOfId<'_>) -> bool {
     let span = |start: Option<MediaMs>, end: Option<MediaMs>| start.zip(end).filter(|(start, end)| start < end);
     let known = span(piece.start_ms(), piece.end_ms());
@@ -283,26 +284,26 @@ fn stands_apart(piece: &SpeechPiece, now: &SpeechOfId<'_>) -> bool {
     is_behind || is_before
 }
 
-/// Returns true if a final line is somebody else's now.
+/// True if a final line now belongs to another speaker.
 pub(crate) fn takes_over(piece: &SpeechPiece, now: &SpeechOfId<'_>) -> bool {
     piece.is_over() && !now.text.trim().is_empty() && is_by_another(piece, now)
 }
 
-/// Returns true if somebody with another name says it now. A voice that has a number is not somebody else once it has a name.
+/// True if the speaker has another name. A numbered voice that gets a name is not another speaker.
 fn is_by_another(piece: &SpeechPiece, now: &SpeechOfId<'_>) -> bool {
     let (known, who) = (piece.label(), now.who);
     let are_two = matches!((known, who), (TokenSpeaker::Named(known), TokenSpeaker::Named(name)) if known != name);
     are_two && known.is_numbered() == who.is_numbered()
 }
 
-/// Returns true if an id is random, whichever vendor's it is: a UUID, a ULID, or letters and digits in one piece that change so
-/// often as nobody's counters do.
+/// True if an id is random, whichever vendor made it: a UUID, a ULID, or an unbroken string of letters and digits that
+/// changes kind more often than counters do.
 pub(crate) fn is_random(id: &str) -> bool {
     let id = id.rsplit('_').next().unwrap_or_default();
     is_uuid(id) || is_ulid(id) || is_dense(id)
 }
 
-/// Returns true if an id is a UUID, with its dashes or without. One that begins with noughts is a counter in a UUID's clothes.
+/// True if an id is a UUID, with or without dashes. One that begins with zeros is a counter in the form of a UUID.
 pub(crate) fn is_uuid(id: &str) -> bool {
     let groups: Vec<&str> = id.split('-').collect();
     let are_groups =
@@ -310,12 +311,13 @@ pub(crate) fn is_uuid(id: &str) -> bool {
     (are_groups || is_hex(id, 32)) && !id.starts_with("00000000")
 }
 
-/// Returns true if `text` is so many hexadecimal digits.
+/// True if `text` consists of `length` hexadecimal digits.
 pub(crate) fn is_hex(text: &str, length: usize) -> bool {
     text.len() == length && text.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
-/// A ULID of these decades: 26 digits and capitals without I, L, O and U, of which the first ten are a time.
+/// Recognizes a ULID of these decades: 26 digits and capitals without I, L, O and U, the first ten of which encode a
+/// time.
 fn is_ulid(id: &str) -> bool {
     let is_digit = |b: u8| b.is_ascii_digit() || b.is_ascii_uppercase() && !matches!(b, b'I' | b'L' | b'O' | b'U');
     id.len() == 26 && id.starts_with("01") && id.bytes().all(is_digit)
@@ -323,7 +325,7 @@ fn is_ulid(id: &str) -> bool {
 
 fn is_dense(id: &str) -> bool {
     let kind = |b: u8| (b.is_ascii_digit(), b.is_ascii_uppercase());
-    // A capital and the small letters behind it are one word.
+    // A capital and the lower-case letters after it are one word.
     let changes =
         |pair: &[u8]| kind(pair[0]) != kind(pair[1]) && !(pair[0].is_ascii_uppercase() && pair[1].is_ascii_lowercase());
     let count = id.as_bytes().windows(2).filter(|pair| changes(pair)).count();
@@ -332,8 +334,8 @@ fn is_dense(id: &str) -> bool {
         && count * 100 >= (id.len() - 1) * RANDOM_CHANGES_PERCENT_MIN
 }
 
-/// A vendor's own id as a line's: as it is, if it may be one, leaves room for its parts, and could be none that is made here
-/// (`7.2` is the second part of `7`, `7-g` the guess behind it); else its hash.
+/// Converts a vendor's own id to a line id: unchanged if it is valid, leaves room for part numbers, and cannot be one
+/// made here (`7.2` is the second part of `7`, `7-g` the interim line after it); otherwise a hash.
 pub(crate) fn line_id(raw: &str) -> Arc<str> {
     let is_part =
         raw.rsplit_once('.').is_some_and(|(_, part)| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()));

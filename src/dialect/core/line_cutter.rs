@@ -1,11 +1,11 @@
-//! Cuts a stream of bytes into lines.
+//! Splits a stream of bytes into lines.
 
 use crate::dialect::core::decoded::{DecodeFaultKind, Decoded};
 
-/// A line that does not end within so many bytes is cut there: it is no caption.
+/// Longest line, in bytes; a longer one is split there, because it is no caption.
 const LINE_BYTES_MAX: usize = 64 * 1024;
 
-/// Cuts a stream of bytes into lines, wherever its frames end.
+/// Splits a stream of bytes into lines, independently of frame boundaries.
 #[derive(Debug, Default)]
 pub(crate) struct LineCutter {
     open: Vec<u8>,
@@ -24,7 +24,7 @@ impl LineCutter {
         }
     }
 
-    /// What is open is a line: nothing follows.
+    /// Ends the stream: the remaining bytes are the last line.
     pub(crate) fn end(&mut self, out: &mut Decoded, mut take: impl FnMut(&str, &mut Decoded)) {
         let line = std::mem::take(&mut self.open);
         let text = String::from_utf8_lossy(&line);

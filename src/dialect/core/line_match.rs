@@ -1,4 +1,4 @@
-//! Whether two texts are one line: what a vendor says again or better, or something else under the same name.
+//! Comparison of texts: decides whether a vendor repeats or improves a line, or says something else under its name.
 
 use std::collections::HashSet;
 
@@ -6,75 +6,76 @@ use crate::dialect::core::piece::SpeechPiece;
 use crate::dialect::core::spelling::{has_most_of, is_respelled};
 use crate::transcript::MediaMs;
 
-/// A line that is known, with its start moved by more than this, is another line under its id: vendors correct the start
-/// of what they say by less.
+/// Distance between starts above which a version under a known id is another line: vendors correct the start of a line
+/// by less.
 pub(crate) const MOVED_MS: MediaMs = 2_000;
-/// What starts and ends so near to where a known line does is that line.
+/// Distance within which starts and ends count as equal.
 pub(crate) const SAME_PLACE_MS: MediaMs = 100;
-/// Numbers of lines that may overtake each other.
+/// Line numbers that may overtake each other.
 const NEIGHBOURS_MAX: u64 = 3;
-/// A guess of so many words does not vanish but with its session.
+/// Words from which on an interim text does not disappear except with its session.
 pub(crate) const GUESS_WORDS_MIN: usize = 3;
 
-/// The words of a text, without marks and capitals.
+/// Returns the words of a text, in lower case and without punctuation.
 pub(crate) fn words(text: &str) -> Vec<String> {
     text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase).collect()
 }
 
-/// How many of the words `now` are among those that are `known`.
+/// Returns the number of words in `now` that are also in `known`.
 pub(crate) fn shared_words(known: &[String], now: &[String]) -> usize {
     let known: HashSet<&str> = known.iter().map(String::as_str).collect();
     now.iter().filter(|word| known.contains(word.as_str())).count()
 }
 
-/// Returns true if `text` begins as `guess` does, by most words of that.
+/// True if `text` begins with more than half of the words of `guess`.
 pub(crate) fn begins_as(text: &str, guess: &str) -> bool {
     let (text, guess) = (words(text), words(guess));
     let same = text.iter().zip(&guess).take_while(|(said, guessed)| said == guessed).count();
     same * 2 > guess.len()
 }
 
-/// Returns true if the shorter of two texts has most of its words in the other.
+/// True if the shorter of two texts shares most of its words with the other.
 pub(crate) fn are_alike(known: &[String], now: &[String]) -> bool {
     shared_words(known, now) * 2 > known.len().min(now.len())
 }
 
-/// Returns true if two texts have a word in common.
+/// True if two texts have a word in common.
 pub(crate) fn share_a_word(left: &str, right: &str) -> bool {
     shared_words(&words(left), &words(right)) > 0
 }
 
-/// What a message says of a line that it names by a number.
+/// Content of a message about a line that it names by number.
 #[derive(Debug)]
 pub(crate) struct NumberedLine<'a> {
     pub(crate) text: &'a str,
     pub(crate) start_ms: Option<MediaMs>,
     pub(crate) is_over: bool,
-    /// It is the first form of the line with marks and capitals.
+    /// True if it is the first form of the line with punctuation and capitals.
     pub(crate) is_formatting: bool,
 }
 
-/// Returns true if the number of a line that is not known is that of a session that counts anew, where the greatest was
-/// `latest`: numbers rise, and neighbours may overtake each other.
+/// True if the number of an unknown line comes from a session that counts from the start again; `latest` is the
+/// greatest so far. Numbers rise, and neighbours may overtake each other.
 pub(crate) fn counts_anew(number: u64, latest: u64) -> bool {
     number.saturating_add(NEIGHBOURS_MAX) < latest
 }
 
-/// Returns true if a message that names a line, `newer` lines after it, speaks of another one: vendors that number their lines in
-/// each session say a line again to give it marks and capitals, soon after it and at its place. Another session may say the same words, but not at the same time.
+/// True if a message for a line, sent `newer` lines after it, means another line. Vendors that number lines per session
+/// repeat a line soon after it and at the same time, to add punctuation and capitals. Another session may say the same
+/// words, but not at the same time.
 pub(crate) fn is_another_line(known: &SpeechPiece, newer: u64, now: &NumberedLine<'_>) -> bool {
     let apart = |known: Option<MediaMs>, now: Option<MediaMs>| known.zip(now).map(|(known, now)| (known - now).abs());
     let by = apart(known.start_ms(), now.start_ms);
     let is_near = |by: Option<MediaMs>| by.is_some_and(|by| by <= SAME_PLACE_MS);
     let (text, known_words) = (now.text.trim(), words(&known.text()));
-    // What is over changes in spelling alone: `nine one one` becomes `911`.
+    // A line that is over changes only in spelling: `nine one one` becomes `911`.
     let is_guess = !known.is_over() || !now.is_over;
     let is_alike = is_guess && are_alike(&known_words, &words(text)) || is_respelled(&known.text(), text);
-    // What an engine that was started again says first is a guess, without marks.
+    // A restarted engine begins with interim text, without punctuation.
     let is_formatted = now.is_formatting && is_near(by);
     let is_unlike = !text.is_empty() && !is_alike && !is_formatted;
     if newer <= 1 && is_near(by) && !is_unlike {
-        // Later an engine that was started anew may be there.
+        // Later, a restarted engine may be the reason.
         return false;
     }
     let is_elsewhere = by.is_some_and(|by| by > SAME_PLACE_MS);
@@ -82,7 +83,8 @@ pub(crate) fn is_another_line(known: &SpeechPiece, newer: u64, now: &NumberedLin
     let is_behind = span.zip(now.start_ms).is_some_and(|((_, end), start)| start >= end);
     let moved = is_behind || by.is_some_and(|by| by > MOVED_MS);
     if newer == 0 && !known.is_over() {
-        // A guess may become any other one. It does not begin earlier, and does not shrink to a word or two of something else.
+        // An interim line may become any other one, but it does not begin earlier, and does not shrink to a word or two
+        // of other content.
         let fell = known.start_ms().zip(now.start_ms).is_some_and(|(known, now)| known - now > MOVED_MS);
         let is_anew =
             is_unlike && !is_near(by) && known_words.len() >= GUESS_WORDS_MIN && words(text).len() < known_words.len();

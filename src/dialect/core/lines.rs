@@ -1,9 +1,9 @@
-//! What was said of an utterance's lines, and what has to be said now that it is otherwise.
+//! The lines of an utterance: the versions sent so far, and the ones to be sent after a change.
 //!
-//! An utterance is one line, `<base>`, and where it is cut (between speakers, or because it is long) the lines `<base>.2`,
-//! `<base>.3`, … behind it. A line that is needed no more while the utterance is open is emptied, not retracted: a
-//! retraction outranks every guess, and the cut may come back with the next one. When the utterance becomes final such a
-//! line is emptied with the others, and retracted after that.
+//! An utterance is one line, `<base>`. If it is split (between speakers, or because it is long), the further lines are
+//! `<base>.2`, `<base>.3`, …. A line that is no longer needed while the utterance is open is emptied, not retracted: a
+//! retraction outranks every interim version, and the next one may need the line again. When the utterance becomes
+//! final, such a line is emptied with the others and retracted after that.
 
 use std::sync::Arc;
 
@@ -13,12 +13,12 @@ use crate::dialect::core::runs::runs;
 use crate::dialect::core::token::{SpeechToken, TokenSpeaker, clean};
 use crate::transcript::{Break, Content, MediaMs, Status, Version, Word};
 
-/// The longest text of a line, in bytes: with its words it fits into a message several times over.
+/// Longest text of a line, in bytes: with its words it fits into a message several times over.
 const LINE_BYTES_MAX: usize = 2048;
-/// The most words of a line: as JSON, with times and confidence, a word takes some hundred bytes of a message.
+/// Most words of a line: in JSON, with times and confidence, a word takes about a hundred bytes of a message.
 const LINE_WORDS_MAX: usize = 400;
 
-/// What one frame changes. Collected first, so that all of it is one record.
+/// Changes of one frame, collected so that they become one record.
 #[derive(Debug, Default)]
 pub(crate) struct LineInProgress {
     versions: Vec<Version>,
@@ -27,22 +27,22 @@ pub(crate) struct LineInProgress {
 }
 
 impl LineInProgress {
-    /// Adds a version of a line that is no utterance's.
+    /// Adds a version of a line that belongs to no utterance.
     pub(crate) fn line(&mut self, id: Arc<str>, content: Content) {
         self.versions.push(Version { id, content, ..Version::default() });
     }
 
-    /// Takes a line back that is no utterance's.
+    /// Retracts a line that belongs to no utterance.
     pub(crate) fn gone(&mut self, id: Arc<str>) {
         self.gone.push(id);
     }
 
-    /// Adds something that is odd.
+    /// Adds a fault of kind [`DecodeFaultKind::Odd`].
     pub(crate) fn odd(&mut self, message: &'static str) {
         self.faults.push(message);
     }
 
-    /// Hands it over.
+    /// Moves the collected changes to `out`.
     pub(crate) fn finish(self, out: &mut Decoded) {
         if !self.versions.is_empty() {
             out.says.push(DecodedEvent::Lines(self.versions));
@@ -52,7 +52,7 @@ impl LineInProgress {
     }
 }
 
-/// What holds of all lines of an utterance.
+/// Properties that all lines of an utterance share.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct LineFacts {
     pub(crate) lang: Option<Arc<str>>,
@@ -68,58 +68,58 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
-    /// An utterance of which nothing has been said. `base` is the id of its first line.
+    /// Creates an utterance of which nothing was sent. `base` is the id of its first line.
     pub(crate) fn new(base: Arc<str>) -> Self {
         Self { base, sent: Vec::new(), is_final: false }
     }
 
-    /// An utterance of which is known that `count` lines of it were said, and nothing else.
+    /// Creates an utterance of which only the number of lines sent is known.
     pub(crate) fn with_lines(base: Arc<str>, count: usize) -> Self {
         Self { sent: vec![Content::default(); count], ..Self::new(base) }
     }
 
-    /// Number of lines it has.
+    /// Returns the number of its lines.
     pub(crate) fn count(&self) -> usize {
         self.sent.len()
     }
 
-    /// Takes all of it back. Nothing of it is known then: it may be said anew.
+    /// Retracts all of it. It may be sent again afterwards.
     pub(crate) fn retract(&mut self, saying: &mut LineInProgress) {
         (0..self.sent.len().max(1)).for_each(|at| saying.gone(self.id(at)));
         *self = Self::new(self.base.clone());
     }
 
-    /// The id of its first line.
+    /// Returns the id of its first line.
     pub(crate) fn base(&self) -> &Arc<str> {
         &self.base
     }
 
-    /// Returns true if something of it can be seen.
+    /// True if any of its lines has text.
     pub(crate) fn is_shown(&self) -> bool {
         self.sent.iter().any(|content| !content.text.is_empty())
     }
 
-    /// Returns true if it is final.
+    /// True if it is final.
     pub(crate) fn is_final(&self) -> bool {
         self.is_final
     }
 
-    /// Where it starts, if that was said.
+    /// Returns the start, if known.
     pub(crate) fn start_ms(&self) -> Option<MediaMs> {
         self.sent.iter().find_map(|content| content.start_ms)
     }
 
-    /// Where it ends, if that was said.
+    /// Returns the end, if known.
     pub(crate) fn end_ms(&self) -> Option<MediaMs> {
         self.sent.iter().rev().find_map(|content| content.end_ms)
     }
 
-    /// What it says.
+    /// Returns the text of all its lines.
     pub(crate) fn text(&self) -> String {
         self.sent.iter().map(|content| &*content.text).collect::<Vec<_>>().join(" ")
     }
 
-    /// The vendor calls it final and says nothing: what was shown last stands.
+    /// Closes it as last shown, because the vendor's final text is empty.
     pub(crate) fn stand(&mut self, saying: &mut LineInProgress) {
         let is_guess = !self.is_final;
         self.close(saying);
@@ -130,7 +130,7 @@ impl Lines {
         });
     }
 
-    /// Nothing more is said of it: what was shown last stands.
+    /// Closes it as last shown.
     pub(crate) fn close(&mut self, saying: &mut LineInProgress) {
         self.is_final = true;
         for at in 0..self.sent.len() {
@@ -142,7 +142,7 @@ impl Lines {
         }
     }
 
-    /// It says `tokens` now. Once final it stays so.
+    /// Updates it to `tokens`. Once final it stays final.
     pub(crate) fn say(
         &mut self,
         tokens: &[SpeechToken],
@@ -186,7 +186,7 @@ impl Lines {
     }
 }
 
-/// The lines that `tokens` make, in order.
+/// Returns the contents of the lines for `tokens`, in order.
 fn contents(tokens: &[SpeechToken], status: Status, facts: &LineFacts, options: &Options) -> Vec<Content> {
     let bytes_max = LINE_BYTES_MAX.min(options.text_bytes_max).max(4);
     let mut contents: Vec<Content> = Vec::new();
@@ -207,7 +207,7 @@ fn contents(tokens: &[SpeechToken], status: Status, facts: &LineFacts, options: 
     contents
 }
 
-/// `tokens` in pieces that are no longer than a line may be; only a token that is longer itself is cut.
+/// Splits `tokens` into pieces of at most the length of a line. A single token is split only if it is longer itself.
 fn pieces(tokens: &[SpeechToken], bytes_max: usize) -> Vec<Vec<SpeechToken>> {
     let mut pieces: Vec<Vec<SpeechToken>> = Vec::new();
     let mut bytes = 0;
@@ -223,14 +223,14 @@ fn pieces(tokens: &[SpeechToken], bytes_max: usize) -> Vec<Vec<SpeechToken>> {
     pieces
 }
 
-/// A token in pieces, cut behind spaces where there are some.
+/// Splits a token, after blanks if it has some.
 fn cut(token: &SpeechToken, bytes_max: usize) -> Vec<SpeechToken> {
     let mut pieces = Vec::new();
     let mut rest = &*token.text;
     while rest.len() > bytes_max {
         let most = rest.floor_char_boundary(bytes_max);
         let end = rest[..most].rfind(char::is_whitespace).map_or(most, |at| at + 1);
-        // A space that is longer than a byte ends inside itself.
+        // A blank of several bytes has its end within the character.
         let end = rest.ceil_char_boundary(end);
         let (piece, behind) = rest.split_at(end);
         pieces.push(SpeechToken { text: piece.to_owned(), is_timed_word: false, end_ms: None, ..token.clone() });
@@ -243,11 +243,11 @@ fn cut(token: &SpeechToken, bytes_max: usize) -> Vec<SpeechToken> {
     pieces
 }
 
-/// One line. Where nothing says when it starts, it does not start before the line `before` it in the same utterance.
+/// Builds the content of one line. If no token has a start, it uses that of the line `before` in the same utterance.
 fn content(tokens: &[SpeechToken], status: Status, before: Option<i64>) -> Content {
     let text: String = tokens.iter().map(|token| &*token.text).collect();
     let start_ms = tokens.iter().find_map(|token| token.start_ms).or(before);
-    // Where the start is not known an end says nothing: the line stands where it arrives.
+    // An end without a start is useless: the line is placed by its arrival.
     let end_ms =
         tokens.iter().filter_map(|token| token.end_ms).max().filter(|end| Some(*end) >= start_ms && start_ms.is_some());
     let word = |token: &SpeechToken| {
@@ -256,7 +256,7 @@ fn content(tokens: &[SpeechToken], status: Status, before: Option<i64>) -> Conte
         let text: Arc<str> = clean(&token.text).trim().into();
         (!text.is_empty()).then_some(Word { text, start_ms, end_ms, confidence: token.confidence })
     };
-    // A guess is replaced soon: its words would fill the log and be of no use.
+    // An interim line is replaced soon: its words would fill the log without use.
     let words = if status == Status::Final { tokens.iter().filter_map(word).collect() } else { Vec::new() };
     Content { status, start_ms, end_ms, text: clean(&text).trim().into(), words, ..Content::default() }
 }

@@ -1,4 +1,4 @@
-//! Parts that several decoders share.
+//! Parts shared by several decoders.
 
 pub(super) mod chevrons;
 pub(super) mod decoded;

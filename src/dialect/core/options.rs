@@ -1,45 +1,44 @@
-//! What a connection is read with, and the labels of its speakers.
+//! Options of a decoder, and the labels of speakers.
 
 use std::sync::Arc;
 
 use crate::dialect::core::token::{TokenSpeaker, short_name};
 use crate::transcript::{MediaMs, Timestamp, TurnSettings};
 
-/// What a connection is read with.
+/// Options of the decoder of one connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// Begins the ids of this connection's lines; no other connection of the source may have it. By the rule of line ids,
-    /// and of 64 bytes at most.
+    /// Prefix of the ids of this connection's lines, unique among the connections of the source. It follows the rule
+    /// for line ids and has at most 64 bytes.
     pub tag: Arc<str>,
-    /// The source, where labels that the vendor numbers anew in each session are to be told from those of another one: as
-    /// `source.tag:label` (semantics, section 1). Without it they stand as they are.
+    /// Source that makes labels unique if the vendor numbers them anew in each session: `source.tag:label` (semantics,
+    /// section 1). Without it, labels are used unchanged.
     pub label_source: Option<Arc<str>>,
-    /// Added to every time: where the vendor's session began, in media time.
+    /// Media time at which the vendor's session began; added to every time.
     pub offset_ms: MediaMs,
-    /// The greatest time that makes sense; a greater one is left out.
+    /// Greatest plausible time; a greater one is left out.
     pub media_ms_max: MediaMs,
-    /// The longest text of a line; a longer one becomes several lines.
+    /// Longest text of a line, in bytes; a longer one becomes several lines.
     pub text_bytes_max: usize,
-    /// The language of what does not say its own.
+    /// Language of lines that name none.
     pub lang: Option<Arc<str>>,
-    /// The time of day at media time 0, for formats that speak in times of day. Without it the first such time stands at
-    /// `offset_ms`.
+    /// Wall time of media time 0, for formats with times of day. Without it, the first such time is at `offset_ms`.
     pub wall_start: Option<Timestamp>,
-    /// Silence, in milliseconds, after which what the vendor called final is final for readers too, whether or not the
-    /// vendor has said that the utterance is over. The feed's own silence between turns. It counts in media time, where
-    /// the vendor goes on telling the time, and by the clock of who reads where it sends nothing new.
+    /// Silence, in milliseconds, after which settled text is final for readers too, even if the vendor has not ended
+    /// the utterance: the feed's own pause between turns. It is measured in media time if the vendor continues to send
+    /// times, and otherwise by the receiver's clock.
     pub turn_gap_ms: MediaMs,
 }
 
 impl Options {
-    /// Times as they come, labels as they are.
+    /// Creates options without an offset, and with unchanged labels.
     #[must_use]
     pub fn new(tag: &str) -> Self {
         Self {
             tag: tag.into(),
             label_source: None,
             offset_ms: 0,
-            // A week, and 16 KiB: as the server has it by default.
+            // A week, and 16 KiB: the server's defaults.
             media_ms_max: 7 * 24 * 3_600_000,
             text_bytes_max: 16 * 1024,
             lang: None,
@@ -48,7 +47,7 @@ impl Options {
         }
     }
 
-    /// A label that the vendor numbers anew in each session. One that is blank says nothing.
+    /// Returns the speaker of a label that the vendor numbers anew in each session. A blank label means no speaker.
     pub(crate) fn anonymous(&self, label: &str) -> TokenSpeaker {
         match (&self.label_source, shortened(label)) {
             (_, label) if label.is_empty() => TokenSpeaker::Unsaid,
@@ -57,8 +56,8 @@ impl Options {
         }
     }
 
-    /// The label of a voice that the vendor numbers: `Speaker 1` for a bare number or letter; one that is a name already
-    /// (`SPEAKER_00`) stands as it is.
+    /// Returns the label of a numbered voice: `Speaker 1` for a bare number or letter; one that is a name already
+    /// (`SPEAKER_00`) is kept.
     pub(crate) fn voice(&self, scope: &str, label: &str) -> TokenSpeaker {
         let label = control_free(label);
         let label = label.trim();
@@ -71,7 +70,7 @@ impl Options {
         self.anonymous(&format!("{scope}{label}"))
     }
 
-    /// The label of a participant who has an id beside a name: two whose names are the same are two speakers.
+    /// Returns the label of a participant with an id and a name: two participants with the same name are two speakers.
     pub(crate) fn participant(&self, id: &str, name: &str) -> TokenSpeaker {
         let (id, name) = (id.trim(), shortened(name));
         match &self.label_source {
@@ -83,7 +82,7 @@ impl Options {
         }
     }
 
-    /// A name that means the same in every session.
+    /// Returns the speaker of a name that means the same in every session.
     pub(crate) fn name(&self, name: &str) -> TokenSpeaker {
         match shortened(name) {
             name if name.is_empty() => TokenSpeaker::Unsaid,
@@ -91,7 +90,7 @@ impl Options {
         }
     }
 
-    /// A language tag as a line may hold it; RFC 5646, section 4.4.1, advises room for 35 bytes.
+    /// Shortens a language tag to what a line may hold; RFC 5646, section 4.4.1, advises room for 35 bytes.
     pub(crate) fn lang_of(&self, tag: &str) -> Arc<str> {
         let tag: String =
             tag.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).take(35).collect();
@@ -99,12 +98,12 @@ impl Options {
     }
 }
 
-/// A text without control characters.
+/// Removes control characters from a text.
 pub(crate) fn control_free(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).collect()
 }
 
-/// A label as a line may hold it: without control characters, and of 256 bytes at most.
+/// Shortens a label to what a line may hold: no control characters, at most 256 bytes.
 fn shortened(label: &str) -> Arc<str> {
     let label = control_free(label);
     let label = label.trim();

@@ -1,8 +1,8 @@
-//! A piece of speech that the vendor names and says again and again until it is over, with the words of it that will not change.
+//! A piece of speech that the vendor names and sends repeatedly until it is over, with the words that will not change.
 //!
-//! A piece is one utterance's lines. Readers of final lines need not wait for the vendor to end it: after a silence what is
-//! settled is final, and the guess behind it goes on in a line of its own, `<base>-g`, until the piece is over. Then all of it
-//! stands in the piece's own lines, and that one is taken back.
+//! A piece consists of the lines of one utterance. Readers of final lines need not wait for the vendor to end it: after
+//! a pause, settled text becomes final, and the interim text after it continues in a line of its own, `<base>-g`, until
+//! the piece is over. Then the piece's own lines contain all of it, and that line is retracted.
 
 use std::sync::Arc;
 
@@ -11,19 +11,19 @@ use crate::dialect::core::options::Options;
 use crate::dialect::core::token::{SpeechToken, TokenSpeaker, says_nothing};
 use crate::transcript::{MediaMs, Status};
 
-/// What the vendor says of a piece now.
+/// State of a piece, as the vendor reports it.
 #[derive(Debug, Default)]
 pub(crate) struct PieceState {
     pub(crate) tokens: Vec<SpeechToken>,
-    /// How many of them, from the first on, will not change.
+    /// Number of leading tokens that will not change.
     pub(crate) settled: usize,
-    /// Nothing is added to it.
+    /// True if nothing more is added to it.
     pub(crate) is_over: bool,
     pub(crate) facts: LineFacts,
 }
 
 impl PieceState {
-    /// A piece of which all is a guess, or all is final.
+    /// Creates the state of a piece that is completely interim or completely final.
     pub(crate) fn whole(tokens: &[SpeechToken], status: Status, facts: &LineFacts) -> Self {
         let is_over = status == Status::Final;
         let settled = if is_over { tokens.len() } else { 0 };
@@ -31,35 +31,35 @@ impl PieceState {
     }
 }
 
-/// A piece of speech, and what was said of it.
+/// A piece of speech with its lines.
 #[derive(Debug)]
 pub(crate) struct SpeechPiece {
     lines: Lines,
-    /// The guess behind what became final in a silence.
+    /// The interim text after the part that became final in a pause.
     tail: Lines,
     state: PieceState,
-    /// How many tokens are final for readers, while the piece is not over.
+    /// Number of tokens that are final for readers while the piece is not over.
     released: usize,
-    /// Its text changed since it was last asked when it is due.
+    /// True if its text has changed since the last call of `due_ms`.
     is_new: bool,
-    /// When that was, by the clock of who reads.
+    /// Time of the last change, by the receiver's clock.
     rests_since: Option<MediaMs>,
 }
 
 impl SpeechPiece {
-    /// A piece of which nothing has been said. `base` is the id of its first line.
+    /// Creates a piece of which nothing was sent. `base` is the id of its first line.
     pub(crate) fn new(base: Arc<str>) -> Self {
         let tail = Lines::new(format!("{base}-g").into());
         let state = PieceState::default();
         Self { lines: Lines::new(base), tail, state, released: 0, is_new: false, rests_since: None }
     }
 
-    /// A piece of which is known that `count` lines of it were said, and nothing else.
+    /// Creates a piece of which only the number of lines sent is known.
     pub(crate) fn with_lines(base: Arc<str>, count: usize) -> Self {
         Self { lines: Lines::with_lines(base.clone(), count), ..Self::new(base) }
     }
 
-    /// It is taken back, all lines of it.
+    /// Retracts all its lines.
     pub(crate) fn retract(&mut self, saying: &mut LineInProgress) {
         self.lines.retract(saying);
         if self.tail.is_shown() {
@@ -67,12 +67,12 @@ impl SpeechPiece {
         }
     }
 
-    /// Number of lines it has.
+    /// Returns the number of its lines.
     pub(crate) fn line_count(&self) -> usize {
         self.lines.count()
     }
 
-    /// What is said of it now. A guess that comes behind its end says nothing new, and an end that is empty erases nothing.
+    /// Updates it to `state`. An interim version after its end is ignored, and an empty end erases nothing.
     pub(crate) fn say(&mut self, state: PieceState, options: &Options, saying: &mut LineInProgress) {
         if self.state.is_over && !state.is_over {
             return;
@@ -91,7 +91,7 @@ impl SpeechPiece {
         self.show(options, saying);
     }
 
-    /// The words with other labels; nothing else of it changes.
+    /// Changes the labels of the words, and nothing else.
     pub(crate) fn relabel(
         &mut self,
         options: &Options,
@@ -120,13 +120,14 @@ impl SpeechPiece {
         }
     }
 
-    /// Returns true if what is settled waits for the piece to be over.
+    /// True if settled text waits for the piece to be over.
     fn waits(&self) -> bool {
         let PieceState { tokens, settled, is_over, .. } = &self.state;
         !is_over && *settled > self.released && !says_nothing(&tokens[self.released.min(tokens.len())..*settled])
     }
 
-    /// When what is settled becomes final by the clock of who reads, which says `now_ms`, unless something new is said.
+    /// Returns the time, by the receiver's clock, at which settled text becomes final unless something new comes;
+    /// `now_ms` is the present.
     pub(crate) fn due_ms(&mut self, now_ms: MediaMs, options: &Options) -> Option<MediaMs> {
         if std::mem::take(&mut self.is_new) || self.rests_since.is_none() {
             self.rests_since = Some(now_ms);
@@ -137,14 +138,14 @@ impl SpeechPiece {
         self.rests_since.map(|since| since.saturating_add(options.turn_gap_ms))
     }
 
-    /// Nothing new was said until `now_ms`: what is settled is final, if it was due by then.
+    /// Reports that nothing new came until `now_ms`: settled text that was due becomes final.
     pub(crate) fn rest(&mut self, now_ms: MediaMs, options: &Options, saying: &mut LineInProgress) {
         if self.due_ms(now_ms, options).is_some_and(|due| due <= now_ms) {
             self.release(options, saying);
         }
     }
 
-    /// Something else is said at `media_ms`: what is settled is final, if a silence that parts turns lies between.
+    /// Reports other speech at `media_ms`: settled text becomes final if the gap is as long as a pause between turns.
     pub(crate) fn reached(&mut self, media_ms: MediaMs, options: &Options, saying: &mut LineInProgress) {
         let said = self.state.tokens.iter().filter_map(|token| token.end_ms.or(token.start_ms)).max();
         if said.is_some_and(|said| media_ms.saturating_sub(said) >= options.turn_gap_ms) {
@@ -152,7 +153,7 @@ impl SpeechPiece {
         }
     }
 
-    /// What is settled is final, and nobody waits for the rest.
+    /// Makes settled text final, without waiting for the rest.
     pub(crate) fn release(&mut self, options: &Options, saying: &mut LineInProgress) {
         if self.waits() {
             self.released = self.state.settled;
@@ -160,44 +161,44 @@ impl SpeechPiece {
         }
     }
 
-    /// Returns true if the vendor says that it is over.
+    /// True if the vendor has ended it.
     pub(crate) fn is_over(&self) -> bool {
         self.state.is_over
     }
 
-    /// How many words and marks it has.
+    /// Returns the number of its words and marks.
     pub(crate) fn len(&self) -> usize {
         self.state.tokens.len()
     }
 
-    /// Who says it first.
+    /// Returns the speaker of its first token.
     pub(crate) fn label(&self) -> &TokenSpeaker {
         self.state.tokens.first().map_or(&TokenSpeaker::Unsaid, |token| &token.label)
     }
 
-    /// Where it starts, if that was said.
+    /// Returns the start, if known.
     pub(crate) fn start_ms(&self) -> Option<MediaMs> {
         self.lines.start_ms()
     }
 
-    /// Where it ends, if that was said.
+    /// Returns the end, if known.
     pub(crate) fn end_ms(&self) -> Option<MediaMs> {
         self.tail.end_ms().or(self.lines.end_ms())
     }
 
-    /// The words of it that will not change, while it is not over.
+    /// Returns the words that will not change, while it is not over.
     pub(crate) fn settled_text(&self) -> String {
         text_of(&self.state.tokens[..self.state.settled.min(self.state.tokens.len())])
     }
 
-    /// The session is over: a guess stands as it was shown, and what is said under its name later is compared with it.
+    /// Closes it as last shown, because the session is over. Later content under its name is compared with it.
     pub(crate) fn let_stand(&mut self, saying: &mut LineInProgress) {
         self.state.is_over = true;
         self.lines.close(saying);
         self.tail.close(saying);
     }
 
-    /// What it says.
+    /// Returns its text.
     pub(crate) fn text(&self) -> String {
         format!("{} {}", self.lines.text(), self.tail.text()).trim().to_owned()
     }

@@ -1,4 +1,4 @@
-//! Plain text: a caption a line.
+//! Plain text: one caption per line.
 
 use crate::dialect::core::decoded::Decoded;
 use crate::dialect::core::lines::{LineFacts, LineInProgress, Lines};
@@ -9,7 +9,7 @@ use crate::dialect::core::token::{SpeechToken, whole};
 use crate::dialect::core::vendor_format::VendorFormat;
 use crate::transcript::{Break, MediaMs, Status};
 
-/// Says lines one after the other, each at once and for good.
+/// Emits lines one after the other, each final at once.
 #[derive(Debug)]
 pub(crate) struct Teller {
     pub(crate) options: Options,
@@ -21,7 +21,7 @@ impl Teller {
         Self { options, number: 0 }
     }
 
-    /// A line of one token or several.
+    /// Emits a line of one or more tokens.
     pub(crate) fn say(&mut self, tokens: &[SpeechToken], break_before: Option<Break>, saying: &mut LineInProgress) {
         self.number += 1;
         let facts = LineFacts { lang: self.options.lang.clone(), break_before };
@@ -29,7 +29,7 @@ impl Teller {
         lines.say(tokens, Status::Final, &facts, &self.options, saying);
     }
 
-    /// A line that is text, and where it stands.
+    /// Emits a line of text, with its start and end if known.
     pub(crate) fn say_text(&mut self, text: &str, times: Option<(MediaMs, MediaMs)>, saying: &mut LineInProgress) {
         let mut tokens = whole(text, &[]);
         if let Some(token) = tokens.first_mut() {
@@ -39,7 +39,7 @@ impl Teller {
     }
 }
 
-/// Plain text. It says nothing of speakers and times.
+/// Plain text, without speakers and times.
 pub(crate) struct PlainTextDialect {
     teller: Teller,
 }

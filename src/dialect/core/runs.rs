@@ -1,12 +1,13 @@
-//! Where a text is cut between speakers.
+//! Boundaries between speakers within a text.
 //!
-//! Labels of single words are noisy. Seen in real streams (aws-samples, live meeting assistant): spurious runs of one or
-//! two words and 0.1 to 0.9 s, real ones of 6 to 42 words and 1.2 to 13.4 s. So a run within a sentence has to reach three
-//! words **and** half a second to be one. A shorter one goes with its neighbour; nothing is dropped, and nothing changes
-//! its place. A sentence of its own (`Yes.`) is never noise, however short, and neither are words between pauses: noise
-//! stands amid what somebody else says, an answer does not.
+//! Labels of single words are noisy. Seen in real streams (aws-samples, live meeting assistant): spurious runs of one
+//! or two words and 0.1 to 0.9 s, real ones of 6 to 42 words and 1.2 to 13.4 s. So a run within a sentence needs three
+//! words **and** half a second. A shorter one is merged into its neighbour; nothing is dropped or moved. A sentence of
+//! its own (`Yes.`) is never noise, however short, and neither are words between pauses: noise occurs within another
+//! speaker's words, an answer does not.
 //!
-//! Words without a label go with their sentence; a sentence of them, or words between pauses, are nobody's.
+//! Words without a label belong to their sentence; a whole sentence without labels, or words between pauses, have no
+//! speaker.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -14,22 +15,22 @@ use std::ops::Range;
 
 use crate::dialect::core::token::{SpeechToken, TokenSpeaker};
 
-/// The fewest words of a run.
+/// Fewest words of a run.
 const RUN_WORDS_MIN: usize = 3;
-/// The shortest run, in milliseconds, where the vendor times it.
+/// Shortest run, in milliseconds, if the vendor gives times.
 const RUN_MS_MIN: i64 = 500;
 
-/// A silence that parts what two people say. Words that one person says in one go follow each other by less.
+/// Silence between two speakers, in milliseconds. Words that one person says in a row are closer together.
 const PAUSE_MS: i64 = 300;
 
-/// A run of one label: which tokens, and whose.
+/// A run of tokens with one label.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Run {
     pub(crate) tokens: Range<usize>,
     pub(crate) label: TokenSpeaker,
 }
 
-/// Cuts `tokens` into runs. Without tokens there is none. Where the text goes on, nobody knows yet what follows its last
+/// Splits `tokens` into runs; none without tokens. If the text `goes_on`, it is not known yet what follows its last
 /// word.
 pub(crate) fn runs(tokens: &[SpeechToken], goes_on: bool) -> Vec<Run> {
     let context = Context::new(tokens, goes_on);
@@ -37,13 +38,13 @@ pub(crate) fn runs(tokens: &[SpeechToken], goes_on: bool) -> Vec<Run> {
     if runs.len() > 1 { RunMerger::new(context, runs).merge() } else { runs }
 }
 
-/// The runs of all labels, also of those that are noise.
+/// Returns the runs of all labels, including noise.
 fn labelled_runs(context: &Context<'_>) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
     for (at, label) in context.labels.iter().copied().enumerate() {
         match runs.last_mut() {
             Some(run) if *label == TokenSpeaker::Unsaid || *label == run.label => run.tokens.end = at + 1,
-            // What stands before the first label goes with it.
+            // Tokens before the first label belong to it.
             Some(run) if run.label == TokenSpeaker::Unsaid => {
                 *run = Run { tokens: run.tokens.start..at + 1, label: label.clone() }
             }
@@ -53,12 +54,12 @@ fn labelled_runs(context: &Context<'_>) -> Vec<Run> {
     runs
 }
 
-/// Gives runs that are noise to their neighbours, the shortest first: a long run must not be eaten up from its noisy end.
+/// Merges noisy runs into their neighbours, the shortest first, so that a long run is not consumed from its noisy end.
 struct RunMerger<'a> {
     context: Context<'a>,
-    /// The run that begins at the token of this index, if one does.
+    /// Runs by the index of their first token.
     starting: BTreeMap<usize, Run>,
-    /// Noise by the number of its words; of two as short the last comes first. Those that have changed since are passed over.
+    /// Noisy runs by their number of words; of two equal ones the last comes first. Outdated entries are skipped.
     noise: BinaryHeap<(Reverse<usize>, usize, usize)>,
 }
 
@@ -88,8 +89,8 @@ impl<'a> RunMerger<'a> {
         self.starting.into_values().collect()
     }
 
-    /// Gives the run that begins at `start` to the one before it, or to the one behind it if it is the first; equal
-    /// neighbours become one.
+    /// Merges the run that begins at `start` into the one before it, or into the one after it if it is the first; equal
+    /// neighbours are then merged too.
     fn absorb(&mut self, start: usize) {
         let Some(gone) = self.starting.remove(&start) else { return };
         let before = self.starting.range(..start).next_back().map(|(_, run)| run.clone());
@@ -111,19 +112,20 @@ impl<'a> RunMerger<'a> {
     }
 }
 
-/// A text and, for each place between its tokens, what is before and behind it: a run is judged without reading the text again.
+/// A text with, for each place between its tokens, what comes before and after it, so that a run is judged without
+/// reading the text again.
 struct Context<'a> {
     tokens: &'a [SpeechToken],
     goes_on: bool,
-    /// How many words there are before each place.
+    /// Number of words before each place.
     words: Vec<usize>,
     /// The last token before each place that has a time.
     timed_before: Vec<Option<usize>>,
-    /// The first token behind each place that has a start.
+    /// The first token after each place that has a start.
     timed_behind: Vec<Option<usize>>,
-    /// Whose each token is: as it says, or as the words beside it do.
+    /// Label of each token: its own, or that of the words beside it.
     labels: Vec<&'a TokenSpeaker>,
-    /// Tokens that say nothing of it, and are nobody's.
+    /// True for tokens without a label that belong to no speaker.
     are_nobodys: Vec<bool>,
 }
 
@@ -147,7 +149,7 @@ impl<'a> Context<'a> {
         context
     }
 
-    /// Finds whose the words are that have no label.
+    /// Assigns labels to words that have none.
     fn label_unsaid(&mut self) {
         let mut start = 0;
         while start < self.tokens.len() {
@@ -167,14 +169,14 @@ impl<'a> Context<'a> {
                 self.labels[piece.clone()].fill(&TokenSpeaker::Unknown);
                 self.are_nobodys[piece].fill(true);
             } else if is_parted_before && piece.end < self.tokens.len() {
-                // It begins the sentence of what stands behind it.
+                // It begins the sentence of the words after it.
                 let label = self.labels[piece.end];
                 self.labels[piece].fill(label);
             }
         }
     }
 
-    /// Returns true if a sentence or a pause parts what is before and behind a place.
+    /// True if a sentence end or a pause separates the tokens before and after a place.
     fn is_parted(&self, place: usize) -> bool {
         if place == self.tokens.len() {
             return !self.goes_on || self.tokens[place - 1].ends_sentence;
@@ -189,19 +191,19 @@ impl<'a> Context<'a> {
         self.words[run.end] - self.words[run.start]
     }
 
-    /// Where the first token from `place` on starts that says so.
+    /// Returns the start of the first token from `place` on that has one, with its index.
     fn start(&self, place: usize) -> Option<(usize, i64)> {
         let at = self.timed_behind[place]?;
         Some((at, self.tokens[at].start_ms?))
     }
 
-    /// Where the last token before `place` ends that says so.
+    /// Returns the end of the last token before `place` that has one, with its index.
     fn end(&self, place: usize) -> Option<(usize, i64)> {
         let at = self.timed_before[place]?;
         Some((at, self.tokens[at].end_ms.or(self.tokens[at].start_ms)?))
     }
 
-    /// Returns true if a run is somebody's words, and no noise of labels.
+    /// True if a run is real speech of one speaker, not label noise.
     fn is_real(&self, run: &Range<usize>) -> bool {
         if self.words(run) == 0 {
             return false;
@@ -211,7 +213,7 @@ impl<'a> Context<'a> {
         }
         let start = self.start(run.start).filter(|(at, _)| *at < run.end).map(|(_, start)| start);
         let end = self.end(run.end).filter(|(at, _)| *at >= run.start).map(|(_, end)| end);
-        // Where there are no times, words have to do.
+        // Without times, the number of words decides.
         let is_long = start.zip(end).is_none_or(|(start, end)| end.saturating_sub(start) >= RUN_MS_MIN);
         if is_long && self.words(run) >= RUN_WORDS_MIN {
             return true;

@@ -1,13 +1,13 @@
-//! Sessions of a vendor's engine, one behind the other on one pipe or socket.
+//! Consecutive sessions of a vendor's engine on one pipe or socket.
 //!
-//! A program whose engine was restarted goes on writing where it wrote before. A vendor counts lines, speakers and times
-//! anew in each session, so what one session says must not be taken for what another one said: a session that begins gets
-//! ids and labels of its own, and its times go on behind those of the sessions before it. A session begins where the
-//! vendor announces it, where a message names another session than those before it, where speech follows the vendor's last
-//! message, and where times fall back to the start. What was open in the session before is finished first, as it was shown.
+//! A program whose engine is restarted continues to write to the same place. A vendor numbers lines, speakers and times
+//! anew in each session, so content of one session must not be taken for that of another: a new session gets ids and
+//! labels of its own, and its times continue after those of the sessions before. A new session is recognized where the
+//! vendor announces it, where a message names another session, where speech follows the vendor's last message, and
+//! where times fall back to the start. Open lines of the session before are closed first, as last shown.
 //!
-//! Every vendor's decoder is an [`EngineSession`], which reads one session; [`JsonSessions`] and [`LineSessions`] make a
-//! [`Dialect`] of it.
+//! Every vendor's decoder is an [`EngineSession`], which decodes one session; [`JsonSessions`] and [`LineSessions`]
+//! turn it into a [`Dialect`].
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -31,65 +31,65 @@ use crate::dialect::core::token::short_name;
 use crate::dialect::core::vendor_format::VendorFormat;
 use crate::transcript::{Content, MediaMs, Status, Timestamp, Version};
 
-/// Streams (channels, participants) of a session whose times are watched. Those beyond are read, but their times may fall
-/// without a word.
+/// Streams (channels, participants) of a session whose times are watched. Further ones are decoded, but falling times
+/// are not noticed there.
 const STREAMS_MAX: usize = 256;
-/// Earlier sessions that have a name and may still speak: two programs that write to one socket take turns.
+/// Earlier named sessions that may still send: two programs that write to one socket alternate.
 const EARLIER_MAX: usize = 4;
-/// Guesses that are open at a time; more than people can speak. Of more the oldest stands as it is.
+/// Interim lines open at a time, more than people can speak. Above this, the oldest is closed as shown.
 const OPEN_MAX: usize = 256;
-/// Lines without words that one message holds: of 2 KiB each.
+/// Lines without words per event; they have at most 2 KiB each.
 const LINES_AT_ONCE: usize = 16;
-/// Names of sessions that are remembered, so that one that comes again is told from the first.
+/// Session names remembered, so that a reused name is noticed.
 const NAMES_MAX: usize = 256;
 
-/// Messages of a connection that are compared with what its source said before: an hour of guesses and finals. One that says it
-/// all again after that goes on where it is.
+/// Messages of a connection that are compared with earlier lines of its source: an hour of interim and final versions.
+/// If a connection repeats them after that, it is not noticed.
 const LOOKS_MAX: usize = 16_384;
 
-/// So large a part of media time is left where an engine that began anew stands at the present time: of a week most of a day,
-/// which an event does not outlast.
+/// Fraction of media time that must be left when a restarted engine is placed at the present time: of a week, most of a
+/// day, which an event does not exceed.
 const ROOM_PART: MediaMs = 8;
 
-/// What is told of words that stand before the end of what the source said on earlier connections.
+/// Fault for words that are before the end of what the source sent on earlier connections.
 const SAID_BEFORE: &str = "the engine says what its source said at that time already, or says it late: it stands there once more. If the \
      engine was started again, connect anew with offset_ms, which says where its session begins";
 
-/// A session that begins with later words than this may have a clock that did not begin with it.
+/// Start of the first words, in milliseconds, above which a session's clock may have started before the session.
 const LEAD_MS: MediaMs = 10_000;
 
-/// The scope of a vendor's own ids.
+/// Scope of a vendor's own ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum IdScope {
     /// Unique within a connection, or absent.
     Connection,
-    /// Unique within a session whose name is unique for ever.
+    /// Unique within a session, whose name is globally unique.
     Session,
-    /// Unique for ever: they last over sessions.
+    /// Globally unique: they persist across sessions.
     Always,
 }
 
-/// The decoder of one session of one vendor.
+/// Decoder of one session of one vendor.
 pub(crate) trait EngineSession: Send {
-    /// The format.
+    /// The vendor's format.
     const FORMAT: VendorFormat;
-    /// The scope of its ids.
+    /// Scope of its ids.
     const IDS: IdScope = IdScope::Connection;
-    /// True if each stream (a participant) has a clock of its own, which may begin anew while those of others go on. Then
-    /// [`Self::spans`] tells the times, and [`SessionSign::span`] none.
+    /// True if each stream (a participant) has a clock of its own, which may start over while others continue. Then
+    /// [`Self::spans`] returns the times, and [`SessionSign::span`] is `None`.
     const HAS_STREAM_CLOCKS: bool = false;
-    /// True if what it says of a stream rises in time, but for what it said before.
+    /// True if the times of a stream rise, except for repeats.
     const IS_IN_ORDER: bool = true;
-    /// True if times count from the start of the meeting, whoever connects to it when. Else they count from the start of a
-    /// connection.
+    /// True if times count from the start of the meeting, independently of connections. Otherwise they count from the
+    /// start of a connection.
     const COUNTS_FROM_MEETING: bool = false;
-    /// A message: a JSON value, or a line.
+    /// A message: a JSON value, or a line of text.
     type Message: ?Sized;
 
-    /// Begins a session.
+    /// Creates a session.
     fn new(options: Options) -> Self;
 
-    /// The session that was announced, and has said nothing so far, is read with these options.
+    /// Sets the options of an announced session that has sent nothing so far.
     fn begin_with(&mut self, options: Options)
     where
         Self: Sized,
@@ -97,59 +97,59 @@ pub(crate) trait EngineSession: Send {
         *self = Self::new(options);
     }
 
-    /// What a message tells of its session.
+    /// Returns the information about the session that a message contains.
     fn sign<'a>(&self, message: &'a Self::Message) -> SessionSign<'a>;
 
-    /// Where the speech of a message stands, each piece on the clock of its stream. Without those that are known.
+    /// Returns the time spans of a message's speech, each on its stream's clock, without those already known.
     fn spans<'a>(&self, _message: &'a Self::Message) -> Vec<MoreSpeech<'a>> {
         Vec::new()
     }
 
-    /// The ids of the lines that a message speaks of, where the vendor names them for ever.
+    /// Returns the line ids that a message refers to, if the vendor's ids are permanent.
     fn line_ids(&self, _message: &Self::Message) -> Vec<Arc<str>> {
         Vec::new()
     }
 
-    /// The source said `earlier` on other connections, and `message` is read next.
+    /// Adapts to the lines that the source sent `earlier` on other connections, before `message` is read.
     fn go_on_behind(&mut self, _message: &Self::Message, _earlier: &EarlierLines) {}
 
-    /// From now on the clock of `stream` begins at `offset_ms`.
+    /// Sets the start of a stream's clock to `offset_ms` from now on.
     fn shift_stream(&mut self, _stream: &str, _offset_ms: MediaMs) {}
 
-    /// Where it counts times of day from, if that holds for the sessions behind it too.
+    /// Returns the wall time from which it counts, if that applies to later sessions too.
     fn wall_start(&self) -> Option<Timestamp> {
         None
     }
 
-    /// Reads a message.
+    /// Decodes a message.
     fn read(&mut self, message: &Self::Message, out: &mut Decoded);
 
-    /// Nothing follows: what is settled becomes final. A guess stays one.
+    /// Ends the session: settled text becomes final. Unsettled text stays interim.
     fn end(&mut self, _: &mut Decoded) {}
 
-    /// The session is over, and these lines stand as they were shown: nothing said later may take them for guesses.
+    /// Reports that the session is over and these lines were closed as shown: later messages must not treat them as
+    /// interim.
     fn let_stand(&mut self, _lines: &[Version]) {}
 
-    /// Returns true if this session can have said the lines that a message speaks of, where it is not said which session it is
-    /// of.
+    /// True if this session may have sent the lines that a message refers to, if the message names no session.
     fn knows(&self, _message: &Self::Message) -> bool {
         true
     }
 
-    /// When, on the clock of who reads, what is settled becomes final unless something new is said before; it is `now_ms`.
-    /// `None` where nothing waits. Asked after each message.
+    /// Returns the time, on the receiver's clock, at which settled text becomes final unless something new comes;
+    /// `now_ms` is the present. `None` if nothing waits. Called after each message.
     fn due_ms(&mut self, _now_ms: MediaMs) -> Option<MediaMs> {
         None
     }
 
-    /// Nothing new was said until `now_ms`: what was due by then is final.
+    /// Reports that nothing new came until `now_ms`: settled text that was due becomes final.
     fn rest(&mut self, _now_ms: MediaMs, _: &mut Decoded) {}
 }
 
-/// The options of streams whose clocks are their own.
+/// Options of streams that have clocks of their own.
 #[derive(Debug)]
 pub(crate) struct StreamClocks {
-    /// Those of streams whose clocks began with the session.
+    /// Options of streams whose clocks started with the session.
     pub(crate) base: Options,
     shifted: BTreeMap<Box<str>, Options>,
 }
@@ -159,32 +159,32 @@ impl StreamClocks {
         Self { base, shifted: BTreeMap::new() }
     }
 
-    /// The options of `stream`.
+    /// Returns the options of `stream`.
     pub(crate) fn of(&self, stream: &str) -> &Options {
         self.shifted.get(stream).unwrap_or(&self.base)
     }
 
-    /// The clock of `stream` begins at `offset_ms`.
+    /// Sets the start of the clock of `stream` to `offset_ms`.
     pub(crate) fn shift(&mut self, stream: &str, offset_ms: MediaMs) {
         self.shifted.insert(stream.into(), Options { offset_ms, ..self.base.clone() });
     }
 }
 
-/// One session.
+/// State of one session.
 struct Session<E> {
     engine: E,
     options: Options,
     name: Option<Box<str>>,
-    /// It has said something, or that there is nothing.
+    /// True if it has reported speech, or its absence.
     is_heard: bool,
-    /// It has said words.
+    /// True if it has sent words.
     has_words: bool,
-    /// The vendor said its last message.
+    /// True if the vendor has sent its last message.
     is_over: bool,
     reached: BTreeMap<(u64, Box<str>), StreamExtent>,
-    /// It was told that a time fell back by little.
+    /// True once a small fall of its times was reported.
     is_back_told: bool,
-    /// Where the clocks of streams begin that began anew.
+    /// Offsets of streams whose clocks have started over.
     stream_offsets: BTreeMap<Box<str>, MediaMs>,
 }
 
@@ -207,7 +207,7 @@ impl<E: EngineSession> Session<E> {
         self.reached.get(&(span.stream.0, span.stream.1.into()))
     }
 
-    /// Where the clock of `stream` begins.
+    /// Returns the offset of the clock of `stream`.
     fn stream_offset(&self, stream: &str) -> MediaMs {
         self.stream_offsets.get(stream).copied().unwrap_or(self.options.offset_ms)
     }
@@ -217,7 +217,7 @@ impl<E: EngineSession> Session<E> {
         sign.span.and_then(step_to).unwrap_or(ClockShift::On)
     }
 
-    /// Returns true if a message is behind what came before it.
+    /// True if a message comes after everything before it.
     fn goes_on(&self, sign: &SessionSign<'_>) -> bool {
         sign.span.is_some_and(|span| self.reach(&span).is_some_and(|reach| span.start_ms >= reach.latest_ms))
     }
@@ -244,14 +244,15 @@ impl<E: EngineSession> Session<E> {
     }
 }
 
-/// Lines that are guesses, the oldest first.
+/// Open interim lines, the oldest first.
 #[derive(Debug, Default)]
 struct OpenGuesses {
     guesses: VecDeque<(Arc<str>, Content)>,
 }
 
 impl OpenGuesses {
-    /// The line `id` is this guess now, or none. Gives the oldest guess, as a line that stands, if there are too many.
+    /// Sets or removes the interim content of the line `id`. If there are too many, returns the oldest one, closed as
+    /// shown.
     fn note(&mut self, id: &Arc<str>, guess: Option<&Content>) -> Option<Version> {
         let at = self.guesses.iter().position(|(known, _)| known == id);
         match (at, guess) {
@@ -265,17 +266,17 @@ impl OpenGuesses {
     }
 }
 
-/// What the source said before this connection, as long as it is not known where the connection stands.
+/// Earlier lines of the source, kept until the connection is placed.
 struct EarlierState {
     speech: Box<dyn EarlierSpeech>,
     lines: EarlierLines,
-    /// It was told that something was said before, or may have been.
+    /// True once a repeat, or a possible one, was reported.
     is_told: bool,
-    /// Messages that are still compared with it.
+    /// Number of messages that are still compared with them.
     looks_left: usize,
 }
 
-/// Says lines in portions that fit into a message each.
+/// Emits lines in portions that fit into a message each.
 fn say_lines(lines: Vec<Version>, out: &mut Decoded) {
     let mut lines = lines.into_iter().peekable();
     while lines.peek().is_some() {
@@ -283,28 +284,28 @@ fn say_lines(lines: Vec<Version>, out: &mut Decoded) {
     }
 }
 
-/// The sessions of one connection.
+/// Sessions of one connection.
 struct Sessions<E> {
     base: Options,
     current: Session<E>,
-    /// Those before it that have a name, the last one last.
+    /// Earlier named sessions, the latest last.
     earlier: VecDeque<Session<E>>,
     count: u64,
-    /// Tags of sessions that were named by the vendor.
+    /// Tags made from names that the vendor gave.
     tags: VecDeque<Arc<str>>,
-    /// The greatest time that was said on this connection.
+    /// The greatest time sent on this connection.
     greatest_ms: Option<MediaMs>,
-    /// Time since the connection began, if who reads it has a clock.
+    /// Time since the connection began, if the receiver has a clock.
     elapsed_ms: Option<MediaMs>,
-    /// Where on that clock the times of the first session begin.
+    /// Time on that clock at which the first session's times begin.
     zero_ms: Option<MediaMs>,
     open: OpenGuesses,
-    /// The vendor was connected to anew.
+    /// True after a reconnect to the vendor.
     is_anew: bool,
-    /// Where the times of the session before begin.
+    /// Offset of the previous session's times.
     before_offset_ms: MediaMs,
     earlier_speech: Option<EarlierState>,
-    /// The session that begins has said something already, which was taken for what was said before.
+    /// True if the session that begins has sent words that were taken for a repeat.
     is_misplaced: bool,
 }
 
@@ -335,7 +336,7 @@ impl<E: EngineSession> Sessions<E> {
             is_unknown.then(knows).flatten()
         };
         if let Some(at) = self.earlier_named(&sign).or_else(speaks_of) {
-            // Not of the session that speaks now: what it says is still its own.
+            // Not from the current session, but still valid for its own.
             let mut session = self.earlier.remove(at).expect("it was found there");
             session.note(&self.sign_of(&session.engine, message));
             let before = out.says.len();
@@ -383,13 +384,13 @@ impl<E: EngineSession> Sessions<E> {
         self.take_note(before, out);
     }
 
-    /// Returns true if a time can be media time: else it tells nothing of the clock. With a negative offset the clock began
-    /// before.
+    /// True if a time is valid media time; otherwise it says nothing about the clock. With a negative offset the clock
+    /// started earlier.
     fn can_be(&self, span: &SpeechSpan<'_>) -> bool {
         span.is_wall || span.end_ms + self.base.offset_ms.min(0) as f64 <= self.base.media_ms_max as f64
     }
 
-    /// What a message tells `engine` of its session, without times that cannot be.
+    /// Returns the sign of a message for `engine`, without invalid times.
     fn sign_of<'a>(&self, engine: &E, message: &'a E::Message) -> SessionSign<'a> {
         let mut sign = engine.sign(message);
         sign.span.take_if(|span| !self.can_be(span));
@@ -403,12 +404,12 @@ impl<E: EngineSession> Sessions<E> {
         self.earlier_speech = lines.map(|lines| EarlierState { speech, lines, is_told: false, looks_left: LOOKS_MAX });
     }
 
-    /// Finds where the first words of the connection stand, if the source said something before it: an engine that began anew
-    /// goes on at the feed's present time.
+    /// Places the connection by its first words, if the source has earlier lines: an engine that started over continues
+    /// at the feed's present time.
     fn meet_earlier_speech(&mut self, message: &E::Message, sign: &SessionSign<'_>, out: &mut Decoded) {
         let Some(mut span) = sign.span.filter(|_| sign.says) else { return };
         let is_start = span.is_wall;
-        // That nothing was said tells nothing of what was said before.
+        // Words are needed for a comparison with earlier lines.
         if !is_start && sign.text.trim().is_empty() {
             return;
         }
@@ -416,7 +417,7 @@ impl<E: EngineSession> Sessions<E> {
             if self.base.wall_start.is_some() {
                 return;
             }
-            // The first time of day is the start, whatever it is.
+            // The first time of day is the start, whatever its value.
             (span.start_ms, span.end_ms, span.is_wall) = (0.0, 0.0, false);
         }
         let Some(mut earlier) = self.earlier_speech.take() else { return };
@@ -441,7 +442,7 @@ impl<E: EngineSession> Sessions<E> {
                 self.earlier_speech = Some(earlier).filter(|earlier| earlier.looks_left > 0);
                 return;
             }
-            // A guess that comes again need not be what it became.
+            // A repeated interim text need not equal its final version.
             FirstWords::Anew if earlier.is_told && !sign.is_settled && !sign.text.is_empty() => {
                 self.earlier_speech = Some(earlier);
                 return;
@@ -462,7 +463,8 @@ impl<E: EngineSession> Sessions<E> {
         tell_placed(offset_ms.saturating_add(span.start_ms as MediaMs), out);
     }
 
-    /// Tells, once in a session, that a time fell by little: as a late line's does, or that of an engine that began anew.
+    /// Reports, once per session, that a time fell slightly: because of a late line, or because the engine started
+    /// over.
     fn tell_step_back(&mut self, out: &mut Decoded) {
         if std::mem::replace(&mut self.current.is_back_told, true) {
             return;
@@ -474,7 +476,7 @@ impl<E: EngineSession> Sessions<E> {
         );
     }
 
-    /// Tells, once in a session, that it is said where other words were.
+    /// Reports, once per session, that words are at a time where other words were settled.
     fn tell_said_over(&mut self, out: &mut Decoded) {
         if !std::mem::replace(&mut self.current.is_back_told, true) {
             out.fault(
@@ -485,10 +487,10 @@ impl<E: EngineSession> Sessions<E> {
         }
     }
 
-    /// Notes how far the streams of a message have come. One whose times fall has begun its clock anew; those of others go
-    /// on.
+    /// Records the progress of the streams in a message. A stream whose times fall has restarted its clock; the others
+    /// continue.
     fn note_streams(&mut self, message: &E::Message, out: &mut Decoded) {
-        // What is known for ever was said by the same engine.
+        // Permanent ids that are known were sent by the same engine.
         let is_known =
             |earlier: &EarlierState| self.current.engine.line_ids(message).iter().any(|id| earlier.lines.has_line(id));
         let is_known = self.earlier_speech.as_ref().is_some_and(is_known);
@@ -506,7 +508,7 @@ impl<E: EngineSession> Sessions<E> {
             }
             let step = self.current.reach(&span).map_or(ClockShift::On, |reach| reach.step_to(&span, &sign, false));
             let fell = self.current.reach(&span).and_then(|reach| self.fallen_offset(&span, step, reach.latest_ms));
-            // Participants are confirmed late, by some seconds.
+            // Participants' texts are confirmed some seconds late.
             let is_far = self.current.reach(&span).is_some_and(|reach| reach.latest_ms - span.start_ms > FALL_MS);
             if fell.is_none() && step == ClockShift::Back && is_far {
                 self.tell_step_back(out);
@@ -523,7 +525,7 @@ impl<E: EngineSession> Sessions<E> {
         }
     }
 
-    /// The clock of a stream begins anew at `offset_ms`.
+    /// Restarts the clock of a stream at `offset_ms`.
     fn begin_stream(&mut self, stream: &str, offset_ms: MediaMs, out: &mut Decoded) {
         self.current.stream_offsets.insert(stream.into(), offset_ms);
         self.current.engine.shift_stream(stream, offset_ms);
@@ -534,9 +536,9 @@ impl<E: EngineSession> Sessions<E> {
         );
     }
 
-    /// The first words of a stream on this connection: where they fall as those of an engine do that began anew, they stand at
-    /// the feed's present time, with the streams that did so before. Gives whether they were said before, at that time: then
-    /// the next ones tell.
+    /// Handles the first words of a stream on this connection: if they fall like those of an engine that started over,
+    /// they are placed at the feed's present time, like other streams that did so before. Returns whether they repeat
+    /// earlier words at that time; then the next ones decide.
     fn is_said_again(&mut self, span: &SpeechSpan<'_>, sign: &SessionSign<'_>, out: &mut Decoded) -> bool {
         let Some(earlier) = &mut self.earlier_speech else { return false };
         let until_ms = earlier.lines.until_ms;
@@ -561,9 +563,9 @@ impl<E: EngineSession> Sessions<E> {
         false
     }
 
-    /// Where the clock of a stream that reached `reach` begins now, if it began anew before `span`: by the clock of who
-    /// reads, and never so that it says something before what it said already. Where that clock tells nothing (frames of a
-    /// file come at once), it begins where that of another stream did that fell a moment ago, or behind all that was said.
+    /// Returns the new offset of a stream that reached `latest_ms`, if its clock started over before `span`: by the
+    /// receiver's clock, and never so that it precedes its own earlier words. If that clock is of no use (frames of a
+    /// file arrive all at once), it is the offset of another stream that fell a moment ago, or after all earlier words.
     fn fallen_offset(&self, span: &SpeechSpan<'_>, step: ClockShift, latest_ms: f64) -> Option<MediaMs> {
         const NEAR_MS: MediaMs = FAR_FALL_MS as MediaMs;
         let (start_ms, heard_ms) = (span.start_ms as MediaMs, span.end_ms as MediaMs);
@@ -578,7 +580,7 @@ impl<E: EngineSession> Sessions<E> {
         let of_others = self.current.stream_offsets.values().copied().filter(|offset| is_fit(*offset)).filter(is_near);
         let of_others = of_others.max().filter(|other| *other > offset);
         if step != ClockShift::Anew {
-            // One that said little before may not fall; that all others fell tells.
+            // A stream with few words before may not fall; the fall of all others is then the sign.
             let is_long_ago = offset.saturating_add(start_ms) < greatest.saturating_sub(FALL_MS as MediaMs);
             return of_others.filter(|_| is_long_ago);
         }
@@ -615,12 +617,12 @@ impl<E: EngineSession> Sessions<E> {
             || step == ClockShift::Back && self.has_guess_without_time()
     }
 
-    /// Returns true if a guess is open of which it cannot be said that it stands behind a late line, and not in its place.
+    /// True if an interim line without a time is open, which a late line might come before or replace.
     fn has_guess_without_time(&self) -> bool {
         self.open.guesses.iter().any(|(_, content)| content.start_ms.is_none())
     }
 
-    /// The session that has said nothing so far is called so.
+    /// Sets the name of a session that has sent nothing so far.
     fn adopt(&mut self, name: &str) {
         if self.current.name.as_deref() == Some(name) {
             return;
@@ -632,11 +634,11 @@ impl<E: EngineSession> Sessions<E> {
         self.current.name = Some(name.into());
     }
 
-    /// What ids and labels of a session begin with.
+    /// Returns the prefix of a session's ids and labels.
     fn tag(&mut self, name: Option<&str>) -> Arc<str> {
         let numbered =
             || if self.count == 1 { self.base.tag.clone() } else { format!("{}.{}", self.base.tag, self.count).into() };
-        // A name that may be a counter is used again by the next engine: it tells sessions of this connection apart alone.
+        // A name that may be a counter is reused by the next engine; it only distinguishes sessions of this connection.
         let Some(name) = name.filter(|name| E::IDS == IdScope::Session && is_random(name)) else { return numbered() };
         let short = short_name(name);
         let times = self.tags.iter().filter(|tag| **tag == short).count();
@@ -658,7 +660,8 @@ impl<E: EngineSession> Sessions<E> {
         self.tell_begin(span.as_ref(), out);
     }
 
-    /// Tells that a session has begun, and where its times are: of `span`, if that is its first words.
+    /// Reports that a session has begun, and how its times are counted; `span` is that of its first words, if they have
+    /// arrived.
     fn tell_begin(&self, span: Option<&SpeechSpan<'_>>, out: &mut Decoded) {
         let (offset_ms, start_ms) = (self.current.options.offset_ms, span.map_or(0, |span| span.start_ms as MediaMs));
         let (what, at_ms) = match beyond_lead_ms(start_ms) {
@@ -677,21 +680,23 @@ impl<E: EngineSession> Sessions<E> {
         );
     }
 
-    /// What the time is by the clock of who reads, if there is one: that of what is being said, where it comes as it is said.
+    /// Returns the media time by the receiver's clock, if there is one: the time of the current speech, if it arrives
+    /// live.
     fn now_ms(&self) -> Option<MediaMs> {
         let passed = self.elapsed_ms?.saturating_sub(self.zero_ms?);
         Some(self.base.offset_ms.saturating_add(passed))
     }
 
-    /// Where the times of a session begin that began at `by_clock`: not before what was said.
+    /// Returns the offset of a session that began at `by_clock`, after everything said before.
     fn offset_behind(&self, by_clock: Option<MediaMs>) -> MediaMs {
         let behind = self.greatest_ms.map(|greatest| greatest.saturating_add(1));
         behind.max(by_clock).unwrap_or(self.base.offset_ms).max(self.base.offset_ms)
     }
 
-    /// Where the times of a session begin whose first words are at `span`, behind one whose times began at `before_ms`. Words that begin late are of a clock that may not
-    /// have begun with the session: they stand where they arrive, where what is said arrives as it is said; else where they
-    /// are by the clock of the session before, if that is near behind what was said; else a little behind what was said.
+    /// Returns the offset of a session whose first words are at `span`, after a session with the offset `before_ms`. If
+    /// they begin late, the session's clock may have started before it. The words are then placed at their arrival, if
+    /// speech arrives live; otherwise by the previous session's clock, if that is shortly after the last words;
+    /// otherwise shortly after the last words.
     fn offset_of(&self, span: &SpeechSpan<'_>, before_ms: MediaMs) -> MediaMs {
         let (start_ms, heard_ms) = (span.start_ms as MediaMs, span.end_ms as MediaMs);
         let by_clock = self.now_ms().map(|now| now.saturating_sub(heard_ms));
@@ -708,12 +713,12 @@ impl<E: EngineSession> Sessions<E> {
         live.or_else(goes_on).unwrap_or_else(|| behind.saturating_sub(beyond_lead_ms(start_ms)))
     }
 
-    /// Returns true if what is said arrives as it is said: frames of a file come before their time.
+    /// True if speech arrives live: frames of a file arrive before their time.
     fn is_live(&self) -> bool {
         self.now_ms().zip(self.greatest_ms).is_some_and(|(now, greatest)| now.saturating_add(LEAD_MS) >= greatest)
     }
 
-    /// The first words of a session that was announced before: its times may have begun before it did.
+    /// Handles the first words of an announced session, whose times may have started before it.
     fn meet_first_words(&mut self, message: &E::Message, span: Option<SpeechSpan<'_>>, out: &mut Decoded) {
         let of_streams = || {
             let spans = self.current.engine.spans(message).into_iter().map(|speech| speech.span);
@@ -739,14 +744,14 @@ impl<E: EngineSession> Sessions<E> {
         );
     }
 
-    /// The options of a session whose times begin at `offset_ms`. Times of day are what they were.
+    /// Returns the options of a session with the offset `offset_ms`. Times of day keep their meaning.
     fn options_at(&self, offset_ms: MediaMs, tag: Arc<str>) -> Options {
         let shift_ms = offset_ms.saturating_sub(self.base.offset_ms);
         let shifted = |at: Timestamp| Timestamp(at.0.saturating_add(shift_ms));
         Options { tag, offset_ms, wall_start: self.base.wall_start.map(shifted), ..self.base.clone() }
     }
 
-    /// Puts a new session in the place of the current one, whose times begin at `offset_ms`.
+    /// Replaces the current session by a new one with the offset `offset_ms`.
     fn replace(&mut self, name: Option<&str>, offset_ms: MediaMs, is_wall: bool) {
         self.is_anew = false;
         self.before_offset_ms = self.current.options.offset_ms;
@@ -756,7 +761,7 @@ impl<E: EngineSession> Sessions<E> {
         }
         let tag = self.tag(name);
         let mut options = self.options_at(offset_ms, tag);
-        // Where times of day themselves fell the first one stands behind what was said.
+        // If times of day themselves fell, the first one is placed after the last words.
         options.wall_start.take_if(|_| is_wall);
         let before = std::mem::replace(&mut self.current, Session::new(options));
         self.current.name = name.map(Into::into);
@@ -768,8 +773,8 @@ impl<E: EngineSession> Sessions<E> {
         }
     }
 
-    /// What is open stands as it is. A guess without a time, or at a wrong one, that the first words of the session which begins replace is
-    /// gone: it was that session's.
+    /// Closes open lines as last shown. An interim line without a time, or at a wrong one, that the first words of the
+    /// next session replace is retracted: it belonged to that session.
     fn finish(&mut self, next: Option<&SessionSign<'_>>, out: &mut Decoded) {
         let before = out.says.len();
         self.current.engine.end(out);
@@ -800,7 +805,7 @@ impl<E: EngineSession> Sessions<E> {
         }
     }
 
-    /// Remembers what was said from the place `before` on.
+    /// Records the events from the index `before` on.
     fn take_note(&mut self, before: usize, out: &mut Decoded) {
         let mut left = Vec::new();
         for said in &out.says[before..] {
@@ -827,7 +832,7 @@ impl<E: EngineSession> Sessions<E> {
 
     fn reconnect(&mut self, elapsed_ms: MediaMs, out: &mut Decoded) {
         self.close(out);
-        // A name that comes again is that of the new session.
+        // A name that is used again belongs to the new session.
         self.earlier.clear();
         self.is_anew = false;
         if E::COUNTS_FROM_MEETING {
@@ -883,19 +888,19 @@ impl<E: EngineSession> Sessions<E> {
     }
 }
 
-/// Where the times of an engine begin that began anew, and that says its first words at `span` of its own clock `now_ms`: so
-/// that they stand there, and not before what was said until `until_ms`. Where too little of media time is left then, as in a
-/// feed that is used again after days, right behind what was said.
+/// Returns the offset of an engine that started over and sends its first words at `span` of its own clock at `now_ms`,
+/// so that they are placed there and not before the words until `until_ms`. If too little media time is left, as in a
+/// feed that is reused after days, they are placed directly after the last words.
 fn offset_at(now_ms: MediaMs, until_ms: MediaMs, span: &SpeechSpan<'_>, media_ms_max: MediaMs) -> MediaMs {
     let (start_ms, end_ms) = (span.start_ms as MediaMs, span.end_ms as MediaMs);
     let behind = until_ms.saturating_add(1);
-    // A clock that began before the engine was heard need not begin behind all.
+    // A clock that started before the engine connected need not begin after the last words.
     let behind = if beyond_lead_ms(start_ms) > 0 { behind.saturating_sub(start_ms) } else { behind };
     let has_room = now_ms <= media_ms_max - media_ms_max / ROOM_PART;
     if has_room { now_ms.saturating_sub(end_ms).max(behind) } else { behind }
 }
 
-/// Tells that the engine of a new connection has begun anew, and where it stands.
+/// Reports that the engine of a new connection started over, and its placement.
 fn tell_placed(at_ms: MediaMs, out: &mut Decoded) {
     let at = at_ms as f64 / 1000.0;
     out.fault(
@@ -907,12 +912,12 @@ fn tell_placed(at_ms: MediaMs, out: &mut Decoded) {
     );
 }
 
-/// How much later first words begin than those of a session do whose clock began with it.
+/// Returns by how much first words begin later than a session whose clock started with it allows.
 fn beyond_lead_ms(start_ms: MediaMs) -> MediaMs {
     start_ms.saturating_sub(LEAD_MS).max(0)
 }
 
-/// A vendor that speaks JSON.
+/// Decoder of a vendor that sends JSON.
 pub(crate) struct JsonSessions<E>(Sessions<E>);
 
 impl<E: EngineSession<Message = Value>> JsonSessions<E> {
@@ -965,13 +970,13 @@ impl<E: EngineSession<Message = Value>> Dialect for JsonSessions<E> {
     }
 }
 
-/// A vendor that speaks lines of text.
+/// Decoder of a vendor that sends lines of text.
 pub(crate) struct LineSessions<E> {
     cutter: LineCutter,
     lines: TextLines<E>,
 }
 
-/// Lines of text, one behind the other.
+/// Handling of consecutive lines of text.
 struct TextLines<E> {
     json: JsonInText,
     hints: TextHints,
@@ -988,7 +993,7 @@ impl<E: EngineSession<Message = str>> TextLines<E> {
         self.read_all(&text, out);
     }
 
-    /// What is held back as JSON will not go on.
+    /// Releases text held back as possible JSON, which will not continue.
     fn end(&mut self, out: &mut Decoded) {
         let mut text = String::new();
         self.json.end(&mut text, out);
@@ -1012,7 +1017,7 @@ impl<E: EngineSession<Message = str>> LineSessions<E> {
         Self { cutter: LineCutter::default(), lines }
     }
 
-    /// Takes the line that is open: nothing follows it.
+    /// Ends the open line.
     fn end_line(&mut self, out: &mut Decoded) {
         self.cutter.end(out, |line, out| self.lines.take(line, out));
         self.lines.end(out);
@@ -1052,7 +1057,7 @@ impl<E: EngineSession<Message = str>> Dialect for LineSessions<E> {
     }
 }
 
-/// Makes one record of all that the lines of a frame say.
+/// Combines the lines of one frame into one record.
 fn join_lines(out: &mut Decoded) {
     let mut joined: Vec<DecodedEvent> = Vec::new();
     for said in out.says.drain(..) {

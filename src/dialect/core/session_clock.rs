@@ -1,62 +1,61 @@
-//! How far the times of a session have come, and what it means that one falls: a line that is late, somebody who speaks over
-//! others, or another session.
+//! Progress of a session's times, and the meaning of a fall: a late line, overlapping speakers, or another session.
 
 use std::collections::VecDeque;
 
 use crate::dialect::core::line_match::{GUESS_WORDS_MIN, MOVED_MS, are_alike, shared_words, words};
 use crate::dialect::core::session_sign::{SessionSign, SpeechSpan};
 
-/// A time that falls back to the very start of the session is a new session from so much on: less is a first line that is
-/// said again.
+/// Fall, in milliseconds, from which on a return to the very start of the session means a new session; less is a repeat
+/// of the first line.
 const BACK_TO_START_MS: f64 = 1_000.0;
-/// A time that falls to less than [`NEAR_ZERO_MS`] is a new session if it falls by so much: nobody hears the first words of a
-/// session that late.
+/// Fall, in milliseconds, from which on a time below [`NEAR_ZERO_MS`] means a new session: the first words of a session
+/// are never that late.
 pub(crate) const NEAR_ZERO_FALL_MS: f64 = 2_000.0;
-/// The first words of a session start before that.
+/// Upper bound of the start of a session's first words, in milliseconds.
 const NEAR_ZERO_MS: f64 = 2_000.0;
-/// A time that falls to less than [`FIRST_SECONDS_MS`] is a new session if it falls by so much, and so is any time of a vendor
-/// that says things in their order. The latest finals that were seen come after less than that.
+/// Fall, in milliseconds, from which on a time below [`FIRST_SECONDS_MS`] means a new session, as does any time of a
+/// vendor whose times rise. The latest finals observed are less late.
 pub(crate) const FALL_MS: f64 = 10_000.0;
-/// The first seconds of a session.
+/// Length of the first seconds of a session, in milliseconds.
 const FIRST_SECONDS_MS: f64 = 3_000.0;
-/// The start of what somebody says moves by no more than this while it is guessed and settled, where several speak at once.
+/// Greatest movement, in milliseconds, of a start while its text is interim, if several people speak at once.
 pub(crate) const DRIFT_MS: f64 = 750.0;
-/// Where several speak at once a guess ends no more than this before what was heard already: it is of what is being said.
+/// Greatest lateness, in milliseconds, of an interim text's end if several people speak at once: it is current speech.
 const GUESS_LATE_MS: f64 = 1_000.0;
-/// There a final ends no more than this before what was heard already, if nobody knows who says it.
+/// The same for a final text of an unknown speaker.
 const FINAL_LATE_MS: f64 = 2_000.0;
-/// A time that falls to less than a third of what was reached is a new session if it falls by so much (Amazon Transcribe's
-/// finals come up to 30 s late).
+/// Fall, in milliseconds, from which on a time below a third of the greatest one means a new session (Amazon
+/// Transcribe's finals are up to 30 s late).
 pub(crate) const FAR_FALL_MS: f64 = 30_000.0;
 
-/// Times of neighbours overlap by no more than this: vendors round, and words are not cut sharply.
+/// Greatest overlap of neighbours, in milliseconds: vendors round, and words have no sharp edges.
 pub(crate) const ROUGH_MS: f64 = 300.0;
-/// A guess whose words are other ones starts again within this of where it was.
+/// Greatest movement, in milliseconds, of an interim text whose words are replaced.
 const GUESS_MOVED_MS: f64 = 2_000.0;
-/// What was settled last, as far as is remembered to tell what was said already from what is said by another session.
-/// Speechmatics settles a few words at a time: half a minute of them.
+/// Settled texts remembered, to distinguish repeats from another session. Speechmatics settles a few words at a time:
+/// this is half a minute of them.
 pub(crate) const SETTLED_MAX: usize = 64;
-/// Guesses of those who speak at once that are remembered.
+/// Interim texts of simultaneous speakers remembered.
 const BESIDE_MAX: usize = 16;
-/// So much of a text is remembered, in bytes.
+/// Longest prefix of a text remembered, in bytes.
 const SETTLED_TEXT_BYTES_MAX: usize = 1_024;
-/// A late guess is of one of the last that were settled.
+/// A late interim text belongs to one of this many last settled ones.
 const LATE_GUESS_OF: usize = 2;
 
-/// What the time of a message says of its session.
+/// Meaning of a message's time for its session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ClockShift {
-    /// It goes on.
+    /// The session continues.
     On,
-    /// It is said late, or another session says it.
+    /// A late line, or another session.
     Back,
-    /// Other words were settled there: somebody speaks over others, or another session says it.
+    /// Other words were settled at this time: overlapping speech, or another session.
     Over,
-    /// Another session says it.
+    /// Another session.
     Anew,
 }
 
-/// Something that was said: where, and what.
+/// Words with their time.
 #[derive(Debug)]
 struct SpokenText {
     start_ms: f64,
@@ -72,35 +71,35 @@ impl SpokenText {
         Self { start_ms: span.start_ms, end_ms: span.end_ms, text, voice }
     }
 
-    /// Returns true if `voice` may have said it. `Unknown` may be anybody.
+    /// True if `voice` may have said it. `Unknown` may be anybody.
     fn is_by(&self, voice: &str) -> bool {
         !is_name(&self.voice) || !is_name(voice) || *self.voice == *voice
     }
 
-    /// How much of `span` it takes up.
+    /// Returns the overlap with `span` in milliseconds.
     fn overlap_ms(&self, span: &SpeechSpan<'_>) -> f64 {
         (self.end_ms.min(span.end_ms) - self.start_ms.max(span.start_ms)).max(0.0)
     }
 
-    /// Returns true if it is mostly the words `now`.
+    /// True if it consists mostly of the words `now`.
     fn says(&self, now: &[String]) -> bool {
         are_alike(&words(&self.text), now)
     }
 
-    /// Returns true if it is known by name who said it, and that is `voice`.
+    /// True if its speaker is known by name and is `voice`.
     fn is_surely_by(&self, voice: &str) -> bool {
         is_name(voice) && *self.voice == *voice
     }
 
-    /// Returns true if it is a guess of what a message says of `span`, where several speak at once: the start drifts and the
-    /// first words are rewritten while somebody speaks, but it does not shrink.
+    /// True if it is an interim version of a message at `span`, with simultaneous speakers: the start moves and the
+    /// first words change while a person speaks, but the text does not shrink.
     fn grows_to(&self, span: &SpeechSpan<'_>, sign: &SessionSign<'_>) -> bool {
         let is_near = (self.start_ms - span.start_ms).abs() <= DRIFT_MS && span.end_ms + GUESS_LATE_MS >= self.end_ms;
         let is_short = words(&self.text).len() < GUESS_WORDS_MIN;
         is_near && (self.was_guessed_as(&sign.text) || is_short && self.is_by(sign.voice))
     }
 
-    /// Returns true if `guess` can have been a guess of it.
+    /// True if `guess` may be an interim version of it.
     fn was_guessed_as(&self, guess: &str) -> bool {
         let letters = |text: &str| words(text).concat();
         let (known, now) = (words(&self.text), words(guess));
@@ -109,7 +108,7 @@ impl SpokenText {
     }
 }
 
-/// How far a stream has come.
+/// Progress of a stream.
 #[derive(Debug)]
 pub(crate) struct StreamExtent {
     first_ms: f64,
@@ -117,11 +116,11 @@ pub(crate) struct StreamExtent {
     pub(crate) latest_ms: f64,
     /// The greatest end.
     until_ms: f64,
-    /// What the vendor settled last.
+    /// The latest settled texts.
     settled: VecDeque<SpokenText>,
-    /// What it guesses behind that.
+    /// The interim text after them.
     guess: Option<SpokenText>,
-    /// What is guessed of each of those who speak at once, until it is settled.
+    /// Interim texts of simultaneous speakers, until they are settled.
     beside: VecDeque<SpokenText>,
 }
 
@@ -137,20 +136,20 @@ impl StreamExtent {
         }
     }
 
-    /// What a message says of `span`, from a vendor that says everything in its order or not.
+    /// Classifies a message at `span`; `is_in_order` tells whether the vendor's times rise.
     pub(crate) fn step_to(&self, span: &SpeechSpan<'_>, sign: &SessionSign<'_>, is_in_order: bool) -> ClockShift {
         if !sign.voice.is_empty() && !span.is_wall {
             return self.step_among_voices(span, sign);
         }
         let (start, back) = (span.start_ms, self.latest_ms - span.start_ms);
         if back <= 0.0 {
-            // No time fell: two who talk over each other do so too.
+            // No time fell, which overlapping speakers can cause too.
             let is_over = is_in_order && !span.is_wall && sign.is_settled && self.is_taken(span, sign);
             return if is_over { ClockShift::Over } else { ClockShift::On };
         }
         let is_at_start = (start - self.first_ms).abs() <= 1.0 && back >= BACK_TO_START_MS;
         if span.is_wall {
-            // Times of day are set, by little and by much.
+            // Clocks with times of day are adjusted, by small and large amounts.
             let is_far = back > FAR_FALL_MS && (start < self.latest_ms / 3.0 || start < self.first_ms);
             return match () {
                 () if is_at_start || is_far => ClockShift::Anew,
@@ -177,8 +176,8 @@ impl StreamExtent {
         }
     }
 
-    /// What a message says of `span`, from a vendor whose speakers talk over each other. Starts fall there within a session:
-    /// who begins first may end last. Ends do not, but by what a final is late; those of a clock that began anew do.
+    /// Classifies a message of a vendor with simultaneous speakers. Starts fall within a session: the speaker who
+    /// begins first may end last. Ends do not fall, except by the delay of a final; those of a restarted clock do.
     fn step_among_voices(&self, span: &SpeechSpan<'_>, sign: &SessionSign<'_>) -> ClockShift {
         let (start, back) = (span.start_ms, self.latest_ms - span.start_ms);
         let behind = self.until_ms - span.end_ms;
@@ -197,7 +196,7 @@ impl StreamExtent {
         }
     }
 
-    /// How long before the end of what was heard that can end which is said late, and began `back` before the latest start.
+    /// Returns by how much a late text may end before the greatest end, if it began `back` before the latest start.
     fn late_ms(&self, back: f64, span: &SpeechSpan<'_>, sign: &SessionSign<'_>) -> f64 {
         let now = words(&sign.text);
         let by_another = || self.settled.iter().any(|settled| is_name(&settled.voice));
@@ -209,10 +208,10 @@ impl StreamExtent {
             return GUESS_LATE_MS;
         }
         if own.peek().is_none() {
-            // Somebody whose first words these are was not heard before: they may be long. Sessions begin with the first voice.
+            // The first words of a known speaker may be long. Sessions begin with the first voice.
             return if is_name(sign.voice) && by_another() { FALL_MS } else { FINAL_LATE_MS };
         }
-        // Nobody says two things at once, or the later one first.
+        // A person does not say two things at once, nor the later one first.
         let is_contradicted = own.any(|settled| {
             let taken = settled.overlap_ms(span);
             let is_taken = taken > ROUGH_MS && taken * 2.0 >= span.end_ms - span.start_ms;
@@ -221,14 +220,14 @@ impl StreamExtent {
         if is_contradicted { ROUGH_MS } else { FINAL_LATE_MS }
     }
 
-    /// Which of the guesses of those who speak at once a message says better.
+    /// Returns the index of the simultaneous interim text that a message updates.
     fn guess_beside(&self, span: &SpeechSpan<'_>, sign: &SessionSign<'_>) -> Option<usize> {
         let is_open = |guess: &SpokenText| self.until_ms - guess.end_ms <= FAR_FALL_MS && guess.grows_to(span, sign);
         let own = self.beside.iter().position(|guess| is_open(guess) && guess.was_guessed_as(&sign.text));
         own.or_else(|| self.beside.iter().position(is_open))
     }
 
-    /// Returns true if a message is a guess of what was settled a moment ago.
+    /// True if a message is an interim version of something settled a moment ago.
     fn is_late_guess(&self, span: &SpeechSpan<'_>, sign: &SessionSign<'_>) -> bool {
         let start = span.start_ms;
         let is_of = |settled: &SpokenText| {
@@ -239,8 +238,8 @@ impl StreamExtent {
         !sign.is_settled && self.settled.iter().rev().take(LATE_GUESS_OF).any(is_of)
     }
 
-    /// A small step of a vendor that says everything in its order: what it settled it does not say otherwise, and it does not
-    /// guess what was said before. Of two who talk over each other the later one is settled first by a little.
+    /// Classifies a small fall of a vendor whose times rise: it does not change what it settled, and sends no interim
+    /// versions of earlier words. Of two overlapping speakers, the later one may be settled first, by a small margin.
     fn step_in_order(&self, span: &SpeechSpan<'_>, sign: &SessionSign<'_>) -> ClockShift {
         let length = span.end_ms - span.start_ms;
         let is_behind =
@@ -248,7 +247,7 @@ impl StreamExtent {
         let now = words(&sign.text);
         let guess = self.guess.as_ref().filter(|guess| guess.is_by(sign.voice) && !guess.says(&now));
         let last = self.settled.iter().rev().find(|settled| settled.is_by(sign.voice));
-        // Where only ends are told nobody knows what is behind what.
+        // With ends only, the order is not known.
         let rough_ms = if length > 0.0 || sign.is_settled { ROUGH_MS } else { GUESS_MOVED_MS };
         let is_back = is_behind(last, rough_ms) || is_behind(guess, GUESS_MOVED_MS);
         let is_taken = self.is_taken(span, sign);
@@ -261,8 +260,8 @@ impl StreamExtent {
         }
     }
 
-    /// Returns true if other words were settled in most of `span`, and `span` takes up most of those: who says a word while
-    /// another speaks is within what that one says.
+    /// True if other words were settled in most of `span`, and `span` covers most of those: a short interjection lies
+    /// within the other speaker's words.
     fn is_taken(&self, span: &SpeechSpan<'_>, sign: &SessionSign<'_>) -> bool {
         let now = words(&sign.text);
         let own = self.settled.iter().filter(|settled| settled.is_by(sign.voice) && !settled.says(&now));
@@ -281,7 +280,7 @@ impl StreamExtent {
         let has_text = !sign.text.trim().is_empty();
         if !sign.voice.is_empty() {
             let said_better = self.guess_beside(span, sign);
-            // Of two who begin at once with other words neither takes the other's guess away.
+            // If two speakers begin at once with different words, neither replaces the other's interim text.
             if let Some(at) = said_better.filter(|at| sign.is_settled || self.beside[*at].was_guessed_as(&sign.text)) {
                 self.beside.remove(at);
             }
@@ -296,7 +295,7 @@ impl StreamExtent {
             self.guess = has_text.then(|| SpokenText::new(span, sign));
             return;
         }
-        // A guess behind what was said late stays.
+        // An interim text after a late final stays.
         self.guess.take_if(|guess| guess.start_ms < span.end_ms);
         if has_text {
             if self.settled.len() == SETTLED_MAX {
@@ -307,7 +306,7 @@ impl StreamExtent {
     }
 }
 
-/// Returns true if a voice has a name: nobody knows who an unknown one is.
+/// True if a voice has a name; the person behind `Unknown` is not known.
 fn is_name(voice: &str) -> bool {
     !matches!(voice, "" | "Unknown")
 }
@@ -352,7 +351,7 @@ mod tests {
         }
     }
 
-    /// What a vendor said from 2 to 4 s and from 6 to 8 s, with a guess from 9 s on, and what another one says then.
+    /// Settled words from 2 to 4 s and from 6 to 8 s with interim text from 9 s on, and what another session says then.
     #[test]
     fn small_falls_as_a_table() {
         use ClockShift::{Anew, Back, On};

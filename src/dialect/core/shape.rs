@@ -1,7 +1,7 @@
-//! Shapes of messages: which format a JSON object is of, by the fields that it has.
+//! Shapes of messages: recognizes the format of a JSON object by its fields.
 //!
-//! A message that has none of a format's known shapes is told, and never passed over: most often somebody named the wrong
-//! format, and would wait for captions that cannot come. Where it looks like another vendor's the fault names that one.
+//! A message without any of a format's known shapes is reported, never ignored: usually the wrong format was named, and
+//! captions would never appear. If it looks like another vendor's, the fault names that one.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use crate::dialect::core::options::control_free;
 use crate::dialect::core::timed_text::{time_of_day, two_times};
 use crate::dialect::core::vendor_format::VendorFormat;
 
-/// The message of a row that a vendor's own program recorded; else the object itself.
+/// Returns the message within a row that a vendor's own program recorded; otherwise the object itself.
 pub(crate) fn message_in(format: VendorFormat, value: &Value) -> &Value {
     let wrapped = match format {
         VendorFormat::Speechmatics if value.get("message").is_none() => value.get("payload"),
@@ -26,7 +26,7 @@ pub(crate) fn message_in(format: VendorFormat, value: &Value) -> &Value {
     wrapped.filter(|wrapped| wrapped.is_object()).unwrap_or(value)
 }
 
-/// The vendor, for people.
+/// Returns the vendor's name, for people.
 pub(crate) fn vendor(format: VendorFormat) -> &'static str {
     match format {
         VendorFormat::Deepgram => "Deepgram",
@@ -59,12 +59,12 @@ fn all_of(value: &Value, names: &[&str]) -> bool {
     names.iter().all(|name| has(value, &[name]))
 }
 
-/// Returns true if all fields of an object are among `names`.
+/// True if all fields of an object are among `names`.
 fn only(value: &Value, names: &[&str]) -> bool {
     value.as_object().is_some_and(|fields| fields.keys().all(|name| names.contains(&&**name)))
 }
 
-/// What a message that has a `text` says beside it, where it is of a format that knows more of a line than its text.
+/// Fields beside `text` in formats that have more information about a line.
 const OF_LINES: [&str; 22] = [
     "type",
     "id",
@@ -90,7 +90,7 @@ const OF_LINES: [&str; 22] = [
     "is_final",
 ];
 
-/// What Google says beside results.
+/// Fields of Google's messages besides results.
 const OF_GOOGLE: [&str; 13] = [
     "speechEventType",
     "speech_event_type",
@@ -107,13 +107,13 @@ const OF_GOOGLE: [&str; 13] = [
     "speech_adaptation_info",
 ];
 
-/// Returns true if a message has one of the shapes that the format is known to have. What kind of message it is, and whether that
-/// kind is known, its decoder says.
+/// True if a message has one of the format's known shapes. Its decoder checks the type of the message, and whether that
+/// is known.
 pub(crate) fn is_known(format: VendorFormat, value: &Value) -> bool {
     let kind = raw_text(value, &["type"]);
     match format {
         VendorFormat::Deepgram | VendorFormat::AssemblyAi | VendorFormat::Flux | VendorFormat::Rev => {
-            // A kind that no vendor is known by its decoder tells of.
+            // The decoder reports types that no vendor is known to have.
             kind.is_some_and(|kind| !matches!(kind, "partial" | "final") || has(value, &["elements"]))
         }
         VendorFormat::Speechmatics => raw_text(value, &["message"]).is_some() && !has(value, &["uid"]),
@@ -147,7 +147,7 @@ pub(crate) fn is_known(format: VendorFormat, value: &Value) -> bool {
                         &["type", "participant_identity", "transcribed_participant_identity", "trackId", "track_id"],
                     );
             }
-            // The talk between client and server.
+            // Control messages between client and server.
             only(value, &["uid", "status", "message", "backend", "language", "language_prob", "eos"])
                 && has(value, &["status", "message", "language"])
         }
@@ -171,12 +171,12 @@ pub(crate) fn is_known(format: VendorFormat, value: &Value) -> bool {
                 || value.get("attributes").is_some_and(Value::is_object)
         }
         VendorFormat::Vexa => match kind {
-            // What stands beside the messages in the vendor's recordings.
+            // Rows beside the messages in the vendor's recordings.
             None => has(value, &["event"]) && has(value, &["at", "ws_url", "meeting_id"]),
             Some("transcript") => has(value, &["confirmed", "pending", "segments", "segment", "speaker"]),
             Some(_) => true,
         },
-        // Whose `text` it is, and when it was said, nobody posts to Zoom: what says so is another's.
+        // Posts to Zoom never name a speaker or a time; a message with those is another vendor's.
         VendorFormat::Zoom => {
             value.get("text").is_some_and(Value::is_string)
                 && (only(value, &["seq", "lang", "text"]) || has(value, &["seq"]) && !has(value, &OF_LINES))
@@ -189,18 +189,18 @@ pub(crate) fn is_known(format: VendorFormat, value: &Value) -> bool {
     }
 }
 
-/// A kind of message that a vendor is known by.
+/// Likely origin of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Likeness {
-    /// Of a format that is read.
+    /// A format that is supported.
     Read(VendorFormat),
-    /// Our own.
+    /// Our own format.
     Ours,
-    /// Of a vendor whose format is not read here.
+    /// A vendor whose format is not supported.
     Unread(&'static str),
 }
 
-/// The vendor whose message it looks like.
+/// Returns the vendor whose message it looks like.
 fn looks_like(value: &Value) -> Option<Likeness> {
     use Likeness::{Ours, Read, Unread};
     let kind = raw_text(value, &["type"]).unwrap_or_default();
@@ -283,7 +283,7 @@ fn looks_like(value: &Value) -> Option<Likeness> {
     })
 }
 
-/// Returns true if `message` is the kind of a message that Speechmatics alone has.
+/// True if `message` is a message type that only Speechmatics has.
 fn is_speechmatics(message: &str) -> bool {
     matches!(
         message,
@@ -304,12 +304,12 @@ fn is_speechmatics(message: &str) -> bool {
     )
 }
 
-/// Returns true if a message is known to be another vendor's.
+/// True if a message is known to be another vendor's.
 pub(crate) fn is_foreign(format: VendorFormat, value: &Value) -> bool {
     looks_like(value).is_some_and(|likeness| likeness != Likeness::Read(format))
 }
 
-/// A message of no shape that `format` is known to have, for people.
+/// Returns the text of the fault for a message without any of the known shapes of `format`.
 pub(crate) fn unknown(format: VendorFormat, value: &Value) -> String {
     let name = vendor(format);
     let likeness = looks_like(value).filter(|likeness| *likeness != Likeness::Read(format));
@@ -337,12 +337,12 @@ impl fmt::Display for Likeness {
     }
 }
 
-/// A format, and how it is asked for.
+/// Returns a format's name with the options that select it.
 fn instead(format: VendorFormat) -> String {
     format!("{}: use format={format} (--format {format})", vendor(format))
 }
 
-/// The fault of an object of JSON that stands where text should; `None` for one of no known vendor.
+/// Returns the text of the fault for a JSON object in place of text; `None` if no known vendor sends it.
 pub(crate) fn foreign_object(object: &Value) -> Option<String> {
     let likeness = match looks_like(object) {
         Some(likeness) => likeness.to_string(),
@@ -358,12 +358,12 @@ pub(crate) fn foreign_object(object: &Value) -> Option<String> {
     Some(format!("this is no text but JSON: it was left out. It looks like {likeness}"))
 }
 
-/// The fault of a text that is a vendor's message in JSON.
+/// Returns the text of the fault for a text that is a vendor's JSON message.
 pub(crate) fn foreign_text(text: &str) -> Option<String> {
     foreign_object(&serde_json::from_str(text).ok()?)
 }
 
-/// The format of text that a line shows: times before it, or characters that delete.
+/// Returns the text format that a line indicates: by times at its head, or by characters that delete.
 pub(crate) fn text_format(line: &str) -> Option<VendorFormat> {
     if line.contains('\u{8}') {
         return Some(VendorFormat::StreamText);
@@ -371,12 +371,12 @@ pub(crate) fn text_format(line: &str) -> Option<VendorFormat> {
     if time_of_day(line).is_some() {
         return Some(VendorFormat::YouTube);
     }
-    // Two numbers may begin a sentence too; times of a caption lie some way apart.
+    // Two numbers may begin a sentence too; the times of a caption differ by some margin.
     let times = two_times(line).filter(|(_, _, text)| !text.trim().is_empty());
     times.filter(|(begin, end, _)| end - begin >= 100.0).map(|_| VendorFormat::WhisperStreaming)
 }
 
-/// What is no JSON at all, for people who named a format of JSON.
+/// Returns a hint for input that is no JSON although a JSON format was named.
 pub(crate) fn text_instead(frame: &str) -> String {
     let mut lines = frame.lines().map(str::trim_end).filter(|line| !line.is_empty());
     let format = lines.clone().find_map(text_format);
@@ -384,14 +384,14 @@ pub(crate) fn text_instead(frame: &str) -> String {
     format!("it looks like {}", instead(format.unwrap_or(VendorFormat::Text)))
 }
 
-/// Tells, once for each format, that text of another format was taken as plain text.
+/// Reports, once per format, text of another format that was taken as plain text.
 #[derive(Debug, Default)]
 pub(crate) struct TextHints {
     told: Vec<VendorFormat>,
 }
 
 impl TextHints {
-    /// Looks at a line that `format` takes.
+    /// Checks a line that is read as `format`.
     pub(crate) fn look(&mut self, format: VendorFormat, line: &str, out: &mut Decoded) {
         let Some(found) = text_format(line).filter(|found| *found != format && !self.told.contains(found)) else {
             return;

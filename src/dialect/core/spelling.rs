@@ -1,34 +1,34 @@
-//! Whether two texts are one in two spellings: vendors say a line again to give it marks, capitals and digits.
+//! Comparison of spellings: vendors repeat a line to add punctuation, capitals and digits.
 
-/// So much of a text is looked at, in bytes.
+/// Longest prefix of a text that is compared, in bytes.
 const COMPARED_BYTES_MAX: usize = 2_048;
-/// Of so many words one may be another than it was: a name that was heard better.
+/// One of this many words may be corrected, such as a name that was recognized better.
 const CORRECTED_WORD_IN: usize = 8;
-/// So many spoken words stand for a digit at most: `2026` is `two thousand and twenty six`.
+/// Most spoken words per digit: `2026` is `two thousand and twenty six`.
 const WORDS_OF_DIGIT_MAX: usize = 2;
-/// A word that is cut short has no more letters: `Dr`.
+/// Most letters of an abbreviation: `Dr`.
 const SHORT_CHARS_MAX: usize = 3;
 
-/// Returns true if `now` is `known` in another spelling, as formatting gives it: hardly a word is added, and most stay. Numbers
-/// may become digits, words one word, and titles short.
+/// True if `now` is `known` in another spelling, as formatting produces it: hardly any word is added, and most stay.
+/// Numbers may become digits, several words one, and titles short.
 pub(crate) fn is_respelled(known: &str, now: &str) -> bool {
     let change = WordsChanged::between(known, now);
     change.added * CORRECTED_WORD_IN <= change.now && change.gone * 2 < change.known
 }
 
-/// Returns true if both texts say the same: hardly a word of either is not in the other, but for its spelling.
+/// True if both texts say the same: hardly any word of either is missing in the other, except for its spelling.
 pub(crate) fn says_the_same(known: &str, now: &str) -> bool {
     let change = WordsChanged::between(known, now);
     change.added * CORRECTED_WORD_IN <= change.now && change.gone * CORRECTED_WORD_IN <= change.known
 }
 
-/// Returns true if most of the words that are `settled` are in a text.
+/// True if a text has at least half of the words in `settled`.
 pub(crate) fn has_most_of(text: &str, settled: &str) -> bool {
     let change = WordsChanged::between(settled, text);
     change.gone * 2 <= change.known
 }
 
-/// Number of words a text has that another one has not.
+/// Word counts of two texts, and of the words missing in each.
 #[derive(Debug)]
 struct WordsChanged {
     known: usize,
@@ -44,7 +44,7 @@ impl WordsChanged {
         let (mut gone, mut added) = (0, 0);
         let mut gaps = gaps(&known, &now);
         if is_cut && gaps.len() > 1 {
-            // What stands behind the last word of both may be in what is not looked at.
+            // The words after the last common one may continue in the part that is not compared.
             gaps.pop();
         }
         for (left, right) in gaps {
@@ -55,8 +55,8 @@ impl WordsChanged {
     }
 }
 
-/// Words, and numbers apart from the letters at them, without marks and capitals. A letter of a script without spaces is a
-/// word.
+/// Splits a text into words, and numbers apart from adjacent letters, in lower case and without punctuation. A letter
+/// of a script without spaces is a word.
 fn parts(text: &str) -> Vec<String> {
     let mut parts: Vec<String> = Vec::new();
     let mut before = None;
@@ -72,9 +72,9 @@ fn parts(text: &str) -> Vec<String> {
     parts
 }
 
-/// What stands between the words that both have, in their order.
+/// Returns the differing words between the common ones, in order.
 fn gaps<'a>(known: &'a [String], now: &'a [String]) -> Vec<(&'a [String], &'a [String])> {
-    // The most words that both have from each place on.
+    // The greatest number of common words from each place on.
     let mut most = vec![vec![0_u16; now.len() + 1]; known.len() + 1];
     for at in (0..known.len()).rev() {
         for to in (0..now.len()).rev() {
@@ -99,7 +99,7 @@ fn gaps<'a>(known: &'a [String], now: &'a [String]) -> Vec<(&'a [String], &'a [S
     gaps
 }
 
-/// How many of `words` nothing stands for in `others`.
+/// Returns the number of `words` without a counterpart in `others`.
 fn without_match(words: &[String], others: &[String]) -> usize {
     let letters = others.concat();
     let is_there = |word: &str| letters.contains(word) || others.iter().any(|other| is_short_for(word, other));
@@ -107,9 +107,9 @@ fn without_match(words: &[String], others: &[String]) -> usize {
     let left: Vec<&String> = words.iter().filter(is_left).collect();
     let digits = |words: &[String]| words.iter().filter(|word| is_number(word)).map(String::len).sum::<usize>();
     match (digits(words), digits(others)) {
-        // Spoken words, which are digits there.
+        // Spoken words with digits as their counterpart.
         (0, digits) => left.len().saturating_sub(digits * WORDS_OF_DIGIT_MAX),
-        // Digits, which are spoken words there.
+        // Digits with spoken words as their counterpart.
         (_, 0) if !others.is_empty() => left.iter().filter(|word| !is_number(word)).count(),
         _ => left.len(),
     }
@@ -119,7 +119,7 @@ fn is_number(word: &str) -> bool {
     word.chars().next().is_some_and(char::is_numeric)
 }
 
-/// Returns true if `word` is `other` cut short: its first letter, and some behind it.
+/// True if `word` is an abbreviation of `other`: its first letter, and some of the later ones.
 fn is_short_for(word: &str, other: &str) -> bool {
     let mut letters = other.chars();
     word.chars().count() <= SHORT_CHARS_MAX

@@ -2,7 +2,7 @@
 
 use crate::transcript::Timestamp;
 
-/// The two times and the text of a line.
+/// Returns the two times and the text of a line.
 pub(crate) fn two_times(line: &str) -> Option<(f64, f64, &str)> {
     let (begin, rest) = line.trim_start().split_once(' ')?;
     let (end, text) = rest.trim_start().split_once(' ').unwrap_or((rest.trim(), ""));
@@ -11,8 +11,8 @@ pub(crate) fn two_times(line: &str) -> Option<(f64, f64, &str)> {
     Some((number(begin)?, number(end)?, text))
 }
 
-/// The time at the head of a caption. YouTube's own text writes `HH:MM.SS.mmm` in one place and `HH:MM:SS.mmm` in another, in UTC;
-/// programs write what RFC 3339 has as well, as `Z` or `+02:00` behind it.
+/// Parses the time at the head of a caption. YouTube's own documentation writes `HH:MM.SS.mmm` in one place and
+/// `HH:MM:SS.mmm` in another, in UTC; programs also append a zone as in RFC 3339, `Z` or `+02:00`.
 pub(crate) fn time_of_day(line: &str) -> Option<Timestamp> {
     let (time, region) = line.trim().split_once(char::is_whitespace).unwrap_or((line.trim(), ""));
     let (moment, rest) = time.split_at_checked(19)?;

@@ -1,5 +1,5 @@
-//! A piece of a text: mostly a word, with what the vendor says of it. The pieces of a text, one after the other, are the
-//! text, letter by letter.
+//! Tokens: pieces of a text, mostly words, with the vendor's information about each. The concatenated tokens are
+//! exactly the text.
 
 use std::sync::Arc;
 
@@ -8,20 +8,20 @@ use sha2::{Digest, Sha256};
 use crate::transcript::MediaMs;
 use crate::transcript::line::check_line_id;
 
-/// Who speaks, by the vendor.
+/// Speaker of a token, according to the vendor.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) enum TokenSpeaker {
-    /// Not said: goes with what stands before it.
+    /// Not given: the token belongs to the one before it.
     #[default]
     Unsaid,
-    /// Said to be unknown: nobody else's words.
+    /// Explicitly unknown: the token belongs to no other speaker.
     Unknown,
     /// A label.
     Named(Arc<str>),
 }
 
 impl TokenSpeaker {
-    /// Returns true if it stands for a voice that the vendor numbers (`SPEAKER_00`), who may be named later.
+    /// True for a voice that the vendor numbers (`SPEAKER_00`), which may get a name later.
     pub(crate) fn is_numbered(&self) -> bool {
         let Self::Named(name) = self else { return false };
         let label = name.rsplit(':').next().unwrap_or_default().to_ascii_lowercase();
@@ -33,27 +33,27 @@ impl TokenSpeaker {
 /// A piece of a text.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct SpeechToken {
-    /// As it stands in the text, with the spaces and marks around it.
+    /// The text, with the blanks and marks around the word.
     pub(crate) text: String,
     pub(crate) label: TokenSpeaker,
-    /// Where it, or all of the text it begins, starts.
+    /// Start of the token, or of the text that it begins.
     pub(crate) start_ms: Option<MediaMs>,
     pub(crate) end_ms: Option<MediaMs>,
     pub(crate) confidence: Option<f64>,
-    /// It is a word, and its times are its own.
+    /// True for a word with times of its own.
     pub(crate) is_timed_word: bool,
-    /// The vendor says that a sentence ends with it.
+    /// True if the vendor says that a sentence ends with it.
     pub(crate) ends_sentence: bool,
 }
 
 impl SpeechToken {
-    /// Returns true if it counts as a word.
+    /// True if it counts as a word.
     pub(crate) fn is_word(&self) -> bool {
         self.text.chars().any(char::is_alphanumeric)
     }
 }
 
-/// A word as vendors list them beside the text.
+/// A word from a vendor's list beside the text.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct ListedWord {
     pub(crate) text: String,
@@ -63,15 +63,15 @@ pub(crate) struct ListedWord {
     pub(crate) confidence: Option<f64>,
 }
 
-/// Cuts `text` at its words as they are listed.
+/// Splits `text` at its words as listed.
 ///
-/// Words are looked for from the end: one vendor lists the words of all finals before as well. Between two words there
-/// may be anything but letters and digits; capitals may differ. Where text and list do not agree the text is one piece, under the label that
-/// most words have: the text is what was said.
+/// Words are matched from the end, because one vendor also lists the words of all earlier finals. Between two words
+/// there may be anything but letters and digits; case may differ. If text and list disagree, the text becomes one token
+/// with the most frequent label: the text has priority.
 pub(crate) fn align(text: &str, words: &[ListedWord]) -> Vec<SpeechToken> {
     let is_filler = |text: &str| !text.chars().any(char::is_alphanumeric);
     let begins = text.find(char::is_alphanumeric);
-    // As long as the text, byte by byte.
+    // Has the same length as the text, byte by byte.
     let lower = text.to_ascii_lowercase();
     let mut tokens = Vec::new();
     let mut end = text.len();
@@ -106,7 +106,7 @@ pub(crate) fn align(text: &str, words: &[ListedWord]) -> Vec<SpeechToken> {
     tokens
 }
 
-/// A text in one piece.
+/// Returns a text as a single token.
 pub(crate) fn whole(text: &str, words: &[ListedWord]) -> Vec<SpeechToken> {
     if text.trim().is_empty() {
         return Vec::new();
@@ -119,7 +119,7 @@ pub(crate) fn whole(text: &str, words: &[ListedWord]) -> Vec<SpeechToken> {
             None => counts.push((&word.label, 1)),
         }
     }
-    // Of several with as many words the first.
+    // Of several equally frequent labels, the first.
     let most = counts.iter().rev().max_by_key(|(_, count)| *count).map(|(label, _)| (*label).clone());
     vec![SpeechToken {
         text: text.to_owned(),
@@ -131,8 +131,8 @@ pub(crate) fn whole(text: &str, words: &[ListedWord]) -> Vec<SpeechToken> {
     }]
 }
 
-/// A name of any kind as one that an id can begin with: as it is if it is short, else twelve digits of its hash. A source
-/// has some thousands of sessions in a feed, if many; that two of them share these has a chance of one in ten million.
+/// Converts a name to one that an id can begin with: unchanged if it is short, otherwise twelve digits of its hash. A
+/// source has at most some thousand sessions in a feed; the probability that two of them collide is one in ten million.
 pub(crate) fn short_name(name: &str) -> Arc<str> {
     if name.len() <= 16 && check_line_id(name).is_ok() {
         return name.into();
@@ -140,31 +140,31 @@ pub(crate) fn short_name(name: &str) -> Arc<str> {
     short_hash(name).into()
 }
 
-/// Twelve digits of the hash of a text.
+/// Returns the first twelve digits of a text's hash.
 pub(crate) fn short_hash(text: &str) -> String {
     let hash = Sha256::digest(text.as_bytes());
     hash[..6].iter().fold(String::new(), |digits, byte| format!("{digits}{byte:02x}"))
 }
 
-/// Returns true if there is no text in `tokens`.
+/// True if `tokens` contain no text.
 pub(crate) fn says_nothing(tokens: &[SpeechToken]) -> bool {
     tokens.iter().all(|token| clean(&token.text).trim().is_empty())
 }
 
-/// A text without what no line may hold: control characters other than the line feed and the tab.
+/// Removes characters that a line may not contain: control characters except line feed and tab.
 pub(crate) fn clean(text: &str) -> String {
     text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
 }
 
-/// Returns true if a text ends as a sentence does.
+/// True if a text ends like a sentence.
 pub(crate) fn ends_sentence(text: &str) -> bool {
     text.trim_end()
         .trim_end_matches(['"', '\'', '”', '’', ')', ']'])
         .ends_with(['.', '?', '!', '。', '？', '！', '؟', '।'])
 }
 
-/// Returns true if a space belongs between two texts that the vendor sent apart: not where there is one, and not within a script
-/// that has none (Han, Hiragana, Katakana, Thai).
+/// True if a space has to be inserted between two texts that the vendor sent separately: not where there is one, and
+/// not within a script without spaces (Han, Hiragana, Katakana, Thai).
 pub(crate) fn needs_space(left: &str, right: &str) -> bool {
     let spaceless = |c: char| matches!(c, '\u{0E00}'..='\u{0E7F}' | '\u{3000}'..='\u{30FF}' | '\u{3400}'..='\u{9FFF}' | '\u{FF00}'..='\u{FFEF}');
     match (left.chars().next_back(), right.chars().next()) {

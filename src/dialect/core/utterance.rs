@@ -1,8 +1,8 @@
-//! An utterance that grows: what is settled, and a guess of what follows.
+//! A growing utterance: settled text, and interim text after it.
 //!
-//! All engines that send the next piece of text again and again until it is settled come to this. The line shows what is
-//! settled and the guess behind it; when the vendor says that the utterance is over, or when it is long and a sentence
-//! ends, what is settled becomes final, and the guess begins the next line.
+//! All engines that resend the next piece of text until it is settled use this. The line shows the settled text with
+//! the interim text after it. When the vendor ends the utterance, or when it is long and a sentence ends, the settled
+//! text becomes final, and the interim text begins the next line.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,48 +17,49 @@ use crate::dialect::core::session_sign::SessionSign;
 use crate::dialect::core::token::{SpeechToken, needs_space, says_nothing};
 use crate::transcript::{MediaMs, Status};
 
-/// From so many bytes on the next settled end of a sentence ends the line: a paragraph that can be read.
+/// Length in bytes from which on the next settled sentence end also ends the line: a readable paragraph.
 const SENTENCE_BYTES: usize = 200;
-/// From so many bytes on whatever is settled ends it: nobody waits longer for a final text, and memory has a bound.
+/// Length in bytes from which on the line ends anyway, to limit memory and the wait for final text.
 const SETTLED_BYTES_MAX: usize = 800;
-/// What starts so much before what is settled was said late: vendors time neighbours a little roughly.
+/// Distance, in milliseconds, by which text must start before the settled text to count as late: vendors' times of
+/// neighbours are slightly imprecise.
 const LATE_MS: MediaMs = 300;
-/// Starts of lines that are remembered where lines are named by them: two that start at once are told apart.
+/// Starts of lines remembered if lines are named by them, to distinguish two equal starts.
 const STARTS_MAX: usize = 64;
-/// A clock is worth a record only after so much silence.
+/// Silence, in milliseconds, after which a clock is worth a record.
 const CLOCK_MS_MIN: MediaMs = 5_000;
 
-/// The utterances of one connection, or of one channel of it, one after the other.
+/// Consecutive utterances of one connection, or of one of its channels.
 #[derive(Debug)]
 pub(crate) struct Utterance {
     options: Options,
-    /// What ids begin with; behind it stands the number of the utterance.
+    /// Prefix of ids; the number of the utterance follows.
     prefix: Arc<str>,
     number: u64,
-    /// Lines are named by their starts, which are the vendor's own, and not by numbers.
+    /// True if lines are named by their starts on the vendor's clock, not by numbers.
     is_named_by_start: bool,
     starts: VecDeque<MediaMs>,
     lines: Lines,
-    /// The guess behind what became final in a silence.
+    /// The interim text after the part that became final in a pause.
     tail: Lines,
-    /// What is settled is final for readers, though the utterance goes on.
+    /// True if settled text is final for readers although the utterance continues.
     is_released: bool,
     settled: Vec<SpeechToken>,
     guess: Vec<SpeechToken>,
     pub(crate) facts: LineFacts,
-    /// The vendor says where spaces are: none is added.
+    /// True if the vendor sends the spaces itself: none is added.
     is_verbatim: bool,
     clock_ms: MediaMs,
-    /// How far what was settled reaches, in this utterance and in those before it.
+    /// Greatest end of settled text, in this utterance and those before it.
     settled_ms: Option<MediaMs>,
-    /// Something was settled or guessed since it was last asked when it is due.
+    /// True if text has changed since the last call of `due_ms`.
     is_new: bool,
-    /// When that was, by the clock of who reads.
+    /// Time of the last change, by the receiver's clock.
     rests_since: Option<MediaMs>,
 }
 
 impl Utterance {
-    /// `part` tells several of a connection apart; none where there is one.
+    /// Creates the utterances. `part` distinguishes several of a connection; empty if there is one.
     pub(crate) fn new(options: Options, part: &str) -> Self {
         let prefix: Arc<str> = format!("{}-{part}", options.tag).into();
         let facts = LineFacts { lang: options.lang.clone(), break_before: None };
@@ -83,19 +84,19 @@ impl Utterance {
         }
     }
 
-    /// For a vendor that says where spaces are.
+    /// Creates the utterances of a vendor that sends the spaces itself.
     pub(crate) fn verbatim(options: Options, part: &str) -> Self {
         Self { is_verbatim: true, ..Self::new(options, part) }
     }
 
-    /// For a vendor whose sessions have names that are unique for ever: what is sent again gets the same names, from wherever
-    /// it is sent again.
+    /// Names lines by their starts, for a vendor with globally unique session names: a resent session gets the same
+    /// ids, on any connection.
     pub(crate) fn named_by_start(self) -> Self {
         Self { is_named_by_start: true, ..self }
     }
 
-    /// `tokens` follow what is settled, and will not change. The guess is gone, but for one of what comes behind them. What was
-    /// settled before a long silence is an utterance of its own.
+    /// Appends `tokens`, which will not change, to the settled text. The interim text is dropped, except what comes
+    /// after them. Earlier settled text before a long pause becomes an utterance of its own.
     pub(crate) fn settle(&mut self, tokens: Vec<SpeechToken>, saying: &mut LineInProgress) {
         if says_nothing(&tokens) {
             self.settle_nothing(None, saying);
@@ -110,7 +111,7 @@ impl Utterance {
         let starts = tokens.iter().find_map(|token| token.start_ms);
         let last = self.settled.iter().rev().find_map(|token| token.start_ms);
         if starts.zip(last).is_some_and(|(starts, last)| last - starts > LATE_MS) {
-            // It was said before what is settled: a line of its own.
+            // It precedes the settled text: a line of its own.
             self.close(saying);
         }
         self.settled_ms = self.settled_ms.max(ends);
@@ -118,7 +119,7 @@ impl Utterance {
         self.is_new = true;
     }
 
-    /// Nothing was said up to `until_ms`, says the vendor: what was guessed there is taken back. Without a time all is.
+    /// Reports silence up to `until_ms`: the interim text there is retracted; without a time, all of it.
     pub(crate) fn settle_nothing(&mut self, until_ms: Option<MediaMs>, saying: &mut LineInProgress) {
         let stays = |token: &SpeechToken| token.start_ms.zip(until_ms).is_some_and(|(start, until)| start >= until);
         let before = self.guess.len();
@@ -128,8 +129,8 @@ impl Utterance {
         }
     }
 
-    /// `tokens` is what seems to follow what is settled. Those of them that are settled already are passed over: a guess
-    /// that comes behind its final would be shown, and stay, as a line of its own.
+    /// Sets the interim text after the settled text. Tokens that are settled already are skipped: a late interim
+    /// version would be shown, and stay, as a line of its own.
     pub(crate) fn guess(&mut self, mut tokens: Vec<SpeechToken>, saying: &mut LineInProgress) {
         let is_settled = |token: &SpeechToken| {
             let end = token.end_ms.filter(|end| token.start_ms.is_some_and(|start| start < *end));
@@ -140,16 +141,16 @@ impl Utterance {
         }
         let settled = tokens.iter().take_while(|token| is_settled(token)).count();
         tokens.drain(..settled);
-        // Some engines send one guess again and again while nobody speaks.
+        // Some engines repeat an interim text during silence.
         self.is_new |= text_of(&tokens) != text_of(&self.guess);
         self.guess.clear();
         self.close_before(&tokens, saying);
         self.guess = tokens;
     }
 
-    /// Returns true if a guess is of an engine that was started again, and says something else than the guess that is open: it
-    /// begins before that, has fewer words and nothing of it. A better form of a guess begins where that does. For engines
-    /// whose messages hold all that follows what is settled.
+    /// True if an interim message comes from a restarted engine, and not as an update of the open interim text: it
+    /// begins earlier, is shorter and shares none of its words. An update begins at the same time. Only for engines
+    /// whose messages contain all unsettled text.
     pub(crate) fn is_left_by(&self, sign: &SessionSign<'_>) -> bool {
         let start_ms = sign.span.and_then(|span| on_axis(span.start_ms, &self.options).ok());
         let known_ms = self.guess.iter().find_map(|token| token.start_ms);
@@ -163,7 +164,7 @@ impl Utterance {
         is_less && !share_a_word(&guess, &sign.text) && !known.concat().contains(&now.concat())
     }
 
-    /// Closes what is settled if `tokens` follow it after a silence that parts turns.
+    /// Closes the settled text if `tokens` follow it after a pause between turns.
     fn close_before(&mut self, tokens: &[SpeechToken], saying: &mut LineInProgress) {
         let starts = tokens.iter().find_map(|token| token.start_ms);
         if starts.is_some_and(|starts| self.is_silent_until(starts)) {
@@ -171,19 +172,20 @@ impl Utterance {
         }
     }
 
-    /// Whether something settled waits for its utterance to end, and from there, or from the guess behind it, to
-    /// `media_ms` nothing was said.
+    /// Returns whether there is settled text, followed by silence up to `media_ms` that is as long as a pause between
+    /// turns; interim text counts as speech.
     fn is_silent_until(&self, media_ms: MediaMs) -> bool {
         let end = |tokens: &[SpeechToken]| tokens.iter().rev().find_map(|token| token.end_ms.or(token.start_ms));
         let said = match end(&self.settled) {
-            // Nobody knows where a guess without times ends.
+            // The end of interim text without times is unknown.
             Some(settled) if !self.guess.is_empty() => end(&self.guess).map(|guessed| guessed.max(settled)),
             settled => settled,
         };
         said.is_some_and(|said| media_ms.saturating_sub(said) >= self.options.turn_gap_ms)
     }
 
-    /// When what is settled becomes final by the clock of who reads, which says `now_ms`, unless something new is said.
+    /// Returns the time, by the receiver's clock, at which settled text becomes final unless something new comes;
+    /// `now_ms` is the present.
     pub(crate) fn due_ms(&mut self, now_ms: MediaMs) -> Option<MediaMs> {
         if std::mem::take(&mut self.is_new) || self.rests_since.is_none() {
             self.rests_since = Some(now_ms);
@@ -194,8 +196,8 @@ impl Utterance {
         self.rests_since.map(|since| since.saturating_add(self.options.turn_gap_ms))
     }
 
-    /// Nothing new was said until `now_ms`: what is settled is final, if it was due by then. The utterance goes on: where it
-    /// ends the vendor says, and not how long its words were on their way.
+    /// Reports that nothing new came until `now_ms`: settled text that was due becomes final. The utterance continues:
+    /// the vendor decides where it ends, not the delay of its words.
     pub(crate) fn rest(&mut self, now_ms: MediaMs, out: &mut Decoded) {
         if self.due_ms(now_ms).is_some_and(|due| due <= now_ms) {
             let mut saying = LineInProgress::default();
@@ -205,12 +207,12 @@ impl Utterance {
         }
     }
 
-    /// Returns true if nothing is open.
+    /// True if nothing is open.
     pub(crate) fn is_empty(&self) -> bool {
         self.settled.is_empty() && self.guess.is_empty() && !self.lines.is_shown()
     }
 
-    /// Says how it stands. One that has become long is closed.
+    /// Emits the current state. A long utterance is closed.
     pub(crate) fn show(&mut self, saying: &mut LineInProgress) {
         let bytes: usize = self.settled.iter().map(|token| token.text.len()).sum();
         let at_sentence = self.settled.last().is_some_and(|token| token.ends_sentence);
@@ -229,7 +231,7 @@ impl Utterance {
         self.say(&tokens, Status::Interim, saying);
     }
 
-    /// Says the lines of the utterance. What they are called is known with their first words.
+    /// Emits the lines of the utterance. Their ids are determined with the first words.
     fn say(&mut self, tokens: &[SpeechToken], status: Status, saying: &mut LineInProgress) {
         if self.lines.count() == 0 && !says_nothing(tokens) {
             let base = self.name(tokens.iter().find_map(|token| token.start_ms));
@@ -239,7 +241,7 @@ impl Utterance {
         self.lines.say(tokens, status, &self.facts, &self.options, saying);
     }
 
-    /// What lines are called that start at `start_ms`.
+    /// Returns the id of lines that start at `start_ms`.
     fn name(&mut self, start_ms: Option<MediaMs>) -> Arc<str> {
         let Some(start_ms) = start_ms.filter(|_| self.is_named_by_start) else {
             let kind = if self.is_named_by_start { "n" } else { "" };
@@ -255,10 +257,10 @@ impl Utterance {
         format!("{}{start_ms}{again}", self.prefix).into()
     }
 
-    /// It is over: what is settled is final. A guess begins the next.
+    /// Ends the utterance: settled text becomes final, and interim text begins the next one.
     pub(crate) fn close(&mut self, saying: &mut LineInProgress) {
         if self.settled.is_empty() && !self.guess.is_empty() {
-            // The vendor ends what it has not said yet: the guess stays where it is shown.
+            // The vendor ends something that it has not settled: the interim text stays where it is shown.
             self.show(saying);
             return;
         }
@@ -280,7 +282,7 @@ impl Utterance {
         }
     }
 
-    /// The connection is over. A guess that nothing settled stays a guess.
+    /// Ends the connection. Unsettled text stays interim.
     pub(crate) fn end(&mut self, out: &mut Decoded) {
         let mut saying = LineInProgress::default();
         if !self.settled.is_empty() {
@@ -290,8 +292,8 @@ impl Utterance {
         saying.finish(out);
     }
 
-    /// The engine has heard up to `media_ms`. What is settled and followed by a silence that parts turns is final; if
-    /// nothing is open, nothing was said there.
+    /// Reports that the engine has heard the audio up to `media_ms`. Settled text followed by a pause between turns
+    /// becomes final; if nothing is open, a clock is emitted.
     pub(crate) fn reached(&mut self, media_ms: MediaMs, out: &mut Decoded) {
         if self.is_silent_until(media_ms) {
             let mut saying = LineInProgress::default();
@@ -305,17 +307,17 @@ impl Utterance {
     }
 }
 
-/// The latest time in `tokens`.
+/// Returns the latest time in `tokens`.
 fn ends(tokens: &[SpeechToken]) -> Option<MediaMs> {
     tokens.iter().filter_map(|token| token.end_ms.or(token.start_ms)).max()
 }
 
-/// The text of `tokens`.
+/// Returns the text of `tokens`.
 fn text_of(tokens: &[SpeechToken]) -> String {
     tokens.iter().map(|token| &*token.text).collect()
 }
 
-/// Adds `tokens`, with a space between where the vendor leaves it to us.
+/// Appends `tokens`, with a space before them if the vendor sends none.
 fn append(all: &mut Vec<SpeechToken>, mut tokens: Vec<SpeechToken>, is_verbatim: bool) {
     if !is_verbatim
         && let (Some(last), Some(first)) = (all.last_mut(), tokens.first_mut())

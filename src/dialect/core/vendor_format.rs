@@ -1,4 +1,4 @@
-//! Vendors' formats by name, and how their frames lie in a file.
+//! Vendors' formats by name, and the framing of each.
 
 use std::fmt;
 use std::str::FromStr;
@@ -28,13 +28,13 @@ pub enum VendorFormat {
     WhisperStreaming,
     /// The server of Vosk.
     Vosk,
-    /// Jitsi: what Jigasi and Skynet say.
+    /// Jitsi: the messages of Jigasi and Skynet.
     Jitsi,
     /// LiveKit: segments, and text streams.
     LiveKit,
     /// Vexa: bundles of confirmed and pending segments.
     Vexa,
-    /// Plain text, a caption a line.
+    /// Plain text, one caption per line.
     Text,
     /// Text with `>>` before each new speaker.
     Chevrons,
@@ -47,7 +47,7 @@ pub enum VendorFormat {
 }
 
 impl VendorFormat {
-    /// All of them.
+    /// All formats.
     pub const ALL: [Self; 19] = [
         Self::Deepgram,
         Self::Flux,
@@ -70,7 +70,7 @@ impl VendorFormat {
         Self::YouTube,
     ];
 
-    /// The word for it in flags and URLs.
+    /// Returns the name in flags and URLs.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -96,7 +96,7 @@ impl VendorFormat {
         }
     }
 
-    /// How its frames lie in a file or a pipe.
+    /// Returns the framing of the format in a file or a pipe.
     #[must_use]
     pub fn framing(self) -> Framing {
         match self {
@@ -125,22 +125,22 @@ impl FromStr for VendorFormat {
     }
 }
 
-/// A name that is no format's.
+/// Error for an unknown format name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{name:?} is no format of a publisher; there are captionwire, {}", VendorFormat::ALL.map(VendorFormat::as_str).join(", "))]
 pub struct UnknownFormat {
-    /// The name as it was given, shortened.
+    /// The name as given, shortened.
     pub name: String,
 }
 
-/// How frames lie in a file, a pipe or a socket.
+/// Boundaries of frames in a file, a pipe or a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framing {
-    /// A frame is a JSON value, and a line of a file holds one. Several may stand in one frame; none spreads over two.
+    /// A frame is a JSON value, and a file has one per line. A frame may contain several; none extends over two.
     Json,
-    /// A stream of text whose lines end with a line feed, wherever frames end. On a socket the end of a message ends the
-    /// line as well, since a program that sends a caption in each does not write line feeds.
+    /// A stream of text whose lines end with a line feed, independently of frames. On a socket the end of a message
+    /// also ends the line, because programs that send a caption per message write no line feeds.
     Lines,
-    /// A stream of characters: the end of a message means nothing.
+    /// A stream of characters: the end of a message has no meaning.
     Characters,
 }

@@ -1,10 +1,10 @@
-//! Times of day as media time.
+//! Conversion of times of day to media time.
 
 use crate::dialect::core::decoded::{DecodeFaultKind, Decoded};
 use crate::dialect::core::options::Options;
 use crate::transcript::{MediaMs, Timestamp};
 
-/// Where media time 0 is.
+/// Wall time of media time 0.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wall {
     start: Option<Timestamp>,
@@ -15,17 +15,17 @@ impl Wall {
         Self { start: options.wall_start }
     }
 
-    /// The time of day at the start of the session, once it is known.
+    /// Returns the wall time of the session's start, once it is known.
     pub(crate) fn start(&self) -> Option<Timestamp> {
         self.start
     }
 
-    /// The media time at a moment, wherever that is: before the start it is negative.
+    /// Returns the media time of a wall time, without limits: before the start it is negative.
     pub(crate) fn since_start_ms(&mut self, at: Timestamp, options: &Options) -> MediaMs {
         at.since(*self.start.get_or_insert(at)).saturating_add(options.offset_ms)
     }
 
-    /// The media time at a moment. The first one is the start of the session, if nothing else said when that was.
+    /// Returns the media time of a wall time. The first one is the start of the session unless the options set it.
     pub(crate) fn media_ms(
         &mut self,
         at: Timestamp,

@@ -1,10 +1,10 @@
 //! AssemblyAI Universal-Streaming, version 3.
 //!
-//! A `AssemblyAiTurn` holds all of the turn so far: `transcript` the words that will not change, `words` these and the guess behind
-//! them. It is over with `end_of_turn`, and may come again after that with marks and capitals. Words that will not change are
-//! final after a silence, should the end of the turn not come. `SpeakerRevision` says
-//! later who spoke in earlier turns: the last of them are kept for that. A turn is known for ever by the session's id
-//! (`Begin`) and `turn_order`.
+//! A `Turn` contains all of the turn so far: `transcript` has the words that will not change, `words` has these and the
+//! interim ones after them. It ends with `end_of_turn`, and may be repeated after that with punctuation and capitals.
+//! Settled words become final after a pause if the end of the turn does not come. `SpeakerRevision` corrects later who
+//! spoke in earlier turns; the last turns are kept for that. The session's id (`Begin`) and `turn_order` identify a
+//! turn permanently.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -24,21 +24,21 @@ use crate::dialect::core::token::{ListedWord, TokenSpeaker, align, needs_space};
 use crate::dialect::core::vendor_format::VendorFormat;
 use crate::transcript::MediaMs;
 
-/// Turns kept for revisions: a quarter of an hour of quick talk.
+/// Turns kept for revisions: a quarter of an hour of rapid exchange.
 const TURNS_MAX: usize = 128;
 /// Words kept for revisions, in all.
 const WORDS_MAX: usize = 8_192;
 
 pub(crate) struct AssemblyAi {
     options: Options,
-    /// The one that was spoken of last stands last.
+    /// The most recently mentioned turn is last.
     turns: VecDeque<AssemblyAiTurn>,
 }
 
 struct AssemblyAiTurn {
     order: u64,
     piece: SpeechPiece,
-    /// It has marks and capitals.
+    /// True if it has punctuation and capitals.
     is_formatted: bool,
 }
 
@@ -82,7 +82,7 @@ impl AssemblyAi {
             let is_guess = node.get(&["word_is_final"]).is_some_and(|is_final| *is_final.value == false);
             if is_guess && !is_over { guess.push(word) } else { words.push(word) }
         });
-        // Words that are final and not in the transcript are said all the same.
+        // Final words that are missing in the transcript are emitted all the same.
         let listed: Vec<&str> = words.iter().map(|word| word.text.trim()).filter(|word| !word.is_empty()).collect();
         let listed = if transcript.trim().is_empty() { listed.join(" ") } else { String::new() };
         let mut tokens = align(if listed.is_empty() { transcript } else { &listed }, &words);
@@ -144,7 +144,7 @@ impl AssemblyAi {
         }
     }
 
-    /// Who spoke in an earlier turn. "Text and word timestamps unchanged", so only labels are taken over.
+    /// Applies the speakers of an earlier turn. "Text and word timestamps unchanged", so only labels are taken over.
     fn revise(&mut self, revision: JsonNode<'_>, saying: &mut LineInProgress, out: &mut Decoded) {
         let order = revision.number(&["turn_order"], out);
         let of_turn = self.label(revision, &["speaker_label"], out);
@@ -165,7 +165,7 @@ impl AssemblyAi {
             let revised = if labels.len() == count {
                 Some(&labels[at].0)
             } else {
-                // By their times, which do not change.
+                // Matched by their times, which do not change.
                 labels.iter().find(|(_, start)| start.is_some() && *start == token.start_ms).map(|(label, _)| label)
             };
             match revised {
@@ -177,7 +177,7 @@ impl AssemblyAi {
     }
 }
 
-/// Returns true if a turn comes with marks and capitals, as it does once it was said without them.
+/// True if a turn has punctuation and capitals, as when it is repeated with formatting.
 fn is_formatted(turn: &Value) -> bool {
     turn.get("turn_is_formatted").is_some_and(|is_formatted| *is_formatted == true)
 }

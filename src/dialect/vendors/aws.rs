@@ -1,10 +1,10 @@
 //! Amazon Transcribe, streaming: `TranscriptEvent`, in the names of the service (`ResultId`) or of its libraries
 //! (`result_id`, `resultId`).
 //!
-//! Each result is known for ever by its id, and comes again until `IsPartial` is false; items that are `Stable` are final
-//! after a silence, should that not come. Speakers stand at the items, in
-//! finals only, as numbers of the session: finals that hold several turns are cut there. The binary frames of the service
-//! (event stream) are unpacked by its libraries, not here.
+//! A permanent id identifies each result, which is repeated until `IsPartial` is false. `Stable` items become final
+//! after a pause if that does not come. Speakers are given per item, in finals only, as numbers of the session: finals
+//! that contain several turns are split there. The service's binary frames (event stream) are unpacked by its
+//! libraries, not here.
 
 use std::sync::Arc;
 
@@ -58,10 +58,10 @@ impl Aws {
             out.fault(DecodeFaultKind::BadField, format!("{}.Alternatives is missing", result.place));
             return;
         }
-        // An array without any is a result without words.
+        // An empty array is a result without words.
         let mut tokens = None;
         result.items(&["Alternatives", "alternatives"], out, |alternative, out| {
-            // Ordered by confidence: the first is what was said.
+            // Sorted by confidence: the first is used.
             if tokens.is_none() {
                 tokens = Some(self.alternative(alternative, channel.as_deref(), out));
             }
@@ -90,7 +90,7 @@ impl Aws {
         self.results.say_state(&id, PieceState { tokens, settled, is_over: !is_partial, facts }, &self.options, saying);
     }
 
-    /// The pieces of an alternative, and how many of them are stable; none if it does not say what it says.
+    /// Returns the tokens of an alternative, and the number of stable ones; `None` if its transcript is missing.
     fn alternative(
         &self,
         alternative: JsonNode<'_>,
@@ -122,7 +122,7 @@ impl Aws {
             _ => 0,
         };
         if let Some(channel) = channel {
-            // Each channel is somebody's microphone.
+            // Each channel is one person's microphone.
             let unsaid = tokens.iter_mut().filter(|token| token.label == TokenSpeaker::Unsaid);
             unsaid.for_each(|token| token.label = self.options.anonymous(channel));
         }
@@ -136,7 +136,7 @@ impl Aws {
     }
 }
 
-/// The results of a message.
+/// Returns the results of a message.
 fn raw_results(message: &Value) -> &[Value] {
     let event = ["TranscriptEvent", "transcriptEvent", "transcript_event"].iter().find_map(|name| message.get(*name));
     let event = event.unwrap_or(message);
@@ -147,7 +147,7 @@ fn raw_results(message: &Value) -> &[Value] {
 impl EngineSession for Aws {
     const FORMAT: VendorFormat = VendorFormat::Aws;
     const IDS: IdScope = IdScope::Always;
-    /// Finals come up to 30 s late.
+    /// Finals are up to 30 s late.
     const IS_IN_ORDER: bool = false;
     type Message = Value;
 

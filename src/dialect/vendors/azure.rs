@@ -1,11 +1,11 @@
-//! Azure, conversation transcription: results as its libraries give them, and as its service sends them.
+//! Azure, conversation transcription: results in the forms of its libraries and of its service.
 //!
-//! `RecognizingSpeech` is a guess of what is being said, `RecognizedSpeech` is a line. The service's own messages have no
-//! reason: a hypothesis has a text and a place, a phrase has a `RecognitionStatus`, and its text in `DisplayText` or, in
-//! the detailed form, in `NBest` alone. Objects of the JavaScript library that were written as JSON have its private names
-//! (`privText`). Every result has an id of its own, so that a guess and its line have nothing in common but that they
-//! follow each other. Times are ticks of 100 ns. Speakers are `Guest-1`, `Guest-2` of the session, or names that were
-//! enrolled; `Unknown` is somebody unknown.
+//! `RecognizingSpeech` is an interim version, `RecognizedSpeech` a line. The service's own messages have no reason: a
+//! hypothesis has a text and a position; a phrase has a `RecognitionStatus`, and its text in `DisplayText` or, in the
+//! detailed form, only in `NBest`. Objects of the JavaScript library that were written as JSON have its private names
+//! (`privText`). Every result has an id of its own, so that an interim version and its line are related only by their
+//! order. Times are ticks of 100 ns. Speakers are `Guest-1`, `Guest-2` of the session, or names that were enrolled;
+//! `Unknown` is an unknown speaker.
 
 use std::collections::BTreeMap;
 
@@ -72,8 +72,8 @@ impl Azure {
         saying.finish(out);
     }
 
-    /// The text: as the result says it, else as the first of `NBest` does, in the form nearest to what is read.
-    /// None if neither says it.
+    /// Returns the text of the result, or else of the first item of `NBest`, in the most readable form. `None` if both
+    /// are missing.
     fn tokens(&self, result: JsonNode<'_>, out: &mut Decoded) -> Option<Vec<SpeechToken>> {
         let own = result.text(&TEXTS, out);
         let mut is_said = own.is_some() || result.label(&REASONS, out).as_deref().is_some_and(is_nothing);
@@ -118,18 +118,19 @@ impl Azure {
         Some(tokens)
     }
 
-    /// Whether it is final; none if it says nothing. Libraries write the reason as a word or as a number.
+    /// Returns whether the result is final; `None` if it has no speech. Libraries write the reason as a word or as a
+    /// number.
     fn reason(&self, result: JsonNode<'_>, out: &mut Decoded) -> Option<bool> {
         let reason = result.label(&REASONS, out);
         let reason = reason.as_deref().map(|reason| reason.strip_prefix("ResultReason.").unwrap_or(reason));
         match reason {
             Some("RecognizingSpeech" | "2") => Some(false),
             Some("RecognizedSpeech" | "3" | "Success") => Some(true),
-            // Nothing was understood: what was guessed is taken back.
+            // Nothing was recognized: the interim text is retracted.
             Some(reason) if is_nothing(reason) => Some(true),
-            // A hypothesis of the service, which says no reason.
+            // A hypothesis of the service, which has no reason.
             None if result.get(&TEXTS).is_some() => Some(false),
-            // A phrase that has lost its status on the way.
+            // A phrase whose status was lost on the way.
             None if result.get(&["NBest"]).is_some() => Some(true),
             // The edges of speech and of turns, and the events of a session.
             None if result.get(&["CancellationReason", "privCancellationReason"]).is_none() => None,
@@ -169,13 +170,13 @@ impl Azure {
     }
 }
 
-/// Returns true if a reason says that nothing was understood.
+/// True for reasons that mean that nothing was recognized.
 fn is_nothing(reason: &str) -> bool {
     let reason = reason.strip_prefix("ResultReason.").unwrap_or(reason);
     matches!(reason, "NoMatch" | "0" | "InitialSilenceTimeout" | "BabbleTimeout" | "EndOfDictation")
 }
 
-/// How long it lasts, in ticks: a number, or `00:00:01.9000000` as .NET writes it.
+/// Returns the duration in ticks, from a number or from `00:00:01.9000000` as .NET writes it.
 fn duration(value: &Value) -> Option<f64> {
     let text = raw_text(value, &DURATIONS).filter(|text| text.contains(':'));
     let Some(text) = text else { return raw_ms(value, &DURATIONS, 1.0) };
@@ -185,7 +186,7 @@ fn duration(value: &Value) -> Option<f64> {
 
 impl EngineSession for Azure {
     const FORMAT: VendorFormat = VendorFormat::Azure;
-    /// Who speaks over another has guesses and finals of an earlier start behind the other's.
+    /// With overlapping speakers, results of one may start before earlier results of the other.
     const IS_IN_ORDER: bool = false;
     type Message = Value;
 

@@ -1,9 +1,9 @@
 //! Deepgram's live API, version 1.
 //!
-//! `Results` come as guesses (`is_final: false`) of a stretch of sound, then settled. A settled one may cover less than
-//! the guess it replaces: the rest comes again with the next. The utterance is over with `speech_final`, or with
-//! `UtteranceEnd`. Times count from the start of the connection. Speakers are numbers of the connection, word by word;
-//! with several channels, of the channel.
+//! `Results` are first interim (`is_final: false`) for a stretch of audio, then settled. A settled one may cover less
+//! than the interim one that it replaces; the rest is repeated in the next. The utterance ends with `speech_final`, or
+//! with `UtteranceEnd`. Times count from the start of the connection. Speakers are numbers of the connection, given per
+//! word; with several channels, numbers of the channel.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::dialect::core::utterance::Utterance;
 use crate::dialect::core::vendor_format::VendorFormat;
 use crate::transcript::MediaMs;
 
-/// Channels of one connection: no sound format in use has more.
+/// Channels of one connection: no audio format in use has more.
 const CHANNELS_MAX: u64 = 64;
 
 pub(crate) struct Deepgram {
@@ -41,7 +41,7 @@ impl Deepgram {
                 }
                 saying.finish(out);
             }
-            // Sent when the stream is closed: nothing follows.
+            // Sent when the stream is closed; it is the last message.
             Some("Metadata") => self.end(out),
             Some("SpeechStarted" | "Connected" | "History" | "ConfigureSuccess" | "Finalized") => {}
             Some("Error" | "FatalError" | "Warning" | "ConfigureFailure") => {
@@ -63,7 +63,7 @@ impl Deepgram {
         let mut alternative = None;
         if let Some(node) = message.get(&["channel"]) {
             node.items(&["alternatives"], out, |node, out| {
-                // Ordered by confidence: the first is what was said.
+                // Sorted by confidence: the first is used.
                 if alternative.is_none() {
                     alternative = Some(self.alternative(node, &scope, out));
                 }
@@ -75,7 +75,7 @@ impl Deepgram {
         };
         let Some((mut tokens, lang)) = alternative else { return };
         let start_ms = message.seconds(&["start"], &self.options, out);
-        // Its sum, since each alone is rounded.
+        // The sum is used because each value is rounded.
         let end_ms = end(message, &self.options, out);
         if let Some(first) = tokens.first_mut() {
             first.start_ms = first.start_ms.or(start_ms);
@@ -110,7 +110,7 @@ impl Deepgram {
         }
     }
 
-    /// The pieces of an alternative, and its language; none if it does not say what it says.
+    /// Returns the tokens of an alternative, and its language; `None` if its transcript is missing.
     fn alternative(
         &self,
         node: JsonNode<'_>,
@@ -137,7 +137,7 @@ impl Deepgram {
         });
         let mut tokens = align(transcript, &words);
         if !scope.is_empty() && tokens.iter().all(|token| token.label == TokenSpeaker::Unsaid) {
-            // Each channel is somebody's microphone.
+            // Each channel is one person's microphone.
             tokens.iter_mut().for_each(|token| token.label = self.options.anonymous(scope.trim()));
         }
         let mut lang = None;
@@ -148,7 +148,7 @@ impl Deepgram {
     }
 }
 
-/// Which channel of how many: `[0, 1]`, or `0`, or nothing.
+/// Returns the channel and the number of channels, from `[0, 1]`, `0`, or an absent field.
 fn channel(message: JsonNode<'_>, names: &[&'static str], out: &mut Decoded) -> (u64, u64) {
     let mut numbers = Vec::new();
     if message.get(names).is_some_and(|node| node.value.is_array()) {

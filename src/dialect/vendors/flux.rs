@@ -1,8 +1,8 @@
 //! Deepgram Flux.
 //!
-//! Every `TurnInfo` holds the whole turn so far, so that one that is lost does no harm and `sequence_id` is not needed. The
-//! turn is over with `EndOfTurn`; `EagerEndOfTurn` is a guess that `TurnResumed` may take back. Flux has no speakers.
-//! A turn is known for ever by `request_id` and `turn_index`.
+//! Every `TurnInfo` contains the whole turn so far, so that a lost one does no harm and `sequence_id` is not needed.
+//! The turn ends with `EndOfTurn`; `EagerEndOfTurn` is a prediction that `TurnResumed` may revoke. Flux has no
+//! speakers. `request_id` and `turn_index` identify a turn permanently.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use crate::transcript::Status;
 pub(crate) struct Flux {
     options: Options,
     turns: LinesById,
-    /// The greatest number of a turn.
+    /// The greatest turn index so far.
     latest: u64,
 }
 
@@ -49,7 +49,7 @@ impl Flux {
         let is_over = match message.text(&["event"], out) {
             Some("EndOfTurn") => true,
             Some("Update" | "StartOfTurn" | "EagerEndOfTurn" | "TurnResumed") => false,
-            // Whatever else it is, it holds the turn so far.
+            // With any other event, it still contains the turn so far.
             _ => {
                 out.fault(DecodeFaultKind::Odd, "event is missing or unknown: the turn was taken as it stands");
                 false
@@ -125,7 +125,7 @@ impl EngineSession for Flux {
             begins: kind == Some("Connected"),
             name: raw_text(message, &["request_id"]),
             says: is_turn,
-            // The same turn again, as it stands now.
+            // An update of the same turn.
             span: span.filter(|_| is_turn && (known.is_none() || is_another)),
             reuses_id: is_another || is_anew,
             text: text.into(),

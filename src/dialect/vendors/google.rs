@@ -1,9 +1,9 @@
 //! Google Cloud Speech-to-Text, streaming: responses as JSON, in the names of the service (`isFinal`) or of its libraries
 //! (`is_final`), of versions 1 and 2.
 //!
-//! A response has several results, one behind the other: none or one that is final, then guesses, the surer first. With
-//! diarisation a final lists the words of all finals before it too; its own are the last. Where words have no times it is
-//! only said when a result ends, and then a line stands where it arrives.
+//! A response has several consecutive results: at most one final one, then interim ones, the more certain first. With
+//! diarization, a final also lists the words of all finals before it; its own are the last. If words have no times,
+//! only the end of a result is known, and the line is placed by its arrival.
 
 use std::collections::BTreeMap;
 
@@ -72,11 +72,11 @@ impl Google {
         let scope = if channel > 1 { format!("Channel {channel} ") } else { String::new() };
         let mut tokens = None;
         result.items(&["alternatives"], out, |alternative, out| {
-            // Ordered by confidence: the first is what was said.
+            // Sorted by confidence: the first is used.
             if tokens.is_some() {
                 return;
             }
-            // What is empty is left out where a message of the service becomes JSON.
+            // The conversion of the service's messages to JSON omits empty fields.
             let is_empty =
                 || alternative.value.as_object().is_some_and(|it| it.keys().all(|name| name == "confidence"));
             let transcript = alternative.text(&["transcript"], out);
@@ -96,7 +96,7 @@ impl Google {
             });
             let mut cut = align(transcript, &words);
             if !scope.is_empty() {
-                // Each channel is somebody's microphone.
+                // Each channel is one person's microphone.
                 let unsaid = cut.iter_mut().filter(|token| token.label == TokenSpeaker::Unsaid);
                 unsaid.for_each(|token| token.label = self.options.anonymous(scope.trim()));
             }
@@ -112,13 +112,13 @@ impl Google {
 
     fn label(&self, word: JsonNode<'_>, scope: &str, out: &mut Decoded) -> TokenSpeaker {
         match word.label(&["speakerLabel", "speaker_label", "speakerTag", "speaker_tag"], out).as_deref() {
-            // 0 is what is written where nothing was said.
+            // 0 is written for an absent value.
             None | Some("" | "0") => TokenSpeaker::Unsaid,
             Some(speaker) => self.options.voice(scope, speaker),
         }
     }
 
-    /// `"1.300s"`, or the parts of it that some libraries give.
+    /// Returns a time from `"1.300s"`, or from the object with seconds and nanoseconds that some libraries produce.
     fn time(&self, node: JsonNode<'_>, names: &[&'static str], out: &mut Decoded) -> Option<MediaMs> {
         let found = node.get(names)?;
         if !found.value.is_object() {
@@ -137,7 +137,7 @@ impl Google {
     }
 
     fn channel(&mut self, channel: u64, out: &mut Decoded) -> Option<&mut Utterance> {
-        // Without channels the tag is 0 or absent, else it counts from 1.
+        // Without channels the tag is 0 or absent; otherwise it counts from 1.
         let channel = channel.max(1);
         if self.channels.len() == CHANNELS_MAX && !self.channels.contains_key(&channel) {
             out.fault(DecodeFaultKind::BadField, format!("channelTag: there are more than {CHANNELS_MAX} channels"));
@@ -149,7 +149,7 @@ impl Google {
     }
 }
 
-/// Returns true if it is a result. One without words has no alternatives.
+/// True if it is a result. One without words has no alternatives.
 fn is_result(value: &Value) -> bool {
     const OF_RESULTS: [&str; 9] = [
         "isFinal",
@@ -172,7 +172,7 @@ fn is_result(value: &Value) -> bool {
             })
 }
 
-/// A time that is given as seconds and nanoseconds, in milliseconds.
+/// Returns a time given as seconds and nanoseconds, in milliseconds.
 fn in_parts(value: &Value) -> Option<f64> {
     let part = |name: &str| match value.get(name) {
         None => Some(0.0),
@@ -182,7 +182,7 @@ fn in_parts(value: &Value) -> Option<f64> {
     part("seconds").zip(part("nanos")).map(|(seconds, nanos)| seconds * 1e3 + nanos / 1e6)
 }
 
-/// A time in milliseconds, without a word where it is none.
+/// Returns a time in milliseconds; `None`, without a fault, if it is invalid.
 fn raw_time(value: &Value, names: &[&str]) -> Option<f64> {
     let found = names.iter().find_map(|name| value.get(name).filter(|found| !found.is_null()))?;
     if found.is_object() { in_parts(found) } else { raw_ms(value, names, 1000.0) }
@@ -202,7 +202,7 @@ impl EngineSession for Google {
         let result = results.first().unwrap_or(&Value::Null);
         let alternative = raw_items(result, &["alternatives"]).first().unwrap_or(&Value::Null);
         let text = raw_text(alternative, &["transcript"]).unwrap_or_default();
-        // The words of all finals before stand in front of those of this one.
+        // The words of all earlier finals precede those of this one.
         let words = raw_items(alternative, &["words"]);
         let first = words.len().checked_sub(text.split_whitespace().count()).and_then(|at| words.get(at));
         let start =

@@ -1,10 +1,11 @@
-//! Jitsi: what Jigasi says (`participant`, `transcript`, `message_id`, `is_interim`), and Skynet (`participant_id`, `text`,
-//! `id`, `type`).
+//! Jitsi: messages of Jigasi (`participant`, `transcript`, `message_id`, `is_interim`) and of Skynet (`participant_id`,
+//! `text`, `id`, `type`).
 //!
-//! Speakers are the participants, by name where it is said. The times of both are times of day of whoever recorded them;
-//! clocks differ, and Skynet's says when a final began but when a guess was sent (and is known to be wrong, its issue 218), so
-//! a line stands where its first message arrived. A piece is known for ever by its id and its participant: a Skynet server
-//! gives the first piece of all participants one id (`State.transcription_id` of its `state.py`).
+//! Speakers are the participants, by name if it is given. The times of both are times of day of the recording machine.
+//! Clocks differ, and Skynet's time is the start of a final but the sending time of an interim message (and is known to
+//! be wrong, its issue 218), so a line is placed by the arrival of its first message. A piece is identified permanently
+//! by its id and its participant: a Skynet server gives the first piece of all participants one id
+//! (`State.transcription_id` of its `state.py`).
 
 use serde_json::Value;
 
@@ -23,7 +24,7 @@ pub(crate) struct Jitsi {
     options: Options,
     pieces: LinesById,
     ids: VendorIds,
-    /// Those that had no id.
+    /// Number of pieces without an id.
     nameless: u64,
 }
 
@@ -31,12 +32,12 @@ impl Jitsi {
     fn take(&mut self, message: JsonNode<'_>, out: &mut Decoded) {
         let kind = message.text(&["type"], out);
         if kind == Some("translation-result") {
-            // Another text than what was said.
+            // A translation, not the words spoken.
             return;
         }
         let (text, is_interim) = if message.get(&["transcript"]).is_some() {
             let mut text: Option<String> = None;
-            // Ordered by confidence: the first is what was said.
+            // Sorted by confidence: the first is used.
             message.items(&["transcript"], out, |node, out| {
                 if text.as_ref().is_none_or(String::is_empty) {
                     text = node.text(&["text"], out).map(str::to_owned).or(text.take());
@@ -55,7 +56,7 @@ impl Jitsi {
             }
         } else {
             return match message.text(&["event"], out) {
-                // What happens in the room, not what is said.
+                // Events in the room, not speech.
                 Some("START" | "END" | "JOIN" | "LEAVE" | "RAISE_HAND") => {}
                 Some("SPEECH") => {
                     out.fault(DecodeFaultKind::BadField, "transcript is missing: this message was left out")
@@ -112,7 +113,7 @@ impl EngineSession for Jitsi {
     }
 
     fn sign<'a>(&self, message: &'a Value) -> SessionSign<'a> {
-        // Its times are times of day of others, and not read.
+        // Its times are times of day of other machines, and are not read.
         SessionSign { says: message.get("event").is_none(), ..SessionSign::default() }
     }
 

@@ -1,9 +1,9 @@
-//! LiveKit: segments as its rooms send them (`segments`, with the participant who was heard), or one text stream of the
-//! topic `lk.transcription` as an object of its attributes and its text.
+//! LiveKit: segments as its rooms send them (`segments`, with the participant who spoke), or a text stream of the topic
+//! `lk.transcription` as an object of its attributes and its text.
 //!
-//! A segment is known for ever by its id, and by its participant where programs count the ids (each track may have its own
-//! counter). It comes again until it is final. Times are milliseconds; many engines leave both
-//! at 0, and then a line stands where it arrives.
+//! A segment is identified permanently by its id, and also by its participant if programs number the ids (each track
+//! may have its own counter). It is repeated until it is final. Times are in milliseconds; many engines leave both at
+//! 0, and the line is then placed by its arrival.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::dialect::core::token::{ListedWord, TokenSpeaker, whole};
 use crate::dialect::core::vendor_format::VendorFormat;
 use crate::transcript::{MediaMs, Status};
 
-/// Fields that hold the identity of who was heard.
+/// Fields with the identity of the participant who spoke.
 const PARTICIPANTS: [&str; 6] = [
     "transcribed_participant_identity",
     "transcribedParticipantIdentity",
@@ -31,17 +31,17 @@ const PARTICIPANTS: [&str; 6] = [
 ];
 
 pub(crate) struct LiveKit {
-    /// Of each participant the clock of their track.
+    /// Clock of each participant's track.
     clocks: StreamClocks,
     segments: LinesById,
     ids: VendorIds,
-    /// Participants whose clocks began anew with the message that is read next.
+    /// Participants whose clocks have started over with the message that is read next.
     restarted: Vec<Box<str>>,
 }
 
 impl LiveKit {
     fn take(&mut self, message: JsonNode<'_>, out: &mut Decoded) {
-        // A packet of the room may be wrapped in its kind.
+        // A packet of the room may be wrapped in an object named after its type.
         let packet = message.get(&["transcription"]);
         let packet = packet.as_ref().unwrap_or(&message);
         let mut saying = LineInProgress::default();
@@ -69,7 +69,7 @@ impl LiveKit {
         saying.finish(out);
     }
 
-    /// A segment, or a text stream that is one.
+    /// Processes a segment, or a text stream that is one.
     fn say(
         &mut self,
         id: Option<&str>,
@@ -112,7 +112,7 @@ impl LiveKit {
         self.segments.say(&id, &tokens, status, &facts, options, saying);
     }
 
-    /// The identity of the participant: a name that the application gave.
+    /// Returns the speaker from the identity of the participant, a name that the application assigned.
     fn speaker(&self, node: JsonNode<'_>, out: &mut Decoded) -> TokenSpeaker {
         node.text(&PARTICIPANTS, out).map_or(TokenSpeaker::Unsaid, |name| self.name(name))
     }
@@ -146,7 +146,7 @@ impl EngineSession for LiveKit {
 
     fn spans<'a>(&self, message: &'a Value) -> Vec<MoreSpeech<'a>> {
         let packet = message.get("transcription").unwrap_or(message);
-        // The clock of a participant is that of their track.
+        // A participant's clock is that of their track.
         let who = participant(packet);
         let span = |segment: &'a Value| {
             let end = raw_ms(segment, &["end_time", "endTime"], 1.0).filter(|end| *end > 0.0)?;
@@ -181,17 +181,17 @@ impl EngineSession for LiveKit {
     }
 }
 
-/// Who was heard; nobody if it is not said.
+/// Returns the identity of the participant who spoke; empty if absent.
 fn participant(packet: &Value) -> &str {
     raw_text(packet, &PARTICIPANTS).unwrap_or_default()
 }
 
-/// What names a segment: an id that is counted does so only together with the participant.
+/// Returns the id that names a segment: one that may be a counter only together with the participant.
 fn segment_id<'a>(id: &'a str, who: &'a str) -> VendorId<'a> {
     (id, if is_unique(id) { "" } else { who })
 }
 
-/// Returns true if a segment's id is unique for ever: LiveKit's libraries write `SG_` and twelve digits of a UUID, some of them
+/// True if a segment's id is globally unique: LiveKit's libraries write `SG_` and twelve digits of a UUID, some of them
 /// with its dash.
 fn is_unique(id: &str) -> bool {
     let digits = id.strip_prefix("SG_").filter(|digits| !digits.starts_with("0000")).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! Rev.ai, streaming.
 //!
-//! A `partial` has words only; they are joined by spaces. A `final` says its text letter by letter, spaces included, and is
-//! a line. Speakers are numbers of the session (`connected`).
+//! A `partial` has only words, which are joined by spaces. A `final` has its exact text, including spaces, and is a
+//! line. Speakers are numbers of the session (`connected`).
 
 use serde_json::Value;
 

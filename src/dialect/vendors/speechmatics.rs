@@ -1,12 +1,12 @@
 //! Speechmatics, realtime.
 //!
-//! `AddTranscript` settles a few words at a time, `AddPartialTranscript` is a guess of those behind them. What a result
-//! attaches to says where spaces are. An utterance is over with `EndOfUtterance`. Labels are of the session, and of the
-//! channel where there are several: S1 of one is not S1 of another; `UU` is somebody unknown. Sounds (`AudioEventStarted`)
-//! become lines of their own, by nobody.
+//! `AddTranscript` settles a few words at a time; `AddPartialTranscript` is an interim version of those after them. The
+//! field `attaches_to` of a result determines the spaces. An utterance ends with `EndOfUtterance`. Labels belong to the
+//! session, and to the channel if there are several: S1 of one channel is not S1 of another; `UU` is an unknown
+//! speaker. Sounds (`AudioEventStarted`) become lines of their own, without a speaker.
 //!
-//! Agent STT (`/v2/agent`) says whole segments instead: `AddSegment` is one, `AddPartialSegment` a guess of what follows it.
-//! Vendors' client libraries make such segments of words too, and pass on both: then the words are read.
+//! Agent STT (`/v2/agent`) sends whole segments instead: `AddSegment` is one, `AddPartialSegment` an interim version of
+//! the next. Some client libraries build such segments from words, and forward both: then the words are used.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -33,19 +33,19 @@ const SOUNDS_MAX: usize = 16;
 
 pub(crate) struct Speechmatics {
     options: Options,
-    /// By name; nameless where there is one.
+    /// By name; the name is empty if there is only one.
     channels: BTreeMap<String, Utterance>,
     delimiter: String,
-    /// Sounds that are heard: id, and what was said of it.
+    /// Sounds in progress: id of the line, and its content.
     sounds: BTreeMap<String, (Arc<str>, Content)>,
     sound_count: u64,
-    /// What the session's text was read from first. The other is the same text again.
+    /// The first form in which text arrived. The other form repeats the same text.
     spoken_in: Option<SpokenIn>,
-    /// It was told that the other comes too.
+    /// True once it was reported that the other form arrives too.
     is_other_told: bool,
 }
 
-/// What text comes in.
+/// Form of the text in messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SpokenIn {
     Words,
@@ -80,7 +80,7 @@ impl Speechmatics {
                 let why = message.text(&["reason", "type"], out).unwrap_or("no reason is given").to_owned();
                 out.fault(DecodeFaultKind::Engine, format!("Speechmatics reports: {why}"));
             }
-            // What a model is replaced by, or that a setting goes: somebody has to act. The rest of it is routine.
+            // The replacement of a model or the removal of a setting requires action. Other information is routine.
             Some("Info") => {
                 let kind = message.text(&["type"], out).unwrap_or_default().to_owned();
                 if matches!(&*kind, "deprecated" | "model_redirect") {
@@ -88,8 +88,8 @@ impl Speechmatics {
                     out.fault(DecodeFaultKind::Engine, format!("Speechmatics reports: {why}"));
                 }
             }
-            // Translations are other texts than what was said; what else a client library adds says nothing new. Where somebody
-            // is heard is no edge of what they say.
+            // Translations are not the words spoken; other additions of a client library contain nothing new. The
+            // detection of a speaker is not a boundary of their speech.
             Some(
                 "AddTranslation"
                 | "AddPartialTranslation"
@@ -117,10 +117,10 @@ impl Speechmatics {
         }
     }
 
-    /// Returns true if text that comes in `kind` is read.
+    /// True if text in the form `kind` is used.
     fn reads(&mut self, kind: SpokenIn, out: &mut Decoded) -> bool {
         let is_read = *self.spoken_in.get_or_insert(kind) == kind;
-        // Segments are made of the words before them; words behind segments are of another engine.
+        // Segments are built from the words before them; words after segments come from another engine.
         if !is_read && kind == SpokenIn::Words && !std::mem::replace(&mut self.is_other_told, true) {
             out.fault(
                 DecodeFaultKind::Odd,
@@ -131,7 +131,7 @@ impl Speechmatics {
         is_read
     }
 
-    /// Whole segments, or a guess of some: as the service says one, or as libraries list them.
+    /// Processes whole segments, or interim ones: a single one as from the service, or a list as from libraries.
     fn segments(&mut self, message: JsonNode<'_>, is_final: bool, out: &mut Decoded) {
         let channel = message.label(&["channel"], out).unwrap_or_default();
         let mut said = Vec::new();
@@ -157,7 +157,7 @@ impl Speechmatics {
         saying.finish(out);
     }
 
-    /// A segment in one piece; its times stand beside it where the message holds one.
+    /// Returns a segment as one token. If the message contains a single segment, its times are beside it.
     fn segment(
         &self,
         segment: JsonNode<'_>,
@@ -218,7 +218,7 @@ impl Speechmatics {
             });
         });
         if tokens.is_empty() && !whole.trim().is_empty() {
-            // Without its words it is said all the same.
+            // Without its list of words, the text is emitted all the same.
             tokens.push(SpeechToken {
                 ends_sentence: ends_sentence(&whole),
                 text: format!("{}{}", self.delimiter, whole.trim()),
@@ -246,7 +246,7 @@ impl Speechmatics {
         }
     }
 
-    /// What was said, by whom, and how sure that is.
+    /// Returns the text, its speaker and the confidence.
     fn alternative(
         &self,
         result: JsonNode<'_>,
@@ -262,7 +262,7 @@ impl Speechmatics {
             }
         });
         let (content, speaker, confidence) = first.unwrap_or_default();
-        // That somebody else speaks is no text.
+        // A change of speaker has no text.
         let is_change = result.get(&["type"]).is_some_and(|kind| kind.value == "speaker_change");
         if content.is_none() && !is_change {
             out.fault(DecodeFaultKind::BadField, format!("{}.alternatives[0].content is missing", result.place));
@@ -270,7 +270,7 @@ impl Speechmatics {
         (content, self.speaker(speaker.as_deref(), channel), confidence)
     }
 
-    /// Who speaks in a channel.
+    /// Returns the speaker of a label within a channel.
     fn speaker(&self, speaker: Option<&str>, channel: &str) -> TokenSpeaker {
         let is_numbered = |name: &str| {
             name.strip_prefix('S').is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
@@ -278,12 +278,12 @@ impl Speechmatics {
         match speaker {
             Some("UU") if channel.is_empty() => TokenSpeaker::Unknown,
             Some("UU") => self.options.anonymous(&format!("{channel} unknown")),
-            // Speakers that were enrolled have their names, in every channel.
+            // Enrolled speakers have their names, in every channel.
             Some(name) if !is_numbered(name) => self.options.name(name),
             Some(name) if channel.is_empty() => self.options.anonymous(name),
             Some(name) => self.options.anonymous(&format!("{channel} {name}")),
             None if channel.is_empty() => TokenSpeaker::Unsaid,
-            // Each channel is somebody's microphone.
+            // Each channel is one person's microphone.
             None => self.options.anonymous(channel),
         }
     }
@@ -310,14 +310,14 @@ impl Speechmatics {
         for (name, utterance) in &mut self.channels {
             if channel.as_ref().is_none_or(|channel| channel == name) {
                 utterance.close(&mut saying);
-                // Semantics, B2: who ends an utterance by hand wants a new turn.
+                // Semantics, B2: an utterance that is ended manually requests a new turn.
                 utterance.facts.break_before = is_forced.then_some(Break::Turn);
             }
         }
         saying.finish(out);
     }
 
-    /// A sound begins, or ends.
+    /// Processes the begin or end of a sound.
     fn sound(&mut self, message: JsonNode<'_>, begins: bool, out: &mut Decoded) {
         let Some(event) = message.get(&["event"]) else {
             out.fault(DecodeFaultKind::BadField, "event is missing");
@@ -371,7 +371,7 @@ impl EngineSession for Speechmatics {
     }
 
     fn begin_with(&mut self, options: Options) {
-        // What `RecognitionStarted` said of the language stays.
+        // The language settings from `RecognitionStarted` are kept.
         self.options = options;
     }
 
@@ -408,7 +408,7 @@ impl EngineSession for Speechmatics {
             is_settled: matches!(kind, "AddTranscript" | "AddSegment"),
             ..SessionSign::default()
         };
-        // A final holds the beginning of a guess alone.
+        // A final contains only the beginning of an interim text.
         let utterance = self.channels.get(channel).filter(|_| kind == "AddPartialTranscript");
         SessionSign { reuses_id: utterance.is_some_and(|utterance| utterance.is_left_by(&sign)), ..sign }
     }

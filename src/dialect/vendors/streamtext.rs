@@ -1,9 +1,10 @@
-//! A stenographer's characters: text as it is written, in which 0x08 deletes the character before it.
+//! A stenographer's characters: text as it is typed, in which 0x08 deletes the character before it.
 //!
-//! "Think of the messages as a stream" (StreamText, push): where they end means nothing, also within a character. A line is
-//! final when the writer goes on to the next. Deletes reach back over the line feed: the line before is open again, and
-//! what becomes of it is a correction of it. Deletes of more than is kept are passed over, as XEP-0301 has it for more than
-//! there is. Chevrons are those of `chevrons`: one amid a line begins a line of its own, as if it had been wrapped there.
+//! "Think of the messages as a stream" (StreamText, push): message boundaries have no meaning, even within a character.
+//! A line is final once the writer continues on the next. Deletes extend across the line feed: the previous line is
+//! then open again, and its changes are corrections. Deletes beyond the kept text are ignored, as XEP-0301 requires for
+//! deletes beyond the beginning. Chevrons work as in `chevrons`: one within a line begins a line of its own, as if it
+//! had been wrapped there.
 
 use std::collections::VecDeque;
 
@@ -20,33 +21,33 @@ use crate::transcript::Status;
 
 /// Lines that deletes can reach: a stenographer goes back some words, not minutes.
 const ROWS_MAX: usize = 32;
-/// From so many bytes on the end of a sentence ends the line, for writers who write no line feeds.
+/// Length in bytes from which on a sentence end also ends the line, for writers without line feeds.
 const SENTENCE_BYTES: usize = 240;
-/// From so many on a space does.
+/// Length in bytes from which on a blank ends it.
 const SPACE_BYTES: usize = 1_000;
-/// From so many on it ends anyway.
+/// Length in bytes at which it ends anyway.
 const ROW_BYTES_MAX: usize = 2_000;
 
 pub(crate) struct StreamText {
     options: Options,
-    /// The begin of a character whose rest has not come.
+    /// First bytes of an incomplete character.
     partial: Vec<u8>,
     json: JsonInText,
     hints: TextHints,
-    /// The lines that can be changed. Those behind the one that is written are empty: they were deleted.
+    /// The lines that can be changed. Those after the current one are empty: they were deleted.
     rows: VecDeque<CaptionRow>,
-    /// The one that is written.
+    /// Index of the line being written.
     at: usize,
-    /// Who speaks before the first of `rows`.
+    /// Speaker before the first of `rows`.
     before: Chevron,
     number: u64,
 }
 
 struct CaptionRow {
-    /// As it was written, with whatever a delete has to count.
+    /// Text as typed, with every character that a delete counts.
     text: String,
     lines: Lines,
-    /// It was ended here, not by a line feed.
+    /// True if it was wrapped here, not ended by a line feed.
     is_wrapped: bool,
 }
 
@@ -106,7 +107,7 @@ impl StreamText {
             self.add_row();
         }
         if self.at == ROWS_MAX {
-            // It cannot be changed any more: said for the last time.
+            // It cannot be changed any more: emit it for the last time.
             self.say(saying);
             if let Some(row) = self.rows.pop_front() {
                 self.before.part(row.text.trim());
@@ -124,7 +125,7 @@ impl StreamText {
                 return;
             }
             self.at -= 1;
-            // A line feed is a character too.
+            // A line feed counts as a character.
             if !self.rows[self.at].is_wrapped {
                 return;
             }
@@ -137,7 +138,7 @@ impl StreamText {
         }
     }
 
-    /// Says what is otherwise in any row.
+    /// Emits the rows that have changed.
     fn say(&mut self, saying: &mut LineInProgress) {
         let mut state = self.before.clone();
         for (index, row) in self.rows.iter_mut().enumerate() {
@@ -159,7 +160,7 @@ impl Dialect for StreamText {
             chunk.valid().chars().for_each(|c| self.json.push(c, &mut text, out));
         }
         text.chars().for_each(|c| self.take(c, &mut saying, out));
-        // The rest of the last character may come with the next frame.
+        // The rest of the last character may arrive with the next frame.
         match bytes.utf8_chunks().last() {
             Some(last) if is_begin(last.invalid()) => self.partial = last.invalid().to_vec(),
             _ => {}
@@ -185,7 +186,7 @@ impl Dialect for StreamText {
     }
 }
 
-/// Returns true if bytes that are not UTF-8 could still become a character.
+/// True if these invalid bytes may be the beginning of a character.
 fn is_begin(bytes: &[u8]) -> bool {
     let Some(first) = bytes.first() else { return false };
     let length = match first {

@@ -1,12 +1,12 @@
-//! Vexa: what its meetings' sockets send.
+//! Vexa: messages of its meetings' sockets.
 //!
-//! A `transcript` bundle speaks of one speaker: `confirmed` segments are lines, known for ever by `segment_id`; `pending`
-//! takes the place of all drafts of that speaker. Drafts have no ids, or some of their own, which are not those of what is
-//! confirmed; so each speaker has lines for them that are filled and emptied. A live envelope of one `segment` says it again
-//! under its id until it is complete. Speakers are names of participants, or voices of a meeting (`speaker_0`) under a segment
-//! id that names the session; `speaker_key` is a turn's, and says who speaks only where there is no name, or where two have one
-//! name at one time. Times are seconds of the meeting, or of the epoch, as the bots write them. Text that was typed
-//! (`source: "chat"`) was not said, and is left out.
+//! A `transcript` bundle concerns one speaker: `confirmed` segments are lines with the permanent id `segment_id`;
+//! `pending` replaces all drafts of that speaker. Drafts have no ids, or ids other than the confirmed ones, so each
+//! speaker has lines for them that are filled and emptied. A live envelope of one `segment` is repeated under its id
+//! until it is complete. Speakers are names of participants, or voices of a meeting (`speaker_0`) under a segment id
+//! that names the session; `speaker_key` belongs to a turn, and identifies the speaker only if there is no name, or if
+//! two people have the same name at the same time. Times are seconds of the meeting, or of the epoch, depending on the
+//! bot. Typed text (`source: "chat"`) was not spoken, and is left out.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
@@ -31,27 +31,29 @@ use crate::dialect::core::vendor_format::VendorFormat;
 use crate::dialect::core::wall::Wall;
 use crate::transcript::{MediaMs, Status, Timestamp, Version};
 
-/// Segments' ids of which is remembered when what they name began: those of some hours.
+/// Segment ids whose start time is remembered: those of some hours.
 const STAMPS_MAX: usize = 16_384;
-/// A longer id is no counter, in bytes: thousands of them are kept.
+/// Longest id that may be a counter, in bytes: thousands of them are kept.
 const COUNTER_BYTES_MAX: usize = 128;
 /// Speakers whose drafts are kept: more than speak at once.
 const SPEAKERS_MAX: usize = 64;
-/// A draft's time is a guess as well: it may begin so much before what is confirmed, or end so much behind it.
+/// Imprecision of a draft's times, in milliseconds: it may begin this much before the confirmed segment, or end this
+/// much after it.
 const DRAFT_EARLIER_MS: f64 = 500.0;
-/// Confirmed segments that are remembered: a late draft is of one of the last.
+/// Confirmed segments remembered: a late draft belongs to one of the last.
 const SAID_MAX: usize = 32;
-/// Drafts that stand since a connection broke, until they are confirmed on the next.
+/// Drafts kept since a connection broke, until they are confirmed on the next.
 const LEFT_MAX: usize = 64;
-/// Drafts of one speaker.
+/// Most drafts of one speaker.
 const DRAFTS_MAX: usize = 32;
-/// Words of a draft that are looked at: it is one of what is confirmed if that has most of them.
+/// Words of a draft that are compared: it belongs to a confirmed segment that contains most of them.
 const DRAFT_WORDS_MAX: usize = 64;
-/// Names that several people have at one time.
+/// Names shared by several people at the same time that are remembered.
 const NAMESAKES_MAX: usize = 64;
-/// Who speaks so long beside somebody of the same name is somebody else. The turns of one person overlap by less.
+/// Overlap, in milliseconds, above which a second speaker of the same name is another person. Turns of one person
+/// overlap by less.
 const NAMESAKE_MS: f64 = 300.0;
-/// Times from here on are times of day: in 2001. A meeting does not last so long.
+/// Milliseconds from which on a time is a time of day, in 2001. No meeting lasts that long.
 const EPOCH_MS: f64 = 1e12;
 
 pub(crate) struct Vexa {
@@ -59,39 +61,39 @@ pub(crate) struct Vexa {
     /// By speaker: each has a clock of their own.
     clocks: StreamClocks,
     wall: Wall,
-    /// A time of day was read.
+    /// True once a time of day was read.
     is_wall_set: bool,
-    /// Kinds of faults of times that were told.
+    /// Kinds of time faults that were reported.
     told_times: BTreeSet<String>,
-    /// Names that several people have at one time.
+    /// Names shared by several people at the same time.
     namesakes: BTreeSet<Box<str>>,
     confirmed: LinesById,
     ids: VendorIds,
-    /// By id of a segment that may be a counter, the same with its stamp.
+    /// Segment ids that may be counters, each with its stamped form.
     stamps: HashMap<Box<str>, Box<str>>,
-    /// By speaker, the drafts.
+    /// Drafts by speaker.
     drafts: BTreeMap<String, Vec<Draft>>,
     draft_count: u64,
-    /// Drafts that stood when a connection was over: what confirms one takes it back.
+    /// Drafts shown when a connection ended: a confirmed segment retracts its draft.
     left: VecDeque<LeftDraft>,
-    /// What was confirmed last: a draft of it that comes late is none.
+    /// The last confirmed segments, to recognize late drafts of them.
     said: VecDeque<(Arc<str>, Phrase)>,
     nameless: u64,
-    /// Speakers whose clocks began anew with the message that is read next.
+    /// Speakers whose clocks have started over with the message that is read next.
     restarted: Vec<Box<str>>,
 }
 
-/// What tells whether a draft is of what was confirmed.
+/// Time and words of a segment, to match drafts with confirmed segments.
 #[derive(Debug, Clone, Default)]
 struct Phrase {
     /// By the vendor's clock, in milliseconds.
     span: Option<(f64, f64)>,
-    /// Stand for the words.
+    /// Hashes of the words.
     words: HashSet<u64>,
 }
 
 impl Phrase {
-    /// Of a segment; of a clock that began anew `shift_ms` later.
+    /// Creates the phrase of a segment, on a clock that started over `shift_ms` later.
     fn new(segment: &Value, words_max: usize, shift_ms: MediaMs) -> Self {
         let start = moment(segment, &START);
         let end = moment(segment, &END).or(start);
@@ -105,8 +107,8 @@ impl Phrase {
         Self { span: start.zip(end).map(|(start, end)| (on_clock(start), on_clock(end))), words }
     }
 
-    /// Returns true if it is a draft of what was confirmed: its time lies within that, and so do most of its words. A draft of
-    /// nobody in particular need not have the same words.
+    /// True if it is a draft of a confirmed segment: its time lies within that of the segment, and so do most of its
+    /// words. A draft without a specific speaker need not have the same words.
     fn is_draft_of(&self, speaker: &str, confirmed: &Self) -> bool {
         let Some(((draft_start, draft_end), (start, end))) = self.span.zip(confirmed.span) else { return false };
         if draft_start < start - DRAFT_EARLIER_MS || draft_end > end + DRAFT_EARLIER_MS {
@@ -117,12 +119,12 @@ impl Phrase {
     }
 }
 
-/// The names of a time: seconds, a time of day, and what may be either.
+/// The field names of a time: in seconds, as a time of day, and one that may have either.
 type TimeNames = [&'static str; 3];
 const START: TimeNames = ["start", "absolute_start_time", "start_time"];
 const END: TimeNames = ["end", "absolute_end_time", "end_time"];
 
-/// A time by the vendor's clock, in milliseconds: of the meeting, or from [`EPOCH_MS`] on of the epoch.
+/// Returns a time by the vendor's clock, in milliseconds: of the meeting, or, from [`EPOCH_MS`] on, of the epoch.
 fn moment(segment: &Value, [seconds, absolute, either]: &TimeNames) -> Option<f64> {
     let wall = raw_text(segment, &[absolute, either]).and_then(Timestamp::parse).map(|at| at.0 as f64);
     match raw_ms(segment, &[seconds], 1000.0) {
@@ -131,8 +133,8 @@ fn moment(segment: &Value, [seconds, absolute, either]: &TimeNames) -> Option<f6
     }
 }
 
-/// Returns true if a segment's id is unique for ever: it begins with the name of the bot's session, which is, or was given the
-/// time of day at which the segment began.
+/// True if a segment's id is globally unique: it begins with the unique name of the bot's session, or has a stamp with
+/// the time of day at which the segment began.
 fn is_unique(id: &str) -> bool {
     let is_stamp = |stamp: &str| {
         stamp.len() == 26 && stamp.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_lowercase() || b == b'-')
@@ -141,31 +143,31 @@ fn is_unique(id: &str) -> bool {
         || id.rsplit_once(STAMP).is_some_and(|(_, stamp)| is_stamp(stamp))
 }
 
-/// Stands between an id and its stamp: the time of day in milliseconds, and twelve digits of a hash of what was said first.
+/// Separates an id from its stamp: the time of day in milliseconds, and twelve digits of a hash of the first text.
 const STAMP: &str = ":w";
 
-/// A segment's id with its stamp.
+/// Returns a segment's id with its stamp.
 fn stamped(id: &str, start: f64, text: &str) -> String {
     format!("{id}{STAMP}{start:013.0}-{}", short_hash(text))
 }
 
-/// The time of day in the stamp of a line's id.
+/// Returns the time of day in the stamp of a line's id.
 fn stamp_of(id: &str) -> Option<i64> {
     id.rsplit_once(STAMP).filter(|_| is_unique(id))?.1.split('-').next()?.parse().ok()
 }
 
-/// A draft that stands as a line, since its connection was over.
+/// A draft that was kept as a line because its connection ended.
 struct LeftDraft {
     id: Arc<str>,
     speaker: String,
     phrase: Phrase,
 }
 
-/// What is not confirmed yet.
+/// A draft: text that is not confirmed yet.
 struct Draft {
     lines: Lines,
     phrase: Phrase,
-    /// What the vendor calls it.
+    /// The vendor's id of the draft.
     name: Option<Box<str>>,
 }
 
@@ -216,12 +218,12 @@ impl Vexa {
                     None => out.fault(DecodeFaultKind::BadField, format!("{} must be a string", id.place)),
                 });
             }
-            // The life of the meeting and of the socket, and what was typed.
+            // Lifecycle of the meeting and of the socket, and typed text.
             Some(
                 "subscribed" | "unsubscribed" | "pong" | "session_start" | "session_end" | "chat_message"
                 | "meeting.status",
             ) => {}
-            // What is wrong with the bot, or with what it listens with.
+            // Problems of the bot, or of its audio.
             Some("health") => {
                 let part = |name| message.label(&[name], &mut Decoded::default());
                 let what = [part("source"), part("kind"), part("status")].into_iter().flatten().collect::<Vec<_>>();
@@ -238,7 +240,7 @@ impl Vexa {
         saying.finish(out);
     }
 
-    /// What speakers left open whose clocks began anew stands as it was shown.
+    /// Closes, as last shown, the open text of speakers whose clocks have started over.
     fn let_restarted_stand(&mut self, saying: &mut LineInProgress) {
         for speaker in std::mem::take(&mut self.restarted) {
             let label = match &*speaker {
@@ -253,7 +255,7 @@ impl Vexa {
         }
     }
 
-    /// A segment that stands under its own id.
+    /// Processes a segment with its own id.
     fn segment(&mut self, segment: JsonNode<'_>, is_complete: bool, saying: &mut LineInProgress, out: &mut Decoded) {
         if segment.get(&["source"]).is_some_and(|source| source.value == "chat") {
             return;
@@ -281,7 +283,7 @@ impl Vexa {
         let speaker = raw_text(segment.value, &["speaker"]).unwrap_or_default();
         let phrase = self.phrase(segment.value, usize::MAX);
         if !is_complete && self.said.iter().any(|(said, known)| *said != id && phrase.is_draft_of(speaker, known)) {
-            // It comes late: its words are confirmed under another id.
+            // A late message: its words are confirmed under another id.
             return;
         }
         self.confirmed.say(&id, &tokens, status, &facts, &self.options, saying);
@@ -298,8 +300,9 @@ impl Vexa {
         }
     }
 
-    /// The id of a segment with the time of day at which it began and what it said first, where it says one and the id may be a counter: so the same
-    /// frames are the same lines on another connection. What a segment says better keeps the id that it had.
+    /// Adds a stamp to a segment's id if it may be a counter and its time of day is given: the time of day at which it
+    /// began, and a hash of its first text. So the same frames are the same lines on another connection. An update of a
+    /// segment keeps its id.
     fn stamp<'a>(&mut self, id: &'a str, start: Option<f64>, now: &SpeechOfId<'_>, out: &mut Decoded) -> Cow<'a, str> {
         let Some(start) = start.filter(|at| *at >= EPOCH_MS && !is_unique(id) && id.len() <= COUNTER_BYTES_MAX) else {
             return id.into();
@@ -308,7 +311,7 @@ impl Vexa {
             let piece = self.confirmed.piece(&self.ids.line((known, "")));
             let is_same = match piece {
                 Some(piece) => now.text.trim().is_empty() || !says_something_else(piece, now),
-                // So many segments ago that it is not remembered what it said: it began at the same time.
+                // The segment is so old that its text is not remembered, but it began at the same time.
                 None => {
                     known.rsplit_once(STAMP).is_some_and(|(_, stamp)| stamp.starts_with(&format!("{start:013.0}-")))
                 }
@@ -324,13 +327,13 @@ impl Vexa {
         if self.stamps.len() == STAMPS_MAX {
             self.stamps.clear();
         }
-        // Whoever says something else at that time is somebody else's counter.
+        // Other content at that time belongs to another counter.
         let stamped = stamped(id, start, now.text);
         self.stamps.insert(id.into(), stamped.as_str().into());
         stamped.into()
     }
 
-    /// The line that a segment's id names now.
+    /// Returns the line that a segment's id currently names.
     fn line_of(&self, id: &str) -> Arc<str> {
         self.ids.line((self.stamps.get(id).map_or(id, |stamped| stamped), ""))
     }
@@ -347,7 +350,7 @@ impl Vexa {
         Phrase::new(segment, words_max, self.clocks.of(speaker).offset_ms)
     }
 
-    /// A segment is taken back, whether it was confirmed or drafted.
+    /// Retracts a segment, whether it was confirmed or a draft.
     fn retract(&mut self, name: &str, saying: &mut LineInProgress, out: &mut Decoded) {
         let id = self.line_of(name);
         self.said.retain(|(said, _)| *said != id);
@@ -371,8 +374,8 @@ impl Vexa {
         }
     }
 
-    /// What is confirmed is a draft of this name, and says nothing: the draft stands as it was shown last. False if none is
-    /// shown that is called so.
+    /// Keeps the draft with this name as last shown, because its confirmed version is empty. Returns false if no draft
+    /// with this name is shown.
     fn keep_draft(&mut self, segment: JsonNode<'_>, saying: &mut LineInProgress) -> bool {
         let name = raw_text(segment.value, &["segment_id"]);
         for drafts in self.drafts.values_mut() {
@@ -387,13 +390,13 @@ impl Vexa {
         false
     }
 
-    /// Returns true if a draft is of what was confirmed already.
+    /// True if a draft belongs to a segment that was confirmed already.
     fn is_said(&self, speaker: &str, draft: &Phrase) -> bool {
         self.said.iter().any(|(_, said)| draft.is_draft_of(speaker, said))
     }
 
-    /// Empties the drafts of what was confirmed, under whatever name it was drafted: who speaks is often known later than
-    /// what is said.
+    /// Empties the drafts of a confirmed segment, whatever the speaker of the draft: the speaker is often known later
+    /// than the words.
     fn drop_drafts(&mut self, confirmed: &Phrase, saying: &mut LineInProgress) {
         for (speaker, drafts) in &mut self.drafts {
             for draft in drafts.iter_mut().filter(|draft| draft.phrase.is_draft_of(speaker, confirmed)) {
@@ -402,7 +405,7 @@ impl Vexa {
         }
     }
 
-    /// Notes who of those who speak in a message have one name at one time.
+    /// Finds names that several speakers of a message share at the same time.
     fn note_namesakes(&mut self, message: &Value) {
         let lists = ["confirmed", "pending", "segments"].map(|list| raw_items(message, &[list]));
         let named = |segment| {
@@ -426,7 +429,7 @@ impl Vexa {
         }
     }
 
-    /// Who speaks.
+    /// Returns the speaker of a segment.
     fn label(&self, segment: JsonNode<'_>, out: &mut Decoded) -> TokenSpeaker {
         let key = segment.label(&["speaker_key"], out).filter(|key| !key.trim().is_empty());
         match (segment.text(&["speaker"], out).unwrap_or_default(), key) {
@@ -440,12 +443,12 @@ impl Vexa {
         }
     }
 
-    /// The drafts of the bundle's speaker, all of them.
+    /// Replaces all drafts of the bundle's speaker.
     fn pending(&mut self, message: JsonNode<'_>, saying: &mut LineInProgress, out: &mut Decoded) {
         let speaker = message.text(&["speaker"], out).unwrap_or_default().to_owned();
         let mut pending = Vec::new();
         message.items(&["pending"], out, |segment, out| {
-            // A bundle of one speaker may hold a draft of another: it stays whose it is.
+            // A bundle of one speaker may contain a draft of another, which keeps its speaker.
             let Some((tokens, facts)) = self.tokens(segment, out) else { return };
             let who = raw_text(segment.value, &["speaker"]).unwrap_or(&speaker);
             let phrase = self.phrase(segment.value, DRAFT_WORDS_MAX);
@@ -464,7 +467,7 @@ impl Vexa {
             return;
         }
         if self.drafts.len() == SPEAKERS_MAX && !self.drafts.contains_key(&speaker) {
-            // The drafts of somebody who has none at the moment are forgotten first.
+            // Drafts of a speaker without shown ones are dropped first.
             let silent = self.drafts.iter().find(|(_, lines)| lines.iter().all(|draft| !draft.lines.is_shown()));
             let silent = silent.map(|(speaker, _)| speaker.clone());
             match silent {
@@ -521,7 +524,7 @@ impl Vexa {
         Some((tokens, LineFacts { lang: lang.or_else(|| self.options.lang.clone()), break_before: None }))
     }
 
-    /// Seconds of the meeting; where there are none, or where they are of the epoch, the time of day.
+    /// Returns a time from the seconds of the meeting; if they are absent or of the epoch, from the time of day.
     fn time(&mut self, segment: JsonNode<'_>, names: &TimeNames, out: &mut Decoded) -> Option<MediaMs> {
         let [seconds, _, either] = *names;
         if let Some(at) = moment(segment.value, names).filter(|at| *at >= EPOCH_MS) {
@@ -539,10 +542,10 @@ impl Vexa {
         time
     }
 
-    /// Tells of times that cannot be used, once of each kind: a clock that is wrong is so for hours, and in each segment twice.
+    /// Reports unusable times once per kind: a wrong clock is wrong for hours, and twice in each segment.
     fn tell_times(&mut self, found: Decoded, out: &mut Decoded) {
         for fault in found.faults {
-            // Behind the place.
+            // The part after the location.
             let kind = fault.message.split_once(' ').map_or(&*fault.message, |(_, kind)| kind);
             if self.told_times.insert(kind.to_owned()) {
                 out.fault(fault.kind, fault.message);
@@ -550,7 +553,7 @@ impl Vexa {
         }
     }
 
-    /// The time of a word, by the clock of its segment.
+    /// Returns the time of a word, by the clock of its segment.
     fn word_time(
         &mut self,
         segment: JsonNode<'_>,
@@ -568,8 +571,8 @@ impl Vexa {
         time
     }
 
-    /// Finds where times of day are counted from, in the first message that has some: from the opening of the feed; or, where
-    /// something was said before that, from the earliest time of the message. So all keep their order and their distances.
+    /// Sets the wall time of media time 0 from the first message with times of day: the opening of the feed, or, if
+    /// something was said before that, the earliest time of the message. This keeps all order and distances.
     fn set_wall(&mut self, message: &Value, out: &mut Decoded) {
         if self.is_wall_set {
             return;
@@ -594,7 +597,7 @@ impl Vexa {
         }
     }
 
-    /// A time of day as media time. One before all of them is the first; one that is too late is none.
+    /// Converts a time of day to media time. One before media time 0 becomes 0; one that is too late is left out.
     fn of_day(&mut self, at: Timestamp, place: &str, out: &mut Decoded) -> Option<MediaMs> {
         let mut found = Decoded::default();
         let time = match self.wall.since_start_ms(at, &self.options) {
@@ -620,14 +623,14 @@ impl Vexa {
 }
 
 impl Draft {
-    /// Empties it.
+    /// Empties the draft.
     fn clear(&mut self, options: &Options, saying: &mut LineInProgress) {
         self.phrase = Phrase::default();
         self.lines.say(&[], Status::Interim, &LineFacts::default(), options, saying);
     }
 }
 
-/// The segments of a message, without those that were typed.
+/// Returns the segments of a message, without typed ones.
 fn spoken(message: &Value) -> impl Iterator<Item = &Value> {
     let lists = ["confirmed", "pending", "segments"].into_iter().flat_map(|list| raw_items(message, &[list]));
     let own = Some(message).filter(|_| raw_text(message, &["type"]) == Some("transcription_segment"));
@@ -635,7 +638,7 @@ fn spoken(message: &Value) -> impl Iterator<Item = &Value> {
     said.filter(|segment| raw_text(segment, &["source"]) != Some("chat"))
 }
 
-/// Whose turns `speaker_key` counts: `ch-0:7` is the seventh of channel 0.
+/// Returns the person whose turns `speaker_key` counts: `ch-0:7` is the seventh of channel 0.
 fn person_of(key: &str) -> &str {
     match key.rsplit_once(':') {
         Some((channel, turn)) if channel.starts_with("ch-") && turn.bytes().all(|b| b.is_ascii_digit()) => channel,
@@ -643,7 +646,7 @@ fn person_of(key: &str) -> &str {
     }
 }
 
-/// `speaker_0`: a voice, not a name.
+/// True for a label such as `speaker_0`: a voice, not a name.
 fn is_numbered(label: &str) -> bool {
     let number = label.strip_prefix("speaker_").or_else(|| label.strip_prefix("SPEAKER_"));
     number.is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()))
@@ -703,7 +706,7 @@ impl EngineSession for Vexa {
             });
             raw_text(segment, &["source"]) != Some("chat") && !is_known
         };
-        // A late draft of what was confirmed tells no time.
+        // A late draft of a confirmed segment says nothing about the clock.
         let is_open = |segment: &&'a Value| !self.is_said(speaker(segment), &self.phrase(segment, DRAFT_WORDS_MAX));
         let of_itself = (raw_text(message, &["type"]) == Some("transcription_segment")).then_some(message);
         let of_itself = of_itself.or_else(|| message.get("segment"));
@@ -714,13 +717,13 @@ impl EngineSession for Vexa {
             .filter(is_new);
         let drafts = raw_items(message, &["pending"]).iter().filter(is_open);
         let speech = |segment: &'a Value, is_settled: bool| {
-            // The time of day does not begin anew.
+            // The time of day does not start over.
             let start = raw_ms(segment, &["start"], 1000.0).filter(|start| *start < EPOCH_MS)?;
             let span = SpeechSpan::new(Some(start), raw_ms(segment, &["end"], 1000.0))?.of_stream(speaker(segment));
             Some(MoreSpeech { span, text: text(segment), is_settled })
         };
         let mut spans: Vec<MoreSpeech<'a>> = said.filter_map(|segment| speech(segment, true)).collect();
-        // Of drafts the first: those behind it may be taken back, and what comes next is no fall then.
+        // Only the first draft: later ones may be retracted, and the next time would then look like a fall.
         for draft in drafts.filter_map(|segment| speech(segment, false)) {
             if !spans.iter().any(|known| known.span.stream == draft.span.stream) {
                 spans.push(draft);
@@ -733,7 +736,7 @@ impl EngineSession for Vexa {
         spoken(message).filter_map(|segment| raw_text(segment, &["segment_id"])).map(|id| self.line_of(id)).collect()
     }
 
-    /// Times of day are counted from where an earlier connection counted them from, which may be before the feed's opening.
+    /// Continues to count times of day from where an earlier connection did, which may be before the feed's opening.
     fn go_on_behind(&mut self, message: &Value, earlier: &EarlierLines) {
         let said = spoken(message).filter_map(|segment| {
             let at = moment(segment, &START).filter(|at| *at >= EPOCH_MS)?;
@@ -765,7 +768,7 @@ impl EngineSession for Vexa {
             self.drafts.iter_mut().flat_map(|(speaker, drafts)| drafts.iter_mut().map(move |draft| (speaker, draft)))
         {
             let is_of = |line: &&Version| line.id == *draft.lines.base();
-            // What is confirmed later takes it back; drafts that come get other lines.
+            // A later confirmation retracts it; new drafts get other lines.
             if lines.iter().find(is_of).is_some_and(|line| line.content.status == Status::Final) {
                 let (id, phrase) = (draft.lines.base().clone(), std::mem::take(&mut draft.phrase));
                 self.left.push_back(LeftDraft { id, speaker: speaker.clone(), phrase });

@@ -1,5 +1,5 @@
-//! The server of Vosk: `partial` is a guess, `text` a line, `result` its words. It has no speakers (vectors of voices, `spk`,
-//! say who is alike, not who it is).
+//! The server of Vosk: `partial` is an interim text, `text` a line, `result` its words. It has no speakers (voice
+//! vectors, `spk`, show which speakers are similar, but not who they are).
 
 use serde_json::Value;
 
@@ -33,7 +33,7 @@ impl Vosk {
         } else if message.get(&["alternatives"]).is_some() {
             let mut first = None;
             message.items(&["alternatives"], out, |alternative, out| {
-                // Ordered by confidence: the first is what was said.
+                // Sorted by confidence: the first is used.
                 if first.is_none() {
                     let text = alternative.text(&["text"], out);
                     first = Some(text.map(|text| self.tokens(alternative, text, "result", out)));

@@ -1,8 +1,8 @@
-//! WhisperLive: each message has the last segments, ten at most, and one that is not complete.
+//! WhisperLive: each message has the last segments, at most ten, and an incomplete one.
 //!
-//! What is complete comes again in every message until ten newer ones have pushed it out; it is known by its times and its
-//! text. The one that is not complete is a guess, whatever its times. Messages without `completed` are of older servers:
-//! there only the last is not complete.
+//! A complete segment is repeated in every message until ten newer ones have displaced it; it is identified by its
+//! times and its text. The incomplete one is interim, whatever its times. Messages without `completed` come from older
+//! servers: there, only the last segment is incomplete.
 
 use std::collections::VecDeque;
 
@@ -19,8 +19,8 @@ use crate::dialect::core::utterance::Utterance;
 use crate::dialect::core::vendor_format::VendorFormat;
 use crate::transcript::MediaMs;
 
-/// Complete segments that are remembered at least: more than a message repeats, unless the server was told otherwise
-/// (`send_last_n_segments`). Then twice as many as the longest message has.
+/// Fewest complete segments that are remembered: more than a message repeats by default (`send_last_n_segments`).
+/// Otherwise twice as many as the longest message has.
 const KNOWN_MIN: usize = 32;
 
 pub(crate) struct WhisperLive {
@@ -67,7 +67,7 @@ impl WhisperLive {
                 is_new = true;
             }
         });
-        // What is new and complete took its guess with it.
+        // A new complete segment replaces its interim version.
         if guess.is_some() || !is_new {
             self.utterance.guess(guess.unwrap_or_default(), &mut saying);
         }
@@ -75,14 +75,14 @@ impl WhisperLive {
         saying.finish(out);
     }
 
-    /// The talk between client and server: WAIT, SERVER_READY, DISCONNECT, the language.
+    /// Processes control messages: WAIT, SERVER_READY, DISCONNECT, the language.
     fn talk(&mut self, message: JsonNode<'_>, out: &mut Decoded) {
         match message.get(&["status"]).and_then(|status| status.value.as_str()) {
             Some(status @ ("ERROR" | "WARNING")) => {
                 let why = message.label(&["message"], out).unwrap_or_else(|| "no reason is given".into());
                 out.fault(DecodeFaultKind::Engine, format!("WhisperLive reports ({status}): {why}"));
             }
-            // `message` is how many minutes to wait; nobody hears anything meanwhile.
+            // `message` is the number of minutes to wait; nothing is transcribed in the meantime.
             Some("WAIT") => {
                 let minutes = message.label(&["message"], out).unwrap_or_else(|| "some".into());
                 out.fault(DecodeFaultKind::Engine, format!("WhisperLive is full: it says to wait {minutes} minutes"));
@@ -94,7 +94,7 @@ impl WhisperLive {
                     Some(other) => out.unknown_type("WhisperLive", other),
                     None => out.fault(DecodeFaultKind::BadField, "message must be a string"),
                 },
-                // The language that was heard, and translations: another text than what was said.
+                // The detected language, and translations, which are not the words spoken.
                 None if message.get(&["language", "translated_segments"]).is_some() => {}
                 None => out.fault(DecodeFaultKind::BadField, "segments is missing: this is no message of WhisperLive"),
             },
@@ -154,7 +154,7 @@ impl EngineSession for WhisperLive {
             let text = raw_text(segment, &["text"]).unwrap_or_default().to_owned();
             self.known.contains(&LiveSegment { start_ms: time(segment, "start"), end_ms: time(segment, "end"), text })
         };
-        // What is complete comes again, and tells no time then.
+        // Complete segments are repeated, and then say nothing about the clock.
         let mut all_new = segments.iter().filter(|segment| !is_known(segment));
         let new = all_new.next().unwrap_or(&Value::Null);
         let is_complete = |segment: &Value| match segment.get("completed") {

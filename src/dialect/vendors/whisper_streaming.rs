@@ -1,4 +1,4 @@
-//! The server of whisper_streaming: lines `<begin> <end> <text>`, both in milliseconds. It says only what is settled.
+//! The server of whisper_streaming: lines `<begin> <end> <text>`, both in milliseconds. It sends only settled text.
 
 use crate::dialect::core::decoded::{DecodeFaultKind, Decoded};
 use crate::dialect::core::lines::LineInProgress;

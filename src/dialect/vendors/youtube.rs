@@ -1,7 +1,7 @@
-//! Captions as they are posted to YouTube: a line with a time of day, and the lines of text that are seen from then on.
+//! Captions as posted to YouTube: a line with a time of day, and the lines of text shown from then on.
 //!
-//! Times are UTC without saying so. Where the text is (`region:reg1#cue1`) is of no use here; `<br>` is a line break. A
-//! second line of text under one time belongs to the same caption.
+//! Times are UTC, without a zone. The position of the text (`region:reg1#cue1`) is ignored; `<br>` is a line break. A
+//! second line of text under the same time belongs to the same caption.
 
 use crate::dialect::core::decoded::{DecodeFaultKind, Decoded};
 use crate::dialect::core::lines::{LineFacts, LineInProgress, Lines};
@@ -14,7 +14,7 @@ use crate::dialect::core::vendor_format::VendorFormat;
 use crate::dialect::core::wall::Wall;
 use crate::transcript::{MediaMs, Status};
 
-/// A caption that grows beyond that is none; more lines under its time become captions of their own.
+/// Longest caption, in bytes; further lines under its time become captions of their own.
 const CAPTION_BYTES_MAX: usize = 4_096;
 
 pub(crate) struct YouTube {
@@ -23,7 +23,7 @@ pub(crate) struct YouTube {
     number: u64,
     start_ms: Option<MediaMs>,
     has_time: bool,
-    /// The caption of that time, as far as it has been written.
+    /// The caption of that time, as written so far.
     open: Option<(Lines, String)>,
 }
 

@@ -1,9 +1,9 @@
-//! Captions as they are posted to Zoom, one a request: here an object with `seq`, `lang` and `text`, the body.
+//! Captions as posted to Zoom, one per request: here an object with `seq` and `lang`, and the body as `text`.
 //!
-//! `seq` rises by one with each; one of the last again with the same text is a retry, and says nothing new. A number that falls
-//! back is that of a program that was started anew: it counts in a run of its own, so that nothing is overwritten, and what
-//! came just before it under the numbers up to it was no retry, but the first words of that run. A number that was missing so
-//! far is that caption, late: it belongs before the one that overtook it.
+//! `seq` rises by one per caption; a recent number with the same text is a retry and changes nothing. A number that
+//! falls back comes from a restarted program: it counts in a run of its own, so that nothing is overwritten, and the
+//! captions just before it that seemed to be retries were the first words of that run. A number that was missing is a
+//! late caption: it belongs before the one that overtook it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -25,15 +25,15 @@ pub(crate) struct Zoom {
     options: Options,
     run: u64,
     last: Option<u64>,
-    /// The last captions of this run, so that a retry is known for one.
+    /// The latest captions of this run, to recognize retries.
     recent: VecDeque<Caption>,
-    /// What was taken for retries last: captions whose numbers lie one behind the other, before the last of the run.
+    /// The latest captions treated as retries, with consecutive numbers before the last of the run.
     again: Vec<Caption>,
-    /// Numbers of this run that were passed over, the last ones.
+    /// The latest numbers of this run that were skipped.
     missing: VecDeque<u64>,
 }
 
-/// A caption as it was posted.
+/// A caption as posted.
 #[derive(Debug, Clone)]
 struct Caption {
     seq: u64,
@@ -41,7 +41,7 @@ struct Caption {
     lang: Option<Arc<str>>,
 }
 
-/// Numbers that a caption may come late by.
+/// Most numbers by which a caption may be late.
 const LATE_MAX: u64 = 16;
 
 impl Zoom {
@@ -50,7 +50,7 @@ impl Zoom {
             out.fault(DecodeFaultKind::BadField, "text is missing: this is no caption");
             return;
         };
-        // The body of a post is a text: an engine's message in it is no caption.
+        // The body of a post is text: an engine's message in it is no caption.
         if let Some(why) = text.trim_start().starts_with('{').then(|| foreign_text(text)).flatten() {
             out.fault(DecodeFaultKind::UnknownType, why);
             return;
@@ -116,7 +116,7 @@ impl Zoom {
         }
     }
 
-    /// Says a caption, which belongs before the one of the number `next` if that came first.
+    /// Emits a caption; `next` is the number of the caption before which it belongs if that came first.
     fn say(&mut self, caption: Caption, next: Option<u64>, out: &mut Decoded) {
         if self.recent.len() as u64 > LATE_MAX {
             self.recent.pop_front();
