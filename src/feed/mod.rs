@@ -469,14 +469,14 @@ impl Feed {
         &self.log_id
     }
 
-    /// True for a feed that was deleted to make room for another generation of its name.
+    /// Returns true for a feed that was deleted to make room for another generation of its name.
     #[must_use]
     pub fn is_replaced(&self) -> bool {
         self.replaced.load(Ordering::SeqCst)
     }
 
-    /// True once a record was appended here after the feed was opened, or the feed was created here: the log has
-    /// changed since then.
+    /// Returns true once a record was appended here after the feed was opened, or the feed was created here: the log
+    /// has changed since then.
     #[must_use]
     pub fn is_written(&self) -> bool {
         self.is_written.load(Ordering::SeqCst)
@@ -543,7 +543,7 @@ impl Feed {
         self.log.0.head(&self.log_id).await
     }
 
-    /// True if other servers may write to its log.
+    /// Returns true if other servers may write to its log.
     #[must_use]
     pub fn is_shared(&self) -> bool {
         self.log.0.is_shared()

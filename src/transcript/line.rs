@@ -227,7 +227,7 @@ impl VersionState {
         matches!(self, Self::Content(content) if content.status == Status::Interim)
     }
 
-    /// True for a retraction.
+    /// Returns true for a retraction.
     #[must_use]
     pub fn is_retracted(&self) -> bool {
         matches!(self, Self::Retracted)

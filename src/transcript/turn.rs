@@ -87,7 +87,7 @@ pub(crate) struct LinePlacement {
     pub(crate) breaks: bool,
 }
 
-/// True if `line` opens a turn after `last`, the line before it, whose turn so far ends at `turn_end`.
+/// Returns true if `line` opens a turn after `last`, the line before it, whose turn so far ends at `turn_end`.
 pub(crate) fn opens_turn(
     settings: TurnSettings,
     last: LinePlacement,

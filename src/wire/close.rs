@@ -67,7 +67,7 @@ impl CloseCode {
     }
 }
 
-/// True if a client that was closed with `code` should reconnect unchanged.
+/// Returns true if a client that was closed with `code` should reconnect unchanged.
 #[must_use]
 pub fn is_temporary(code: u16) -> bool {
     !matches!(code, 1000 | 1007 | 4500..=4999)

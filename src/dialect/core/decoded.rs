@@ -42,7 +42,7 @@ pub enum DecodeFaultKind {
 }
 
 impl DecodeFaultKind {
-    /// True if content that may have been speech was not kept.
+    /// Returns true if content that may have been speech was not kept.
     #[must_use]
     pub fn is_refusal(self) -> bool {
         matches!(self, Self::Unreadable | Self::UnknownType | Self::BadField)

@@ -82,7 +82,7 @@ impl EarlierLines {
         Some(Self { reach, until_ms, ids, lines, longest_ms })
     }
 
-    /// True if a line with this id exists.
+    /// Returns true if a line with this id exists.
     pub(crate) fn has_line(&self, id: &str) -> bool {
         self.ids.contains_key(id)
     }
@@ -97,7 +97,7 @@ impl EarlierLines {
         self.lines.iter()
     }
 
-    /// True if there is a line of a session with this name.
+    /// Returns true if there is a line of a session with this name.
     pub(crate) fn has_session(&self, tag: &str) -> bool {
         let begins = |start: String| {
             let mut from = self.ids.range::<str, _>((Bound::Included(&*start), Bound::Unbounded));
@@ -138,7 +138,7 @@ impl EarlierLines {
             .take(NEAR_LINES_MAX)
     }
 
-    /// True if a line has these words at this time: all of them, or most of them if they are interim.
+    /// Returns true if a line has these words at this time: all of them, or most of them if they are interim.
     fn says(&self, span: &SpeechSpan<'_>, sign: &SessionSign<'_>) -> bool {
         let now = compared(&sign.text);
         let says = |line: &EarlierLine| {
@@ -148,7 +148,7 @@ impl EarlierLines {
         !now.is_empty() && self.near(span).any(says)
     }
 
-    /// True if a line covers most of `span`, and `span` covers most of the line.
+    /// Returns true if a line covers most of `span`, and `span` covers most of the line.
     fn is_taken(&self, span: &SpeechSpan<'_>) -> bool {
         self.near(span).any(|line| {
             let (start, end) = (line.start_ms as f64, line.end_ms.unwrap_or(line.start_ms) as f64);

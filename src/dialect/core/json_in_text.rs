@@ -59,7 +59,7 @@ impl Default for JsonInText {
 }
 
 impl JsonInText {
-    /// True if nothing is held back.
+    /// Returns true if nothing is held back.
     pub(crate) fn is_empty(&self) -> bool {
         self.held.is_empty() && !self.is_refused
     }
@@ -112,7 +112,7 @@ impl JsonInText {
         self.held.push(c);
     }
 
-    /// True if the object can continue with `c`.
+    /// Returns true if the object can continue with `c`.
     fn goes_on(&mut self, c: char) -> bool {
         let is_space = matches!(c, ' ' | '\t' | '\n' | '\r');
         match self.progress {

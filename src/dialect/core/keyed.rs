@@ -164,13 +164,13 @@ impl VendorIds {
         line_id(&format!("{tag}:{raw}"))
     }
 
-    /// True if a vendor's id may already name a line: a unique one may come from an earlier connection, any other was
-    /// used on this one.
+    /// Returns true if a vendor's id may already name a line: a unique one may come from an earlier connection, any
+    /// other was used on this one.
     pub(crate) fn may_name_a_line(&self, id: VendorId<'_>) -> bool {
         (self.is_unique)(id.0) || self.epoch > 0 || self.used.contains_key(&line_id(&joined(id)))
     }
 
-    /// True if a vendor's id, with this content, names another line than before.
+    /// Returns true if a vendor's id, with this content, names another line than before.
     pub(crate) fn names_another(&self, id: VendorId<'_>, now: &SpeechOfId<'_>, pieces: &LinesById) -> bool {
         let piece = pieces.piece(&self.line(id));
         if now.text.trim().is_empty() {
@@ -245,8 +245,8 @@ pub(crate) fn says_something_else(piece: &SpeechPiece, now: &SpeechOfId<'_>) -> 
     fell && !share_a_word(&piece.text(), now.text) || is_by_another(piece, now) && stands_apart(piece, now)
 }
 
-/// True if the current content of a final line is the same piece of speech: at the same time, with mostly the same
-/// words, and by the same speaker or at exactly the same time, as when a vendor learns late who spoke.
+/// Returns true if the current content of a final line is the same piece of speech: at the same time, with mostly the
+/// same words, and by the same speaker or at exactly the same time, as when a vendor learns late who spoke.
 fn is_same_speech(piece: &SpeechPiece, now: &SpeechOfId<'_>) -> bool {
     let moved_ms = moved_ms(piece, now);
     if is_by_another(piece, now) {
@@ -284,26 +284,27 @@ fn stands_apart(piece: &SpeechPiece, now: &SpeechOfId<'_>) -> bool {
     is_behind || is_before
 }
 
-/// True if a final line now belongs to another speaker.
+/// Returns true if a final line now belongs to another speaker.
 pub(crate) fn takes_over(piece: &SpeechPiece, now: &SpeechOfId<'_>) -> bool {
     piece.is_over() && !now.text.trim().is_empty() && is_by_another(piece, now)
 }
 
-/// True if the speaker has another name. A numbered voice that gets a name is not another speaker.
+/// Returns true if the speaker has another name. A numbered voice that gets a name is not another speaker.
 fn is_by_another(piece: &SpeechPiece, now: &SpeechOfId<'_>) -> bool {
     let (known, who) = (piece.label(), now.who);
     let are_two = matches!((known, who), (TokenSpeaker::Named(known), TokenSpeaker::Named(name)) if known != name);
     are_two && known.is_numbered() == who.is_numbered()
 }
 
-/// True if an id is random, whichever vendor made it: a UUID, a ULID, or an unbroken string of letters and digits that
-/// changes kind more often than counters do.
+/// Returns true if an id is random, whichever vendor made it: a UUID, a ULID, or an unbroken string of letters and
+/// digits that changes kind more often than counters do.
 pub(crate) fn is_random(id: &str) -> bool {
     let id = id.rsplit('_').next().unwrap_or_default();
     is_uuid(id) || is_ulid(id) || is_dense(id)
 }
 
-/// True if an id is a UUID, with or without dashes. One that begins with zeros is a counter in the form of a UUID.
+/// Returns true if an id is a UUID, with or without dashes. One that begins with zeros is a counter in the form of a
+/// UUID.
 pub(crate) fn is_uuid(id: &str) -> bool {
     let groups: Vec<&str> = id.split('-').collect();
     let are_groups =
@@ -311,7 +312,7 @@ pub(crate) fn is_uuid(id: &str) -> bool {
     (are_groups || is_hex(id, 32)) && !id.starts_with("00000000")
 }
 
-/// True if `text` consists of `length` hexadecimal digits.
+/// Returns true if `text` consists of `length` hexadecimal digits.
 pub(crate) fn is_hex(text: &str, length: usize) -> bool {
     text.len() == length && text.bytes().all(|b| b.is_ascii_hexdigit())
 }

@@ -27,19 +27,19 @@ pub(crate) fn shared_words(known: &[String], now: &[String]) -> usize {
     now.iter().filter(|word| known.contains(word.as_str())).count()
 }
 
-/// True if `text` begins with more than half of the words of `guess`.
+/// Returns true if `text` begins with more than half of the words of `guess`.
 pub(crate) fn begins_as(text: &str, guess: &str) -> bool {
     let (text, guess) = (words(text), words(guess));
     let same = text.iter().zip(&guess).take_while(|(said, guessed)| said == guessed).count();
     same * 2 > guess.len()
 }
 
-/// True if the shorter of two texts shares most of its words with the other.
+/// Returns true if the shorter of two texts shares most of its words with the other.
 pub(crate) fn are_alike(known: &[String], now: &[String]) -> bool {
     shared_words(known, now) * 2 > known.len().min(now.len())
 }
 
-/// True if two texts have a word in common.
+/// Returns true if two texts have a word in common.
 pub(crate) fn share_a_word(left: &str, right: &str) -> bool {
     shared_words(&words(left), &words(right)) > 0
 }
@@ -54,15 +54,15 @@ pub(crate) struct NumberedLine<'a> {
     pub(crate) is_formatting: bool,
 }
 
-/// True if the number of an unknown line comes from a session that counts from the start again; `latest` is the
+/// Returns true if the number of an unknown line comes from a session that counts from the start again; `latest` is the
 /// greatest so far. Numbers rise, and neighbours may overtake each other.
 pub(crate) fn counts_anew(number: u64, latest: u64) -> bool {
     number.saturating_add(NEIGHBOURS_MAX) < latest
 }
 
-/// True if a message for a line, sent `newer` lines after it, means another line. Vendors that number lines per session
-/// repeat a line soon after it and at the same time, to add punctuation and capitals. Another session may say the same
-/// words, but not at the same time.
+/// Returns true if a message for a line, sent `newer` lines after it, means another line. Vendors that number lines per
+/// session repeat a line soon after it and at the same time, to add punctuation and capitals. Another session may say
+/// the same words, but not at the same time.
 pub(crate) fn is_another_line(known: &SpeechPiece, newer: u64, now: &NumberedLine<'_>) -> bool {
     let apart = |known: Option<MediaMs>, now: Option<MediaMs>| known.zip(now).map(|(known, now)| (known - now).abs());
     let by = apart(known.start_ms(), now.start_ms);

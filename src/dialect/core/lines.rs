@@ -94,12 +94,12 @@ impl Lines {
         &self.base
     }
 
-    /// True if any of its lines has text.
+    /// Returns true if any of its lines has text.
     pub(crate) fn is_shown(&self) -> bool {
         self.sent.iter().any(|content| !content.text.is_empty())
     }
 
-    /// True if it is final.
+    /// Returns true if it is final.
     pub(crate) fn is_final(&self) -> bool {
         self.is_final
     }

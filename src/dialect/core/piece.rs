@@ -120,7 +120,7 @@ impl SpeechPiece {
         }
     }
 
-    /// True if settled text waits for the piece to be over.
+    /// Returns true if settled text waits for the piece to be over.
     fn waits(&self) -> bool {
         let PieceState { tokens, settled, is_over, .. } = &self.state;
         !is_over && *settled > self.released && !says_nothing(&tokens[self.released.min(tokens.len())..*settled])
@@ -161,7 +161,7 @@ impl SpeechPiece {
         }
     }
 
-    /// True if the vendor has ended it.
+    /// Returns true if the vendor has ended it.
     pub(crate) fn is_over(&self) -> bool {
         self.state.is_over
     }

@@ -176,7 +176,7 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// True if a sentence end or a pause separates the tokens before and after a place.
+    /// Returns true if a sentence end or a pause separates the tokens before and after a place.
     fn is_parted(&self, place: usize) -> bool {
         if place == self.tokens.len() {
             return !self.goes_on || self.tokens[place - 1].ends_sentence;
@@ -203,7 +203,7 @@ impl<'a> Context<'a> {
         Some((at, self.tokens[at].end_ms.or(self.tokens[at].start_ms)?))
     }
 
-    /// True if a run is real speech of one speaker, not label noise.
+    /// Returns true if a run is real speech of one speaker, not label noise.
     fn is_real(&self, run: &Range<usize>) -> bool {
         if self.words(run) == 0 {
             return false;

@@ -131,7 +131,7 @@ pub(crate) trait EngineSession: Send {
     /// interim.
     fn let_stand(&mut self, _lines: &[Version]) {}
 
-    /// True if this session may have sent the lines that a message refers to, if the message names no session.
+    /// Returns true if this session may have sent the lines that a message refers to, if the message names no session.
     fn knows(&self, _message: &Self::Message) -> bool {
         true
     }
@@ -217,7 +217,7 @@ impl<E: EngineSession> Session<E> {
         sign.span.and_then(step_to).unwrap_or(ClockShift::On)
     }
 
-    /// True if a message comes after everything before it.
+    /// Returns true if a message comes after everything before it.
     fn goes_on(&self, sign: &SessionSign<'_>) -> bool {
         sign.span.is_some_and(|span| self.reach(&span).is_some_and(|reach| span.start_ms >= reach.latest_ms))
     }
@@ -384,8 +384,8 @@ impl<E: EngineSession> Sessions<E> {
         self.take_note(before, out);
     }
 
-    /// True if a time is valid media time; otherwise it says nothing about the clock. With a negative offset the clock
-    /// started earlier.
+    /// Returns true if a time is valid media time; otherwise it says nothing about the clock. With a negative offset
+    /// the clock started earlier.
     fn can_be(&self, span: &SpeechSpan<'_>) -> bool {
         span.is_wall || span.end_ms + self.base.offset_ms.min(0) as f64 <= self.base.media_ms_max as f64
     }
@@ -617,7 +617,7 @@ impl<E: EngineSession> Sessions<E> {
             || step == ClockShift::Back && self.has_guess_without_time()
     }
 
-    /// True if an interim line without a time is open, which a late line might come before or replace.
+    /// Returns true if an interim line without a time is open, which a late line might come before or replace.
     fn has_guess_without_time(&self) -> bool {
         self.open.guesses.iter().any(|(_, content)| content.start_ms.is_none())
     }
@@ -713,7 +713,7 @@ impl<E: EngineSession> Sessions<E> {
         live.or_else(goes_on).unwrap_or_else(|| behind.saturating_sub(beyond_lead_ms(start_ms)))
     }
 
-    /// True if speech arrives live: frames of a file arrive before their time.
+    /// Returns true if speech arrives live: frames of a file arrive before their time.
     fn is_live(&self) -> bool {
         self.now_ms().zip(self.greatest_ms).is_some_and(|(now, greatest)| now.saturating_add(LEAD_MS) >= greatest)
     }

@@ -71,7 +71,7 @@ impl SpokenText {
         Self { start_ms: span.start_ms, end_ms: span.end_ms, text, voice }
     }
 
-    /// True if `voice` may have said it. `Unknown` may be anybody.
+    /// Returns true if `voice` may have said it. `Unknown` may be anybody.
     fn is_by(&self, voice: &str) -> bool {
         !is_name(&self.voice) || !is_name(voice) || *self.voice == *voice
     }
@@ -81,25 +81,25 @@ impl SpokenText {
         (self.end_ms.min(span.end_ms) - self.start_ms.max(span.start_ms)).max(0.0)
     }
 
-    /// True if it consists mostly of the words `now`.
+    /// Returns true if it consists mostly of the words `now`.
     fn says(&self, now: &[String]) -> bool {
         are_alike(&words(&self.text), now)
     }
 
-    /// True if its speaker is known by name and is `voice`.
+    /// Returns true if its speaker is known by name and is `voice`.
     fn is_surely_by(&self, voice: &str) -> bool {
         is_name(voice) && *self.voice == *voice
     }
 
-    /// True if it is an interim version of a message at `span`, with simultaneous speakers: the start moves and the
-    /// first words change while a person speaks, but the text does not shrink.
+    /// Returns true if it is an interim version of a message at `span`, with simultaneous speakers: the start moves and
+    /// the first words change while a person speaks, but the text does not shrink.
     fn grows_to(&self, span: &SpeechSpan<'_>, sign: &SessionSign<'_>) -> bool {
         let is_near = (self.start_ms - span.start_ms).abs() <= DRIFT_MS && span.end_ms + GUESS_LATE_MS >= self.end_ms;
         let is_short = words(&self.text).len() < GUESS_WORDS_MIN;
         is_near && (self.was_guessed_as(&sign.text) || is_short && self.is_by(sign.voice))
     }
 
-    /// True if `guess` may be an interim version of it.
+    /// Returns true if `guess` may be an interim version of it.
     fn was_guessed_as(&self, guess: &str) -> bool {
         let letters = |text: &str| words(text).concat();
         let (known, now) = (words(&self.text), words(guess));
@@ -227,7 +227,7 @@ impl StreamExtent {
         own.or_else(|| self.beside.iter().position(is_open))
     }
 
-    /// True if a message is an interim version of something settled a moment ago.
+    /// Returns true if a message is an interim version of something settled a moment ago.
     fn is_late_guess(&self, span: &SpeechSpan<'_>, sign: &SessionSign<'_>) -> bool {
         let start = span.start_ms;
         let is_of = |settled: &SpokenText| {
@@ -260,8 +260,8 @@ impl StreamExtent {
         }
     }
 
-    /// True if other words were settled in most of `span`, and `span` covers most of those: a short interjection lies
-    /// within the other speaker's words.
+    /// Returns true if other words were settled in most of `span`, and `span` covers most of those: a short
+    /// interjection lies within the other speaker's words.
     fn is_taken(&self, span: &SpeechSpan<'_>, sign: &SessionSign<'_>) -> bool {
         let now = words(&sign.text);
         let own = self.settled.iter().filter(|settled| settled.is_by(sign.voice) && !settled.says(&now));
@@ -306,7 +306,7 @@ impl StreamExtent {
     }
 }
 
-/// True if a voice has a name; the person behind `Unknown` is not known.
+/// Returns true if a voice has a name; the person behind `Unknown` is not known.
 fn is_name(voice: &str) -> bool {
     !matches!(voice, "" | "Unknown")
 }

@@ -59,7 +59,7 @@ fn all_of(value: &Value, names: &[&str]) -> bool {
     names.iter().all(|name| has(value, &[name]))
 }
 
-/// True if all fields of an object are among `names`.
+/// Returns true if all fields of an object are among `names`.
 fn only(value: &Value, names: &[&str]) -> bool {
     value.as_object().is_some_and(|fields| fields.keys().all(|name| names.contains(&&**name)))
 }
@@ -107,8 +107,8 @@ const OF_GOOGLE: [&str; 13] = [
     "speech_adaptation_info",
 ];
 
-/// True if a message has one of the format's known shapes. Its decoder checks the type of the message, and whether that
-/// is known.
+/// Returns true if a message has one of the format's known shapes. Its decoder checks the type of the message, and
+/// whether that is known.
 pub(crate) fn is_known(format: VendorFormat, value: &Value) -> bool {
     let kind = raw_text(value, &["type"]);
     match format {
@@ -283,7 +283,7 @@ fn looks_like(value: &Value) -> Option<Likeness> {
     })
 }
 
-/// True if `message` is a message type that only Speechmatics has.
+/// Returns true if `message` is a message type that only Speechmatics has.
 fn is_speechmatics(message: &str) -> bool {
     matches!(
         message,
@@ -304,7 +304,7 @@ fn is_speechmatics(message: &str) -> bool {
     )
 }
 
-/// True if a message is known to be another vendor's.
+/// Returns true if a message is known to be another vendor's.
 pub(crate) fn is_foreign(format: VendorFormat, value: &Value) -> bool {
     looks_like(value).is_some_and(|likeness| likeness != Likeness::Read(format))
 }

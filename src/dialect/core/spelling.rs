@@ -9,20 +9,20 @@ const WORDS_OF_DIGIT_MAX: usize = 2;
 /// Most letters of an abbreviation: `Dr`.
 const SHORT_CHARS_MAX: usize = 3;
 
-/// True if `now` is `known` in another spelling, as formatting produces it: hardly any word is added, and most stay.
-/// Numbers may become digits, several words one, and titles short.
+/// Returns true if `now` is `known` in another spelling, as formatting produces it: hardly any word is added, and most
+/// stay. Numbers may become digits, several words one, and titles short.
 pub(crate) fn is_respelled(known: &str, now: &str) -> bool {
     let change = WordsChanged::between(known, now);
     change.added * CORRECTED_WORD_IN <= change.now && change.gone * 2 < change.known
 }
 
-/// True if both texts say the same: hardly any word of either is missing in the other, except for its spelling.
+/// Returns true if both texts say the same: hardly any word of either is missing in the other, except for its spelling.
 pub(crate) fn says_the_same(known: &str, now: &str) -> bool {
     let change = WordsChanged::between(known, now);
     change.added * CORRECTED_WORD_IN <= change.now && change.gone * CORRECTED_WORD_IN <= change.known
 }
 
-/// True if a text has at least half of the words in `settled`.
+/// Returns true if a text has at least half of the words in `settled`.
 pub(crate) fn has_most_of(text: &str, settled: &str) -> bool {
     let change = WordsChanged::between(settled, text);
     change.gone * 2 <= change.known
@@ -119,7 +119,7 @@ fn is_number(word: &str) -> bool {
     word.chars().next().is_some_and(char::is_numeric)
 }
 
-/// True if `word` is an abbreviation of `other`: its first letter, and some of the later ones.
+/// Returns true if `word` is an abbreviation of `other`: its first letter, and some of the later ones.
 fn is_short_for(word: &str, other: &str) -> bool {
     let mut letters = other.chars();
     word.chars().count() <= SHORT_CHARS_MAX

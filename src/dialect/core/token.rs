@@ -21,7 +21,7 @@ pub(crate) enum TokenSpeaker {
 }
 
 impl TokenSpeaker {
-    /// True for a voice that the vendor numbers (`SPEAKER_00`), which may get a name later.
+    /// Returns true for a voice that the vendor numbers (`SPEAKER_00`), which may get a name later.
     pub(crate) fn is_numbered(&self) -> bool {
         let Self::Named(name) = self else { return false };
         let label = name.rsplit(':').next().unwrap_or_default().to_ascii_lowercase();
@@ -47,7 +47,7 @@ pub(crate) struct SpeechToken {
 }
 
 impl SpeechToken {
-    /// True if it counts as a word.
+    /// Returns true if it counts as a word.
     pub(crate) fn is_word(&self) -> bool {
         self.text.chars().any(char::is_alphanumeric)
     }
@@ -146,7 +146,7 @@ pub(crate) fn short_hash(text: &str) -> String {
     hash[..6].iter().fold(String::new(), |digits, byte| format!("{digits}{byte:02x}"))
 }
 
-/// True if `tokens` contain no text.
+/// Returns true if `tokens` contain no text.
 pub(crate) fn says_nothing(tokens: &[SpeechToken]) -> bool {
     tokens.iter().all(|token| clean(&token.text).trim().is_empty())
 }
@@ -156,15 +156,15 @@ pub(crate) fn clean(text: &str) -> String {
     text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
 }
 
-/// True if a text ends like a sentence.
+/// Returns true if a text ends like a sentence.
 pub(crate) fn ends_sentence(text: &str) -> bool {
     text.trim_end()
         .trim_end_matches(['"', '\'', '”', '’', ')', ']'])
         .ends_with(['.', '?', '!', '。', '？', '！', '؟', '।'])
 }
 
-/// True if a space has to be inserted between two texts that the vendor sent separately: not where there is one, and
-/// not within a script without spaces (Han, Hiragana, Katakana, Thai).
+/// Returns true if a space has to be inserted between two texts that the vendor sent separately: not where there is
+/// one, and not within a script without spaces (Han, Hiragana, Katakana, Thai).
 pub(crate) fn needs_space(left: &str, right: &str) -> bool {
     let spaceless = |c: char| matches!(c, '\u{0E00}'..='\u{0E7F}' | '\u{3000}'..='\u{30FF}' | '\u{3400}'..='\u{9FFF}' | '\u{FF00}'..='\u{FFEF}');
     match (left.chars().next_back(), right.chars().next()) {

@@ -148,8 +148,8 @@ impl Utterance {
         self.guess = tokens;
     }
 
-    /// True if an interim message comes from a restarted engine, and not as an update of the open interim text: it
-    /// begins earlier, is shorter and shares none of its words. An update begins at the same time. Only for engines
+    /// Returns true if an interim message comes from a restarted engine, and not as an update of the open interim text:
+    /// it begins earlier, is shorter and shares none of its words. An update begins at the same time. Only for engines
     /// whose messages contain all unsettled text.
     pub(crate) fn is_left_by(&self, sign: &SessionSign<'_>) -> bool {
         let start_ms = sign.span.and_then(|span| on_axis(span.start_ms, &self.options).ok());
@@ -207,7 +207,7 @@ impl Utterance {
         }
     }
 
-    /// True if nothing is open.
+    /// Returns true if nothing is open.
     pub(crate) fn is_empty(&self) -> bool {
         self.settled.is_empty() && self.guess.is_empty() && !self.lines.is_shown()
     }

@@ -177,7 +177,7 @@ impl AssemblyAi {
     }
 }
 
-/// True if a turn has punctuation and capitals, as when it is repeated with formatting.
+/// Returns true if a turn has punctuation and capitals, as when it is repeated with formatting.
 fn is_formatted(turn: &Value) -> bool {
     turn.get("turn_is_formatted").is_some_and(|is_formatted| *is_formatted == true)
 }

@@ -170,7 +170,7 @@ impl Azure {
     }
 }
 
-/// True for reasons that mean that nothing was recognized.
+/// Returns true for reasons that mean that nothing was recognized.
 fn is_nothing(reason: &str) -> bool {
     let reason = reason.strip_prefix("ResultReason.").unwrap_or(reason);
     matches!(reason, "NoMatch" | "0" | "InitialSilenceTimeout" | "BabbleTimeout" | "EndOfDictation")

@@ -149,7 +149,7 @@ impl Google {
     }
 }
 
-/// True if it is a result. One without words has no alternatives.
+/// Returns true if it is a result. One without words has no alternatives.
 fn is_result(value: &Value) -> bool {
     const OF_RESULTS: [&str; 9] = [
         "isFinal",

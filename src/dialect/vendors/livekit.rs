@@ -191,8 +191,8 @@ fn segment_id<'a>(id: &'a str, who: &'a str) -> VendorId<'a> {
     (id, if is_unique(id) { "" } else { who })
 }
 
-/// True if a segment's id is globally unique: LiveKit's libraries write `SG_` and twelve digits of a UUID, some of them
-/// with its dash.
+/// Returns true if a segment's id is globally unique: LiveKit's libraries write `SG_` and twelve digits of a UUID, some
+/// of them with its dash.
 fn is_unique(id: &str) -> bool {
     let digits = id.strip_prefix("SG_").filter(|digits| !digits.starts_with("0000")).unwrap_or_default();
     let is_dashed = digits.split_once('-').is_some_and(|(first, rest)| is_hex(first, 8) && is_hex(rest, 3));

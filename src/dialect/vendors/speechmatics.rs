@@ -117,7 +117,7 @@ impl Speechmatics {
         }
     }
 
-    /// True if text in the form `kind` is used.
+    /// Returns true if text in the form `kind` is used.
     fn reads(&mut self, kind: SpokenIn, out: &mut Decoded) -> bool {
         let is_read = *self.spoken_in.get_or_insert(kind) == kind;
         // Segments are built from the words before them; words after segments come from another engine.

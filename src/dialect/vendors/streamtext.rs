@@ -186,7 +186,7 @@ impl Dialect for StreamText {
     }
 }
 
-/// True if these invalid bytes may be the beginning of a character.
+/// Returns true if these invalid bytes may be the beginning of a character.
 fn is_begin(bytes: &[u8]) -> bool {
     let Some(first) = bytes.first() else { return false };
     let length = match first {

@@ -107,8 +107,8 @@ impl Phrase {
         Self { span: start.zip(end).map(|(start, end)| (on_clock(start), on_clock(end))), words }
     }
 
-    /// True if it is a draft of a confirmed segment: its time lies within that of the segment, and so do most of its
-    /// words. A draft without a specific speaker need not have the same words.
+    /// Returns true if it is a draft of a confirmed segment: its time lies within that of the segment, and so do most
+    /// of its words. A draft without a specific speaker need not have the same words.
     fn is_draft_of(&self, speaker: &str, confirmed: &Self) -> bool {
         let Some(((draft_start, draft_end), (start, end))) = self.span.zip(confirmed.span) else { return false };
         if draft_start < start - DRAFT_EARLIER_MS || draft_end > end + DRAFT_EARLIER_MS {
@@ -133,8 +133,8 @@ fn moment(segment: &Value, [seconds, absolute, either]: &TimeNames) -> Option<f6
     }
 }
 
-/// True if a segment's id is globally unique: it begins with the unique name of the bot's session, or has a stamp with
-/// the time of day at which the segment began.
+/// Returns true if a segment's id is globally unique: it begins with the unique name of the bot's session, or has a
+/// stamp with the time of day at which the segment began.
 fn is_unique(id: &str) -> bool {
     let is_stamp = |stamp: &str| {
         stamp.len() == 26 && stamp.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_lowercase() || b == b'-')
@@ -390,7 +390,7 @@ impl Vexa {
         false
     }
 
-    /// True if a draft belongs to a segment that was confirmed already.
+    /// Returns true if a draft belongs to a segment that was confirmed already.
     fn is_said(&self, speaker: &str, draft: &Phrase) -> bool {
         self.said.iter().any(|(_, said)| draft.is_draft_of(speaker, said))
     }
@@ -646,7 +646,7 @@ fn person_of(key: &str) -> &str {
     }
 }
 
-/// True for a label such as `speaker_0`: a voice, not a name.
+/// Returns true for a label such as `speaker_0`: a voice, not a name.
 fn is_numbered(label: &str) -> bool {
     let number = label.strip_prefix("speaker_").or_else(|| label.strip_prefix("SPEAKER_"));
     number.is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()))

@@ -166,8 +166,8 @@ fn host(request: &Request) -> Result<Option<Authority>, ()> {
     request.uri().authority().cloned().map_or(Ok(Some(in_header)), |of| plain(of).map(Some))
 }
 
-/// True for a health check. Load balancers and orchestrators use an address, or name no host at all; the response
-/// contains nothing that a page of another site could use.
+/// Returns true for a health check. Load balancers and orchestrators use an address, or name no host at all; the
+/// response contains nothing that a page of another site could use.
 fn is_health_check(request: &Request) -> bool {
     matches!(request.uri().path(), "/healthz" | "/readyz")
 }
@@ -176,14 +176,14 @@ fn is_local(host: &Authority) -> bool {
     matches!(host.host(), "127.0.0.1" | "[::1]") || host.host().eq_ignore_ascii_case("localhost")
 }
 
-/// True if `host` is the public one, with or without the default port.
+/// Returns true if `host` is the public one, with or without the default port.
 fn is_public(host: &Authority, (scheme, name): (&str, &str)) -> bool {
     let port = if scheme == "https" { ":443" } else { ":80" };
     let bare = |name: &str| name.strip_suffix(port).unwrap_or(name).to_ascii_lowercase();
     bare(host.as_str()) == bare(name)
 }
 
-/// True if `origin` is this server, as the client reaches it.
+/// Returns true if `origin` is this server, as the client reaches it.
 fn is_own(origin: &HeaderValue, headers: &HeaderMap, is_https: bool) -> bool {
     let scheme: &[u8] = if is_https { b"https://" } else { b"http://" };
     let host = headers.get(header::HOST).map(HeaderValue::as_bytes);

@@ -54,7 +54,7 @@ impl Peer {
         Ok(Self { ip, is_https, address: limits.address_permit(ip), ..self.clone() })
     }
 
-    /// True if the client used https, to this server or to its proxy.
+    /// Returns true if the client used https, to this server or to its proxy.
     pub(crate) fn is_https(&self) -> bool {
         self.is_https
     }
@@ -88,7 +88,7 @@ impl Peer {
         self.connection.become_reader() && self.address.is_some()
     }
 
-    /// True if its connection exceeds the limit.
+    /// Returns true if its connection exceeds the limit.
     pub(crate) fn is_refused(&self) -> bool {
         self.connection.is_refused()
     }

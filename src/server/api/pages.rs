@@ -191,7 +191,7 @@ fn send(context: &ServerContext, asked: &HeaderMap, file: &'static PageFile, fra
     Problem::new(ProblemCode::Internal, "embedding_origins of the configuration cannot be sent").into_response()
 }
 
-/// True if the client accepts gzip; `gzip;q=0` means that it does not (RFC 9110, section 12.5.3).
+/// Returns true if the client accepts gzip; `gzip;q=0` means that it does not (RFC 9110, section 12.5.3).
 fn takes_gzip(asked: &HeaderMap) -> bool {
     let values = asked.get_all(header::ACCEPT_ENCODING).into_iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|coding| {

@@ -207,7 +207,7 @@ async fn fold_to(feed: &Feed, at: LogMoment) -> Result<Transcript, Problem> {
     }
 }
 
-/// True if a fold has reached the position of its cursor.
+/// Returns true if a fold has reached the position of its cursor.
 fn is_at(fold: &Transcript, cursor: &Cursor) -> bool {
     fold.place_of(&cursor.epoch, cursor.change).is_ok()
 }

@@ -79,7 +79,7 @@ struct CatchUpRequest {
 }
 
 impl IndexProgress {
-    /// True while work is in progress that may change the answer for a `wanted` feed.
+    /// Returns true while work is in progress that may change the answer for a `wanted` feed.
     fn is_under_way(&self, asked: &CatchUpRequest, wanted: impl Fn(&FeedId) -> bool) -> bool {
         let is_behind = |feed: &FeedId, head: &(u64, Offset)| self.reached.get(feed).is_none_or(|known| known < head);
         !self.is_begun
@@ -415,7 +415,8 @@ impl IndexPage {
     }
 }
 
-/// True if the indexed part of a log still exists: the archive may have been restored or shortened since it was read.
+/// Returns true if the indexed part of a log still exists: the archive may have been restored or shortened since it was
+/// read.
 fn still_holds(starts: &Starts, place: &IndexCursor) -> bool {
     starts.end_of(place.epoch.start()).is_ok_and(|end| end.is_none_or(|end| place.next <= end))
 }

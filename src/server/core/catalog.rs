@@ -37,7 +37,7 @@ pub(crate) trait FeedFollower: std::fmt::Debug + Send + Sync {
     /// Returns true if the work needs the feeds of all nodes, not only those that this one owns.
     fn needs_all_feeds(&self) -> bool;
 
-    /// True if the work no longer needs `feed` in memory.
+    /// Returns true if the work no longer needs `feed` in memory.
     fn can_evict(&self, catalog: &Catalog, feed: &Feed) -> bool;
 
     /// Forgets a deleted feed. Nothing of it is left when this completes.

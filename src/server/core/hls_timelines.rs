@@ -28,7 +28,7 @@ struct KeptTimeline {
 }
 
 impl HlsTimelines {
-    /// True if players request a feed. Forgets the feeds that are no longer requested.
+    /// Returns true if players request a feed. Forgets the feeds that are no longer requested.
     pub(crate) fn are_watched(&self, log_id: &LogId) -> bool {
         let mut all = self.lock();
         all.retain(|_, kept| kept.asked_at.elapsed() < WATCHED_FOR);

@@ -11,7 +11,7 @@ use crate::position::FeedId;
 use crate::server::core::catalog::Catalog;
 
 impl Catalog {
-    /// True if this node currently does the background work of `feed`.
+    /// Returns true if this node currently does the background work of `feed`.
     pub(crate) fn owns(&self, feed: &FeedId) -> bool {
         self.cluster.as_ref().is_none_or(|cluster| cluster.looks_after(feed))
     }
@@ -53,7 +53,7 @@ impl Catalog {
         here
     }
 
-    /// True once the presence of all nodes is known: absence then means disconnected.
+    /// Returns true once the presence of all nodes is known: absence then means disconnected.
     pub(crate) fn knows_who_is_present(&self) -> bool {
         self.cluster.as_ref().is_none_or(|cluster| cluster.is_settled())
     }
@@ -63,7 +63,7 @@ impl Catalog {
         self.cluster.as_ref().map_or_else(|| "".into(), |cluster| cluster.own().clone())
     }
 
-    /// True if a connection of this session publishes at another node.
+    /// Returns true if a connection of this session publishes at another node.
     pub(crate) fn is_session_elsewhere(&self, log_id: &LogId, source: &str, session: &str) -> bool {
         let Some(cluster) = &self.cluster else { return false };
         let publishers = cluster.elsewhere(log_id).publishers;

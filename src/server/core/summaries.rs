@@ -101,7 +101,7 @@ impl Summaries {
 }
 
 impl Summary {
-    /// True if more changes are to be expected: it is live or paused, or has interim lines.
+    /// Returns true if more changes are to be expected: it is live or paused, or has interim lines.
     pub(crate) fn goes_on(&self) -> bool {
         matches!(self.state, FeedState::Live | FeedState::Paused) || self.has_interim
     }

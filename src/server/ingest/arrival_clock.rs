@@ -34,8 +34,8 @@ impl ArrivalClock {
         (self.began, self.behind) = (Some(MediaMoment { media_ms: offset_ms, at }), behind);
     }
 
-    /// True if the publisher's `offset_ms` determines the times of its lines; they are then checked like times that it
-    /// sends.
+    /// Returns true if the publisher's `offset_ms` determines the times of its lines; they are then checked like times
+    /// that it sends.
     pub(super) fn goes_by_offset(&self) -> bool {
         self.began.is_some()
     }

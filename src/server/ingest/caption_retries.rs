@@ -15,7 +15,7 @@ use crate::transcript::MediaMs;
 /// from another run of the software.
 pub(crate) const LATE_MS_MAX: MediaMs = 30_000;
 
-/// True if a request that arrived `at` is so recent that a retry of it may still come.
+/// Returns true if a request that arrived `at` is so recent that a retry of it may still come.
 fn is_soon_after(at: Instant) -> bool {
     at.elapsed().as_millis() <= LATE_MS_MAX.unsigned_abs().into()
 }

@@ -270,7 +270,7 @@ impl CaptionPost {
         self.pipeline.warnings.drain(..).map(|warning| warning.message)
     }
 
-    /// True if `at` is within the last seconds, the time for retries.
+    /// Returns true if `at` is within the last seconds, the time for retries.
     fn is_recent(&self, at: Timestamp) -> bool {
         self.service.context.clock_history.since(at, self.service.context.clock.now()) <= LATE_MS_MAX
     }

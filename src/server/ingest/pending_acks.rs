@@ -37,7 +37,7 @@ impl AppendBatch {
         }
     }
 
-    /// True if it contains no message.
+    /// Returns true if it contains no message.
     pub(crate) fn is_empty(&self) -> bool {
         self.messages == 0
     }

@@ -401,7 +401,7 @@ impl IngestPipeline {
         }
     }
 
-    /// True if the message `seq` is one of the latest of this connection, byte for byte.
+    /// Returns true if the message `seq` is one of the latest of this connection, byte for byte.
     pub(crate) fn is_recent(&self, seq: u64, text: &str) -> bool {
         self.recent.has(seq, text)
     }
@@ -611,7 +611,7 @@ impl IngestPipeline {
         self.warnings.push(IngestWarning { code, message: describe_reuse(reused), line });
     }
 
-    /// True if the source has a line with this id, as far as the feed is folded, or in the batch.
+    /// Returns true if the source has a line with this id, as far as the feed is folded, or in the batch.
     pub(crate) fn has_line(&self, id: &str) -> bool {
         let is_in = |op: &Op| matches!(op, Op::Line { lines, .. } if lines.iter().any(|line| *line.id == *id));
         self.view.transcript().line_rev(&self.publisher.source, id).is_some()
@@ -711,7 +711,7 @@ impl IngestPipeline {
         self.batch.push_own(Record::new(at, op));
     }
 
-    /// True if the batch contains no message.
+    /// Returns true if the batch contains no message.
     pub(crate) fn is_batch_empty(&self) -> bool {
         self.batch.is_empty()
     }

@@ -50,7 +50,7 @@ impl RecentMessages {
         self.messages.push_back((seq, self.hasher.hash_one(text)));
     }
 
-    /// True if the message `seq` is remembered, byte for byte.
+    /// Returns true if the message `seq` is remembered, byte for byte.
     pub(super) fn has(&self, seq: u64, text: &str) -> bool {
         let found = self.messages.binary_search_by_key(&seq, |(seq, _)| *seq);
         found.is_ok_and(|index| self.messages[index].1 == self.hasher.hash_one(text))
@@ -174,8 +174,8 @@ fn mark(marks: &mut BTreeMap<u64, Offset>, seq: u64, offset: Offset) {
     marks.insert(seq, offset);
 }
 
-/// True if the stored operation equals the message, or the accepted part of it: arrival times do not count, and some
-/// lines of several may have been refused ([`find_untaken`]). Unless `are_times_kept`, a line may have been stored
+/// Returns true if the stored operation equals the message, or the accepted part of it: arrival times do not count, and
+/// some lines of several may have been refused ([`find_untaken`]). Unless `are_times_kept`, a line may have been stored
 /// without its times.
 pub(super) fn is_same(op: &Op, message: &Incoming, are_times_kept: bool) -> bool {
     let is_same_version = |logged: &Version, sent: &Version| is_same_version(logged, sent, are_times_kept);

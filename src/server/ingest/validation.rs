@@ -55,8 +55,8 @@ impl HighRevs {
         Ok(())
     }
 
-    /// True if the revision of one more line can be remembered. `head` returns a line's revision, as far as the feed is
-    /// folded.
+    /// Returns true if the revision of one more line can be remembered. `head` returns a line's revision, as far as the
+    /// feed is folded.
     fn has_room(&mut self, id: &str, head: impl Fn(&str) -> Option<u64>) -> bool {
         if self.0.len() >= HIGH_REV_LINES_MAX && !self.0.contains_key(id) {
             self.0.retain(|id, rev| head(id).is_none_or(|head| head < *rev));
@@ -311,7 +311,8 @@ impl FeedValidator {
     }
 }
 
-/// True if the publisher's id names a line that another session changed last, and its ids belong to its session.
+/// Returns true if the publisher's id names a line that another session changed last, and its ids belong to its
+/// session.
 fn is_foreign(named: Option<NamedLine>, publisher: &PublisherIdentity) -> bool {
     !publisher.corrects && named.is_some_and(|line| line.is_foreign)
 }

@@ -258,7 +258,7 @@ impl WebSocket {
         tokio::time::timeout(patience, finishing).await.unwrap_or(Err(CloseReason::Gone))
     }
 
-    /// True if [`send_now`](Self::send_now) can be used: over unencrypted TCP, with nothing pending.
+    /// Returns true if [`send_now`](Self::send_now) can be used: over unencrypted TCP, with nothing pending.
     pub(crate) fn is_direct(&self) -> bool {
         self.direct.is_some() && self.state.is_clear()
     }
@@ -309,7 +309,7 @@ impl WebSocket {
 }
 
 impl SocketState {
-    /// True if nothing is pending.
+    /// Returns true if nothing is pending.
     fn is_clear(&self) -> bool {
         self.rest.is_empty() && !self.is_held && !self.has_answers
     }

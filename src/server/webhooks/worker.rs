@@ -342,8 +342,8 @@ impl DeliveryWorker<'_> {
     }
 }
 
-/// True if a line is too old to be pushed. Measured by monotonic time, regardless of jumps of the time of day. A line
-/// from before the process counts from the start of the process.
+/// Returns true if a line is too old to be pushed. Measured by monotonic time, regardless of jumps of the time of day.
+/// A line from before the process counts from the start of the process.
 fn is_too_late(push: &PushConfig, waiting: &PendingPush, history: &ClockHistory, now: Timestamp) -> bool {
     let age = u64::try_from(history.seen_for(Timestamp(waiting.at_ms), now)).unwrap_or(0);
     push.give_up_after_ms != 0 && age >= push.give_up_after_ms

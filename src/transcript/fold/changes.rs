@@ -95,7 +95,7 @@ pub struct ViewChanges {
 }
 
 impl ViewChanges {
-    /// True if there is nothing to send.
+    /// Returns true if there is nothing to send.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         let Self { lines, gone, turns, gone_turns, speakers, feed, .. } = self;

@@ -274,8 +274,8 @@ impl Transcript {
         has_said.then_some(line.head.received_at)
     }
 
-    /// True if `version`, published now by `by`, would begin a line: its id is unknown, or it would be stored beside
-    /// the line that another session sent under it.
+    /// Returns true if `version`, published now by `by`, would begin a line: its id is unknown, or it would be stored
+    /// beside the line that another session sent under it.
     #[must_use]
     pub fn begins_line(&self, by: &PublishedBy, version: &Version, at: Timestamp) -> bool {
         let is_beside = || self.foresee_reuse(by, version, at).is_some_and(|reused| reused.is_beside());
@@ -384,9 +384,9 @@ impl LineEntry {
         history.position(mark, from)
     }
 
-    /// True if another session's version can be the sentence of this line that is being spoken. A retraction shows no
-    /// sign of that. Neither does a value that only one of the two has, nor an arrival time: programs that restart omit
-    /// the same values.
+    /// Returns true if another session's version can be the sentence of this line that is being spoken. A retraction
+    /// shows no sign of that. Neither does a value that only one of the two has, nor an arrival time: programs that
+    /// restart omit the same values.
     fn can_go_on_as(&self, said: &VersionState) -> bool {
         let VersionState::Content(head) = &self.head.said else { return false };
         let is_guess = head.status == Status::Interim;
@@ -436,8 +436,8 @@ impl ContentMatch {
     }
 }
 
-/// True if two texts can be one sentence that continued or was recognized better: they share more than half of the
-/// shorter one's words at the beginning, or one of them contains all of the other.
+/// Returns true if two texts can be one sentence that continued or was recognized better: they share more than half of
+/// the shorter one's words at the beginning, or one of them contains all of the other.
 fn begin_alike(a: &str, b: &str) -> bool {
     let compared = ContentMatch::new(a, b);
     let shorter = compared.first.len().min(compared.second.len());
@@ -446,8 +446,8 @@ fn begin_alike(a: &str, b: &str) -> bool {
     is_telling && 2 * compared.common() > shorter || has_words || a == b
 }
 
-/// True if a text contains all that an interim version of it said, and continues from there. The last word of the
-/// interim version may be cut short, unless it ends in a digit or is the only word and has no parts.
+/// Returns true if a text contains all that an interim version of it said, and continues from there. The last word of
+/// the interim version may be cut short, unless it ends in a digit or is the only word and has no parts.
 fn begins_with(text: &str, guess: &str) -> bool {
     let compared = ContentMatch::new(text, guess);
     let (said, guessed) = (compared.common(), compared.second.len());
@@ -461,8 +461,8 @@ fn begins_with(text: &str, guess: &str) -> bool {
     !compared.by_letters && said + 1 == guessed && is_cut && (said > 0 || has_parts)
 }
 
-/// True if a text begins with all words of a final one; more may follow. A single word, or a few letters, may begin any
-/// sentence and is not enough.
+/// Returns true if a text begins with all words of a final one; more may follow. A single word, or a few letters, may
+/// begin any sentence and is not enough.
 fn holds_sentence(text: &str, said: &str) -> bool {
     let compared = ContentMatch::new(text, said);
     let count = compared.second.len();
@@ -474,13 +474,13 @@ fn is_general_punctuation(c: char) -> bool {
     ('\u{2000}'..='\u{206f}').contains(&c)
 }
 
-/// True if a text is one word with letters of a script without spaces between words.
+/// Returns true if a text is one word with letters of a script without spaces between words.
 fn is_without_blanks(text: &str) -> bool {
     text.contains(|c: char| c.is_alphabetic() && is_of_unspaced_script(c)) && words(text).nth(1).is_none()
 }
 
-/// True for characters in the blocks of the East and South-East Asian scripts without spaces between words. Hangul,
-/// Arabic, Hebrew and the scripts of India use spaces.
+/// Returns true for characters in the blocks of the East and South-East Asian scripts without spaces between words.
+/// Hangul, Arabic, Hebrew and the scripts of India use spaces.
 fn is_of_unspaced_script(c: char) -> bool {
     matches!(c,
         '\u{e00}'..='\u{fff}' // Thai, Lao, Tibetan

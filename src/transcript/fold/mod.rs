@@ -643,7 +643,7 @@ impl Transcript {
         true
     }
 
-    /// True if this is the item's last change.
+    /// Returns true if this is the item's last change.
     fn counts_still(&self, (number, item): (u64, FoldItem)) -> bool {
         let told = match item {
             FoldItem::Feed => Some(self.feed_told),
@@ -686,8 +686,8 @@ impl LineEntry {
         (start, end_ms.filter(|end| *end >= start))
     }
 
-    /// True if readers see no difference between the head and `before`: they differ at most in times that normalization
-    /// changes.
+    /// Returns true if readers see no difference between the head and `before`: they differ at most in times that
+    /// normalization changes.
     fn shows_the_same(&self, before: &FoldHead) -> bool {
         let head = &self.head;
         let (VersionState::Content(now), VersionState::Content(then)) = (&head.said, &before.said) else {

@@ -328,7 +328,7 @@ impl Transcript {
         self.frame_bytes
     }
 
-    /// True for an event imported from a file.
+    /// Returns true for an event imported from a file.
     #[must_use]
     pub fn is_imported(&self) -> bool {
         self.opened.as_ref().is_some_and(|(.., imported)| *imported)
@@ -498,14 +498,14 @@ impl Transcript {
         self.sources[*self.source_index.get(source)? as usize].last_id.as_ref()
     }
 
-    /// True if the log holds an operation other than `op` under the name `op_id`, so that `op` would be mistaken for
-    /// its repeat.
+    /// Returns true if the log holds an operation other than `op` under the name `op_id`, so that `op` would be
+    /// mistaken for its repeat.
     #[must_use]
     pub fn is_op_id_taken(&self, op_id: &str, op: &Op) -> bool {
         self.op_ids.get(op_id).is_some_and(|mark| *mark != op.mark())
     }
 
-    /// True if the log holds a version of this line, shown or not.
+    /// Returns true if the log holds a version of this line, shown or not.
     #[must_use]
     pub fn knows(&self, source: &str, id: &str) -> bool {
         self.slot(source, id).is_some()

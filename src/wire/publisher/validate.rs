@@ -17,7 +17,7 @@ pub fn check_version(version: &Version, limits: &Limits, media_ms_max: MediaMs) 
     check_content(&version.content, limits, media_ms_max)
 }
 
-/// True if the encoding of a line, with all its fields, has at most `bytes_max` bytes.
+/// Returns true if the encoding of a line, with all its fields, has at most `bytes_max` bytes.
 #[must_use]
 pub fn is_line_within(version: &Version, bytes_max: usize) -> bool {
     // An upper bound decides most cases: every character escaped, every number at its longest.

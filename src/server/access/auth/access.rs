@@ -99,7 +99,7 @@ impl GrantClaims {
         }
     }
 
-    /// True if `other` grants the same to the same owner.
+    /// Returns true if `other` grants the same to the same owner.
     pub(crate) fn allows_the_same(&self, other: &Self) -> bool {
         let of = |granted: &Self| (granted.who, granted.token, granted.feeds_max, granted.expires_at);
         of(self) == of(other) && (&self.roles, &self.feeds, &self.source) == (&other.roles, &other.feeds, &other.source)
@@ -117,14 +117,14 @@ impl Access {
         Self { granted: Arc::new(granted), address: None }
     }
 
-    /// True if it includes `role` in `feed`.
+    /// Returns true if it includes `role` in `feed`.
     pub(crate) fn may(&self, role: Role, feed: &FeedId) -> bool {
         self.granted.who == Identity::Everybody
             || self.granted.roles.contains(&role)
                 && self.granted.feeds.iter().any(|pattern| pattern.matches(feed.as_str()))
     }
 
-    /// True if it comes from a token: responses are then for its owner alone.
+    /// Returns true if it comes from a token: responses are then for its owner alone.
     pub(crate) fn is_by_token(&self) -> bool {
         self.granted.who == Identity::Known
     }

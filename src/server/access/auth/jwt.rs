@@ -164,7 +164,7 @@ impl JwtVerifier {
     }
 }
 
-/// True for a token whose header requires nothing beyond RFC 7519.
+/// Returns true for a token whose header requires nothing beyond RFC 7519.
 fn has_no_extensions(token: &str) -> bool {
     let header = token.split('.').next().and_then(|header| URL_SAFE_NO_PAD.decode(header).ok());
     let extensions = header.and_then(|header| serde_json::from_slice(&header).ok());

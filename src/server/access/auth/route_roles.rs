@@ -70,17 +70,17 @@ impl RequiredRole {
     }
 }
 
-/// True if `request` is for one of the WebSocket routes, whatever its headers say.
+/// Returns true if `request` is for one of the WebSocket routes, whatever its headers say.
 pub(crate) fn is_for_socket(request: &Request) -> bool {
     request.extensions().get::<MatchedPath>().is_some_and(|path| is_socket(path.as_str()))
 }
 
-/// True if the route is a WebSocket.
+/// Returns true if the route is a WebSocket.
 fn is_socket(path: &str) -> bool {
     matches!(path, "/v1/feeds/{feed}/publish" | "/v1/feeds/{feed}/subscribe" | "/v1/subscribe")
 }
 
-/// True if the route also accepts a token in its URL: browsers, players and captioning software cannot send it
+/// Returns true if the route also accepts a token in its URL: browsers, players and captioning software cannot send it
 /// otherwise.
 fn takes_token_in_url(path: &str) -> bool {
     const OTHERS: [&str; 8] = [
@@ -152,7 +152,7 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Denial> {
     }
 }
 
-/// True if the route is for publishers: `connections_for_publishers` reserves connections for these.
+/// Returns true if the route is for publishers: `connections_for_publishers` reserves connections for these.
 pub(crate) fn is_for_publisher(request: &Request) -> bool {
     let path = request.extensions().get::<MatchedPath>();
     path.is_some_and(|path| {

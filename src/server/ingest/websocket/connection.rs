@@ -63,7 +63,7 @@ fn lines_in(says: &Incoming) -> u64 {
     }
 }
 
-/// True if `source` is on air. Until there is a line, every source counts as on air.
+/// Returns true if `source` is on air. Until there is a line, every source counts as on air.
 pub(crate) fn is_on_air(transcript: &Transcript, source: &str) -> bool {
     transcript.holder().is_none_or(|holder| **holder == *source)
 }
@@ -341,8 +341,8 @@ impl<'a> PublisherConnection<'a> {
         Ok(())
     }
 
-    /// True if the limit of unacknowledged messages allows another one, and the publisher is not too fast. Messages
-    /// count until they are folded, so that readers do not fall behind.
+    /// Returns true if the limit of unacknowledged messages allows another one, and the publisher is not too fast.
+    /// Messages count until they are folded, so that readers do not fall behind.
     pub(crate) fn may_read(&mut self) -> bool {
         let folded = self.bell.borrow().next;
         let under_way = self.acks.under_way(folded) + self.pipeline.batch_len();

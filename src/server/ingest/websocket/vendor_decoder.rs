@@ -67,7 +67,7 @@ pub(crate) fn offset_ms(asked: &RequestContext) -> Result<Option<MediaMs>, Close
     }
 }
 
-/// True if labels do not name people: the default for vendors' formats, and otherwise set by `labels`.
+/// Returns true if labels do not name people: the default for vendors' formats, and otherwise set by `labels`.
 pub(crate) fn are_labels_anonymous(asked: &RequestContext, is_vendors: bool) -> Result<bool, CloseReason> {
     match asked.get("labels") {
         None => Ok(is_vendors),
