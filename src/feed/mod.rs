@@ -158,8 +158,8 @@ impl Feeds {
         reader::fold_log(&self.log.0, log_id, which, end).await
     }
 
-    /// Folds those of `logs`, each given with its head, that the engine reads in one pass, and gives each transcript to
-    /// `take`. Its cursors name no start of the archive. See [`Log::read_many`].
+    /// Folds those of `logs`, each given with its head, that the engine can read in one pass, and passes each
+    /// transcript to `take`. Their cursors name no start of the archive. See [`Log::read_many`].
     ///
     /// # Errors
     /// As [`Log::read_many`].
@@ -599,6 +599,7 @@ impl Feed {
 
     /// Appends records in order and waits until all are durable. Returns the offset after the last one, or
     /// [`Offset::START`] if there are none. Holds at most a few hundred records in memory, however many there are.
+    ///
     /// # Errors
     /// As [`Log::append_all`]. Some of the first records may be durable then.
     pub async fn append_all(&self, records: impl IntoIterator<Item = impl Borrow<Record>>) -> Result<Offset, LogError> {

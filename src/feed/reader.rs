@@ -1,11 +1,11 @@
-//! The reader of a feed's log, for everything that goes back to its records.
+//! Reader of a feed's log, for everything that goes back to its records.
 //!
-//! What a feed shows now, a [`LiveView`](super::LiveView) knows. All else that is made of records reads them here: HLS
-//! timelines, transcripts of an earlier moment, histories, recordings of frames, replays, the search index, deliveries and
-//! lists. So there is one place that decides which records such a reader gets.
+//! A [`LiveView`](super::LiveView) has the current state of a feed. Everything else that is made from records reads
+//! them here: HLS timelines, transcripts of an earlier moment, histories, recordings of frames, replays, the search
+//! index, deliveries and lists. So a single place decides which records such a reader gets.
 //!
-//! Records come decoded, in the order of the log, each once. One page of them is in memory at a time, as large as the
-//! engine of the log makes it.
+//! Records are decoded and returned once each, in the order of the log. One page of them is in memory at a time; its
+//! size depends on the log's engine.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::vec;
@@ -18,19 +18,19 @@ use crate::log::{Log, LogEntry, LogError, LogId};
 use crate::position::Offset;
 use crate::transcript::{FoldView, Record, Transcript};
 
-/// Records taken before other tasks have their turn: decoding and folding so many takes about a millisecond.
+/// Records taken before the task yields: decoding and folding them takes about a millisecond.
 const RECORDS_PER_TURN: usize = 256;
 
 /// Position at which a [`FeedReader`] stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReadEnd {
-    /// The head of the log at the time when the reader is opened.
+    /// The head of the log when the reader is opened.
     Head,
-    /// An offset up to which everything is durable already, such as an earlier head or the place behind an append. The reader
-    /// waits for a record before it that is not there yet.
+    /// An offset up to which everything is durable already, such as an earlier head or the offset after an append. The
+    /// reader waits for a record before it that is not available yet.
     Durable(Offset),
-    /// The head of the log at the time of each call. The reader does not wait for records to come; it reads on once there are
-    /// more.
+    /// The head of the log at the time of each call. The reader does not wait for future records; it continues once
+    /// there are more.
     LatestHead,
 }
 
@@ -51,21 +51,21 @@ impl FeedRecord {
     }
 }
 
-/// Pages of a log, as its tail gives them.
+/// Pages of a log, as its tail returns them.
 type LogPages = BoxStream<'static, Result<Vec<LogEntry>, LogError>>;
 
 /// Reads the records of one generation of a feed from an offset up to a [`ReadEnd`].
 pub struct FeedReader {
     log: Arc<dyn Log>,
     log_id: LogId,
-    /// `None` before the first page, and at the end: what is not read on holds no records in memory for it. Never locked: a
-    /// mutex makes what only its owner touches [`Sync`].
+    /// `None` before the first page and at the end, so that an idle reader holds no records in memory. Never locked:
+    /// the mutex only makes the stream [`Sync`].
     pages: Mutex<Option<LogPages>>,
     page: vec::IntoIter<LogEntry>,
     next: Offset,
     end: Offset,
     follows_head: bool,
-    /// Records taken since other tasks had their turn.
+    /// Number of records taken since the task last yielded.
     taken: usize,
     /// Error that ended the tail.
     failure: Option<LogError>,
@@ -106,7 +106,8 @@ impl FeedReader {
         })
     }
 
-    /// The offset after the last record that was returned; that of the start before the first.
+    /// Returns the offset after the last record that was returned; before the first, the offset at which the reader
+    /// began.
     #[must_use]
     pub fn next_offset(&self) -> Offset {
         self.next
@@ -115,15 +116,16 @@ impl FeedReader {
     /// Returns the next record, or `None` at the end. With [`ReadEnd::LatestHead`] a later call may return more. Cancel-safe.
     ///
     /// # Errors
-    /// [`LogError::Deleted`] if the feed is deleted before the end is reached, [`LogError::Closed`] if the server stops, and
-    /// otherwise what [`Log::tail`] and [`Log::head`] report. An error of the tail comes again with each later call.
+    /// [`LogError::Deleted`] if the feed is deleted before the end is reached, [`LogError::Closed`] if the server
+    /// stops, and otherwise the errors of [`Log::tail`] and [`Log::head`]. An error of the tail is repeated by each
+    /// later call.
     pub async fn next_record(&mut self) -> Result<Option<FeedRecord>, LogError> {
         if self.next >= self.end && !self.has_new_end().await? {
             *self.pages.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
             return Ok(None);
         }
         if self.taken >= RECORDS_PER_TURN {
-            // Before a record is taken, so that none is lost where this is cancelled.
+            // Before a record is taken, so that cancellation loses none.
             self.taken = 0;
             tokio::task::yield_now().await;
         }
@@ -137,10 +139,10 @@ impl FeedReader {
         }
     }
 
-    /// Applies all records that are left to `transcript`.
+    /// Applies all remaining records to `transcript`.
     ///
     /// # Errors
-    /// As [`next_record`](Self::next_record); what was read before is applied.
+    /// As [`next_record`](Self::next_record). The records before the error are applied.
     pub async fn fold_into(&mut self, transcript: &mut Transcript) -> Result<(), LogError> {
         while let Some(FeedRecord { offset, record, .. }) = self.next_record().await? {
             transcript.apply(offset, record);
@@ -148,7 +150,7 @@ impl FeedReader {
         Ok(())
     }
 
-    /// Returns true if there is more, for a reader that goes on with its log.
+    /// Returns true if there are more records, for a reader that follows the head.
     async fn has_new_end(&mut self) -> Result<bool, LogError> {
         if self.follows_head {
             self.end = self.log.head(&self.log_id).await?;
@@ -184,7 +186,8 @@ pub(super) async fn fold_log(
     Ok(transcript)
 }
 
-/// Folds those of `logs` which the engine reads in one pass, and gives each transcript to `take`; see [`Log::read_many`].
+/// Folds those of `logs` that the engine can read in one pass, and passes each transcript to `take`; see
+/// [`Log::read_many`].
 ///
 /// # Errors
 /// As [`Log::read_many`].
@@ -234,7 +237,7 @@ mod tests {
         (log, log_id)
     }
 
-    /// The offsets of what is left. Fails where the reader waits.
+    /// Returns the offsets of the remaining records. Fails if the reader waits.
     async fn rest(reader: &mut FeedReader) -> Vec<u64> {
         let read = async {
             let mut offsets = Vec::new();
@@ -303,7 +306,7 @@ mod tests {
         assert!(matches!(opened, Err(LogError::Deleted(_))));
     }
 
-    /// Each call is dropped wherever it first waits.
+    /// Each call is dropped where it first waits.
     #[tokio::test(start_paused = true)]
     async fn a_dropped_call_loses_no_record() {
         let (log, log_id) = memory_log(3000).await;
@@ -324,7 +327,8 @@ mod tests {
         assert!(offsets.iter().copied().eq(0..3001), "{} records, {:?}", offsets.len(), offsets.last());
     }
 
-    /// Up to the head it is what readers of the feed have, cursors of an archive with several starts included.
+    /// The fold up to the head equals the view of the feed's readers, including the cursors of an archive with several
+    /// starts.
     #[tokio::test]
     async fn a_fold_is_that_of_the_live_view() {
         let dir = tempfile::tempdir().expect("a directory");

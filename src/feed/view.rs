@@ -468,7 +468,7 @@ mod tests {
     use super::*;
     use crate::transcript::{Content, LineKey, Op, PublishedBy, Version};
 
-    /// A session is told of what it sent itself.
+    /// A session gets reports about its own lines only.
     #[test]
     fn a_conflict_is_its_sessions() {
         let view = LiveView::new(FeedId::new("geneva").expect("a name"), FoldView::Interim);
@@ -489,7 +489,7 @@ mod tests {
         assert_eq!(view.conflicts_of(("other", "b"), 0).1.len(), 0);
     }
 
-    /// However much one session has to be told of, others hear of theirs.
+    /// Many reports for one session do not displace those for others.
     #[test]
     fn no_session_takes_the_place_of_anothers_reports() {
         let report = |session: &str, outcome: ReuseOutcome| {
@@ -507,12 +507,12 @@ mod tests {
         let last = 3 + 6 * REPORTS_MAX as u64;
         assert_eq!(numbers[..4], [1, 2, 3, last + 1 - (REPORTS_MAX as u64 - 3)]);
         assert_eq!((reports.reports.last, numbers.last()), (last, Some(&last)));
-        // Of more sessions than there may be reports the oldest goes.
+        // With more sessions than reports, the oldest is dropped.
         reports.keep((0..2 * REPORTS_MAX).map(|number| stale(&number.to_string())).collect());
         assert_eq!(reports.reports.kept.len(), REPORTS_MAX);
     }
 
-    /// One session alone has all the room, and it is known how many there were.
+    /// A single session can use all the space, and the total number is known.
     #[test]
     fn of_too_many_reports_the_last_are_kept_and_all_are_counted() {
         let key = LineKey { source: "main".into(), id: "1".into() };
@@ -522,7 +522,7 @@ mod tests {
         reports.keep(vec![replaced("a"); REPORTS_MAX + 44]);
         assert_eq!(reports.reports.kept.len(), REPORTS_MAX);
         assert_eq!((reports.replaced_by("main", "a"), reports.replaced_by("main", "b")), (REPORTS_MAX as u64 + 44, 0));
-        // Two that have much have as much each.
+        // Two sessions with many reports share the space equally.
         reports.keep(vec![replaced("b"); REPORTS_MAX]);
         let of_a = reports.reports.kept.iter().filter(|(_, reused)| *reused.session == *"a").count();
         assert_eq!((reports.reports.kept.len(), of_a), (REPORTS_MAX, REPORTS_MAX / 2));

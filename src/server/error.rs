@@ -28,7 +28,7 @@ pub enum ServerError {
     /// Records that NATS servers acknowledge may not be on disk yet.
     #[error("{0}. Or set log.nats.accept_unsynced = true: lines may then be lost if most servers lose power at once")]
     Unsynced(String),
-    /// The configuration names NATS servers, and this build cannot use them.
+    /// The configuration names NATS servers, but this build does not support them.
     #[error(
         "the log is to be on NATS servers (log.nats, --log), and this build has no NATS: build captionwire with the feature `nats`"
     )]

@@ -349,7 +349,7 @@ mod tests {
     #[test]
     fn the_head_rule_as_a_table() {
         use Status::{Final, Interim};
-        // Each version beats all above it.
+        // Each version ranks above all before it.
         let rising = [
             (0, said("a", Interim)),
             (7, said("a", Interim)),
@@ -375,7 +375,7 @@ mod tests {
         assert_eq!(ab.order, ba.order.reverse());
     }
 
-    /// Equal contents have equal marks, and every part of a content is in its mark.
+    /// Equal contents have equal hashes, and every field of a content affects its hash.
     #[test]
     fn a_mark_says_all_that_a_content_says() {
         let word = Word { text: "a".into(), start_ms: 1, end_ms: Some(2), confidence: Some(0.0) };

@@ -456,8 +456,8 @@ mod tests {
             all.push_str(std::str::from_utf8(&record.encode()).expect("JSON is UTF-8"));
             all.push('\n');
         }
-        // What a publisher sends, with ids of its session's own and with ids of the source's; and a line that the fold
-        // named, which only the server speaks of.
+        // Records of a publisher, with ids that belong to its session and with ids of the source; and a line that the
+        // fold named, which only the server refers to.
         for own_ids in [true, false] {
             let op = Op::Retract { source: "asr".into(), id: "7".into(), rev: None };
             let published = Some(PublishedBy { source: "asr".into(), session: "s-1".into(), seq: 4, own_ids });
@@ -485,7 +485,7 @@ mod tests {
         for bytes in [&b""[..], b"\xff\xfe", b"{}", later, misnamed, bad_id, b"[1,"] {
             assert_eq!(Record::decode(bytes).op, Op::Unknown);
         }
-        // Where the envelope can be read, its session and seq still count as taken.
+        // If the envelope can be read, its session and seq still count as used.
         let newer = br#"{"op":"line.dream","received_at":"2026-01-01T00:00:00Z","source":"a","session":"s","seq":9}"#;
         assert_eq!(Record::decode(newer).published.map(|p| p.seq), Some(9));
     }

@@ -174,7 +174,7 @@ mod tests {
         check(&[">>12:30 IS FINE"], &[(">>12:30 IS FINE", None, true)]);
         check(&[">> WELL, NO: NOT THAT"], &[(">> WELL, NO: NOT THAT", None, true)]);
         check(&["> ONE IS NONE", "A > B"], &[("> ONE IS NONE", None, false), ("A > B", None, false)]);
-        // Where lines are rolled up a chevron may be the last of one.
+        // In roll-up captions a chevron may be the last character of a line.
         check(&["", "A >>", "", "B", "C"], &[("A", None, false), ("B", None, true), ("C", None, false)]);
         check(&[">>>>>> A"], &[(">>>>>> A", None, true)]);
     }

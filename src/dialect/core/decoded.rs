@@ -116,7 +116,7 @@ impl Decoded {
 mod tests {
     use super::*;
 
-    /// Of many faults the first are told, and how many more there are.
+    /// Only the first of many faults are reported, with the number of the others.
     #[test]
     fn faults_beyond_the_first_are_counted() {
         let mut out = Decoded::default();

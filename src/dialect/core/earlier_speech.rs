@@ -202,8 +202,8 @@ mod tests {
             (12.0, 13.0, "Good evening.", true, Anew, Anew),
             (40.0, 41.0, "Good evening.", true, Anew, Back),
             (63.0, 64.0, "Is it?", true, Back, GoOn),
-            // Other words where something was said a moment ago: a channel beside the first, a guess that was left open, two
-            // who talk over each other. No clock fell.
+            // Other words at the time of earlier ones: a second channel, an interim line left open, or overlapping
+            // speakers. No clock fell.
             (64.0, 66.0, "Nobody asked us.", true, Back, GoOn),
             (65.0, 65.5, "Anna said it.", true, Back, GoOn),
             (65.0, 65.5, "anna said it", false, Back, GoOn),
@@ -228,7 +228,7 @@ mod tests {
         assert_eq!(earlier().start_of("s1-60000"), Some(60_000));
     }
 
-    /// Of many lines that are open at a time the nearest are read, and of each its beginning.
+    /// Of many open lines the nearest are compared, and only the beginning of each.
     #[test]
     fn few_lines_are_compared() {
         let line = |number: i64| EarlierLine {

@@ -255,7 +255,7 @@ mod tests {
             ("0", Some(0)),
             ("65", Some(65_000)),
             ("1.2344", Some(1_234)),
-            // Half a millisecond goes up, and floats do not go astray over it.
+            // Half a millisecond is rounded up, without float errors.
             ("0.0005", Some(1)),
             ("1.0625", Some(1_063)),
             ("\"12.340\"", Some(12_340)),

@@ -195,7 +195,7 @@ impl JsonInText {
 mod tests {
     use super::*;
 
-    /// The text of a stream, and the kinds of faults.
+    /// Returns the text of a stream, and the kinds of its faults.
     fn read(frames: &[&str]) -> (String, Vec<DecodeFaultKind>) {
         let (mut json, mut text, mut out) = (JsonInText::default(), String::new(), Decoded::default());
         frames.iter().flat_map(|frame| frame.chars()).for_each(|c| json.push(c, &mut text, &mut out));
@@ -210,7 +210,7 @@ mod tests {
         let long = format!("{{\"partial\":\"{}\"}}", "x".repeat(OBJECT_BYTES_MAX));
         let long_name = format!("{{\"{}", "x".repeat(80));
         for (frames, text, faults) in [
-            // Cut anywhere, several in a frame, over several lines.
+            // Split anywhere, several in a frame, across several lines.
             (&["{\"par", "tial\":\"we\"", "}"][..], "", &[UnknownType][..]),
             (&[VOSK, VOSK, "\n", VOSK, "it is noon\n"], "\nit is noon\n", &[UnknownType, UnknownType, UnknownType]),
             (&["one\n{\n  \"partial\":\n  \"we\"\n}\ntwo"], "one\n\ntwo", &[UnknownType]),
@@ -220,12 +220,12 @@ mod tests {
             (&["{", "\"a\"", ": 1}"], "{\"a\": 1}", &[Odd]),
             (&["a {\"partial\":\"we\"}"], "a {\"partial\":\"we\"}", &[]),
             (&["{\"abc"], "{\"abc", &[]),
-            // What is cut off does not hold the text behind it back.
+            // An incomplete object does not hold back the text after it.
             (&["{\"type\": [1,\nIt is noon.\nAll rise."], "{\"type\": [1,\nIt is noon.\nAll rise.", &[Odd]),
             (&["{\"type\": \"a\n{\"partial\":\"we\"}"], "{\"type\": \"a\n", &[Odd, UnknownType]),
             (&["{\"type\":\x08\x08"], "{\"type\":\x08\x08", &[Odd]),
             (&["one\n{\"type\": [1,"], "one\n", &[Unreadable]),
-            // Too long to be put together.
+            // Too long to be collected.
             (&[&long, "two"], "two", &[Unreadable]),
         ] {
             let (found, told) = read(frames);

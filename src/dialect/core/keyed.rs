@@ -366,7 +366,7 @@ mod tests {
         }
     }
 
-    /// Ids that count are new ones in another connection, and where they begin again.
+    /// Ids that are counters name new lines on another connection, and when they start again.
     #[test]
     fn counters_name_new_lines_when_they_begin_again() {
         let (mut ids, mut pieces, mut out) =
@@ -383,17 +383,17 @@ mod tests {
         assert_eq!(say("1", "the", 500, Interim), "t:1");
         assert_eq!(say("1", "A vote", 900, Interim), "t:1");
         assert_eq!(say("1", "The vote is carried.", 500, Final), "t:1");
-        // The same with marks, and corrected; and what has another place or other words.
+        // The same text with punctuation, and corrected; then at another time or with other words.
         assert_eq!(say("1", "The vote was carried!", 600, Final), "t:1");
         assert_eq!(say("1", "The vote was carried!", 9_000, Final), "t-2:1");
         assert_eq!(say("1", "All rise.", 9_000, Interim), "t-3:1");
         assert_eq!(say("2", "Next.", 9_500, Final), "t:2");
-        // So long ago that nobody knows what it was.
+        // So many pieces later that the text is not remembered.
         for number in 3..100 {
             say(&number.to_string(), "And so on.", 10_000 * number, Final);
         }
         assert_eq!(say("2", "Next.", 9_500, Final), "t-2:2");
-        // What is random stays, but where something else is said under it at another time.
+        // A random id is kept, unless something else is said under it at another time.
         let random = "SG_4hT9xQ2mLw8z";
         assert_eq!((say(random, "One.", 1, Final), say(random, "Two.", 500, Final)), (random.into(), random.into()));
         assert_eq!(say(random, "Two.", 99_000, Final), random);

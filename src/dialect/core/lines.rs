@@ -304,11 +304,11 @@ mod tests {
         assert_eq!(said(lines, &tokens("aaa"), Interim), ["t-1? a: a0 a1 a2 (0)"]);
         assert_eq!(said(lines, &tokens("aaa"), Interim), [""; 0]);
         assert_eq!(said(lines, &tokens("aaabbb"), Interim), ["t-1.2? b: b3 b4 b5 (0)"]);
-        // The cut is gone, and comes back.
+        // The split disappears, and returns.
         assert_eq!(said(lines, &tokens("aaaa"), Interim), ["t-1? a: a0 a1 a2 a3 (0)", "t-1.2? -:  (0)"]);
         assert_eq!(said(lines, &tokens("aaaabbb"), Interim), ["t-1.2? b: b4 b5 b6 (0)"]);
         assert_eq!(said(lines, &tokens("aaaab"), Final), ["t-1 a: a0 a1 a2 a3 b4 (5)", "t-1.2? -:  (0)", "-t-1.2"]);
-        // Revised afterwards: it stays final.
+        // Revised after the end: it stays final.
         assert_eq!(said(lines, &tokens("aaaabbb"), Interim), ["t-1 a: a0 a1 a2 a3 (4)", "t-1.2 b: b4 b5 b6 (3)"]);
         assert_eq!(said(lines, &tokens(""), Final), ["t-1 -:  (0)", "t-1.2 -:  (0)", "-t-1", "-t-1.2"]);
     }

@@ -295,22 +295,22 @@ mod tests {
             ("", ""),
             ("a", "a1"),
             ("aaabbb", "a3 b3"),
-            // Too short: it stays where it is.
+            // Too short: merged.
             ("aaabb", "a5"),
             ("aabbb", "b5"),
             ("aaabaaa", "a7"),
             ("aab", "a3"),
             ("ab", "a2"),
-            // The shortest goes first, and what it parted is one again.
+            // The shortest is merged first, which rejoins the run around it.
             ("aabaabbbb", "a5 b4"),
             ("abaab", "a5"),
-            // No label goes with what stands before it, or with the first that comes.
+            // A word without a label belongs to the label before it, or to the first one after it.
             ("aa-bbb", "a3 b3"),
             ("--aaa-", "a6"),
             ("---", "-3"),
-            // Marks are no words.
+            // Marks do not count as words.
             ("aaabb.", "a6"),
-            // Unknown is nobody else.
+            // An unknown speaker is nobody else.
             ("aaa???", "a3 ?3"),
             ("aaa?aaa", "a7"),
         ] {
@@ -325,7 +325,7 @@ mod tests {
             (token.start_ms, token.end_ms) = (Some(600 + at as i64 * 100), Some(690 + at as i64 * 100));
         }
         assert_eq!(shown(&quick), "a6 c3");
-        // Without times words have to do.
+        // Without times the number of words decides.
         for token in &mut quick {
             (token.start_ms, token.end_ms) = (None, None);
         }
@@ -339,7 +339,7 @@ mod tests {
             let tokens = spoken(said);
             assert_eq!(shown(&tokens), expected, "{said}");
         };
-        // A sentence of its own, wherever it stands.
+        // A sentence of its own, at any position.
         check("aaaa.b.aaaa.", "a4 b1 a4");
         check("aaaa.b.", "a4 b1");
         check("b.aaaa.", "b1 a4");
@@ -348,20 +348,20 @@ mod tests {
         check("aaaa b aaaa", "a4 b1 a4");
         check("aaaa bb", "a4 b2");
         check("b aaaa", "b1 a4");
-        // Within a sentence, and before or behind a pause only: noise.
+        // Within a sentence, with a pause only before or after it: noise.
         check("aaba.aaa.", "a7");
         check("aaaa.baaa.", "a8");
         check("aaa baaa", "a7");
         check("aaab aaa", "a7");
         check("aaab.", "a4");
-        // What follows the last word of a guess is not known yet.
+        // It is not known yet what follows the last word of an interim text.
         let mut open = tokens("aaaabb");
         open[4..].iter_mut().for_each(|token| token.start_ms = token.start_ms.map(|start| start + 400));
         open[4..].iter_mut().for_each(|token| token.end_ms = token.end_ms.map(|end| end + 400));
         assert_eq!((runs(&open, true).len(), runs(&open, false).len()), (1, 2));
     }
 
-    /// `a` and `b` speak, `-` says nothing of who does; a space is a pause of 400 ms, and a mark ends a sentence.
+    /// `a` and `b` are labels, `-` has none; a space is a pause of 400 ms, and a mark ends a sentence.
     #[test]
     fn words_without_a_label_go_with_their_sentence_or_are_nobodys() {
         let check = |said: &str, goes_on: bool, expected: &str| {
@@ -387,12 +387,12 @@ mod tests {
         check("--aaaa.", false, "a6");
         check("aaaa--", false, "a6");
         check("----.--.", false, "-6");
-        // What follows the last word of a guess is not known yet.
+        // It is not known yet what follows the last word of an interim text.
         check("aaaa.--", true, "a6");
         check("aaaa.--.", true, "a4 ?2");
     }
 
-    /// The rule said directly, in as many steps as it takes.
+    /// The rule implemented directly, in as many steps as necessary.
     fn runs_by_the_rule(tokens: &[SpeechToken], goes_on: bool) -> Vec<Run> {
         let context = Context::new(tokens, goes_on);
         let mut runs = labelled_runs(&context);
@@ -412,7 +412,7 @@ mod tests {
         runs
     }
 
-    /// As many words as a frame of a megabyte holds, each by somebody else, and none of them timed.
+    /// As many words as a frame of a megabyte holds, each with another label and without times.
     #[test]
     fn a_text_of_many_runs_is_read_once() {
         let mut long = tokens(&"abac".repeat(10_000));
@@ -421,7 +421,7 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// Also where some words have no times, some end a sentence, and pauses stand between them.
+        /// Also if some words have no times, some end a sentence, and pauses separate them.
         #[test]
         fn runs_are_those_of_the_rule(
             labels in "[abc?.-]{0,40}",

@@ -322,7 +322,7 @@ mod tests {
             // To the first time of the session.
             (0.3, 2.1, 0.3, Anew, Anew),
             (12.0, 13.0, 12.0, Anew, Anew),
-            // A first line that is said again.
+            // A repeat of the first line.
             (0.3, 0.9, 0.3, On, On),
             // To the first seconds.
             (0.4, 2.6, 0.5, Anew, Anew),
@@ -330,7 +330,7 @@ mod tests {
             (0.4, 62.5, 2.9, Anew, Anew),
             (5.0, 14.0, 2.0, Anew, Anew),
             (5.0, 11.0, 2.0, On, Back),
-            // By far: some say late what they said of before.
+            // By a large amount: some vendors send lines late.
             (0.3, 33.0, 10.0, Anew, Back),
             (0.3, 300.0, 110.0, Anew, Back),
             (0.3, 300.0, 90.0, Anew, Anew),
@@ -338,7 +338,7 @@ mod tests {
             // Late lines.
             (0.3, 300.0, 292.0, On, Back),
             (2.0, 2.5, 1.5, On, On),
-            // On.
+            // Forward.
             (0.3, 2.1, 2.1, On, On),
             (0.3, 2.1, 500.0, On, On),
         ] {
@@ -368,26 +368,26 @@ mod tests {
             reach.note(&span, &sign);
         }
         for (start, end, text, is_settled, expected) in [
-            // Other words where something was said.
+            // Other words at an occupied time.
             (2.5, 4.5, "The line was cut.", true, Anew),
             (6.2, 7.8, "Good evening.", true, Anew),
-            // The same words once more, and a little of a neighbour.
+            // The same words again, and a short overlap with a neighbour.
             (6.1, 8.1, "one two three", true, Back),
             (7.9, 8.9, "Three.", true, On),
-            // Of two who talk over each other one is within what the other says, or goes on behind it.
+            // Overlapping speakers: one is within the other's words, or continues after them.
             (7.2, 8.0, "Thank you.", true, On),
             (7.6, 8.4, "Thank you.", true, On),
-            // Where nothing was said it may be late.
+            // At a time without words, it may be late.
             (4.1, 5.9, "Is that heard?", true, Back),
             (8.2, 8.9, "Yes.", true, On),
-            // Nobody guesses what is settled, but for a guess that comes late.
+            // No interim versions of settled text, except a late one.
             (4.1, 5.9, "is that", false, Anew),
             (2.5, 3.5, "the line", false, Anew),
             (6.0, 7.0, "one too", false, On),
             (6.3, 7.3, "good evening", false, Anew),
             (6.0, 6.4, "on", false, On),
             (2.0, 2.6, "we come", false, On),
-            // The guess, otherwise and corrected.
+            // The interim text, changed and corrected.
             (8.8, 10.4, "so then we", false, On),
             (8.8, 10.4, "And then we vote.", true, On),
         ] {
@@ -396,7 +396,7 @@ mod tests {
         }
     }
 
-    /// Finals of those who talk over each other, one after the other.
+    /// Consecutive finals of overlapping speakers.
     #[test]
     fn who_talks_over_others_begins_no_session() {
         use ClockShift::{Anew, On, Over};
@@ -414,7 +414,7 @@ mod tests {
                 (2.8, 4.0, "Hear!", On),
                 (5.0, 6.0, "So", On),
             ],
-            // At once, or by a second only: nobody knows.
+            // At once, or within a second: undecidable.
             &[(1.0, 3.0, "We come to the vote.", On), (1.2, 3.0, "I do not agree.", Over), (4.0, 5.0, "Aye.", On)],
             &[
                 (1.0, 3.0, "We come to the vote.", On),

@@ -170,7 +170,7 @@ mod tests {
         }
     }
 
-    /// A long text is looked at to another word than its spelling with digits.
+    /// A long text is compared up to a word whose spelling differs by digits.
     #[test]
     fn long_texts_are_one_in_two_spellings() {
         let spoken =

@@ -201,13 +201,13 @@ mod tests {
             &[("Good", "a"), ("evening,", "a"), ("all.", "a")],
             &["Good ", "evening, ", "all."],
         );
-        // The list lacks the marks, or has words of before.
+        // The list lacks the marks, or contains earlier words.
         check("Good evening, all.", &[("Good", ""), ("evening", ""), ("all", "")], &["Good ", "evening, ", "all."]);
         check("The ÄPFEL", &[("the", ""), ("Äpfel", "")], &["The ", "ÄPFEL"]);
         check("all is well", &[("well", ""), ("all", ""), ("is", ""), ("well", "")], &["all ", "is ", "well"]);
         check("“No”", &[("No", "")], &["“No”"]);
         check("これは本です", &[("これは", ""), ("本です", "")], &["これは", "本です"]);
-        // They do not agree.
+        // Text and list disagree.
         check("twenty one", &[("21", "")], &["twenty one"]);
         check("a b c", &[("b", ""), ("c", "")], &["a b c"]);
         check("a b", &[("a", ""), ("", ""), ("b", "")], &["a b"]);

@@ -202,7 +202,7 @@ fn is_begin(bytes: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    /// The texts that are there after all of `frames`, and which of them is still open.
+    /// Returns the texts after all of `frames`, with a mark at the open one.
     fn written(frames: &[&[u8]]) -> Vec<String> {
         let mut dialect = StreamText::new(Options::new("t"));
         let mut out = Decoded::default();
@@ -217,17 +217,17 @@ mod tests {
         let check = |text: &str, expected: &[&str]| assert_eq!(written(&[text.as_bytes()]), expected, "{text:?}");
         check("it was\x08\x08is", &["it wis|"]);
         check("one\ntwo", &["one", "two|"]);
-        // Over the line feed, and on.
+        // Across the line feed.
         check("one\ntw\x08\x08\x08", &["one|"]);
         check("one\n\x08\x08\x08y\nnew", &["oy", "new|"]);
         check("one\n\n\x08\x08 more", &["one more|"]);
-        // More than there is.
+        // More deletes than characters.
         check("a\x08\x08\x08\x08b", &["b|"]);
         // One character, not one byte.
         check("é\x08e", &["e|"]);
     }
 
-    /// A chevron names who speaks wherever it stands, and may be deleted as well.
+    /// A chevron names the speaker at any position, and may be deleted as well.
     #[test]
     fn chevrons_amid_lines_as_a_table() {
         let check = |text: &str, expected: &[&str]| {
@@ -238,7 +238,7 @@ mod tests {
         check(">> EVE: yes. >> DAN: no\nnever\n>> EVE: oh", &[">> EVE: yes. ", ">> DAN: no", "never", ">> EVE: oh|"]);
         check("we ->>> NEWS: rain", &["we -", ">>> NEWS: rain|"]);
         check("a > b >", &["a > b >|"]);
-        // Taken back, by half and as a whole, and written anew.
+        // Deleted by half and completely, and typed again.
         check("so >>\x08", &["so >|"]);
         check("so >> D\x08\x08\x08\x08\x08 on", &["so on|"]);
         check("so >>\x08> F: go", &["so ", ">> F: go|"]);
@@ -271,7 +271,7 @@ mod tests {
         let text = "A sentence of some length that goes on and ends here. ".repeat(20);
         let rows = written(&[text.as_bytes()]);
         assert!(rows.len() > 3 && rows[..rows.len() - 1].iter().all(|row| row.ends_with(". ")));
-        // Back over the end of a line that nobody wrote.
+        // Across a line end that was not typed.
         let back = format!("{}{}", text, "\x08".repeat(text.len()));
         assert_eq!(written(&[back.as_bytes()]), ["|"]);
     }

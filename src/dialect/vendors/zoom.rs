@@ -157,7 +157,7 @@ impl EngineSession for Zoom {
 mod tests {
     use super::*;
 
-    /// The texts that numbered captions become, and how many of these were remarked on.
+    /// Returns the texts of numbered captions, and the number of faults.
     fn said(posts: &[(u64, &str)]) -> (Vec<String>, usize) {
         let (mut dialect, mut out) = (VendorFormat::Zoom.open(Options::new("t")), Decoded::default());
         for (seq, text) in posts {
@@ -197,13 +197,13 @@ mod tests {
             let (texts, told) = said(posts);
             assert_eq!((texts, told), (expected.iter().map(ToString::to_string).collect(), faults), "{what}");
         }
-        // A retry is known for as long as a number may come late.
+        // A retry is recognized as long as a number may be late.
         let mut posts: Vec<(u64, String)> = (1..=18).map(|seq| (seq, format!("text {seq}"))).collect();
         posts.extend([posts[1].clone(), posts[0].clone()]);
         let posts: Vec<(u64, &str)> = posts.iter().map(|(seq, text)| (*seq, text.as_str())).collect();
         assert_eq!(said(&posts).0.last().map(String::as_str), Some("t.2-1 text 1"));
         assert_eq!(said(&posts).0.len(), 19);
-        // What comes late belongs before what came instead of it, in all its lines.
+        // A late caption belongs before the one that overtook it, with all its lines.
         let (mut dialect, mut out) =
             (VendorFormat::Zoom.open(Options { text_bytes_max: 8, ..Options::new("t") }), Decoded::default());
         for (seq, text) in [(1, "one"), (4, "four"), (5, "five"), (2, "two and more")] {

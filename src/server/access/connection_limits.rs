@@ -1,10 +1,10 @@
-//! The limits on connections, and the permits that connections take.
+//! Limits on connections, and the permits that connections hold.
 //!
-//! A connection takes its permits when it comes, but for the one among its address's if it comes from a trusted proxy: the
-//! proxy's requests are its clients', each with an address and a permit of its own.
+//! A connection takes its permits when it is accepted. The permit of its address is an exception for trusted proxies:
+//! their requests come from many clients, each with its own address and permit.
 //!
-//! A connection that has sent no request yet, or that has no permit among the readers and does not publish, keeps its permits
-//! only while no other wants them ([`Idlers`]): sockets that say nothing must not keep publishers out.
+//! A connection without a request so far, or without a reader permit that does not publish either, keeps its permits
+//! only while no other connection needs them ([`Idlers`]): silent sockets must not keep publishers out.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -15,12 +15,12 @@ use tokio_util::sync::CancellationToken;
 use crate::server::core::context::ServerContext;
 use crate::server::core::limits::{AddressLimit, AddressPermit, ConcurrencyLimit, Permit};
 
-/// The limits on connections, and the idle ones that make room.
+/// Limits on connections, and the idle connections that can be evicted.
 #[derive(Debug)]
 pub(crate) struct ConnectionLimits {
     pub(super) context: Arc<ServerContext>,
     connections: ConcurrencyLimit,
-    /// Connections that do not publish: fewer, so that publishers find a place when readers fill the rest.
+    /// Limit of connections that do not publish: lower, so that publishers can connect when readers use all the rest.
     readers: ConcurrencyLimit,
     by_address: AddressLimit,
     idlers: Idlers,
@@ -38,22 +38,22 @@ impl ConnectionLimits {
         }
     }
 
-    /// Returns how many connections there are.
+    /// Returns the number of connections.
     pub(crate) fn connections(&self) -> usize {
         self.connections.taken()
     }
 
-    /// Takes a permit of a connection that does not publish, from the one that has been idle longest if none is left.
+    /// Takes a reader permit; if none is left, from the connection that has been idle longest.
     fn reader_permit(&self) -> Option<Permit> {
         self.readers.try_acquire().or_else(|| self.idlers.evict(|permits| permits.reader.take()))
     }
 
-    /// Takes a permit among those of an address, if one is left.
+    /// Takes a permit of an address; `None` if the limit is reached.
     pub(super) fn address_permit(&self, ip: IpAddr) -> Option<Arc<AddressPermit>> {
         self.by_address.try_acquire(ip).map(Arc::new)
     }
 
-    /// Takes the permits there are for a connection from `ip`. A trusted proxy has none among those of an address.
+    /// Takes the available permits for a connection from `ip`. A trusted proxy takes none of an address.
     pub(super) fn admit(
         self: &Arc<Self>,
         ip: IpAddr,
@@ -65,7 +65,7 @@ impl ConnectionLimits {
         } else {
             None
         };
-        // One that is refused takes nothing from others.
+        // A refused connection takes no permit of its address.
         let address = address.filter(|_| any.is_some());
         let reader = any.as_ref().and_then(|_| self.reader_permit());
         let state = Arc::new(PermitState { permits: Mutex::new(PermitPair { any, reader }), ..PermitState::default() });
@@ -74,7 +74,7 @@ impl ConnectionLimits {
     }
 }
 
-/// The permits of a connection, for as long as it lives.
+/// Permits of a connection, released when dropped.
 pub(super) struct ConnectionPermits {
     pub(super) limits: Arc<ConnectionLimits>,
     /// Its number among the idle connections.
@@ -82,7 +82,7 @@ pub(super) struct ConnectionPermits {
     state: Arc<PermitState>,
 }
 
-/// The permits of a connection. One that lacks some is only told so.
+/// State of a connection's permits. If one is missing, the client is only told so.
 #[derive(Debug, Default)]
 struct PermitState {
     permits: Mutex<PermitPair>,
@@ -92,9 +92,9 @@ struct PermitState {
 
 #[derive(Debug, Default)]
 struct PermitPair {
-    /// Among all.
+    /// Permit among all connections.
     any: Option<Permit>,
-    /// Among those that do not publish.
+    /// Permit among the connections that do not publish.
     reader: Option<Permit>,
 }
 
@@ -105,14 +105,14 @@ impl PermitState {
 }
 
 impl ConnectionPermits {
-    /// Notes that a request came: from now on the connection keeps its permits, if it has one among the readers.
+    /// Records a request: the connection keeps its permits from now on, if it has a reader permit.
     pub(super) fn note_request(&self) {
         if self.state.lock().reader.is_some() {
             self.limits.idlers.remove(self.number);
         }
     }
 
-    /// Gives back the permit among the readers; returns true if the connection may publish.
+    /// Gives back the reader permit. Returns true if the connection may publish.
     pub(super) fn become_publisher(&self) -> bool {
         self.limits.idlers.remove(self.number);
         let mut permits = self.state.lock();
@@ -120,25 +120,25 @@ impl ConnectionPermits {
         permits.any.is_some()
     }
 
-    /// Takes a permit among the readers if it has none; returns true if it has one then.
+    /// Takes a reader permit unless the connection has one. Returns true if it has one then.
     pub(super) fn become_reader(&self) -> bool {
         let lacks_permit = {
             let permits = self.state.lock();
             permits.any.is_some() && permits.reader.is_none()
         };
-        // Without its own lock: a permit may come from any idle connection, and those are looked through.
+        // Without holding its own lock: the permit may come from any idle connection, whose locks are taken one by one.
         if lacks_permit && let Some(permit) = self.limits.reader_permit() {
             self.state.lock().reader.get_or_insert(permit);
         }
         self.state.lock().reader.is_some()
     }
 
-    /// Returns true if the connection is above all limits.
+    /// Returns true if the connection exceeds the limit.
     pub(super) fn is_refused(&self) -> bool {
         self.state.lock().any.is_none()
     }
 
-    /// Resolves when another connection was given its permits. Cancel-safe.
+    /// Resolves when its permits were given to another connection. Cancel-safe.
     pub(super) async fn evicted(&self) {
         self.state.evicted.cancelled().await;
     }
@@ -150,7 +150,7 @@ impl Drop for ConnectionPermits {
     }
 }
 
-/// The connections whose permits a newcomer may have, in the order in which they came.
+/// Connections whose permits a new one may take, in order of arrival.
 #[derive(Debug, Default)]
 struct Idlers(Mutex<IdlersByAge>);
 
@@ -177,7 +177,7 @@ impl Idlers {
         self.lock().connections.remove(&number);
     }
 
-    /// Ends the connection that has been idle longest of those with a permit that `wanted` takes; returns that permit.
+    /// Closes the connection that has been idle longest and holds a permit that `wanted` takes. Returns that permit.
     fn evict(&self, wanted: fn(&mut PermitPair) -> Option<Permit>) -> Option<Permit> {
         let mut idlers = self.lock();
         let (number, permit) =

@@ -87,7 +87,7 @@ mod tests {
         for (lines, expected) in [
             (&[][..], Some("127.0.0.1")),
             (&["203.0.113.9"], Some("203.0.113.9")),
-            // What the client claimed itself.
+            // Claimed by the client itself.
             (&["198.51.100.1, 203.0.113.9"], Some("203.0.113.9")),
             (&["198.51.100.1", "203.0.113.9"], Some("203.0.113.9")),
             (&["no address, 203.0.113.9"], Some("203.0.113.9")),

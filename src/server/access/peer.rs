@@ -34,7 +34,7 @@ impl std::fmt::Debug for Peer {
 }
 
 impl Peer {
-    /// Takes the permits there are for a connection from `addr`.
+    /// Takes the available permits for a connection from `addr`.
     pub(crate) fn new(limits: &Arc<ConnectionLimits>, addr: SocketAddr) -> Self {
         let ip = addr.ip().to_canonical();
         let is_proxy = limits.context.config.trusted_proxies.iter().any(|network| network.contains(ip));
@@ -42,8 +42,8 @@ impl Peer {
         Self { ip, is_https: limits.context.config.tls.is_some(), is_proxy, address, connection }
     }
 
-    /// The client of a request with these headers: that of a proxy, with a permit for as long as the request or its socket
-    /// lasts, or that of the connection.
+    /// Returns the client of a request with these headers: a proxy's client, with a permit for as long as the request
+    /// or its socket lasts, or the client of the connection itself.
     pub(crate) fn of_request(&self, headers: &HeaderMap) -> Result<Self, &'static str> {
         if !self.is_proxy {
             return Ok(self.clone());
@@ -59,7 +59,7 @@ impl Peer {
         self.is_https
     }
 
-    /// Keeps the permit of a proxy's client until the last of `response` is sent, or given up.
+    /// Holds the permit of a proxy's client until the last part of `response` is sent or dropped.
     pub(crate) fn keep_permit(&self, response: Response) -> Response {
         if !self.is_proxy {
             return response;
@@ -72,18 +72,18 @@ impl Peer {
         self.ip
     }
 
-    /// Notes that a request came: from now on its connection keeps its permits, if it has one among the readers.
+    /// Records a request: its connection keeps its permits from now on, if it has a reader permit.
     pub(crate) fn note_request(&self) {
         self.connection.note_request();
     }
 
-    /// Returns true if it may publish. Its connection then gives back its permit among those that do not.
+    /// Returns true if it may publish. Gives back the reader permit of its connection.
     pub(crate) fn may_publish(&self) -> bool {
         self.connection.become_publisher() && self.address.is_some()
     }
 
-    /// Returns true if it may do anything but publish. A connection whose last request published takes a permit again:
-    /// clients and proxies keep connections for what comes next.
+    /// Returns true if it may do anything but publish. A connection whose last request published takes a reader permit
+    /// again, because clients and proxies reuse connections.
     pub(crate) fn may_read(&self) -> bool {
         self.connection.become_reader() && self.address.is_some()
     }
@@ -93,13 +93,13 @@ impl Peer {
         self.connection.is_refused()
     }
 
-    /// Resolves when its connection has to end, because another one was given its permits. Cancel-safe.
+    /// Resolves when its connection has to close, because its permits were given to another one. Cancel-safe.
     pub(crate) async fn evicted(&self) {
         self.connection.evicted().await;
     }
 }
 
-/// A response's body with the permit of its client.
+/// A response body that holds the permit of its client.
 struct CountedBody {
     body: Body,
     permit: Option<Arc<AddressPermit>>,

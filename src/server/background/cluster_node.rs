@@ -111,7 +111,7 @@ mod tests {
     use crate::server::core::clock::{Clock, Rng};
     use crate::transcript::FoldView;
 
-    /// Another node says that it replaces a feed, and does not: it says so too, or is gone.
+    /// Another node announces that it replaces a feed, and then revokes that or disappears.
     #[tokio::test(start_paused = true)]
     async fn a_feed_that_was_not_replaced_is_deleted_as_any_other() {
         for is_told in [true, false] {
@@ -131,7 +131,7 @@ mod tests {
             } else {
                 tokio::time::advance(Duration::from_secs(61)).await;
             }
-            // By that node, so that nobody here is asked.
+            // By that node, without a request here.
             catalog.feeds.log().delete(kept.log_id()).await.expect("deleted");
             bell.wait_for(|bell| matches!(bell.following, FollowHandle::No(_))).await.expect("it ends");
             assert!(!kept.is_replaced(), "{is_told}: its readers would wait for another life");

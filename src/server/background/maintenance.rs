@@ -423,7 +423,7 @@ mod tests {
         };
         let minute = Duration::from_secs(60);
         assert!(after(0, minute).await);
-        // As a clock is set by the network.
+        // Adjustments by a time server.
         assert!(after(30_000, minute).await && after(-30_000, minute).await);
         for jump in [24 * HOUR_MS, -24 * HOUR_MS] {
             assert!(!after(jump, minute).await);
@@ -443,10 +443,10 @@ mod tests {
             (&[0, 24, 48, 72], 0),
             (&[0, 24, 24 + YEAR_MS / HOUR_MS], 24),
             (&[0, -YEAR_MS / HOUR_MS], 24),
-            // Started again while that counts: it goes on counting, by the time of day as it is now.
+            // Restarted during the wait: it continues by the current time of day.
             (&[0, YEAR_MS / HOUR_MS, YEAR_MS / HOUR_MS + 10], 14),
             (&[0, YEAR_MS / HOUR_MS, YEAR_MS / HOUR_MS + 10, YEAR_MS / HOUR_MS + 25], 0),
-            // Set right meanwhile.
+            // Corrected in the meantime.
             (&[0, YEAR_MS / HOUR_MS, 20], 24),
         ];
         for (starts, held) in cases {

@@ -167,7 +167,7 @@ mod tests {
         for jumps in [[0, 0], [DAY, -DAY], [YEAR, -YEAR], [-DAY, DAY], [-YEAR, YEAR], [YEAR, YEAR], [30_000, -60_000]] {
             let mut now = began;
             let history = ClockHistory::new(Timestamp(now));
-            // A stamp each minute: before, between, and behind the jumps.
+            // A stamp for each minute: before, between and after the jumps.
             let mut stamps = Vec::new();
             for minute in 0..30 {
                 now += match minute {
@@ -180,7 +180,7 @@ mod tests {
                 for (at, stamp) in (0..).zip(&stamps) {
                     let age = history.seen_for(Timestamp(*stamp), Timestamp(now));
                     let expected = (minute - at) * 60_000;
-                    // Where a clock shows an hour twice, it may be the second time.
+                    // If a clock shows an hour twice, the second time may be meant.
                     let is_twice = stamps.iter().filter(|other| other.abs_diff(*stamp) < 60_000).count() > 1;
                     assert!(age == expected || (is_twice && age < expected), "{jumps:?}: {age} of {expected}");
                 }

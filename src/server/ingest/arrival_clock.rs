@@ -76,17 +76,17 @@ mod tests {
         clock_history.note(now);
         let reached = |media_ms: MediaMs, ago_ms: i64| MediaMoment { media_ms, at: Timestamp(now.0 - ago_ms) };
         for (offset, behind, reaches, said_ms, expected) in [
-            // Nobody gave a time.
+            // No time was given.
             (None, None, vec![], 0, 600_000),
-            // Somebody did, and time goes on; the furthest counts.
+            // A time was given, and time passes; the furthest one counts.
             (None, None, vec![reached(3_600_000, 5_000)], 0, 3_605_000),
             (None, None, vec![reached(3_600_000, 5_000), reached(3_602_000, 1_000)], 0, 3_605_000),
-            // Not before what was said for good.
+            // Not before a time sent as final.
             (None, None, vec![reached(3_000, 1_000)], 9_000, 9_000),
-            // The publisher says where it is.
+            // The publisher gives its media time.
             (Some(reached(7_200_000, 10_000)), None, vec![reached(3_600_000, 5_000)], 0, 7_210_000),
             (Some(reached(7_200_000, 10_000)), None, vec![], 7_300_000, 7_300_000),
-            // It goes on with what it said in other requests.
+            // It continues from its other requests.
             (Some(reached(7_200_000, 0)), Some(reached(7_200_000, 20_000)), vec![], 0, 7_220_000),
             (Some(reached(7_200_000, 0)), Some(reached(5_000, 0)), vec![], 0, 7_200_000),
             (Some(reached(-9_000, 10_000)), None, vec![], 0, 1_000),

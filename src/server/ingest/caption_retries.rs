@@ -187,7 +187,7 @@ mod tests {
         (retries.iter().map(|retry| retry.number).collect(), is_short)
     }
 
-    /// As if the process had begun long ago.
+    /// A memory of a process that began long ago.
     fn memory() -> RetryMemory {
         let memory = RetryMemory::default();
         memory.0.lock().expect("nobody panics").forgot_at = None;
@@ -239,7 +239,7 @@ mod tests {
         for number in [1, 2] {
             memory.note(&log_id("honest"), retry("main", "zoom", number, "Good evening."));
         }
-        // Its sessions are what a poster likes.
+        // Publishers may use any number of sessions.
         for session in 0..600 {
             memory.note(&log_id("busy"), retry("main", &format!("s{session}"), 1, "x"));
         }
@@ -249,7 +249,7 @@ mod tests {
         assert_eq!(numbers(before(&memory, &log_id("honest"), ("main", "zoom"), 3)), (vec![1, 2], false));
         assert_eq!(numbers(before(&memory, &log_id("busy"), ("main", "s599"), 2)), (vec![1], false));
         assert_eq!(numbers(before(&memory, &log_id("busy"), ("main", "s0"), 2)), (vec![], true), "it is told");
-        // With one feed more than there may be, the one goes that was quiet for longest, and hears of it.
+        // With one feed too many, the one that was quiet longest is dropped, and learns of it.
         memory.note(&log_id("one-more"), retry("main", "zoom", 1, "x"));
         assert_eq!(numbers(before(&memory, &log_id("honest"), ("main", "zoom"), 3)), (vec![], true));
         assert_eq!(
@@ -272,7 +272,7 @@ mod tests {
         assert_eq!(numbers(before(&memory, &feed, ("main", "zoom"), 5)), (vec![2, 3, 4], true), "once each, and told");
         memory.forget(&feed, "main", "zoom");
         assert_eq!(numbers(before(&memory, &feed, ("main", "zoom"), 5)), (vec![], true));
-        // One that is too long by itself is told of, too.
+        // A single caption that is too long is reported, too.
         memory.note(&feed, retry("main", "zoom", 9, &"c".repeat(FEED_BYTES_MAX)));
         assert_eq!(numbers(before(&memory, &feed, ("main", "zoom"), 10)), (vec![], true));
     }

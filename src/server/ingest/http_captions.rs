@@ -634,7 +634,7 @@ mod tests {
         check("text/plain;Charset=\"windows-1251\"", b"\xc4\xe0", Some("Да"));
         check("text/plain; charset=utf-16le", b"a\0b\0", Some("ab"));
         check("text/plain; charset=us-ascii", b"plain", Some("plain"));
-        // A mark says more than the header, and is no text.
+        // A byte order mark has priority over the header, and is no text.
         check("text/plain", b"\xef\xbb\xbfa", Some("a"));
         check("text/plain; charset=iso-8859-1", b"\xef\xbb\xbf\xc3\xa9", Some("é"));
         check("text/plain", b"\xff\xfea\0", Some("a"));

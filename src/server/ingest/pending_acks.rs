@@ -221,7 +221,7 @@ mod tests {
         assert_eq!(answers.under_way(Offset(0)), 6);
         first.0.send(Ok(Offset(12))).expect("somebody waits");
         assert!(matches!(&answers.ready(&metrics).await[..], [Reply::Ack(3)]));
-        // Of five messages that stand up to offset 12 the last is folded when the fold is past it.
+        // The last of five messages up to offset 12 is folded once the fold has passed it.
         assert_eq!((answers.under_way(Offset(12)), answers.under_way(Offset(13))), (6, 3));
         second.0.send(Ok(Offset(14))).expect("somebody waits");
         assert!(matches!(&answers.ready(&metrics).await[..], [Reply::Ack(5), Reply::Ack(6)]));

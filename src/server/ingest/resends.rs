@@ -20,7 +20,7 @@ use crate::wire::Incoming;
 const REMEMBERED_MAX: usize = 2048;
 /// Log positions remembered: a publisher that goes back finds one nearby.
 const MARKS_MAX: usize = 1024;
-/// Records between remembered positions, at least.
+/// Fewest records between two remembered positions.
 const MARK_EVERY: usize = 512;
 
 /// Result of comparing a message under a used number.
@@ -84,7 +84,7 @@ struct SessionLogScan {
 impl SessionLogScan {
     /// Reads from `offset` on, before which the session has no number above `floor`.
     async fn open(feed: &Feed, offset: Offset, floor: u64) -> Result<Self, LogError> {
-        // What is compared is what was taken, whatever readers are shown of it.
+        // Stored records are compared, whatever readers may see of them.
         let records = feed.storage_reader(offset, ReadEnd::LatestHead).await?;
         Ok(Self { records, unmarked: MARK_EVERY, floor, found: None })
     }
@@ -315,7 +315,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever a line's fractions are, it is the same once the log has had it.
+        /// Any fractions of a line are equal after encoding and decoding.
         #[test]
         fn a_line_is_itself_behind_the_log(confidence in 0.0..1.0_f64) {
             let word = Word { text: "a".into(), start_ms: 0, end_ms: None, confidence: Some(confidence) };
@@ -326,7 +326,7 @@ mod tests {
         }
     }
 
-    /// Numbers with gaps, between records of others, asked for forward, backward and at random.
+    /// Numbers with gaps, between records of others, looked up forward, backward and at random.
     #[tokio::test]
     async fn each_number_is_found_from_everywhere() {
         let log = std::sync::Arc::new(MemoryLog::new());
@@ -344,7 +344,7 @@ mod tests {
         }
         feed.append_all(&records).await.expect("kept");
         let view = feed.view(FoldView::Interim).await.expect("folded");
-        // Whoever comes anew and asks for the last ones reads no further back than to a place that the fold has noted.
+        // A new lookup of the last numbers begins at a position that the fold has noted.
         let (floor, from) = SessionLog::new(publisher.clone(), view.clone(), true).place_before(2999);
         assert!(floor > 900 && from > Offset(900), "{floor} {from:?}");
         {

@@ -92,17 +92,17 @@ mod tests {
         assert!(gaps.is_untold(place("s"), 1, 4), "3 was not");
         assert!(!gaps.is_untold(place("s"), 4, 9), "it skips numbers");
         assert!(gaps.is_untold(place("other"), 0, 2));
-        // Between a refusal and what goes on above it the session may have come with nothing, or with what it sent before.
+        // Between a refusal and the next number, the session may have connected without messages, or with resends only.
         gaps.note_answered(place("idle"), 1, 2);
         gaps.note_answered(place("idle"), 1, 1);
         assert!(!gaps.is_untold(place("idle"), 1, 3), "2 was refused");
         gaps.note_answered(place("put-back"), 9, 12);
         gaps.note_answered(place("put-back"), 5, 5);
         assert!(gaps.is_untold(place("put-back"), 5, 13), "what was refused there may have been taken since");
-        // What was taken is there no more.
+        // Stored numbers are missing.
         gaps.note_answered(place("s"), 12, 12);
         assert!(gaps.is_untold(place("s"), 5, 13));
-        // Others may take its place: then it is told again.
+        // Other sessions may displace it: then it is told again.
         for number in 0..SESSIONS_MAX {
             gaps.note_answered(place(&number.to_string()), 1, 2);
         }

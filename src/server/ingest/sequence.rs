@@ -177,7 +177,7 @@ mod tests {
             let mut sequence = Sequence::new(before);
             sequence.watch_for_gap();
             let _ = sequence.number(&message(Some(given)));
-            // Between others a publisher may leave out what it likes.
+            // Numbers that are left out later cause no warning.
             let _ = sequence.number(&message(Some(given.saturating_add(5))));
             assert_eq!((sequence.take_gap(), sequence.take_gap()), (gap, None), "{given} behind {before}");
         }
@@ -191,7 +191,7 @@ mod tests {
             let (named, refusal) = given(0, seq).expect_err("too great");
             assert_eq!((named, refusal.code), (seq, NackCode::BadSeq));
         }
-        // Behind the greatest number, and behind one that an older server took, the server counts no further.
+        // After the greatest number, and after one that an older server accepted, the server counts no further.
         for before in [NUMBER_MAX, u64::MAX] {
             let mut sequence = Sequence::new(before);
             let (named, refusal) = sequence.number(&message(None)).expect_err("used up");

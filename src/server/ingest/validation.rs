@@ -336,7 +336,7 @@ fn no_next_rev(rev: u64) -> Refusal {
 mod tests {
     use super::*;
 
-    /// Revisions that are under way count as those that are folded do.
+    /// Revisions in flight count like folded ones.
     #[test]
     fn no_revision_is_above_the_greatest() {
         let mut revs = HighRevs::default();
@@ -345,7 +345,7 @@ mod tests {
         assert!(note(None, None) && note(Some(7), None) && note(None, Some(7)));
         assert!(note(Some(NUMBER_MAX - 2), None) && note(None, Some(8)) && note(None, None));
         assert!(!note(None, None) && !note(None, Some(NUMBER_MAX - 2)) && note(Some(NUMBER_MAX), None));
-        // So many lines are remembered; those that are folded make room.
+        // This many lines are remembered; folded ones make room.
         let ids: Vec<Arc<str>> = (0..2 * HIGH_REV_LINES_MAX).map(|id| id.to_string().into()).collect();
         for id in &ids[..HIGH_REV_LINES_MAX - 1] {
             assert!(revs.has_room(id, |_| None) && revs.note(id, Some(NUMBER_MAX), None).is_ok());

@@ -1,4 +1,4 @@
-//! The log on NATS servers, and this node among the others on it.
+//! The log on NATS servers, and the cluster of nodes on it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,10 +16,11 @@ use crate::position::Epoch;
 use crate::server::core::clock::Rng;
 use crate::server::error::ServerError;
 
-/// Time that a server may take to tell of itself.
+/// Time that a NATS server's monitoring address may take to respond.
 const MONITOR_WAIT: Duration = Duration::from_secs(5);
 
-/// A log, the nodes on it, and why what is acknowledged may not be on disks, where that is so and accepted.
+/// A log, the nodes on it, and the reason why acknowledged records may not be on disk, if the configuration accepts
+/// that.
 type SharedStorage = (Arc<dyn Log>, Arc<Cluster>, Option<String>);
 
 /// Opens the log that `config` names, and joins the other nodes on it.
@@ -53,19 +54,19 @@ async fn join(
     Cluster::join(log.client(), Epoch::from_random(chance.next()).as_str().into(), settings).await
 }
 
-/// Opens a log on NATS servers, to append to it (`appends`) or only to read it. Returns a reason if acknowledged lines may not be on
-/// their disks and the configuration accepts that.
+/// Opens a log on NATS servers, to append to it (`appends`) or only to read it. Also returns the reason why
+/// acknowledged lines may not be on their disks, if the configuration accepts that.
 ///
 /// # Errors
-/// [`ServerError`], which says the mend.
+/// [`ServerError`], with the remedy.
 #[cfg(feature = "cli")]
 pub(crate) async fn open_nats(nats: &NatsConfig, appends: bool) -> Result<(Arc<dyn Log>, Option<String>), ServerError> {
     let (log, unsynced) = open_log(nats, appends, None, None).await?;
     Ok((Arc::new(log), unsynced))
 }
 
-/// As [`open_nats`]. To append, the stream is made if it is not there, unless the configuration says otherwise, or `mark_dir` has a
-/// mark that this node has used the stream before.
+/// Does the same as [`open_nats`]. To append, the stream is created if it does not exist, unless the configuration
+/// forbids that, or `mark_dir` has a mark that this node has used the stream before.
 async fn open_log(
     nats: &NatsConfig,
     appends: bool,
@@ -212,7 +213,7 @@ mod tests {
 
     use super::*;
 
-    /// A monitoring address that tells this, once for each who asks.
+    /// Starts a monitoring address that returns this, once to each client.
     async fn monitor(tasks: &TaskTracker, told: &str) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let addr = listener.local_addr().expect("bound");
@@ -227,7 +228,7 @@ mod tests {
         format!("http://{addr}")
     }
 
-    /// As NATS 2.15.1 tells it at `/varz`, but for what is not looked at; 2.9 tells nothing of syncing.
+    /// Answers of NATS 2.15.1 at `/varz`, without fields that are not read; 2.9 has no field about syncing.
     #[tokio::test]
     async fn what_servers_tell_of_syncing_as_a_table() {
         let tasks = TaskTracker::new();
@@ -255,7 +256,7 @@ mod tests {
             (vec![a, b, c, keeps_nothing], 3, None),
             (vec![], 1, Some("of 1 of the 1")),
             (vec![a, b], 3, Some("of 1 of the 3")),
-            // One of them named twice is one.
+            // A server named twice counts once.
             (vec![a, b, b], 3, Some("of 1 of the 3")),
             (vec![a, b, keeps_nothing], 3, Some("of 1 of the 3")),
             (vec![a, b, c, late], 3, Some("acknowledges before it syncs")),

@@ -1,4 +1,4 @@
-//! What stands in for the log on NATS servers in a build without the feature `nats`: errors that say the mend.
+//! Stand-in for the log on NATS servers in a build without the feature `nats`: its functions fail with a remedy.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::log::{CommitHook, Log};
 use crate::server::core::clock::Rng;
 use crate::server::error::ServerError;
 
-/// Fails.
+/// Fails with [`ServerError::WithoutNats`].
 pub(super) async fn open(
     _: &Config,
     _: &Rng,
@@ -17,7 +17,7 @@ pub(super) async fn open(
     Err(ServerError::WithoutNats)
 }
 
-/// Fails.
+/// Fails with [`ServerError::WithoutNats`].
 #[cfg(feature = "cli")]
 pub(crate) async fn open_nats(
     _: &crate::config::NatsConfig,

@@ -5,21 +5,21 @@ use std::borrow::Cow;
 use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode as RawCode;
 
-/// Bytes of reason that a close frame has room for (RFC 6455, section 5.5: 125 with the code).
+/// Bytes available for the reason in a close frame (RFC 6455, section 5.5: 125 with the code).
 const REASON_BYTES_MAX: usize = 123;
-/// The frame that closes a WebSocket with `code` and as much of `reason` as it has room for.
+/// Returns the frame that closes a WebSocket with `code` and as much of `reason` as fits.
 pub(super) fn close_frame(code: u16, reason: &str) -> CloseFrame {
     CloseFrame { code: RawCode::from(code), reason: (*shortened(reason)).into() }
 }
 
-/// A reason that a close frame has room for: a longer one ends with a whole word and `…`.
+/// Shortens a reason to fit into a close frame: it then ends with a whole word and `…`.
 fn shortened(reason: &str) -> Cow<'_, str> {
     const ELLIPSIS: &str = " …";
     if reason.len() <= REASON_BYTES_MAX {
         return reason.into();
     }
     let cut = &reason[..reason.floor_char_boundary(REASON_BYTES_MAX - ELLIPSIS.len())];
-    // What is one long word, such as a name, is cut within it.
+    // A single long word, such as a name, is cut within the word.
     let cut = cut.rsplit_once(' ').map_or(cut, |(whole, part)| if part.len() < cut.len() / 2 { whole } else { cut });
     format!("{}{ELLIPSIS}", cut.trim_end_matches([' ', ',', ':', ';', '('])).into()
 }
@@ -35,7 +35,7 @@ mod tests {
         assert_eq!(shortened(&whole), whole);
         let words = format!("{}: twelve-letter words", "word ".repeat(22).trim_end());
         assert_eq!(shortened(&words), format!("{} …", "word ".repeat(22).trim_end()));
-        // One long word is cut within it, at a character.
+        // A single long word is cut at a character boundary.
         let name = format!("no feed is called {}", "é".repeat(100));
         let cut = shortened(&name);
         assert!(

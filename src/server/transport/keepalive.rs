@@ -1,7 +1,7 @@
-//! Keepalive of WebSockets: when the server shows that it lives, and when a client counts as gone.
+//! Keepalive of WebSockets: decides when the server has to send something, and when a client counts as gone.
 //!
-//! A browser sends nothing of its own accord, so a subscriber is gone if a ping stays unanswered. A publisher is gone after
-//! the same time without any frame while the server reads its socket.
+//! A browser sends nothing on its own, so a subscriber is gone if a ping stays unanswered. A publisher is gone after
+//! the same time without any frame, while the server reads its socket.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::config::TimesConfig;
 use crate::server::core::connection_end::CloseReason;
 
-/// The times of keepalive.
+/// Intervals of the keepalive.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct KeepaliveTimes {
     /// `times.heartbeat_ms`
@@ -24,33 +24,33 @@ impl KeepaliveTimes {
         Self { interval: TimesConfig::ms(times.heartbeat_ms), silence: TimesConfig::ms(times.silence_timeout_ms) }
     }
 
-    /// The time at which the server has to show that it lives if it last did at `sent`.
+    /// Returns the time at which the server has to send something, if it last did at `sent`.
     pub(crate) fn due_after(self, sent: Instant) -> Instant {
         sent + self.interval
     }
 }
 
-/// Signs of life of the two ends of one connection.
+/// Times of the last activity in both directions of a connection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Keepalive {
     sent: Instant,
     received: Instant,
-    /// Time of the first ping that has no answer.
+    /// Time of the first ping that is still unanswered.
     pinged: Option<Instant>,
 }
 
 impl Keepalive {
-    /// A connection that begins `now`.
+    /// Creates the state of a connection that begins at `now`.
     pub(crate) fn new(now: Instant) -> Self {
         Self { sent: now, received: now, pinged: None }
     }
 
-    /// Notes that the server sent something.
+    /// Records that the server sent something.
     pub(crate) fn note_sent(&mut self, now: Instant) {
         self.sent = now;
     }
 
-    /// Notes that the client sent something.
+    /// Records that the client sent something.
     pub(crate) fn note_received(&mut self, now: Instant) {
         self.received = now;
     }
@@ -60,12 +60,12 @@ impl Keepalive {
         self.sent
     }
 
-    /// Notes that the client is about to be pinged.
+    /// Registers a ping that is about to be sent.
     ///
     /// # Errors
-    /// [`CloseReason::Gone`] if a ping was not answered in time.
+    /// [`CloseReason::Gone`] if an earlier ping was not answered in time.
     pub(crate) fn note_ping(&mut self, now: Instant, times: KeepaliveTimes) -> Result<(), CloseReason> {
-        // Only an answer can be late: a subscriber says nothing of its own accord.
+        // A subscriber sends nothing on its own, so only the reply to a ping can be overdue.
         let unanswered = self.pinged.filter(|at| *at > self.received);
         if unanswered.is_some_and(|at| now.saturating_duration_since(at) >= times.silence) {
             return Err(CloseReason::Gone);
@@ -74,10 +74,10 @@ impl Keepalive {
         Ok(())
     }
 
-    /// Checks that the client sent something not long ago.
+    /// Checks that the client has sent something recently.
     ///
     /// # Errors
-    /// [`CloseReason::Gone`] if it did not.
+    /// [`CloseReason::Gone`] if it has not.
     pub(crate) fn check_received(&self, now: Instant, times: KeepaliveTimes) -> Result<(), CloseReason> {
         if now.saturating_duration_since(self.received) >= times.silence { Err(CloseReason::Gone) } else { Ok(()) }
     }
@@ -90,7 +90,7 @@ mod tests {
     const TIMES: KeepaliveTimes =
         KeepaliveTimes { interval: Duration::from_secs(15), silence: Duration::from_secs(60) };
 
-    /// Seconds at which the client is pinged and answers, and the second at which it is found gone.
+    /// Seconds at which the client answers a ping, and the second at which it counts as gone.
     #[test]
     fn only_an_unanswered_ping_ends_a_subscriber() {
         let cases: [(&str, &[u64], Option<u64>); 4] = [
@@ -125,7 +125,7 @@ mod tests {
         let at = |second| begun + Duration::from_secs(second);
         assert!(keepalive.check_received(at(59), TIMES).is_ok());
         keepalive.note_received(at(30));
-        // What the server sends is no sign of the client.
+        // Frames from the server are no sign of the client.
         keepalive.note_sent(at(80));
         assert!(keepalive.check_received(at(89), TIMES).is_ok());
         assert!(keepalive.check_received(at(90), TIMES).is_err());

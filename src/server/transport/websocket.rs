@@ -126,7 +126,7 @@ impl WebSocket {
         self.state.is_silent = is_silent;
     }
 
-    /// Signs of life of the two ends.
+    /// Returns the times of the last activity in both directions.
     pub(crate) fn keepalive(&mut self) -> &mut Keepalive {
         &mut self.state.keepalive
     }
@@ -388,7 +388,7 @@ mod tests {
     use super::*;
     use crate::server::transport::stream::PatientStream;
 
-    /// As TLS does at times: what is written waits for a flush.
+    /// A stream that holds written bytes back until it is flushed, as TLS may.
     #[derive(Clone, Default)]
     struct Holding(Arc<Mutex<(Vec<u8>, Vec<u8>)>>);
 
@@ -434,8 +434,8 @@ mod tests {
 
     const FRAME_BYTES: usize = 60_004;
 
-    /// A socket whose client has not read for so long that it takes no more, in the midst of a frame, and the client;
-    /// says how many frames were begun.
+    /// Returns a socket whose client reads nothing, filled until it accepts no more in the middle of a frame; its
+    /// client; and the number of frames begun.
     async fn full() -> (WebSocket, TcpStream, usize) {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let client = TcpStream::connect(listener.local_addr().expect("an address")).await.expect("connected");
@@ -455,7 +455,7 @@ mod tests {
         unreachable!("a socket is full at some time")
     }
 
-    /// Takes whole frames off what was read.
+    /// Returns the number of whole frames at the beginning of `read`, and the rest.
     fn take_frames(mut read: &[u8]) -> (usize, &[u8]) {
         let mut frames = 0;
         while let Some(rest) = read.strip_prefix(&[0x81, 126, 0xea, 0x60]) {
@@ -483,11 +483,11 @@ mod tests {
     #[tokio::test]
     async fn a_ping_is_answered_between_messages() {
         let (mut socket, mut client, begun) = full().await;
-        // Masked with zeros, as a client's have to be.
+        // Masked with zeros, as client frames must be.
         client.write_all(&[0x89, 0x80, 0, 0, 0, 0]).await.expect("sent");
         let answering = async {
             assert!(matches!(socket.next().await, Ok(SocketFrame::Sign)));
-            // Whoever listens on answers.
+            // Reading the socket sends the reply.
             assert!(futures::poll!(std::pin::pin!(socket.next())).is_pending());
             socket.finish_sending().await.expect("taken");
             drop(socket);
@@ -510,7 +510,7 @@ mod tests {
         let (first, second, large) = (message("1"), message("2"), message(&"3".repeat(5_000)));
         socket.say(&first).await.expect("kept");
         assert!(stream.0.lock().unwrap().1.is_empty());
-        // Who is listened to has been told before.
+        // Pending messages are sent before the socket is read.
         assert!(futures::poll!(std::pin::pin!(socket.next())).is_pending());
         assert_eq!(stream.0.lock().unwrap().1, &first.frame()[..]);
         socket.say(&second).await.expect("kept");

@@ -621,7 +621,7 @@ mod tests {
         }
     }
 
-    /// With an index or without one, a mark is found where looking through all of them finds it.
+    /// A hash is found at the same index, with or without an index of the history.
     #[test]
     fn a_long_history_is_found_in_as_a_short_one() {
         let mut history = ContentHistory::default();

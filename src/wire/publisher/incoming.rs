@@ -436,7 +436,7 @@ mod tests {
             ("", BadJson, None),
             ("[1]", BadJson, None),
             ("7", BadJson, None),
-            // Of what was sent nothing is said again, whichever fault is met first.
+            // No refusal repeats the content, whichever fault is found first.
             (r#"{"type":"line","break":"secret",}"#, BadJson, None),
             (r#"{"type":"line","break":"secret","break":null}"#, BadJson, None),
             (r#"{"seq":1}"#, MissingField, Some("type")),
@@ -517,7 +517,7 @@ mod tests {
                     "field \"seq\" means nothing in a line of lines: it was ignored",
                 ],
             ),
-            // As libraries write what is not there.
+            // Libraries write absent values like this.
             (
                 r#"{"type":"line","id":"1","text":"a","start_ms":null,"end_ms":null,"speaker":null,"status":null,"lang":null,"break":null,"words":null,"media_ms":null,"lines":null,"rev":null,"seq":null}"#,
                 &[],

@@ -117,7 +117,7 @@ mod tests {
         assert_eq!(told, gone);
     }
 
-    /// A log of an older server may hold a line that no message has room for.
+    /// A log of an older server may contain a line that fits into no message.
     #[test]
     fn a_line_over_the_limit_is_sent_without_its_words() {
         let feed = FeedId::new("geneva").expect("a name");

@@ -184,7 +184,7 @@ mod tests {
             (_, path) if ["/state", "/desk", "/history"].iter().any(|end| path.ends_with(end)) => {
                 RequiredRole::InFeed(Role::Desk)
             }
-            // What was retracted is among the records, and in vendors' frames.
+            // Records and vendors' frames contain retracted content.
             ("get", path) if path.ends_with("/transcript") || path.ends_with("/raw") => {
                 RequiredRole::InFeed(Role::Admin)
             }

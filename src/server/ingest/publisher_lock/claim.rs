@@ -216,7 +216,7 @@ mod tests {
 
         let silent = claim("silent");
         assert_eq!(life(&silent, async {}).await, (HolderState::Silent, WITHIN));
-        // It may still come back, as long as nobody has taken its place.
+        // It may still resume, as long as no other connection has replaced it.
         assert_eq!(life(&silent, async { silent.heard() }).await, alive(0));
 
         let busy = claim("busy");
@@ -231,7 +231,7 @@ mod tests {
             busy.heard();
         };
         assert_eq!(life(&busy, pinged).await, alive(0));
-        // A sign of before it was asked says nothing of now.
+        // A sign from before the check does not count.
         busy.heard();
         after(1).await;
         assert_eq!(life(&busy, async {}).await, (HolderState::Silent, WITHIN));
@@ -254,7 +254,7 @@ mod tests {
         assert_eq!(life(&only_come, async {}).await, alive(0));
     }
 
-    /// One sign answers all who asked before it.
+    /// One sign answers all earlier checks.
     #[tokio::test(start_paused = true)]
     async fn one_sign_is_for_all_who_asked() {
         let holder = claim("holder");

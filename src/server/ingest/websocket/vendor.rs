@@ -1,10 +1,10 @@
 //! A publisher that uses a vendor's format: its frames are decoded into our own messages and processed like those.
 //!
 //! Such a socket has no sequence numbers, so the server counts: each operation decoded from a frame takes the next
-//! `seq` of the session, and a frame without operations takes none. Replies are the same as for every publisher.
-//! Vendors' clients ignore messages that they do not know; `ack=false` is for those that do not, and they are told only
-//! that they are not on air. A refusal is a `nack`; a frame that was partly accepted causes a `warning` with the code
-//! `format`, and each new session of the engine one with the code `clock_restarted`.
+//! `seq` of the session, and a frame without operations takes none. Replies are the same as for every publisher;
+//! `ack=false` is for clients that do not ignore messages which they do not know, and they are told only that they are
+//! not on air. A refusal is a `nack`; a frame that was partly accepted causes a `warning` with the code `format`, and
+//! each new session of the engine one with the code `clock_restarted`.
 
 use std::sync::Arc;
 
