@@ -12,6 +12,8 @@ use crate::parse_error::describe_value_error;
 /// Sections that environment variables can set, as in `CAPTIONWIRE_LIMITS_UNACKED`. Lists, and settings about tokens,
 /// belong in the file.
 const SECTIONS_OF_THE_ENVIRONMENT: [&str; 4] = ["limits", "times", "captions", "retention"];
+/// Other sections. A variable for one of them is refused: it would be ignored otherwise, without a word.
+const SECTIONS_OF_THE_FILE: [&str; 7] = ["auth", "cluster", "deliveries", "dialects", "hls", "log_nats", "tls"];
 
 /// Settings from flags and the environment.
 #[derive(Debug, Clone, Default)]
@@ -30,11 +32,11 @@ pub struct Overrides {
 
 impl Overrides {
     /// Returns the environment variables that set something in the sections `limits`, `times`, `captions` and
-    /// `retention`.
+    /// `retention`, and those that try to set something in another one.
     #[must_use]
     pub fn variables_of_this_process() -> Vec<(String, String)> {
         let all = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
-        let ours = all.filter(|(name, _)| setting(name).is_some());
+        let ours = all.filter(|(name, _)| setting(name).is_some() || section_of_the_file(name).is_some());
         let mut ours: Vec<_> = ours.map(|(name, value)| (name, value.to_string_lossy().into_owned())).collect();
         ours.sort();
         ours
@@ -133,8 +135,19 @@ fn setting(variable: &str) -> Option<(&'static str, String)> {
     })
 }
 
+/// Returns the section that a variable tries to set and cannot.
+fn section_of_the_file(variable: &str) -> Option<&'static str> {
+    let name = variable.strip_prefix("CAPTIONWIRE_")?.to_ascii_lowercase();
+    let is_of = |section: &&str| name.strip_prefix(section).is_some_and(|rest| rest.starts_with('_'));
+    SECTIONS_OF_THE_FILE.into_iter().find(is_of)
+}
+
 fn lay_over(settings: &mut toml::Table, variable: &str, value: &str) -> Result<(), ConfigError> {
     let bad = |cause: String| ConfigError::BadVariable { variable: variable.to_owned(), cause };
+    if let Some(section) = section_of_the_file(variable) {
+        let section = section.replace('_', ".");
+        return Err(bad(format!("the environment cannot set [{section}]: write it into the configuration file")));
+    }
     let (section, name) = setting(variable).ok_or_else(|| bad("there is no such setting".into()))?;
     // All settings of these sections are numbers.
     let number: i64 = value.trim().parse().map_err(|_| bad(format!("{value:?} is not a whole number")))?;
@@ -202,6 +215,8 @@ mod tests {
             ("CAPTIONWIRE_LIMITS_UNACKED", "many", "not a whole number"),
             ("CAPTIONWIRE_LIMITS_UNACKED", "-1", "unacked must be a whole number of 0 or more"),
             ("CAPTIONWIRE_LIMITS_UNACKED", "0", "at least 1"),
+            ("CAPTIONWIRE_HLS_WINDOW", "9", "cannot set [hls]: write it into the configuration file"),
+            ("CAPTIONWIRE_LOG_NATS_REPLICAS", "3", "cannot set [log.nats]"),
         ] {
             let said = variable(name, value).expect_err("refused").to_string();
             assert!(said.contains(name) && said.contains(cause), "{said}");
