@@ -76,7 +76,7 @@ pub(super) struct FanoutArgs {
     /// Lines under way in each feed: more are sent when all subscribers have what was sent before
     #[arg(long, value_name = "LINES", value_parser = clap::value_parser!(u32).range(1..=1_024))]
     window: Option<u32>,
-    /// How many of them are sent at once
+    /// Number of them that are sent at once
     #[arg(long, value_name = "LINES", value_parser = clap::value_parser!(u32).range(1..=1_024))]
     batch: Option<u32>,
     /// Feeds, with one publisher each
@@ -88,13 +88,13 @@ pub(super) struct FanoutArgs {
     options: BenchOptions,
 }
 
-/// How long is measured.
+/// Time that is measured.
 #[derive(Debug, Args)]
 pub(super) struct Time {
-    /// How long is measured
+    /// Time that is measured
     #[arg(long, default_value = "5", value_name = "SECONDS", value_parser = seconds)]
     seconds: f64,
-    /// How long the same is done before, unmeasured
+    /// Time before, in which the same is done unmeasured
     #[arg(long, default_value = "1", value_name = "SECONDS", value_parser = seconds)]
     warmup: f64,
 }
@@ -124,7 +124,7 @@ pub(super) struct ReplayArgs {
     /// Late joiners who come at once
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     joiners: u32,
-    /// How often they come to the same server; the first time is told apart
+    /// Number of rounds on the same server; the first is reported apart
     #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     #[command(flatten)]
@@ -137,7 +137,7 @@ pub(super) struct IdleArgs {
     /// Subscribers
     #[arg(long, default_value_t = 5_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=60_000))]
     subscribers: u32,
-    /// How long they wait
+    /// Time that they wait
     #[arg(long, default_value = "5", value_name = "SECONDS", value_parser = seconds)]
     seconds: f64,
     #[command(flatten)]
@@ -156,7 +156,7 @@ pub(super) struct HerdArgs {
     /// Lines a second, all the while
     #[arg(long, default_value = "20", value_name = "LINES", value_parser = rate)]
     rate: f64,
-    /// How long all goes well, before and after
+    /// Time without faults, before and after
     #[arg(long, default_value = "2", value_name = "SECONDS", value_parser = seconds)]
     seconds: f64,
     #[command(flatten)]

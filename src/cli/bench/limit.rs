@@ -39,10 +39,10 @@ The first line on stdout is `listening on http://…`. It runs until it is ended
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Limit {
-    /// Where to listen
+    /// Address and port to listen on
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
     listen: SocketAddr,
-    /// How lines are written to each socket
+    /// Way in which lines are written to each socket
     #[arg(long, default_value = "write")]
     mode: Mode,
     /// Keep all lines in memory, for joiners of /sub/NAME?from=start
@@ -53,7 +53,7 @@ pub(super) struct Limit {
     lose: Option<u64>,
 }
 
-/// How lines are written.
+/// Ways of writing lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Mode {
     /// One write for each line

@@ -65,7 +65,7 @@ enum BenchAction {
     Idle(IdleArgs),
     /// The server is killed and started again, and all come back at once
     Herd(HerdArgs),
-    /// Whether a delivery costs the same with more subscribers, more feeds, a longer transcript
+    /// Compare the cost of a delivery with more subscribers, more feeds, a longer transcript
     Curve(CurveArgs),
     /// All of these but the curve, in small
     All(All),

@@ -13,7 +13,7 @@ use crate::cli::bench::dialect::{Ack, ServerDialect, Side, Template};
 use crate::cli::bench::load::LoadStop;
 use crate::cli::bench::process::ServerLocation;
 
-/// How to measure.
+/// Options of a measurement.
 #[derive(Debug, Args)]
 pub(super) struct BenchOptions {
     /// Measure a server that runs already, instead of one that is started for each run
@@ -25,7 +25,7 @@ pub(super) struct BenchOptions {
     /// A further argument of `captionwire serve`, such as --server-arg=--ephemeral
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     server_arg: Vec<String>,
-    /// What lets the load publish and read, where the server asks for it
+    /// Token with which the load publishes and reads, if the server requires one
     #[arg(long, env = "CAPTIONWIRE_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     token: Option<String>,
     /// Rounds. All servers have their turn in each; what is shown is the median, and half of the range
@@ -43,7 +43,7 @@ pub(super) struct BenchOptions {
     /// Leave out the limit
     #[arg(long)]
     no_limit: bool,
-    /// Where archives are put for the time being: on the disk that is to be measured [default: for temporary files]
+    /// Directory for archives during the measurement: on the disk that is to be measured [default: for temporary files]
     #[arg(long, value_name = "DIR")]
     directory: Option<PathBuf>,
     #[command(flatten)]
@@ -57,38 +57,38 @@ struct Competitor {
     /// Measure another server too: a command for the shell, ended after each run with all that it started
     #[arg(long, value_name = "COMMAND")]
     against: Option<String>,
-    /// What to call it
+    /// Its name in the report
     #[arg(long, requires = "against", default_value = "other", value_name = "NAME")]
     against_name: String,
-    /// Where it listens on this machine; by default, at the first http://… or ws://… of its stdout
+    /// Its address on this machine; by default, the first http://… or ws://… of its stdout
     #[arg(long, requires = "against", value_name = "PORT")]
     against_port: Option<u16>,
-    /// Where it listens
+    /// Its address
     #[arg(long, requires = "against", conflicts_with = "against_port", value_name = "URL", value_parser = address)]
     against_url: Option<SocketAddr>,
-    /// Where one publishes
+    /// Address to publish to
     #[arg(long, requires = "against", default_value = "/pub/@FEED@", value_name = "PATH")]
     pub_path: String,
     /// The message that publishes a line: @TEXT@, @SPEAKER@, @SEQ@ (its number, from 0) and @MS@ are filled in
     #[arg(long, requires = "against", default_value = "@TEXT@", value_name = "TEMPLATE")]
     pub_wrap: String,
-    /// What says that lines are kept: none, frames (one message for one line), upto:TEXT (the number behind TEXT is how
+    /// Acknowledgement of lines: none, frames (one message for one line), upto:TEXT (the number behind TEXT is how
     /// many)
     #[arg(long, requires = "against", default_value = "none", value_name = "HOW")]
     ack: Ack,
-    /// Where one subscribes
+    /// Address to subscribe to
     #[arg(long, requires = "against", default_value = "/sub/@FEED@", value_name = "PATH")]
     sub_path: String,
-    /// What a subscriber says first
+    /// First message of a subscriber
     #[arg(long, requires = "against", value_name = "MESSAGE")]
     sub_hello: Option<String>,
-    /// What is in the message after which a subscriber is ready; by default, it is once its socket is open
+    /// Text of the message after which a subscriber is ready; by default, it is ready once its socket is open
     #[arg(long, requires = "against", value_name = "TEXT")]
     sub_ready: Option<String>,
-    /// Where one gets all lines from the start
+    /// Address that sends all lines from the start
     #[arg(long, requires = "against", value_name = "PATH")]
     replay_path: Option<String>,
-    /// What a late joiner says first
+    /// First message of a late joiner
     #[arg(long, requires = "replay_path", value_name = "MESSAGE")]
     replay_hello: Option<String>,
 }

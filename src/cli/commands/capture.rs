@@ -29,7 +29,7 @@ The file holds all that was said in clear, and what the URL says nowhere.";
 pub(crate) struct CaptureCommand {
     #[command(flatten)]
     from: VendorSocketUrl,
-    /// Where to; `-` is standard output. A file that is there is not overwritten
+    /// File to write; `-` is standard output. An existing file is not overwritten
     file: PathBuf,
 }
 

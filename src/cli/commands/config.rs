@@ -9,13 +9,13 @@ use crate::cli::support::output::print;
 use crate::config::{Config, Overrides, Storage};
 use crate::server::Server;
 
-/// What the server is told: by flags, by variables of the environment, by a file.
+/// Settings of the server: from flags, from the environment, from a file.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ServeSettings {
     /// The configuration file; missing settings have their defaults
     #[arg(long, env = "CAPTIONWIRE_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where to listen; an address other than loopback needs [auth] in the configuration
+    /// Address and port to listen on; an address other than loopback needs [auth] in the configuration
     #[arg(long, env = "CAPTIONWIRE_LISTEN", value_name = "ADDRESS:PORT")]
     listen: Option<String>,
     /// The directory of the archive; made if it is not there

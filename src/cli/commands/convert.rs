@@ -33,10 +33,10 @@ pub(crate) struct ConvertCommand {
     /// A transcript file, or a folder of EBU-TT Live documents; `-` is standard input
     #[arg(value_name = "IN")]
     input: PathBuf,
-    /// Where to write it; `-` is standard output
+    /// File to write; `-` is standard output
     #[arg(value_name = "OUT")]
     output: PathBuf,
-    /// What kind of file IN is: rev, names, otter, timed, vtt, srt, md, rev-json, json, ndjson, ttml, nlp, vexa, cdp,
+    /// Format of IN: rev, names, otter, timed, vtt, srt, md, rev-json, json, ndjson, ttml, nlp, vexa, cdp,
     /// rev-editor, speechmatics, aws, whisper or podcast; by default its content says so
     #[arg(long, value_name = "KIND")]
     from: Option<FileKind>,

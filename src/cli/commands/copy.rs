@@ -35,9 +35,9 @@ const IN_FLIGHT_MAX: usize = 16;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct CopyCommand {
-    /// Where they are: a directory, or nats://…
+    /// Source: a directory, or nats://…
     from: String,
-    /// Where they shall be; made if it is not there
+    /// Destination; created if it does not exist
     to: String,
     /// The configuration that says who you are to NATS servers
     #[arg(long, env = "CAPTIONWIRE_CONFIG", value_name = "FILE")]

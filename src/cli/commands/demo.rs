@@ -37,13 +37,13 @@ Examples:
 pub(crate) struct DemoCommand {
     /// A transcript file; by default the hearing that comes with this program
     file: Option<PathBuf>,
-    /// How many times as fast as it was spoken, from 0.01 to 100000, or `max`
+    /// Speed: 2 is twice as fast as it was spoken, from 0.01 to 100000, or `max`
     #[arg(long, default_value = "20", value_parser = pace)]
     pace: Pace,
     /// The directory of the archive, kept; by default one that is removed at the end
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Where to listen; another port is taken if this one is not free
+    /// Address and port to listen on; another port is used if this one is not free
     #[arg(long, default_value_t = 7700)]
     port: u16,
     /// Stop when everything was said; elsewhere than on a terminal that is so anyway

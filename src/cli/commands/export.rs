@@ -37,7 +37,7 @@ pub(crate) struct ExportCommand {
     /// for stdout, and for a name without an ending
     #[arg(long, short)]
     format: Option<Format>,
-    /// Where to write it; stdout if not given
+    /// File to write; stdout if not given
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Lines that start at or after this media time (MM:SS or H:MM:SS)

@@ -40,7 +40,7 @@ pub(crate) struct ImportCommand {
     /// Take the place of what the feed holds
     #[arg(long)]
     replace: bool,
-    /// What kind of file it is, where its content does not say so: see `captionwire convert --help`
+    /// Format of the file, if its content does not show it: see `captionwire convert --help`
     #[arg(long, value_name = "KIND")]
     from: Option<FileKind>,
     /// For words without times (.nlp): when their speakers speak; a file, or a directory with one of the same name

@@ -62,7 +62,7 @@ that was not sent to its end the rest is told, the event stays open, and the exi
 pub(crate) struct PublishCommand {
     /// A feed, or the URL of one; it need not exist
     feed: String,
-    /// Where the lines come from; `-`, or nothing, is standard input
+    /// File with the lines; `-`, or nothing, is standard input
     file: Option<PathBuf>,
     /// Name of this source in the feed (default: main)
     #[arg(long, value_parser = parse_source)]

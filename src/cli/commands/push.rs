@@ -52,7 +52,7 @@ pub(crate) struct PushCommand {
     /// zoom or youtube
     #[arg(long)]
     format: CaptionFormat,
-    /// Where to begin: with what is said from now on, or at the start of the feed
+    /// Start of the push: with what is said from now on, or at the start of the feed
     #[arg(long, default_value = "now")]
     from: PushStart,
     /// The language of the captions, such as en-US (zoom)

@@ -65,10 +65,10 @@ pub(crate) struct VendorSocketUrl {
     /// The vendor's socket: ws://… or wss://…
     #[arg(value_name = "WS_URL")]
     from: String,
-    /// What the vendor wants to hear first on each connection
+    /// First message that the vendor expects on each connection
     #[arg(long, value_name = "MESSAGE")]
     first: Option<String>,
-    /// What the vendor wants as `Authorization`
+    /// Value of the `Authorization` header for the vendor
     #[arg(long, env = "CAPTIONWIRE_RELAY_AUTHORIZATION", hide_env_values = true, value_name = "VALUE")]
     authorization: Option<String>,
     /// Seconds to try to reach a vendor that has not answered yet. One that answered once is waited for without a limit

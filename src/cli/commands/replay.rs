@@ -57,11 +57,11 @@ pub(crate) struct ReplayCommand {
     /// A transcript file, or a folder of EBU-TT Live documents (with a `/`), or a feed of the server
     #[arg(value_name = "FILE|FEED")]
     what: String,
-    /// Where to: a feed of the server, or the URL of one. By default the feed named after the file; FEED-replay for a feed; one of a
+    /// Destination: a feed of the server, or the URL of one. By default the feed named after the file; FEED-replay for a feed; one of a
     /// new name where that is over
     #[arg(long, value_name = "FEED|URL")]
     to: Option<String>,
-    /// How many times as fast as it was spoken, from 0.01 to 100000, or `max`
+    /// Speed: 2 is twice as fast as it was spoken, from 0.01 to 100000, or `max`
     #[arg(long, default_value = "1", value_parser = pace)]
     pace: Pace,
     /// Send first guesses that grow word by word, as a speech engine does

@@ -26,7 +26,7 @@ do not matter. What was corrected is found as it reads now.";
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct SearchCommand {
-    /// What was said: words, "words in a row", beginnings*
+    /// Text to find: words, "words in a row", beginnings*
     #[arg(required = true, value_name = "WORDS")]
     words: Vec<String>,
     /// In this feed only
@@ -41,10 +41,10 @@ pub(crate) struct SearchCommand {
     /// Lines before this media time, date or moment
     #[arg(long, value_name = "TIME")]
     to: Option<String>,
-    /// How many hits at most; the server has a limit of its own
+    /// Maximum number of hits; the server has a limit of its own
     #[arg(long)]
     limit: Option<usize>,
-    /// How many hits to pass over
+    /// Number of hits to skip
     #[arg(long, value_name = "HITS")]
     offset: Option<usize>,
     /// One JSON object for each hit

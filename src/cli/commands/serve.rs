@@ -30,7 +30,7 @@ again, with the files of [tls], [auth.jwt] and the secrets of [[webhooks]], and 
 pub(crate) struct ServeCommand {
     #[command(flatten)]
     settings: ServeSettings,
-    /// How to write logs
+    /// Format of log lines
     #[arg(long, env = "CAPTIONWIRE_LOG_FORMAT", default_value = "text")]
     log_format: LogFormat,
 }

@@ -56,7 +56,7 @@ struct GrantArgs {
 
 #[derive(Debug, Args)]
 struct NewToken {
-    /// Who gets it, for people
+    /// Name of its owner, for people
     #[arg(long)]
     name: String,
     #[command(flatten)]
@@ -70,13 +70,13 @@ struct JwtSettings {
     hs256_secret_file: PathBuf,
     #[command(flatten)]
     granted: GrantArgs,
-    /// How long it is good: seconds, or with a unit, such as 90m, 12h or 30d
+    /// Lifetime: seconds, or with a unit, such as 90m, 12h or 30d
     #[arg(long, value_name = "TIME", value_parser = seconds)]
     expires_in: u32,
-    /// Who gets it, for people (`sub`)
+    /// Name of its owner, for people (`sub`)
     #[arg(long)]
     name: Option<String>,
-    /// Who signs it (`iss`), where the servers ask for that
+    /// Issuer (`iss`), if the servers require one
     #[arg(long)]
     issuer: Option<String>,
     /// For whom it is (`aud`), where the servers ask for that

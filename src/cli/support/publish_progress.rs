@@ -18,7 +18,7 @@ use crate::cli::support::signals::Signals;
 use crate::client::{LostMessages, PublishError, PublisherEvent};
 use crate::wire::Outgoing;
 
-/// Whether to take a source from another session, or how long to wait for it.
+/// Options for a source that another session holds: take it over, or wait.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct SourceWait {
     /// If another session publishes as this source, replace it: the other one is closed

@@ -30,7 +30,7 @@ pub(crate) const LOOK_WAIT: Duration = Duration::from_secs(2);
 /// Time that a file may wait before its first line is published.
 const FILE_LOOK_WAIT: Duration = Duration::from_secs(10);
 
-/// How a vendor's frames are to be read.
+/// Options for reading a vendor's frames.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct VendorOptions {
     /// The input is in a vendor's format, such as deepgram, rev or text; docs/dialects.md lists them

@@ -23,10 +23,10 @@ pub(crate) struct WatchCommand {
     /// A feed, or the URL of one; or several feeds of one server
     #[arg(value_name = "FEED|URL", required = true, num_args = 1..)]
     pub(crate) feeds: Vec<String>,
-    /// Where to begin: `start`, `now`, or a cursor from an earlier time
+    /// Start: `start`, `now`, or a cursor from an earlier time
     #[arg(long, default_value = "start")]
     pub(crate) from: StartPoint,
-    /// How long: `live` goes on until the event is over, `head` until everything there is was shown
+    /// End: `live` continues until the event has ended, `head` until everything stored has been shown
     #[arg(long, default_value = "live")]
     pub(crate) until: WatchUntil,
     /// Replay the feed at this many times its speed, or `max`
