@@ -23,8 +23,7 @@ if ! { have chromium && have ffmpeg && have npm && node -e 'process.exit(parseIn
     exit
 fi
 . scripts/flags.sh
-# shellcheck disable=SC2086 # one word for each flag
-cargo build $CARGO_FLAGS --bin captionwire
+build_program
 CAPTIONWIRE_BIN="$(pwd)/target/debug/captionwire"
 [ -z "${CARGO_TARGET_DIR:-}" ] || CAPTIONWIRE_BIN="$CARGO_TARGET_DIR/debug/captionwire"
 CHROMIUM="$(command -v chromium)"

@@ -45,8 +45,7 @@ case "${1:-}" in
 esac
 
 . scripts/flags.sh
-# shellcheck disable=SC2086 # one word for each flag
-[ -n "${CAPTIONWIRE_BIN:-}" ] || cargo build $CARGO_FLAGS
+[ -n "${CAPTIONWIRE_BIN:-}" ] || build_program
 sh scripts/web.sh --check
 (cd web && node --test test/*.test.mjs)
 (cd clients/js && npm test --silent)

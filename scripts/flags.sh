@@ -8,3 +8,10 @@ esac
 export RUSTFLAGS
 # And traces (tests/it/ops/traces.rs).
 CARGO_FLAGS="--locked --features opentelemetry"
+
+# The program as the tests use it: `cargo build` would build it and half of what it uses again, without the features that only
+# tests need.
+build_program() {
+    # shellcheck disable=SC2086 # one word for each flag
+    cargo test $CARGO_FLAGS --no-run --test it
+}

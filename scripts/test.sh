@@ -93,6 +93,9 @@ say_what_is_left_out() {
 # In CI a change is judged by the same inputs each time; everywhere else properties are tried with new ones in each run.
 [ -z "${CI:-}" ] || export PROPTEST_RNG_SEED="${PROPTEST_RNG_SEED:-2026}"
 
+# Most tests wait for servers, clocks and other programs half of their time.
+export RUST_TEST_THREADS="${RUST_TEST_THREADS:-$((2 * $(getconf _NPROCESSORS_ONLN)))}"
+
 say_what_is_left_out
 # Unit, integration and documentation tests, the simulation and the traces in one build. Benches are none.
 # shellcheck disable=SC2086 # one word for each flag
