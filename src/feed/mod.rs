@@ -570,8 +570,9 @@ impl Feed {
         FeedReader::open(&self.log.0, &self.log_id, from, end).await
     }
 
-    /// Opens a reader of what is stored, for decisions about the log itself: whether a message is there already, or which
-    /// records to erase. Rules about what readers may see never apply to it, so nothing that it reads may be shown.
+    /// Opens a reader of stored records, for decisions about the log itself: whether a message is stored already, or
+    /// which records to erase. Rules about what readers may see never apply to it, so nothing that it reads may be
+    /// shown.
     ///
     /// # Errors
     /// As [`Feed::reader`].

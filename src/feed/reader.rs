@@ -113,7 +113,8 @@ impl FeedReader {
         self.next
     }
 
-    /// Returns the next record, or `None` at the end. With [`ReadEnd::LatestHead`] a later call may return more. Cancel-safe.
+    /// Returns the next record, or `None` at the end. With [`ReadEnd::LatestHead`] a later call may return more.
+    /// Cancel-safe.
     ///
     /// # Errors
     /// [`LogError::Deleted`] if the feed is deleted before the end is reached, [`LogError::Closed`] if the server

@@ -1,5 +1,5 @@
-//! Google Cloud Speech-to-Text, streaming: responses as JSON, in the names of the service (`isFinal`) or of its libraries
-//! (`is_final`), of versions 1 and 2.
+//! Google Cloud Speech-to-Text, streaming: responses as JSON, in the names of the service (`isFinal`) or of its
+//! libraries (`is_final`), of versions 1 and 2.
 //!
 //! A response has several consecutive results: at most one final one, then interim ones, the more certain first. With
 //! diarization, a final also lists the words of all finals before it; its own are the last. If words have no times,

@@ -1,4 +1,5 @@
-//! Access control: clients and their connection limits, trusted proxies, tokens and roles, and the upgrade to a WebSocket.
+//! Access control: clients and their connection limits, trusted proxies, tokens and roles, and the upgrade to a
+//! WebSocket.
 
 pub(super) mod auth;
 pub(super) mod connection_limits;

@@ -97,7 +97,7 @@ impl RequestContext {
 /// Differences between the kinds of sockets.
 #[derive(Debug)]
 pub(crate) struct SocketEnd {
-    /// Takes the permit that the socket needs; false if there is none.
+    /// Adjusts the client's permits for the socket; returns false if it may not have one.
     pub(crate) may: fn(&Peer) -> bool,
     /// Size of the read buffer in bytes, allocated for the lifetime of the socket.
     pub(crate) read_buffer_bytes: usize,

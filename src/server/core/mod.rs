@@ -1,9 +1,9 @@
 //! Parts that every module of the server uses.
 //!
-//! In reading order: [`context`] (configuration, clock, metrics, stop), [`clock`], [`catalog`] (feeds: find, create, delete),
-//! [`presence`] and [`ownership`] (which node does the background work of a feed), [`summaries`], [`feed_list`], [`limits`],
-//! [`connection_end`] (how a connection ends, and its close code), [`grant_lifetime`], [`secret_files`], [`active_feeds`],
-//! [`hls_timelines`], [`metrics`].
+//! In reading order: [`context`] (configuration, clock, metrics, stop), [`clock`], [`catalog`] (feeds: find, create,
+//! delete), [`presence`] and [`ownership`] (which node does the background work of a feed), [`summaries`],
+//! [`feed_list`], [`limits`], [`connection_end`] (close reasons of connections), [`grant_lifetime`], [`secret_files`],
+//! [`active_feeds`], [`hls_timelines`], [`metrics`].
 
 pub(super) mod active_feeds;
 pub(super) mod catalog;

@@ -130,8 +130,8 @@ impl RetryMemory {
     }
 
     /// Returns the recent retries of a session with consecutive numbers up to `number`, in order, and whether there may
-    /// have been more that are not known here. Captions whose lines were retracted are left out, unless the whole run
-    /// is known from its first number on.
+    /// have been more that are not known here. Captions up to the last one whose line was retracted are left out,
+    /// unless the whole run is known from its first number on.
     pub(crate) fn before(&self, place: &RetryPlace<'_>, number: u64) -> (Vec<CaptionRetry>, bool) {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let feed = known.feeds.get(place.log_id);
