@@ -72,6 +72,10 @@ cluster rounds="50" seed="1":
     CAPTIONWIRE_NODES_ROUNDS={{rounds}} CAPTIONWIRE_NODES_SEED={{seed}} cargo test --locked --test it cluster::nodes::nothing_is_lost -- --nocapture
     CAPTIONWIRE_CLUSTER_ROUNDS={{rounds}} CAPTIONWIRE_CLUSTER_SEED={{seed}} cargo test --locked --test it cluster::two_nodes:: -- --nocapture
 
+# All tests, several times, while other programs keep every core busy
+stress rounds="5":
+    sh scripts/stress.sh {{rounds}}
+
 # The mistakes that tests have to notice, all of them or those that are named; each is a build.
 mutants *names:
     sh scripts/mutants.sh {{names}}
