@@ -7,26 +7,26 @@
 //! In reading order: [`Feeds`] (the open feeds by name), [`Feed`] (one generation of one feed), [`LiveView`] (one fold
 //! of it), [`FeedReader`] (its records, for everything that goes back to them).
 
+mod generation;
 mod reader;
 mod view;
 
 use std::borrow::Borrow;
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
 use tokio::sync::watch;
-use tokio::time::Instant;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use crate::feed::generation::Feed;
+use crate::feed::generation::{OpenFeeds, ReplaceGuard, SharedLog};
 pub use crate::feed::reader::{FeedReader, FeedRecord, ReadEnd};
 pub use crate::feed::view::{ChangePage, EncodedChanges, FeedProgress, FollowHandle, LiveView, ReuseNews};
-use crate::log::{AppendResult, Log, LogError, LogId, NameLookup};
-use crate::position::{FeedId, Offset, Starts};
-use crate::transcript::{FoldView, Op, Record, Transcript};
+use crate::log::{Log, LogError, LogId, NameLookup};
+use crate::position::{FeedId, Offset};
+use crate::transcript::{FoldView, Record, Transcript};
 
 /// Result of opening a feed by name.
 #[derive(Debug, Clone)]
@@ -58,41 +58,6 @@ pub struct Feeds {
     stop: CancellationToken,
 }
 
-type OpenFeeds = Mutex<BTreeMap<FeedId, Arc<Feed>>>;
-
-/// Time for which a generation counts as being replaced. It is much longer than a replacement takes; the server that
-/// announced it may be gone.
-const REPLACING_MAX: Duration = Duration::from_secs(60);
-
-/// Names between two generations: the generation that is being replaced, and since when.
-#[derive(Debug, Default)]
-struct ReplaceGuard(Mutex<HashMap<FeedId, (LogId, Instant)>>);
-
-impl ReplaceGuard {
-    /// Returns the generation of `name` that is being replaced.
-    fn life(&self, name: &FeedId) -> Option<LogId> {
-        let mut all = self.lock();
-        all.retain(|_, (_, since)| since.elapsed() < REPLACING_MAX);
-        all.get(name).map(|(life, _)| life.clone())
-    }
-
-    fn insert(&self, log_id: &LogId) {
-        self.lock().insert(log_id.feed.clone(), (log_id.clone(), Instant::now()));
-    }
-
-    fn remove_name(&self, name: &FeedId) {
-        self.lock().remove(name);
-    }
-
-    fn remove_life(&self, log_id: &LogId) {
-        self.lock().retain(|_, (life, _)| life != log_id);
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<FeedId, (LogId, Instant)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// Permission to create one name; others wait.
 struct CreationTurn<'a> {
     all: &'a Mutex<HashMap<FeedId, Arc<tokio::sync::Mutex<()>>>>,
@@ -114,16 +79,6 @@ impl Drop for CreationTurn<'_> {
         if Arc::strong_count(&self.lock) <= 2 {
             all.remove(self.name);
         }
-    }
-}
-
-/// The log, with a `Debug` implementation for the types that contain it.
-#[derive(Clone)]
-struct SharedLog(Arc<dyn Log>);
-
-impl std::fmt::Debug for SharedLog {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Log")
     }
 }
 
@@ -436,256 +391,4 @@ impl Feeds {
         // Every change under this lock is a single call on the map, so a panic elsewhere leaves it consistent.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// One generation of one feed.
-#[derive(Debug)]
-pub struct Feed {
-    log_id: LogId,
-    log: SharedLog,
-    /// The map that it is open in, to remove it once its log reports the deletion.
-    open: Weak<OpenFeeds>,
-    views: Mutex<HashMap<FoldView, Arc<LiveView>>>,
-    replaced: Arc<AtomicBool>,
-    replacing: Arc<ReplaceGuard>,
-    is_written: AtomicBool,
-    written: watch::Sender<u64>,
-    tasks: TaskTracker,
-    stop: CancellationToken,
-    /// Ends the followers with the last handle.
-    _guard: DropGuard,
-}
-
-impl Feed {
-    /// Returns its name.
-    #[must_use]
-    pub fn name(&self) -> &FeedId {
-        &self.log_id.feed
-    }
-
-    /// Returns the id of its log.
-    #[must_use]
-    pub fn log_id(&self) -> &LogId {
-        &self.log_id
-    }
-
-    /// Returns true for a feed that was deleted to make room for another generation of its name.
-    #[must_use]
-    pub fn is_replaced(&self) -> bool {
-        self.replaced.load(Ordering::SeqCst)
-    }
-
-    /// Returns true once a record was appended here after the feed was opened, or the feed was created here: the log
-    /// has changed since then.
-    #[must_use]
-    pub fn is_written(&self) -> bool {
-        self.is_written.load(Ordering::SeqCst)
-    }
-
-    fn note_writing(&self) {
-        // Notified once per opening, so that an append usually costs only one flag check.
-        if !self.is_written.load(Ordering::Relaxed) && !self.is_written.swap(true, Ordering::SeqCst) {
-            self.written.send_modify(|number| *number += 1);
-        }
-    }
-
-    /// Writes the first records of an empty log. On a shared log, several servers may do so at once: the one whose
-    /// record comes first wins, and the rest of the others' records is not written. Returns false for the others.
-    async fn begin(&self, first: &[Record]) -> Result<bool, LogError> {
-        if !self.log.0.is_shared() {
-            self.append_all(first).await?;
-            return Ok(true);
-        }
-        let Some(opening) = first.first() else { return Ok(true) };
-        // If only feed state follows, a repeat does no harm. Lines wait until it is known which server began the log.
-        let has_lines = first.iter().any(|record| matches!(record.op, Op::Line { .. }));
-        let (begins, rest) = first.split_at(if has_lines { 1 } else { first.len() });
-        let last = self.append(begins).await?.await?;
-        let mut stored = self.storage_reader(Offset::START, ReadEnd::Durable(last.next())).await?;
-        if stored.next_record().await?.is_none_or(|first| first.encoded != opening.encode()) {
-            return Ok(false);
-        }
-        if !rest.is_empty() {
-            self.append_all(rest).await?;
-        }
-        Ok(true)
-    }
-
-    /// Returns a view of the feed that has folded everything durable at the time of the call.
-    ///
-    /// # Errors
-    /// [`LogError::Deleted`] if the feed no longer exists; otherwise the log's error.
-    pub async fn view(&self, which: FoldView) -> Result<Arc<LiveView>, LogError> {
-        let view = self.follow(which);
-        view.reach(self.head().await?).await?;
-        Ok(view)
-    }
-
-    /// Returns a view of the feed as far as it is folded, which may be nothing yet.
-    #[must_use]
-    pub fn view_now(&self, which: FoldView) -> Arc<LiveView> {
-        self.follow(which)
-    }
-
-    /// Returns the last generation of its name that was deleted or replaced before this one began.
-    ///
-    /// # Errors
-    /// As [`Log::replaced_life`].
-    pub async fn replaced_life(&self) -> Result<Option<u64>, LogError> {
-        self.log.0.replaced_life(&self.log_id).await
-    }
-
-    /// Returns the offset after the last durable record.
-    ///
-    /// # Errors
-    /// As [`Feed::view`].
-    pub async fn head(&self) -> Result<Offset, LogError> {
-        self.log.0.head(&self.log_id).await
-    }
-
-    /// Returns true if other servers may write to its log.
-    #[must_use]
-    pub fn is_shared(&self) -> bool {
-        self.log.0.is_shared()
-    }
-
-    /// Returns the starts of the archive that concern this feed.
-    ///
-    /// # Errors
-    /// As [`Feed::view`].
-    pub async fn starts(&self) -> Result<Starts, LogError> {
-        self.log.0.starts(&self.log_id).await
-    }
-
-    /// Returns a stream of all durable records from the start, and of future ones.
-    pub fn records(&self) -> futures::stream::BoxStream<'static, Result<Vec<crate::log::LogEntry>, LogError>> {
-        self.log.0.tail(&self.log_id, Offset::START)
-    }
-
-    /// Opens a reader of the feed's records from the offset `from` on, for whatever is shown or sent to others.
-    ///
-    /// # Errors
-    /// As [`Feed::head`], for [`ReadEnd::Head`].
-    pub async fn reader(&self, from: Offset, end: ReadEnd) -> Result<FeedReader, LogError> {
-        FeedReader::open(&self.log.0, &self.log_id, from, end).await
-    }
-
-    /// Opens a reader of stored records, for decisions about the log itself: whether a message is stored already, or
-    /// which records to erase. Rules about what readers may see never apply to it, so nothing that it reads may be
-    /// shown.
-    ///
-    /// # Errors
-    /// As [`Feed::reader`].
-    pub async fn storage_reader(&self, from: Offset, end: ReadEnd) -> Result<FeedReader, LogError> {
-        FeedReader::open(&self.log.0, &self.log_id, from, end).await
-    }
-
-    /// Returns the transcript of a view as it stood at `end`.
-    ///
-    /// # Errors
-    /// As [`FeedReader::next_record`].
-    pub async fn fold(&self, which: FoldView, end: ReadEnd) -> Result<Transcript, LogError> {
-        reader::fold_log(&self.log.0, &self.log_id, which, end).await
-    }
-
-    /// Queues one or more records for the log; the returned [`AppendResult`] completes when they are durable. See
-    /// [`Log::append_all`]. The records share one allocation, which is kept as long as any of them.
-    ///
-    /// # Errors
-    /// As [`Log::append_all`].
-    pub async fn append(&self, records: &[Record]) -> Result<AppendResult, LogError> {
-        self.note_writing();
-        self.log.0.append_all(&self.log_id, encode(&mut records.iter(), usize::MAX)).await
-    }
-
-    /// Appends records in order and waits until all are durable. Returns the offset after the last one, or
-    /// [`Offset::START`] if there are none. Holds at most a few hundred records in memory, however many there are.
-    ///
-    /// # Errors
-    /// As [`Log::append_all`]. Some of the first records may be durable then.
-    pub async fn append_all(&self, records: impl IntoIterator<Item = impl Borrow<Record>>) -> Result<Offset, LogError> {
-        /// Bytes of records per append, not counting the last record: few, so that other publishers' appends can be
-        /// interleaved.
-        const AT_ONCE_BYTES: usize = 64 * 1024;
-        /// Appends in flight: enough for the engine to commit many at once, few enough to hold in memory.
-        const IN_FLIGHT_MAX: usize = 16;
-        self.note_writing();
-        let mut next = Offset::START;
-        let mut waiting: VecDeque<AppendResult> = VecDeque::new();
-        let mut records = records.into_iter();
-        loop {
-            let some = encode(&mut records, AT_ONCE_BYTES);
-            if some.is_empty() {
-                break;
-            }
-            if waiting.len() == IN_FLIGHT_MAX
-                && let Some(oldest) = waiting.pop_front()
-            {
-                next = oldest.await?.next();
-            }
-            waiting.push_back(self.log.0.append_all(&self.log_id, some).await?);
-        }
-        for appended in waiting {
-            next = appended.await?.next();
-        }
-        Ok(next)
-    }
-
-    fn follow(&self, which: FoldView) -> Arc<LiveView> {
-        let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
-        // A view that stopped, for example after a read error, is replaced so that reading can continue.
-        views.retain(|_, view| matches!(view.bell().borrow().following, FollowHandle::Yes));
-        let view = views.entry(which).or_insert_with(|| {
-            let view = Arc::new(LiveView::new(self.name().clone(), which));
-            let tail = self.log.0.tail(&self.log_id, Offset::START);
-            let (following, stop) = (view.clone(), self.stop.clone());
-            let (open, log_id) = (self.open.clone(), self.log_id.clone());
-            let (log, replaced, replacing) = (self.log.clone(), self.replaced.clone(), self.replacing.clone());
-            self.tasks.spawn(async move {
-                let ended = async |why| {
-                    let LogError::Deleted(_) = why else { return why };
-                    // Another server may have deleted it without notice. Readers learn which kind of deletion it was
-                    // before they learn that the view ended.
-                    let may_be_replaced = replacing.life(&log_id.feed).is_some_and(|life| life == log_id);
-                    match log.0.find(&log_id.feed).await {
-                        Ok(NameLookup::Here(next)) if next.life > log_id.life => replaced.store(true, Ordering::SeqCst),
-                        // A replacement was announced once, but the server that announced it is gone.
-                        Ok(NameLookup::Deleted) if !may_be_replaced => replaced.store(false, Ordering::SeqCst),
-                        Ok(_) => {}
-                        // The kind is unknown: readers reconnect and learn it then.
-                        Err(error) => return error,
-                    }
-                    why
-                };
-                let starts = log.0.starts(&log_id);
-                view::follow(following.clone(), starts, tail, stop, ended).await;
-                // Another server with the same log may have deleted it.
-                if let (FollowHandle::No(LogError::Deleted(_)), Some(open)) =
-                    (following.now().following, open.upgrade())
-                {
-                    let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
-                    open.retain(|_, feed| feed.log_id != log_id);
-                }
-            });
-            view
-        });
-        view.clone()
-    }
-}
-
-/// Encodes the next records into one allocation. Stops after the record with which it reaches `bytes_max`.
-fn encode(records: &mut impl Iterator<Item = impl Borrow<Record>>, bytes_max: usize) -> Vec<Bytes> {
-    /// Typical size of a record, in bytes.
-    const USUAL_BYTES: usize = 320;
-    let mut bytes = Vec::with_capacity((records.size_hint().0 * USUAL_BYTES).min(bytes_max));
-    let mut ends = Vec::new();
-    while bytes.len() < bytes_max
-        && let Some(record) = records.next()
-    {
-        record.borrow().encode_to(&mut bytes);
-        ends.push(bytes.len());
-    }
-    let bytes = Bytes::from(bytes);
-    let starts = std::iter::once(0).chain(ends.iter().copied());
-    starts.zip(&ends).map(|(start, &end)| bytes.slice(start..end)).collect()
 }
