@@ -1,6 +1,7 @@
 //! Blocks of plain text: a header, and the text under it.
 //!
-//! A block becomes one line. Its paragraphs are joined by `\n`, blank lines between them stay, those around them go.
+//! A block becomes one line. Its paragraphs are joined by `\n`. Blank lines between them stay, and those around them
+//! are dropped.
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use crate::format::text::header_forms::Header;
 use crate::format::text::text_lines::{Paragraphs, excerpt};
 use crate::transcript::{Content, FeedMeta, MediaMs};
 
-/// Gathers a file's blocks.
+/// Collects a file's blocks.
 #[derive(Debug, Default)]
 pub(crate) struct Blocks {
     gather: TranscriptBuilder,
@@ -24,17 +25,17 @@ pub(crate) struct Blocks {
 #[derive(Debug)]
 struct OpenBlock {
     at: usize,
-    /// None for somebody of whom nothing is known.
+    /// `None` for an unknown speaker.
     label: Option<Arc<str>>,
     start_ms: Option<MediaMs>,
     end_ms: Option<MediaMs>,
-    /// What the header has in place of a time, and whether it has no brackets around it.
+    /// Text in the place of the time in the header.
     remark: String,
     is_plain_remark: bool,
     text: Paragraphs,
-    /// Goes on with the block before.
+    /// True if the block continues the one before, with the same speaker.
     is_paragraph: bool,
-    /// Its last line is text, whatever it looks like.
+    /// True if its last line is text, even if it looks like a trailer.
     ends_in_text: bool,
 }
 
@@ -49,7 +50,7 @@ impl Blocks {
         self.gather.problem(line, column, message);
     }
 
-    /// As [`problem`](Self::problem), where a piece of the file is not read.
+    /// Like [`problem`](Self::problem), for a piece of the file that is not read.
     pub(crate) fn left_out(&mut self, line: usize, column: usize, message: &str) {
         self.gather.left_out(line, column, message);
     }
@@ -81,8 +82,8 @@ impl Blocks {
         });
     }
 
-    /// Begins a line of the same speaker; false before the first block. A block that has neither a time nor text yet gets
-    /// this time.
+    /// Begins another line of the same speaker. Returns false before the first block. A block that has neither a time
+    /// nor text yet gets this time instead.
     pub(crate) fn goes_on(&mut self, at: usize, start_ms: MediaMs) -> bool {
         if self.take_time(start_ms) {
             return true;
@@ -104,7 +105,7 @@ impl Blocks {
         true
     }
 
-    /// Gives the block that has neither a time nor text yet this time; false if there is none.
+    /// Gives this time to the open block, if it has neither a time nor text yet. Returns false otherwise.
     pub(crate) fn take_time(&mut self, start_ms: MediaMs) -> bool {
         let Some(open) = self.open.as_mut().filter(|open| open.start_ms.is_none() && open.text.text.is_empty()) else {
             return false;
@@ -113,7 +114,7 @@ impl Blocks {
         true
     }
 
-    /// A line that is no header.
+    /// Adds a line that is no header: to the open block, or to the preamble before the first block.
     pub(crate) fn text(&mut self, line: &str) {
         match &mut self.open {
             Some(open) => {
@@ -124,7 +125,7 @@ impl Blocks {
         }
     }
 
-    /// A line that is no header and no trailer.
+    /// Adds a line that is neither a header nor a trailer, because it was escaped.
     pub(crate) fn escaped_text(&mut self, line: &str) {
         self.text(line);
         if let Some(open) = &mut self.open {
@@ -132,12 +133,12 @@ impl Blocks {
         }
     }
 
-    /// A line that belongs to no block wherever it stands.
+    /// Adds a line to the preamble, even within a block.
     pub(crate) fn aside(&mut self, line: &str) {
         self.preamble.push(line);
     }
 
-    /// Notes bytes of line `at` that were nothing in the file's encoding.
+    /// Reports bytes of line `at` that are invalid in the file's encoding.
     pub(crate) fn check_encoding(&mut self, at: usize, line: &str) {
         self.gather.check_characters(at, line);
     }
@@ -163,7 +164,8 @@ impl Blocks {
         }
     }
 
-    /// A last line that begins with `trailer` is no speech.
+    /// Ends the last block and builds the transcript. A last line that begins with `trailer` is not speech and becomes
+    /// the trailer.
     pub(crate) fn finish(mut self, kind: FileKind, trailer: Option<&str>) -> ParsedTranscript {
         if let (Some(start), Some(open)) = (trailer, self.open.as_mut().filter(|open| !open.ends_in_text)) {
             self.gather.meta.trailer = open.text.pop_line(start).map(Arc::from);

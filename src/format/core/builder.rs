@@ -1,11 +1,11 @@
-//! What readers put together: lines in the order of the file, and what was odd about it.
+//! The builder that all readers use: it collects the lines of a file in their order, and the problems found in it.
 //!
-//! Every line has an id of its own, `1`, `2`, …, in the order of the file, so that lines of equal times stay in that order.
-//! A line whose start the file does not tell stands between its neighbours that have one, as far along as the text before
-//! it is long, and is marked `time_source: "order"`.
+//! Every line has an id of its own, `1`, `2`, …, in the order of the file, so that lines with equal times stay in that
+//! order. A line whose start is not in the file stands between its neighbours that have one, as far along as the text
+//! before it is long, and is marked `time_source: "order"`.
 //!
-//! Where a clock starts over in the middle of a file ([`super::clock_restart`]), the times behind it are carried on. This
-//! holds for every reader but those that say that [`times_rule`](TranscriptBuilder::times_rule).
+//! If a clock starts over in the middle of a file ([`super::clock_restart`]), the times after it continue from the
+//! times before. This holds for every reader except those that call [`times_rule`](TranscriptBuilder::times_rule).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,16 +25,16 @@ use crate::transcript::order::SORT_MS_MAX;
 use crate::transcript::time::precise_clock;
 use crate::transcript::{Content, FeedMeta, MediaMs, TimeSource, Version};
 
-/// Problems by place; the first [`PROBLEMS_MAX`] of them.
+/// Problems of a file; the first [`PROBLEMS_MAX`] are listed, the others counted.
 #[derive(Debug, Default)]
 pub(crate) struct Problems {
     list: Vec<FileProblem>,
     left_out: usize,
-    /// Those that are not in the list, by whether a piece of the file was left out, and by kind.
+    /// Counts of the problems that are not in the list, by whether a piece of the file was left out, and by kind.
     unlisted: BTreeMap<(bool, String), usize>,
 }
 
-/// More kinds than there are messages: beyond it all others count as one.
+/// Upper bound on distinct kinds, above the number of messages that exist. Beyond it, all other kinds share one count.
 const KINDS_MAX: usize = 200;
 
 impl Problems {
@@ -56,7 +56,7 @@ impl Problems {
         }
     }
 
-    /// How many there are of each kind, beside those that are listed.
+    /// Counts of the problems that are not listed, by kind.
     fn unlisted(&self) -> Vec<ProblemCount> {
         let counts = self.unlisted.iter();
         counts
@@ -78,28 +78,28 @@ impl Problems {
     }
 }
 
-/// Gathers a file's lines.
+/// Collects a file's lines, its problems and its metadata.
 #[derive(Debug, Default)]
 pub(crate) struct TranscriptBuilder {
     pub(crate) meta: FeedMeta,
     pub(crate) problems: Problems,
-    /// What a file of the same kind could keep, and lines cannot: one sentence for each kind of thing.
+    /// Things that a file of the same kind could hold and lines cannot: one sentence for each kind of thing.
     pub(crate) losses: Problems,
     pub(crate) kept: Option<SourceMarkup>,
     pub(crate) unknown_fields: UnknownFields,
-    /// The file held what is no character: it is U+FFFD now.
+    /// True if invalid characters of the file were replaced by U+FFFD.
     is_repaired: bool,
     lines: Vec<Content>,
-    /// Where in the file each line stands.
+    /// Places of the lines in the file.
     places: Vec<FilePlace>,
-    /// Times say where a line stands, whatever its place in the file.
+    /// True if the times alone order the lines, and not their places in the file.
     times_rule: bool,
     latest_ms: Option<MediaMs>,
-    /// Where the file itself begins anew, in order.
+    /// Places at which the file itself starts again (a second header, cue numbers from 1), in order.
     part_marks: Vec<PartMark>,
-    /// Lines of the file at which somebody says that a part begins.
+    /// Lines of the file at which a part begins, as the user says (`--part-at`).
     parts_at: Vec<usize>,
-    /// What lines are held to; none for a file that becomes another file.
+    /// Limits of a published line. `None` if the file is converted to another file.
     limits: Option<LineLimits>,
 }
 
@@ -108,32 +108,33 @@ impl TranscriptBuilder {
         self.problems.add(line, column, message);
     }
 
-    /// As [`problem`](Self::problem), where a piece of the file is not read: a cue, a row, a block.
+    /// Like [`problem`](Self::problem), for a piece of the file that is not read: a cue, a row, a block.
     pub(crate) fn left_out(&mut self, line: usize, column: usize, message: impl Into<String>) {
         self.problems.push(FileProblem { line, column, message: message.into(), is_left_out: true });
     }
 
-    /// The file's times are on one axis, and the order of its lines means nothing: no clock starts over in it.
+    /// Orders the lines by their times alone: all times are on one axis, and the order in the file means nothing. A
+    /// clock never starts over in such a file.
     pub(crate) fn times_rule(&mut self) {
         self.times_rule = true;
     }
 
-    /// For a text in which what is no character is U+FFFD, if it is repaired.
+    /// Returns a builder for a text. `is_repaired` is true if invalid characters of it were replaced by U+FFFD.
     pub(crate) fn of_text(is_repaired: bool) -> Self {
         Self { is_repaired, ..Self::default() }
     }
 
-    /// For a text of which somebody says at which of its lines parts begin.
+    /// Sets the lines of the file at which parts begin, as the user says.
     pub(crate) fn with_parts_at(self, parts_at: &[usize]) -> Self {
         Self { parts_at: parts_at.to_vec(), ..self }
     }
 
-    /// Returns true if somebody says where parts begin.
+    /// Returns true if the user says where parts begin.
     pub(crate) fn has_parts_at(&self) -> bool {
         !self.parts_at.is_empty()
     }
 
-    /// For a text whose lines are to be published.
+    /// Sets the limits for a file whose lines will be published.
     pub(crate) fn with_limits(self, limits: Option<LineLimits>) -> Self {
         Self { limits, ..self }
     }
@@ -142,29 +143,29 @@ impl TranscriptBuilder {
         self.limits
     }
 
-    /// The file begins anew with the next line: if its time falls, it is the first of a part.
+    /// Marks the next line as a possible beginning of a part: it is one if its time falls.
     pub(crate) fn part_may_begin(&mut self) {
         self.part_may_begin_at(self.lines.len());
     }
 
-    /// The file begins anew with the line of this index.
+    /// Marks the line of this index as a possible beginning of a part.
     pub(crate) fn part_may_begin_at(&mut self, line: usize) {
         self.part_marks.push(PartMark { line, is_sure: false });
     }
 
-    /// The file begins anew with the next line, beyond doubt: if its time falls at all, it is the first of a part.
+    /// Marks the next line as a certain beginning of a part: it is one if its time falls at all.
     pub(crate) fn part_begins(&mut self) {
         self.part_marks.push(PartMark { line: self.lines.len(), is_sure: true });
     }
 
-    /// Where parts begin by what the file says, and somebody of it; `places` are those of all lines.
+    /// Marks at which parts begin, from the file itself and from the user. `places` are those of all lines.
     pub(crate) fn part_marks(&self, places: &[FilePlace]) -> Vec<PartMark> {
         self.with_said_marks(&self.part_marks, places)
     }
 
-    /// `shown`, where parts begin by what the file says, with where somebody says so of it.
+    /// `shown`, the marks of the file itself, together with those that the user gave.
     fn with_said_marks(&self, shown: &[PartMark], places: &[FilePlace]) -> Vec<PartMark> {
-        // Where a line of the file, or one behind it, is met first: by the greatest line up to each place.
+        // The first index at which a line of the file, or a later one, is met: from the greatest line up to each place.
         let up_to = places.iter().scan(0, |greatest, place| {
             *greatest = place.line.max(*greatest);
             Some(*greatest)
@@ -178,9 +179,10 @@ impl TranscriptBuilder {
         marks
     }
 
-    /// Where the clock goes back among words that are no lines yet, and, where it starts over, what is to be added to the times
-    /// from there on. `words` are all those of the file, with their places and times, and `marks` the words at
-    /// which the file itself begins anew. That it starts over is told; of other falls their lines tell.
+    /// Indices of the words at which the clock goes back, before words become lines. If the clock starts over, each
+    /// comes with the milliseconds to add to the times from there on. `words` are all words of the file, with their
+    /// places and times; `marks` are the words at which the file itself starts again. Restarts are reported here. Other
+    /// steps back are reported with their lines.
     pub(crate) fn word_steps(
         &mut self,
         words: &[(FilePlace, Option<LineTimes>)],
@@ -199,7 +201,7 @@ impl TranscriptBuilder {
         steps.collect()
     }
 
-    /// Tells of what is no character on line `at`.
+    /// Reports the first invalid character on line `at`, if the text was repaired.
     pub(crate) fn check_characters(&mut self, at: usize, line: &str) {
         if self.is_repaired
             && let Some(column) = line.chars().position(|c| c == char::REPLACEMENT_CHARACTER)
@@ -208,20 +210,22 @@ impl TranscriptBuilder {
         }
     }
 
-    /// As [`check_characters`](Self::check_characters), for all lines of a file whose reader takes it apart otherwise.
+    /// Like [`check_characters`](Self::check_characters), for all lines, for readers that do not split the text into
+    /// lines.
     pub(crate) fn check_all_characters(&mut self, text: &str) {
         if self.is_repaired {
             numbered(text).for_each(|(at, line)| self.check_characters(at, line));
         }
     }
 
-    /// What follows has times of its own: that they go back is nothing odd. Times rule.
+    /// Begins a part with times of its own: a step back to them is no problem. From now on the times alone order the
+    /// lines.
     pub(crate) fn new_part(&mut self) {
         self.times_rule();
         self.latest_ms = None;
     }
 
-    /// Leaves these lines, in this order.
+    /// Keeps only these lines, in this order.
     pub(crate) fn keep(&mut self, order: &[usize]) {
         if !self.part_marks.is_empty() {
             let mut kept_before = vec![0; self.lines.len() + 1];
@@ -241,7 +245,7 @@ impl TranscriptBuilder {
         self.places = order.iter().filter_map(|index| self.places.get(*index).copied()).collect();
     }
 
-    /// Puts pieces in the place of the lines, each with the index of the line that it is of.
+    /// Replaces the lines by pieces, each with the index of the line that it comes from.
     pub(crate) fn take_pieces(&mut self, pieces: Vec<(usize, Content)>) {
         for mark in &mut self.part_marks {
             mark.line = pieces.partition_point(|(index, _)| *index < mark.line);
@@ -250,23 +254,23 @@ impl TranscriptBuilder {
         self.lines = pieces.into_iter().map(|(_, piece)| piece).collect();
     }
 
-    /// Where in the file a line stands.
+    /// The line of the file, from 1, at which the line of this index stands.
     pub(crate) fn place_of(&self, index: usize) -> usize {
         self.places.get(index).map_or(1, |place| place.line)
     }
 
-    /// Takes the lines so far with their places, for a reader that puts them together with others.
+    /// Takes the lines so far, with their places, for a reader that merges them with others.
     pub(crate) fn take_lines(&mut self) -> Vec<(FilePlace, Content)> {
         std::mem::take(&mut self.places).into_iter().zip(std::mem::take(&mut self.lines)).collect()
     }
 
-    /// How many lines there are so far: the index of the next one.
+    /// The number of lines so far, which is the index of the next one.
     pub(crate) fn len(&self) -> usize {
         self.lines.len()
     }
 
-    /// Takes a line that stands at `at` in the file. Times that are no times of a line are taken off, and told; a line
-    /// without text is left out, which is its reader's to tell.
+    /// Adds a line that stands at `at` in the file. Invalid times are removed and reported. Returns false for a line
+    /// without text, which is not added; the reader reports it.
     pub(crate) fn line(&mut self, at: impl Into<FilePlace>, mut content: Content) -> bool {
         let at = at.into();
         if content.text.trim().is_empty() {
@@ -315,7 +319,7 @@ impl TranscriptBuilder {
         true
     }
 
-    /// Takes a line as it is, or as several that say the same, where lines are held to limits; that is told.
+    /// Adds a line as it is, or split into several if it exceeds the limits. A split is reported.
     fn push(&mut self, at: FilePlace, content: Content) {
         let Some(limits) = self.limits else {
             self.lines.push(content);
@@ -331,13 +335,13 @@ impl TranscriptBuilder {
         self.lines.extend(fitted.lines);
     }
 
-    /// Cuts a speaker's label and a language that are longer than the protocol has them, and tells of it.
+    /// Cuts a speaker's label and a language that exceed the limits of the protocol, and reports it.
     pub(crate) fn hold_names(&mut self, at: FilePlace, speaker: &mut Option<Arc<str>>, lang: &mut Option<Arc<str>>) {
         for (what, name, bytes_max) in
             [("the speaker's name", speaker, SPEAKER_BYTES_MAX), ("the language", lang, LANG_BYTES_MAX)]
         {
             if let Some(cut) = name.as_deref().and_then(|name| cut_name(name, bytes_max)) {
-                // Of many that are long, readers give no more than tells it.
+                // Readers truncate very long names just beyond the limit, so the real length is unknown here.
                 let message = format!("{what} has too many bytes and may have {bytes_max}: cut");
                 self.problem(at.line, at.column, message);
                 *name = Some(cut);
@@ -345,7 +349,7 @@ impl TranscriptBuilder {
         }
     }
 
-    /// Cuts what is known of a feed as a whole, and tells of it.
+    /// Cuts a title and a language that exceed the limits of the protocol, and reports it.
     pub(crate) fn hold_meta(&mut self, meta: &mut FeedMeta) {
         let (mut title, mut language) = (meta.title.take(), meta.language.take());
         if let Some(cut) = title.as_deref().and_then(|title| cut_name(title, TITLE_BYTES_MAX)) {
@@ -357,7 +361,7 @@ impl TranscriptBuilder {
         (meta.title, meta.language) = (title, language);
     }
 
-    /// Tells of a start that is before the one before.
+    /// Reports a start that is before the previous one.
     fn goes_back(&mut self, at: FilePlace, start: MediaMs) {
         if let Some(before) = self.latest_ms.filter(|before| start < *before) {
             let (from, to) = (precise_clock(before), precise_clock(start));
@@ -369,7 +373,7 @@ impl TranscriptBuilder {
         }
     }
 
-    /// Carries times on where the clock starts over, and tells of it; and of other times that go back.
+    /// Adds an offset to the times after a clock that starts over, and reports each restart and each other step back.
     fn carry_on_times(&mut self) {
         let times: Vec<_> = self.lines.iter().map(LineTimes::of).collect();
         let marks = self.part_marks(&self.places);
@@ -393,7 +397,7 @@ impl TranscriptBuilder {
         }
     }
 
-    /// Tells of a clock that goes back; `places` are those of all lines.
+    /// Reports a clock that goes back. `places` are those of all lines.
     pub(crate) fn clock_goes_back(&mut self, step: &ClockStep, places: &[FilePlace]) {
         let at = places.get(step.line()).copied().unwrap_or_default();
         let before = step.line().checked_sub(1).and_then(|before| places.get(before));
@@ -401,7 +405,7 @@ impl TranscriptBuilder {
         self.problem(at.line, at.column, step.message(Some(at.line).filter(|_| is_first)));
     }
 
-    /// Says how many lines have no time.
+    /// Reports how many lines have no time. `None` if all have one.
     fn estimated(&self) -> Option<FileProblem> {
         let first = self.lines.iter().position(|line| line.start_ms.is_none())?;
         let (count, all) = (self.lines.iter().filter(|line| line.start_ms.is_none()).count(), self.lines.len());
@@ -413,7 +417,7 @@ impl TranscriptBuilder {
         Some(FileProblem { line, column, message, is_left_out: false })
     }
 
-    /// The lines so far.
+    /// The lines so far, mutable.
     pub(crate) fn contents(&mut self) -> &mut [Content] {
         &mut self.lines
     }
@@ -458,15 +462,15 @@ impl TranscriptBuilder {
     }
 }
 
-/// The head of a text that may be a label of `bytes_max` bytes: where many lines have one label, none takes more than it can
-/// have, however long the file has it.
+/// The first `bytes_max` bytes of a text that may be a label, cut at a character boundary. So many lines with one very
+/// long label do not each take a copy of it.
 pub(crate) fn label_start(text: &str, bytes_max: usize) -> &str {
     &text[..text.floor_char_boundary(bytes_max)]
 }
 
-/// Where lines stand that have no start: none for those that have one.
+/// Estimated starts of the lines that have none; `None` for lines with a start.
 fn places(lines: &[Content]) -> Vec<Option<MediaMs>> {
-    // With one blank between words, whatever a file has there: what is written and read again is as long as it was.
+    // Counts one blank between words, whatever the file has, so that the weight is the same after a round trip.
     let weight = |content: &Content| {
         let words = content.text.split_whitespace().map(|word| word.chars().count());
         let chars = words.reduce(|all, word| all + 1 + word).unwrap_or_default();
@@ -475,7 +479,7 @@ fn places(lines: &[Content]) -> Vec<Option<MediaMs>> {
     };
     let mut places = vec![None; lines.len()];
     let mut from = 0;
-    // What was said before a line, since the last start that is known.
+    // The last known start, and the time that the text since then takes.
     let mut known: Option<MediaMs> = None;
     let mut said_since: MediaMs = 0;
     for at in 0..=lines.len() {
@@ -483,14 +487,14 @@ fn places(lines: &[Content]) -> Vec<Option<MediaMs>> {
         if next == Some(None) {
             continue;
         }
-        // The lines of `from..at` have no start; the one at `at` has, or there is none any more.
+        // The lines of `from..at` have no start. The one at `at` has one, or the file ends.
         let begin = known.unwrap_or(0);
         let total = said_since + lines[from..at].iter().map(weight).fold(0, MediaMs::saturating_add);
         let room = next.flatten().map(|next| (next - begin).max(0));
         let mut said = said_since;
         for index in from..at {
             let along = match room {
-                // Text that would take longer than there is time is pressed together.
+                // Text that would take longer than there is time is compressed.
                 Some(room) if total > room => {
                     i64::try_from(i128::from(said) * i128::from(room) / i128::from(total.max(1))).unwrap_or(room)
                 }
@@ -502,7 +506,7 @@ fn places(lines: &[Content]) -> Vec<Option<MediaMs>> {
         if let Some(content) = lines.get(at) {
             known = content.start_ms;
             said_since = weight(content);
-            // A known end is better than a guess at it.
+            // A known end is better than an estimate.
             if let (Some(start), Some(end)) = (content.start_ms, content.end_ms) {
                 said_since = end - start;
             }

@@ -1,18 +1,19 @@
-//! Clocks that start over inside a file: a second recording put behind the first, an engine that was started again.
+//! Clocks that start over inside a file: a second recording appended to the first, or an engine that was restarted.
 //!
-//! Where the order of a file is the order of speech, a start that falls from the last hour of a day to the first one, from which
-//! later starts rise, is past midnight: a day is added to the times from there on. Else a start that falls begins a new part in
-//! three cases:
+//! In a file whose order is the order of speech, a start that falls from the last hour of a day to the first one is
+//! past midnight, if later starts rise from there: a day is added to the times from there on. Otherwise a start that
+//! falls begins a new part in three cases:
 //!
 //! 1. It falls by more than [`FALL_MS`] to under [`LOW_MS`], and later starts rise from there.
-//! 2. The file itself begins anew there ([`PartMark`]): its cues are counted from 1 again, or another header stands there.
-//! 3. The clock is where the part began, and a run of lines follows that would stand among all those of the part: see
-//!    `ClockPart::begins_again`. So a first part is noticed that is shorter than the fall of the first case.
+//! 2. The file itself starts again there ([`PartMark`]): its cues are counted from 1 again, or another header stands
+//! there.
 //!
-//! The times of a part count on behind the greatest time of the part before, so that no line of it stands among lines of
-//! another part. Any other step back is of lines that stand elsewhere in the file: their times say where, and it is told.
+//! The times of a part continue behind the greatest time of the part before, so that its lines never interleave with
+//! those of another part. Any other step back comes from lines that are out of order in the file: they stand where
+//! their times say, and it is reported.
 //!
-//! One line alone that falls, after which the clock is where it was, is a wrong time and no new part: see `ClockPart::is_outlier`.
+//! A single line whose time falls, after which the clock is where it was, has a wrong time and begins no part: see
+//! `ClockPart::is_outlier`.
 
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -21,33 +22,33 @@ use crate::transcript::order::SORT_MS_MAX;
 use crate::transcript::time::clock;
 use crate::transcript::{Content, MediaMs, Word};
 
-/// The least fall of a start that may be a clock that starts over: smaller ones are lines out of their order.
+/// The least fall of a start that may be a clock that starts over. Smaller falls come from lines out of order.
 const FALL_MS: MediaMs = 60_000;
 
-/// A clock that starts over does so near zero.
+/// A clock that starts over starts below this time.
 const LOW_MS: MediaMs = 60_000;
 
 const HOUR_MS: MediaMs = 3_600_000;
 const DAY_MS: MediaMs = 24 * HOUR_MS;
 
-/// Starts that are out of order by less are of people who speak at once, or of an engine's pieces that overlap.
+/// Starts that are out of order by less come from people who speak at once, or from an engine's segments that overlap.
 const OVERLAP_MS: MediaMs = 5_000;
 
-/// The fewest lines in a row that are a part by their times alone: two may stand anywhere.
+/// The fewest lines in a row that count as a part by their times alone. Two may stand anywhere.
 const RUN_LINES_MIN: usize = 3;
 
-/// The times of one line of a file: its start, and the greatest of its start, its end and the times of its words, all held to
-/// `0..=`[`SORT_MS_MAX`], where lines stand: a file may have any number. Beside them, who speaks.
+/// The times of one line of a file: its start, and the greatest of its start, its end and the times of its words. Both
+/// are clamped to `0..=`[`SORT_MS_MAX`], because a file may contain any number. With them, who speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LineTimes {
     pub(crate) start: MediaMs,
     pub(crate) latest: MediaMs,
-    /// Stands for the speaker's label; none where nobody is named.
+    /// Hash of the speaker's label. `None` if nobody is named.
     speaker: Option<u64>,
 }
 
 impl LineTimes {
-    /// None for a line without a start.
+    /// Returns the times of a line, or `None` if it has no start.
     pub(crate) fn of(line: &Content) -> Option<Self> {
         Some(Self::new(line.start_ms?, line.end_ms, &line.words, line.speaker.as_deref()))
     }
@@ -65,12 +66,13 @@ impl LineTimes {
     }
 }
 
-/// A place at which a file says that a part begins, whatever the times are.
+/// A place at which a file, or its user, says that a part begins, whatever the times are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PartMark {
-    /// The index of the first line behind it.
+    /// The index of the first line of the part.
     pub(crate) line: usize,
-    /// Somebody says so of the file, or it leaves no doubt: then any start that lies before the part's last one is of a new part.
+    /// True if the user says so, or the file leaves no doubt: then any start before the part's last one begins a new
+    /// part.
     pub(crate) is_sure: bool,
 }
 
@@ -87,7 +89,7 @@ pub(crate) fn shift_word(word: &mut Word, offset: MediaMs) {
     word.end_ms = word.end_ms.map(|end| shifted(end, offset));
 }
 
-/// Adds `offset` to a time, as far as a line can stand.
+/// Adds `offset` to a time, up to the greatest time that a line can have.
 pub(crate) fn shifted(ms: MediaMs, offset: MediaMs) -> MediaMs {
     ms.saturating_add(offset).min(SORT_MS_MAX)
 }
@@ -100,13 +102,13 @@ pub(crate) struct ClockRestart {
     /// The greatest start of the part before, and the start of this line, as the file has them.
     pub(crate) from: MediaMs,
     pub(crate) to: MediaMs,
-    /// What is added to the times from this line on.
+    /// Milliseconds to add to the times from this line on.
     pub(crate) offset: MediaMs,
-    /// It is the time of day, which begins anew at midnight.
+    /// True if the clock is the time of day and passes midnight.
     passes_midnight: bool,
 }
 
-/// A line whose start falls within a part: it stands where its time says.
+/// A line whose start falls within a part. It stands where its time says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ClockFall {
     /// The index of the line.
@@ -114,7 +116,8 @@ pub(crate) struct ClockFall {
     /// The start before it, and its own, as the file has them.
     from: MediaMs,
     to: MediaMs,
-    /// How many lines from it on stand before one above it, where they do so by more than [`OVERLAP_MS`].
+    /// The number of lines, from this one on, that stand before an earlier line by more than [`OVERLAP_MS`]; otherwise
+    /// 1.
     lines: usize,
 }
 
@@ -133,7 +136,8 @@ impl ClockStep {
         }
     }
 
-    /// The words for it. `at` is where in the file the line begins; none where lines before it begin on the same one.
+    /// The message that reports the step. `at` is the line of the file at which it happens; `None` if lines before it
+    /// begin on the same one.
     pub(crate) fn message(&self, at: Option<usize>) -> String {
         match self {
             Self::Restart(ClockRestart { from, to, offset, passes_midnight: true, .. }) => {
@@ -166,15 +170,15 @@ impl ClockStep {
     }
 }
 
-/// The lines at which the clock goes back; `lines` holds the times of each line, none for a line without a start, and `marks`
-/// where the file says itself that a part begins, in order.
+/// Returns the lines at which the clock goes back. `lines` holds the times of each line, `None` for a line without a
+/// start; `marks` says where the file itself says that a part begins, in order.
 pub(crate) fn steps(lines: &[Option<LineTimes>], marks: &[PartMark]) -> Vec<ClockStep> {
     find_steps(lines, marks, false)
 }
 
-/// The words of a file, in its order, at which its clock goes back, by their times and `marks` as for [`steps`]: before each of
-/// them a line ends. No run of words is a part by itself (the third case), for that is a matter of lines; a fall is one of
-/// more than [`OVERLAP_MS`] to where the part began, from which words go on.
+/// Returns the words of a file at which its clock goes back; a line ends before each of them. Words and `marks` are as
+/// for [`steps`]. No run of words is a part by itself (the third case), because only lines can show that. A fall counts
+/// if it is more than [`OVERLAP_MS`], goes back to where the part began, and words continue from there.
 pub(crate) fn word_steps(words: &[Option<LineTimes>], marks: &[PartMark]) -> Vec<ClockStep> {
     find_steps(words, marks, true)
 }
@@ -183,7 +187,8 @@ fn find_steps(lines: &[Option<LineTimes>], marks: &[PartMark], are_words: bool) 
     let timed: Vec<(usize, LineTimes)> =
         lines.iter().enumerate().filter_map(|(index, times)| Some((index, (*times)?))).collect();
     let rises = next_greater(&timed);
-    // Behind the last line at which the clock goes from the first hour of the day to the last one, it stands out of its order.
+    // After the last line at which the clock jumps from the first hour of the day back to the last one, lines are out
+    // of order.
     let last_return =
         timed.windows(2).rposition(|pair| is_after_midnight(pair[0].1.start) && is_before_midnight(pair[1].1.start));
     let mut marks = marks.iter().peekable();
@@ -212,7 +217,8 @@ fn find_steps(lines: &[Option<LineTimes>], marks: &[PartMark], are_words: bool) 
             || mark.is_some_and(|is_sure| part.is_left(times.start, is_sure))
             || !are_words && part.begins_again(&timed[place..], rises[place])
         {
-            // The next whole second: strictly behind all that was said before, and decimals stay as they are.
+            // The next whole second: strictly behind all that was said before, and the decimals of the times stay the
+            // same.
             offset = (latest / 1000 + 1) * 1000;
             let (from, to) = (part.greatest, times.start);
             steps.push(ClockStep::Restart(ClockRestart { line: *line, from, to, offset, passes_midnight }));
@@ -230,22 +236,22 @@ fn find_steps(lines: &[Option<LineTimes>], marks: &[PartMark], are_words: bool) 
     steps
 }
 
-/// True for the last hour of a day.
+/// Returns true for a time in the last hour of a day.
 pub(crate) fn is_before_midnight(start: MediaMs) -> bool {
     (DAY_MS - HOUR_MS..DAY_MS).contains(&start)
 }
 
-/// True for the first hour of a day.
+/// Returns true for a time in the first hour of a day.
 pub(crate) fn is_after_midnight(start: MediaMs) -> bool {
     (0..HOUR_MS).contains(&start)
 }
 
-/// `end`, the end of what begins at `start`, where it lies past midnight.
+/// Returns `end` plus a day if what begins at `start` ends past midnight, otherwise `None`.
 pub(crate) fn end_past_midnight(start: MediaMs, end: MediaMs) -> Option<MediaMs> {
     (is_before_midnight(start) && is_after_midnight(end)).then_some(end + DAY_MS)
 }
 
-/// The lines since the clock began, or started over.
+/// The lines since the clock began or started over.
 #[derive(Debug)]
 struct ClockPart {
     first: MediaMs,
@@ -253,9 +259,9 @@ struct ClockPart {
     /// The longest step forward.
     step: Option<MediaMs>,
     lines: usize,
-    /// No start lies farther before an earlier one than people who speak at once have it.
+    /// True if no start lies farther before an earlier one than overlapping speech explains.
     is_in_order: bool,
-    /// Whoever is named.
+    /// Hashes of the labels of all named speakers.
     speakers: BTreeSet<u64>,
 }
 
@@ -275,23 +281,23 @@ impl ClockPart {
         self.speakers.extend(line.speaker);
     }
 
-    /// True for a start that falls alone: `rise`, the next start above it, is where the clock was, at most two steps before, and
-    /// farther ahead than any step. Programs write 0 for a line whose time they do not know.
+    /// Returns true for a single start that falls: `rise`, the next start above it, is where the clock was, at most two
+    /// steps before, and farther ahead than any step. Programs write 0 for a line whose time they do not know.
     fn is_outlier(&self, start: MediaMs, rise: MediaMs) -> bool {
         let usual = self.step.unwrap_or(self.greatest).saturating_mul(2);
         (-usual..=FALL_MS).contains(&(rise - self.greatest)) && rise - start > usual
     }
 
-    /// True for a start that is not of this part, where the file, or somebody who knows it, says that another one begins.
+    /// Returns true for a start outside of this part, if the file or its user says that another part begins.
     fn is_left(&self, start: MediaMs, is_sure: bool) -> bool {
         let falls = self.greatest - start;
         falls > OVERLAP_MS || falls >= 0 && start <= self.first || falls > 0 && is_sure
     }
 
-    /// True where `lines`, which stand behind the part, are as much a transcript as the part is: the clock is back where the part
-    /// began, some lines follow in order, as those of the part are, and go on for half of its time at least, so that they would
-    /// stand among all of its lines. People of the one are of the other too, or nobody is named: else it may be another
-    /// microphone of the same event.
+    /// Returns true if `lines`, which follow the part, are as much a transcript as the part is. The clock is back where
+    /// the part began, the lines are in order, as those of the part are, and they take at least half of its time, so
+    /// that they would interleave with all of its lines. The same people speak in both, or nobody is named; otherwise
+    /// it may be another microphone at the same event.
     fn begins_again(&self, lines: &[(usize, LineTimes)], rise: Option<MediaMs>) -> bool {
         let Some((_, first)) = lines.first() else { return false };
         let falls = self.greatest - first.start > OVERLAP_MS && first.start <= self.first + OVERLAP_MS;
@@ -314,7 +320,7 @@ impl ClockPart {
             && !rise.is_some_and(|rise| self.is_outlier(first.start, rise))
     }
 
-    /// The fall to the first of `lines` from the start `before`.
+    /// The fall from the start `before` to the first of `lines`.
     fn fall(&self, lines: &[(usize, LineTimes)], before: MediaMs) -> ClockFall {
         let (line, to) = lines.first().map_or((0, before), |(line, times)| (*line, times.start));
         let mut last = to;
@@ -331,7 +337,7 @@ impl ClockPart {
     }
 }
 
-/// For each line the next start that is greater than its own.
+/// For each line, the next start that is greater than its own.
 fn next_greater(timed: &[(usize, LineTimes)]) -> Vec<Option<MediaMs>> {
     let mut next = vec![None; timed.len()];
     let mut open: Vec<usize> = Vec::new();
@@ -357,8 +363,8 @@ mod tests {
         steps.filter_map(|step| if let ClockStep::Restart(restart) = step { Some(restart) } else { None }).collect()
     }
 
-    /// Starts in seconds, with the letter of a speaker behind them or none; `-` is a line without a start, `|` a mark of the
-    /// file, and `!` one of somebody.
+    /// Parses starts in seconds, each with an optional letter for its speaker. `-` is a line without a start, `|` a
+    /// mark of the file, and `!` one of the user.
     fn read(starts: &str) -> (Vec<Option<LineTimes>>, Vec<PartMark>) {
         let (mut lines, mut marks) = (Vec::new(), Vec::new());
         for start in starts.split(' ') {
@@ -376,7 +382,7 @@ mod tests {
         (lines, marks)
     }
 
-    /// The line and the offset in seconds of each restart.
+    /// The line and the offset, in seconds, of each restart.
     fn restarts(starts: &str) -> Vec<(usize, MediaMs)> {
         let (lines, marks) = read(starts);
         restarts_of(&lines, &marks).into_iter().map(|found| (found.line, found.offset / 1000)).collect()
@@ -393,24 +399,24 @@ mod tests {
             ("0a 10b 20a 40b 0b 12c 25b", vec![(4, 41)]),
             ("0 20 40 0 15", vec![]),
             ("0 40 0 15 30", vec![]),
-            // Lines that were left out, put behind: they end where the file goes on.
+            // Lines that were left out, appended: they end where the file continues.
             ("0 12 25 50 1 3 5", vec![]),
             ("0 12 25 50 30 35 40", vec![]),
-            // Microphones of one event, one behind the other.
+            // Microphones of one event, one after the other.
             ("0a 10a 20a 30a 5b 15b 25b", vec![]),
-            // A part that is in no order itself.
+            // A part that is itself out of order.
             ("0 20 10 40 0 15 30", vec![]),
-            // Wherever the file itself begins anew.
+            // Places at which the file itself starts again.
             ("0 100 600 | 90 190 290", vec![(3, 601)]),
             ("0 40 | 0", vec![(2, 41)]),
             ("0 | 0 5 | 0", vec![(1, 1), (3, 7)]),
             ("0 40 | - 0 9", vec![(3, 41)]),
             ("2 4 6 | 2 4", vec![(3, 7)]),
-            // But not where an engine's pieces overlap, or go on.
+            // Not a restart if an engine's segments overlap or continue.
             ("0 20 28 | 26 40", vec![]),
             ("0 20 | 30 40", vec![]),
             ("0 20 | 30 0 40", vec![]),
-            // Whoever knows it is believed.
+            // The user's word counts.
             ("0 20 28 ! 26 40", vec![(3, 29)]),
             ("0 20 28 ! 30 40", vec![]),
         ] {
@@ -460,7 +466,7 @@ mod tests {
             // A short part, after which the clock starts over with a pause.
             ("0 5 10 20 40 60 80 100 0 45 50", vec![(8, 101)]),
             ("0 5 10 15 20 25 30 35 40 45 50 55 60 65 0 30 35 40", vec![(14, 66)]),
-            // Not far enough, not low enough, nothing that rises.
+            // Not far enough, not low enough, and no rise after it.
             ("10 61 1 62", vec![]),
             ("10 300 60 360", vec![]),
             ("10 300 0", vec![]),
@@ -485,7 +491,7 @@ mod tests {
             ("82800 3599 3700", vec![(1, day)]),
             // Twice, and behind a part of another kind.
             ("86000 100 40000 86000 100 200", vec![(1, day), (4, 2 * day)]),
-            // Not from the last hour, not to the first one, nothing that rises, one line alone that is out of its order.
+            // Not from the last hour, not to the first one, no rise, a single line out of order.
             ("82799 100 200", vec![]),
             ("86000 3600 3700", vec![]),
             ("86000 86300 100", vec![]),
@@ -493,7 +499,7 @@ mod tests {
             ("84600 600 86000 86100", vec![]),
             // A recording that is longer than a day.
             ("0 90000 10 20", vec![(2, 90_001)]),
-            // Somebody says that it is another recording.
+            // The user says that it is another recording.
             ("86280 86390 ! 10 90", vec![(2, 86_391)]),
         ] {
             assert_eq!(restarts(starts), expected, "{starts}");

@@ -1,20 +1,21 @@
-//! What SubRip and WebVTT write alike: times, their arrow and the numbers of cues.
+//! Syntax that SubRip and WebVTT share: times, their arrow and the numbers of cues.
 
 use crate::format::text::text_lines::decimals;
 use crate::transcript::MediaMs;
 
-/// For places that know no escapes: with a blank in it, an arrow in what was said is no line of times.
+/// Breaks each arrow in a text with a blank, so that it is not read as a line of times. For places without escapes.
 pub(crate) fn no_arrow(text: &str) -> String {
     text.replace("-->", "-- >")
 }
 
-/// At the beginning of a file it is no character of its text.
+/// Byte order mark. At the beginning of a file it is not part of the text.
 pub(crate) const BYTE_ORDER_MARK: char = '\u{FEFF}';
 
-/// Hours of seven digits: as far as sort strings reach.
+/// Hours have at most seven digits, which is as far as sort strings reach.
 const DIGITS_MAX: usize = 7;
 
-/// `00:01:02,345`, or nearly: hours may be missing, decimals be of any number, and part by a dot. Gives what follows.
+/// Parses `00:01:02,345` and variants: hours may be missing, there may be any number of decimals, and they may follow a
+/// dot. Returns milliseconds and the rest of the text.
 pub(crate) fn time(text: &str) -> Option<(MediaMs, &str)> {
     let mut rest = text.trim_start();
     let mut fields = Vec::new();
@@ -44,21 +45,21 @@ pub(crate) fn time(text: &str) -> Option<(MediaMs, &str)> {
     (seconds < 60).then_some((((hours * 60 + minutes) * 60 + seconds) * 1000 + thousandths, rest))
 }
 
-/// A line of times that can be understood, and what follows them.
+/// Parses a line of times. Returns start, end and the rest of the line.
 pub(crate) fn times(line: &str) -> Option<(MediaMs, MediaMs, &str)> {
     let (start, rest) = time(line)?;
     let (end, rest) = time(rest.trim_start().strip_prefix("-->")?)?;
     (rest.is_empty() || rest.starts_with(char::is_whitespace)).then_some((start, end, rest))
 }
 
-/// The number of a cue, which stands alone on its line. Where two files were put together the second one's byte order mark
-/// stands before it.
+/// Parses the number of a cue, which stands alone on its line. If two files were put together, a byte order mark may
+/// stand before the number of the second one.
 pub(crate) fn number_of(line: &str) -> Option<u64> {
     let line = line.trim_start_matches(BYTE_ORDER_MARK).trim();
     line.bytes().all(|b| b.is_ascii_digit()).then(|| line.parse().ok()).flatten()
 }
 
-/// The numbers of cues, as far as a file was read.
+/// The numbers of the cues of a file, so far.
 #[derive(Debug, Default)]
 pub(crate) struct CueNumbers {
     first: Option<u64>,
@@ -66,7 +67,8 @@ pub(crate) struct CueNumbers {
 }
 
 impl CueNumbers {
-    /// Takes the next number. True where cues are counted anew: it is the first one again, 0 or 1, behind greater ones.
+    /// Takes the next number. Returns true if the count starts over: it is 0 or 1, the same as the first one, after
+    /// greater ones.
     pub(crate) fn take(&mut self, number: u64) -> bool {
         let begins_anew = number <= 1 && self.first == Some(number) && self.last.is_some_and(|last| number < last);
         self.first.get_or_insert(number);

@@ -1,10 +1,10 @@
 //! Subtitles: WebVTT and SubRip. Every line becomes one cue.
 //!
-//! Both need an end for every cue. A line whose end is not known stays until the next line that starts later, but no
-//! longer than its text takes at [`CHARS_PER_SECOND`], and at least [`SHORTEST_MS`]. Lines that start at once are on the
-//! screen together. Ends that are known stay as they are, but for a cue that would be gone before anybody sees it: it stays
-//! for [`BRIEFEST_MS`] where there is room until the next. What was read from a file of the same kind goes back into it: ids,
-//! settings, tags, styles, regions and notes.
+//! Both need an end for every cue. A line without a known end stays until the next line that starts later, but no
+//! longer than its text takes at [`CHARS_PER_SECOND`], and at least [`SHORTEST_MS`]. Lines with equal starts are on the
+//! screen together. Known ends stay as they are, except for a cue that is too short to be seen: it stays for
+//! [`BRIEFEST_MS`] if there is room before the next. Markup that was read from a file of the same kind is written back:
+//! ids, settings, tags, styles, regions and notes.
 
 use crate::format::core::cue_syntax::no_arrow;
 use std::collections::{HashMap, HashSet};
@@ -25,23 +25,24 @@ use crate::transcript::order::SORT_MS_MAX;
 use crate::transcript::time::cue_clock;
 use crate::transcript::{Content, Line, MediaMs, TimeSource};
 
-/// About the pace of speech, and what broadcasters take for readable (BBC subtitle guidelines: 160 to 180 words a minute).
+/// About the pace of speech, and what broadcasters consider readable (BBC subtitle guidelines: 160 to 180 words a
+/// minute).
 const CHARS_PER_SECOND: i64 = 15;
 
-/// A cue that is gone sooner cannot be read.
+/// A shorter cue cannot be read.
 pub(crate) const SHORTEST_MS: MediaMs = 1_000;
 
-/// A cue that is gone sooner is not seen: viewers need about half a second to notice a text at all. Editors' guides ask for
-/// 5/6 s to 1 s (Netflix, BBC); but what is known is changed by as little as helps.
+/// A shorter cue is not seen: viewers need about half a second to notice a text at all. Editors' guides ask for 5/6 s
+/// to 1 s (Netflix, BBC), but known times are changed as little as possible.
 const BRIEFEST_MS: MediaMs = 500;
 
-/// A line, and when it is on the screen.
+/// A line, and the time for which it is on the screen.
 #[derive(Debug)]
 pub(crate) struct CueLine<'a> {
     pub(crate) line: &'a Line,
     pub(crate) start: MediaMs,
     pub(crate) end: MediaMs,
-    /// Nobody knows the end.
+    /// True if the end is not known.
     pub(crate) is_estimated: bool,
 }
 
@@ -66,8 +67,8 @@ pub(crate) fn spans(document: &Document) -> Vec<CueLine<'_>> {
     spans
 }
 
-/// When a line that is on the screen from `start` on leaves it, and whether that is an estimate. An end that does not lie
-/// behind the line's start is none.
+/// Returns the time at which a line that is shown from `start` leaves the screen, and true if that is an estimate. An
+/// end at or before the line's own start counts as unknown.
 pub(crate) fn end_of(line: &Line, start: MediaMs, until_next: Option<MediaMs>) -> (MediaMs, bool) {
     let Some(known) = line.end_ms.filter(|end| *end > line.start_ms) else {
         return (start + estimate(line, until_next), true);
@@ -76,14 +77,14 @@ pub(crate) fn end_of(line: &Line, start: MediaMs, until_next: Option<MediaMs>) -
     (known.clamp(start + briefest, (SORT_MS_MAX + 1).max(start + briefest)), false)
 }
 
-/// Time that a line is on the screen whose end nobody knows.
+/// Estimates how long a line without a known end is on the screen, in milliseconds.
 fn estimate(line: &Line, until_next: Option<MediaMs>) -> MediaMs {
     let chars = i64::try_from(line.text.chars().count()).unwrap_or(i64::MAX);
     let reading = chars.saturating_mul(1000) / CHARS_PER_SECOND;
     until_next.unwrap_or(reading).min(reading).clamp(SHORTEST_MS, SORT_MS_MAX)
 }
 
-/// The cues of the file that was read, by the lines they became, where it was of the `kind` that is written.
+/// The cues of the source file, by the lines that they became, if it was of the kind that is written.
 struct SourceCues<'a> {
     kept: Option<&'a SourceMarkup>,
     by_line: HashMap<String, &'a SourceCue>,
@@ -95,14 +96,14 @@ impl<'a> SourceCues<'a> {
         Self { kept, by_line: kept.map(SourceMarkup::by_line).unwrap_or_default() }
     }
 
-    /// The cue of `line`, and whether the line is the first of it.
+    /// The cue of `line`, and true if the line is the first of that cue.
     fn of_line(&self, line: &Line) -> Option<(&'a SourceCue, bool)> {
         let cue = *self.by_line.get(&*line.id)?;
         Some((cue, *line.id == *(cue.lines.start + 1).to_string()))
     }
 }
 
-/// The cues as a reader meets them that does not know who wrote them.
+/// The cues as a reader sees them that does not know which program wrote them.
 fn as_read(document: &Document) -> Vec<Content> {
     let content = |CueLine { line, start, end, .. }: CueLine<'_>| Content {
         start_ms: Some(start),
@@ -114,13 +115,13 @@ fn as_read(document: &Document) -> Vec<Content> {
     spans(document).into_iter().map(content).collect()
 }
 
-/// The lines of a payload: none of them blank, for a blank line ends a cue.
+/// The lines of a payload, without blank ones, because a blank line ends a cue.
 pub(crate) fn payload(text: &str) -> impl Iterator<Item = &str> {
     numbered(text).map(|(_, line)| line.trim()).filter(|line| !line.is_empty())
 }
 
-/// W3C WebVTT, "WebVTT file structure". The id of a cue is the key of its line; who speaks is in `<v>`. A note says which
-/// ends are estimated.
+/// Writes WebVTT (W3C WebVTT, "WebVTT file structure"). The id of a cue is the key of its line, and `<v>` names the
+/// speaker. Notes say which ends are estimated.
 pub(crate) fn write_vtt(document: &Document) -> String {
     let names = document.names();
     let kept = SourceCues::of(document, FileKind::Vtt);
@@ -168,7 +169,7 @@ pub(crate) fn write_vtt(document: &Document) -> String {
         let id = cue.map_or_else(|| no_arrow(&one_line(&line.key().to_string())), |(cue, _)| cue.id.clone());
         let settings = cue.map(|(cue, _)| &*cue.settings).filter(|settings| !settings.is_empty());
         out.push('\n');
-        // "A WebVTT cue identifier must be unique": of two the first has it.
+        // "A WebVTT cue identifier must be unique": of two equal ids, only the first is written.
         if !id.is_empty() && ids.insert(id.clone()) {
             out.extend([&*id, "\n"]);
         }
@@ -187,7 +188,7 @@ pub(crate) fn write_vtt(document: &Document) -> String {
     out
 }
 
-/// The text of a line's cue, in the voice of who is called `name`.
+/// The text of a line's cue, in the voice of the speaker `name`.
 pub(crate) fn vtt_payload(name: Option<&str>, line: &Line) -> String {
     let escaped: Vec<_> = payload(&line.text).map(escape).collect();
     let text = escaped.join("\n");
@@ -198,30 +199,31 @@ pub(crate) fn vtt_payload(name: Option<&str>, line: &Line) -> String {
 
 fn voice(name: Option<&str>) -> String {
     match name.map(one_line) {
-        // Behind two dashes the end of the tag would be an arrow; the standard takes blanks off a name.
+        // After two dashes, the end of the tag would be an arrow. The standard strips blanks from a name.
         Some(name) if name.ends_with("--") => format!("<v {} >", escape(&name)),
         Some(name) if !name.is_empty() => format!("<v {}>", escape(&name)),
         _ => String::new(),
     }
 }
 
-/// SubRip, as it is read everywhere: a counter, `HH:MM:SS,mmm --> HH:MM:SS,mmm`, text. It has no field for who speaks: the
-/// name stands before the text where the speaker is another one than before, `>>` where that one is not known; a no-break
-/// space behind it tells our reader that it is a name ([`speaker_labels`](super::speaker_labels)). Where nobody is known there is neither.
+/// Writes SubRip as every reader takes it: a counter, `HH:MM:SS,mmm --> HH:MM:SS,mmm`, text. It has no field for the
+/// speaker. So the name stands before the text where the speaker changes, or `>>` if the new one is unknown. A no-break
+/// space behind it tells our reader that it is a name ([`speaker_labels`](super::speaker_labels)). If no speaker is
+/// known at all, there is neither.
 pub(crate) fn write_srt(document: &Document) -> String {
     let names = document.names();
     let mut out = String::new();
     let kept = SourceCues::of(document, FileKind::Srt);
     let name_of =
         |line: &Line| names.of(line.speaker.as_deref()).map(srt::written_name).filter(|name| !name.is_empty());
-    // As they will be read: blank rows, and whatever ends rows, are gone then.
+    // The texts as they will be read: without blank rows and unusual line ends.
     let rows_of = |text: &str| payload(text).collect::<Vec<_>>().join("\n");
     let written: Vec<String> = document.lines().map(|line| rows_of(&line.text)).collect();
     let is_marked = kept.kept.is_none()
         && (document.lines().any(|line| name_of(line).is_some())
             || speaker_labels::would_take(written.iter().map(String::as_str))
             || rolling::would_roll(&as_read(document)));
-    // Of several lines that a cue became the first stands for it.
+    // If a cue became several lines, the first one stands for it.
     let spans: Vec<_> = spans(document)
         .into_iter()
         .map(|span| (kept.of_line(span.line), span))
@@ -232,7 +234,7 @@ pub(crate) fn write_srt(document: &Document) -> String {
     for (cue, CueLine { line, .. }) in &spans {
         let rows = rows_of(cue.map_or(&*line.text, |(cue, _)| &cue.payload));
         texts.push(match cue {
-            // What was read from such a file has its names in its text.
+            // Text that was read from SubRip has its names in it.
             Some(_) => no_arrow(&without_controls(&rows)),
             None if is_marked => {
                 let name = name_of(line);
@@ -283,12 +285,12 @@ mod tests {
             end_of(&line, 5_000, until_next)
         };
         for (end_ms, until_next, expected) in [
-            // No end, or one that does not lie behind the start: as long as the text takes, or until the next.
+            // No end, or one that is not after the start: as long as the text takes, or until the next.
             (None, None, (7_000, true)),
             (None, Some(1_500), (6_500, true)),
             (Some(5_000), None, (7_000, true)),
             (Some(4_000), None, (7_000, true)),
-            // A cue that nobody would see stays as long as there is room.
+            // A cue too short to be seen stays as long as there is room.
             (Some(5_001), None, (5_500, false)),
             (Some(5_001), Some(300), (5_300, false)),
             (Some(5_200), Some(100), (5_200, false)),

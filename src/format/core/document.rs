@@ -1,4 +1,4 @@
-//! What a writer writes: a transcript, or a part of it, at one moment.
+//! The input of all writers: a transcript, or a part of it, at one moment.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,14 +11,14 @@ use crate::transcript::{
     FeedMeta, FeedState, FoldView, Line, MediaMs, Op, Record, Speaker, Timestamp, Transcript, Turn, TurnSettings,
 };
 
-/// Which part of a transcript. All limits hold together; the default is the whole.
+/// A part of a transcript. All limits hold together; the default is the whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Range {
     /// Lines that start at this media time or later.
     pub from_ms: Option<MediaMs>,
     /// Lines that start before this media time.
     pub to_ms: Option<MediaMs>,
-    /// The last so many of the turns that are left.
+    /// The number of turns to keep, from the end, after the other limits.
     pub last_turns: Option<usize>,
 }
 
@@ -33,25 +33,25 @@ impl Range {
 pub struct Document {
     /// The feed.
     pub feed: FeedId,
-    /// What is known of it.
+    /// Metadata of the feed: title, language, notes.
     pub meta: FeedMeta,
-    /// Where the event stands.
+    /// State of the feed.
     pub state: FeedState,
-    /// This life of the feed's log.
+    /// The generation of the feed. `None` for a file.
     pub epoch: Option<Epoch>,
-    /// From here a subscriber can go on after what is written.
+    /// Cursor from which a subscriber continues after what is written.
     pub cursor: Option<Cursor>,
-    /// All speakers of the feed that readers know of, those outside the range too.
+    /// All speakers of the feed that readers know of, also those outside the range.
     pub speakers: Vec<Speaker>,
-    /// Turns with the lines of them that are in the range. The facts of a turn are those of the whole turn.
+    /// Turns with their lines within the range. The facts of a turn are those of the whole turn.
     pub turns: Vec<(Turn, Vec<Line>)>,
-    /// What the file that was read says beside its lines; none for a feed.
+    /// Markup of the source file beside its lines. `None` for a feed.
     pub kept: Option<Arc<SourceMarkup>>,
 }
 
 impl Document {
-    /// The part `range` of `transcript` as it stands now. Costs what it holds, and as much time as the whole transcript
-    /// unless `last_turns` limits it.
+    /// Returns the part `range` of `transcript` as it stands now. Takes memory for that part, and time for the whole
+    /// transcript unless `last_turns` limits it.
     #[must_use]
     pub fn of(feed: &FeedId, transcript: &Transcript, range: Range) -> Self {
         let within = transcript.assembled().rev().filter_map(|(turn, mut lines)| {
@@ -72,7 +72,7 @@ impl Document {
         }
     }
 
-    /// What `reading` says, as the transcript of a feed called `feed` that was imported `at` this moment.
+    /// Returns the transcript of the feed `feed` as if `reading` had been imported at the time `at`.
     #[must_use]
     pub fn of_reading(feed: &FeedId, reading: &ParsedTranscript, at: Timestamp) -> Self {
         let mut transcript = Transcript::new(FoldView::FinalOnly);
@@ -82,7 +82,7 @@ impl Document {
             transcript.apply(Offset(offset), record);
         }
         let document = Self::of(feed, &transcript, Range::default());
-        // Of this fold nobody can have more.
+        // No reader can continue from this fold.
         Self { kept: reading.kept.clone(), epoch: None, cursor: None, ..document }
     }
 
@@ -97,8 +97,8 @@ impl Document {
 }
 
 impl ParsedTranscript {
-    /// The records of an imported feed, but for its opening, which is its server's: each line in a record of its own, so
-    /// that a replay has each in its time.
+    /// Returns the records of an imported feed without its opening, which the server writes. Each line has a record of
+    /// its own, so that a replay sends each at its time.
     pub fn records(&self, at: Timestamp) -> impl Iterator<Item = Record> + use<'_> {
         let (history, lines) = match &self.history {
             Some(history) => (history.as_slice(), [].as_slice()),
@@ -114,14 +114,14 @@ impl ParsedTranscript {
     }
 }
 
-/// What to call speakers, after merges and renames.
+/// Display names of speakers, after merges and renames.
 #[derive(Debug)]
 pub(crate) struct SpeakerNameTable<'a> {
     speakers: HashMap<&'a str, &'a Speaker>,
 }
 
 impl<'a> SpeakerNameTable<'a> {
-    /// None for no speaker; the id itself for one that the document does not list.
+    /// Returns the name of a speaker: `None` for no speaker, and the id itself for one that the document does not list.
     pub(crate) fn of(&self, speaker: Option<&'a str>) -> Option<&'a str> {
         let id = self.root(speaker)?;
         Some(self.speakers.get(id).map_or(id, |known| &known.name))
@@ -130,7 +130,7 @@ impl<'a> SpeakerNameTable<'a> {
     /// The id of the speaker that `speaker` was merged into, or its own.
     pub(crate) fn root(&self, speaker: Option<&'a str>) -> Option<&'a str> {
         let mut id = speaker?;
-        // The fold closes no cycle of merges; a document from elsewhere might, and then the walk ends all the same.
+        // The fold never closes a cycle of merges, but a document from elsewhere might. The bound makes the walk end.
         for _ in 0..=self.speakers.len() {
             match self.speakers.get(id) {
                 Some(Speaker { into: Some(into), .. }) => id = into,

@@ -1,12 +1,12 @@
-//! Bytes become text: byte order marks, UTF-16 and UTF-32 with and without them, what an XML declaration says, and for the
+//! Decoding of bytes to text: byte order marks, UTF-16 and UTF-32 with and without them, XML declarations, and for the
 //! rest a guess among the legacy code pages.
 //!
-//! A file that says it is UTF-8, or is mostly valid UTF-8, is read as UTF-8: invalid bytes become U+FFFD, and each line with
-//! such a place is told. A guess is always told, and can be overruled: [`TextEncoding`]. Zero bytes in what is
-//! neither UTF-16 nor UTF-32 are read as U+FFFD where they are few and all else is text; else it is no text.
+//! A file that says it is UTF-8, or is mostly valid UTF-8, is read as UTF-8: invalid bytes become U+FFFD, and each line
+//! with such a place is reported. A guess is always reported, and can be overruled: [`TextEncoding`]. Zero bytes
+//! outside of UTF-16 and UTF-32 are read as U+FFFD if they are few and all else is text. Otherwise the file is no text.
 //!
-//! Encodings in seven bits look like ASCII: they are known by their escapes ([`super::seven_bit`]). Byte order marks at the
-//! head of a text are no text, however many there are.
+//! Seven-bit encodings look like ASCII and are recognised by their escapes ([`super::seven_bit`]). Byte order marks at
+//! the head of a text are not part of it, however many there are.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -20,16 +20,17 @@ use crate::format::core::reading::FileProblem;
 use crate::format::core::seven_bit::{self, SevenBit};
 use crate::format::text::text_lines::{excerpt, numbered};
 
-/// Enough to see a pattern of zero bytes, or an XML declaration.
+/// Bytes to look at: enough for a pattern of zero bytes, or an XML declaration.
 const SNIFFED: usize = 4096;
 
-/// The words for what has no place in a text.
+/// The words for characters that do not belong in a text.
 pub(crate) const IS_NO_CHARACTER: &str = "invalid bytes or control characters";
 
-/// What is told of a place with U+FFFD in it.
+/// The message for a place with U+FFFD in it.
 pub(crate) const NO_CHARACTER: &str = "invalid bytes or control characters were replaced by U+FFFD";
 
-/// `text` with U+FFFD for the control characters that nobody can say or see. Tabs, line ends and page breaks stay.
+/// Replaces the control characters of `text` that are neither spoken nor shown by U+FFFD. Tabs, line ends and page
+/// breaks stay.
 pub(crate) fn without_controls(text: &str) -> Cow<'_, str> {
     if text.contains(is_control) { Cow::Owned(text.replace(is_control, "\u{FFFD}")) } else { Cow::Borrowed(text) }
 }
@@ -42,13 +43,14 @@ fn is_damage(c: char) -> bool {
     c == char::REPLACEMENT_CHARACTER || is_control(c)
 }
 
-/// `line` without what is no character, if it holds such.
+/// Removes invalid and control characters from `line`. Returns `None` if it has none.
 pub(crate) fn without_damage(line: &str) -> Option<String> {
     line.contains(is_damage).then(|| line.replace(is_damage, ""))
 }
 
-/// A text whose lines with times hold nothing that is no character, as far as `is_one` says of a line as it stands, and of it
-/// without that, that it is such a line; and which these are, from 1.
+/// Removes invalid and control characters from the lines of `text` that hold times. `is_one` gets a line as it stands
+/// and the line without those characters, and returns true if it is such a line. Also returns the numbers of the
+/// changed lines, from 1.
 pub(crate) fn with_plain_times(text: &str, is_one: impl Fn(&str, &str) -> bool) -> (Cow<'_, str>, Vec<usize>) {
     let mut repaired = Vec::new();
     if !text.contains(is_damage) {
@@ -68,11 +70,11 @@ pub(crate) fn with_plain_times(text: &str, is_one: impl Fn(&str, &str) -> bool) 
     (Cow::Owned(out), repaired)
 }
 
-/// What is told of zero bytes in a text that else is sound.
+/// The message for zero bytes in an otherwise sound text.
 pub(crate) const ZERO_BYTES: &str = "a zero byte (NUL) is read as U+FFFD, here and wherever it stands";
 
-/// `bytes` without the zero bytes at their end, which is where a recorder had room left, or what a crash left of the last block; and
-/// what is told of it. In encodings of two or four bytes a character is whole.
+/// Returns `bytes` without the zero bytes at their end, and a problem that reports them. Recorders leave them as unused
+/// room, and crashes in the last block. In encodings of two or four bytes, the last character stays whole.
 pub(crate) fn without_zero_tail(bytes: &[u8], encoding: Option<TextEncoding>) -> (&[u8], Option<FileProblem>) {
     let said = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
     if said == 0 || said == bytes.len() {
@@ -82,7 +84,7 @@ pub(crate) fn without_zero_tail(bytes: &[u8], encoding: Option<TextEncoding>) ->
         Some(encoding) if encoding.name().starts_with("UTF-32") => 4,
         Some(encoding) if encoding.name().starts_with("UTF-16") => 2,
         Some(_) => 1,
-        // Of the pattern of zero bytes the last one is a part.
+        // The last character of the text belongs to the pattern of zero bytes.
         None => by_zeros(&bytes[..said]).map_or(1, |(_, unit)| unit),
     };
     let end = said.next_multiple_of(unit).min(bytes.len());
@@ -98,17 +100,17 @@ pub(crate) fn without_zero_tail(bytes: &[u8], encoding: Option<TextEncoding>) ->
     (&bytes[..end], Some(FileProblem { line, column, message, is_left_out: true }))
 }
 
-/// An encoding by its name: a label of the Encoding Standard (<https://encoding.spec.whatwg.org/#names-and-labels>), such as
-/// `windows-1252`, `shift_jis` or `utf-16le`; `utf-32`, `utf-32le`, `utf-32be`; `hz-gb-2312` and `iso-2022-kr`.
+/// An encoding, by its name: a label of the Encoding Standard (<https://encoding.spec.whatwg.org/#names-and-labels>),
+/// such as `windows-1252`, `shift_jis` or `utf-16le`; `utf-32`, `utf-32le`, `utf-32be`; `hz-gb-2312` and `iso-2022-kr`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TextEncoding(Charset);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Charset {
-    /// Of the Encoding Standard.
+    /// An encoding of the Encoding Standard.
     Standard(&'static Encoding),
     Utf32(ByteOrder),
-    /// What the Encoding Standard does not decode any more.
+    /// An encoding that the Encoding Standard no longer decodes.
     SevenBit(SevenBit),
 }
 
@@ -135,13 +137,14 @@ impl fmt::Display for TextEncoding {
 }
 
 impl TextEncoding {
-    /// The encoding that a byte order mark at the head of `bytes` says.
+    /// Returns the encoding that a byte order mark at the head of `bytes` names.
     #[must_use]
     pub fn of_mark(bytes: &[u8]) -> Option<Self> {
         marked(bytes).map(|(charset, _)| Self(charset))
     }
 
-    /// The text of `bytes`, without byte order marks at its head; none if some of the bytes are nothing in this encoding.
+    /// Decodes `bytes`, without byte order marks at their head. Returns `None` if some of the bytes are invalid in this
+    /// encoding.
     #[must_use]
     pub fn decode_strictly(self, bytes: &[u8]) -> Option<String> {
         let (charset, mark_bytes) = marked(bytes).unwrap_or((self.0, 0));
@@ -153,17 +156,17 @@ impl TextEncoding {
         self.0.name()
     }
 
-    /// True for UTF-8, which needs not be said.
+    /// Returns true for UTF-8, which does not need to be named.
     #[must_use]
     pub fn is_utf8(self) -> bool {
         self.0 == Charset::Standard(UTF_8)
     }
 
-    /// The text of `bytes`, without a byte order mark and zero bytes. A mark counts for more than what was said of the file:
-    /// it tells the order of bytes, and nothing else begins with it. Where it says otherwise, that is told.
+    /// Decodes `bytes`, without byte order marks and zero bytes. A mark counts for more than the named encoding,
+    /// because it tells the byte order and no text begins with it. A contradiction is reported.
     pub(crate) fn decode(self, bytes: &[u8]) -> DecodedText<'_> {
         if let Some((charset, mark_bytes)) = marked(bytes) {
-            // `utf-16` and `utf-32` are either order of bytes.
+            // `utf-16` and `utf-32` allow either byte order.
             let (found, named) = (charset.name(), self.name());
             let is_same = |family: &'static str| found.starts_with(family) && named.starts_with(family);
             let problem = (found != named && !is_same("UTF-16") && !is_same("UTF-32")).then(|| {
@@ -193,7 +196,7 @@ impl Charset {
         }
     }
 
-    /// The text of bytes without a mark.
+    /// Decodes bytes that have no mark.
     fn decode(self, bytes: &[u8]) -> DecodedText<'_> {
         match self {
             Self::Standard(encoding) => by(encoding, bytes),
@@ -206,32 +209,32 @@ impl Charset {
     }
 }
 
-/// A file as text.
+/// A file as text, decoded.
 #[derive(Debug)]
 pub(crate) struct DecodedText<'a> {
     pub(crate) text: Cow<'a, str>,
-    /// Bytes that were nothing in its encoding are U+FFFD now.
+    /// True if invalid bytes were replaced by U+FFFD.
     pub(crate) is_repaired: bool,
-    /// What a person should know of the encoding.
+    /// A problem to report about the encoding, if any.
     pub(crate) problem: Option<FileProblem>,
 }
 
-/// The order of bytes in UTF-32.
+/// The byte order of UTF-32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ByteOrder {
     Little,
     Big,
 }
 
-/// Gives text without zero bytes: where they may stand at all, each is U+FFFD (as W3C WebVTT has it).
+/// Decodes a file. The text has no zero bytes: where they are allowed at all, each becomes U+FFFD (as in W3C WebVTT).
 pub(crate) fn decode(bytes: &[u8]) -> Result<DecodedText<'_>, FormatError> {
     decode_any(bytes).map(plain)
 }
 
-/// A byte order mark in UTF-8 whose bytes a program took for Latin letters, and encoded again.
+/// A UTF-8 byte order mark whose bytes a program took for Latin letters and encoded again.
 const MARK_TWICE_ENCODED: &str = "\u{EF}\u{BB}\u{BF}";
 
-/// `text` without byte order marks at its head: programs put a mark before a file that has one.
+/// Returns `text` without byte order marks at its head. Programs put a mark before a file that already has one.
 fn without_marks(text: Cow<'_, str>) -> Cow<'_, str> {
     let mut rest = &*text;
     while let Some(behind) = rest.strip_prefix('\u{FEFF}').or_else(|| rest.strip_prefix(MARK_TWICE_ENCODED)) {
@@ -245,7 +248,7 @@ fn without_marks(text: Cow<'_, str>) -> Cow<'_, str> {
     }
 }
 
-/// `text` without byte order marks at its head, and U+FFFD for its zero bytes.
+/// Returns `text` without byte order marks at its head, and with U+FFFD for its zero bytes.
 fn plain(text: DecodedText<'_>) -> DecodedText<'_> {
     let text = DecodedText { text: without_marks(text.text), ..text };
     let Some(at) = text.text.find('\0') else { return text };
@@ -288,9 +291,9 @@ fn decode_any(bytes: &[u8]) -> Result<DecodedText<'_>, FormatError> {
     Ok(DecodedText { problem: Some(FileProblem { line, column, message, is_left_out: false }), ..by(encoding, bytes) })
 }
 
-/// The encoding that a byte order mark at the head of `bytes` says, and the length of the mark.
+/// The encoding that a byte order mark at the head of `bytes` names, and the length of the mark in bytes.
 fn marked(bytes: &[u8]) -> Option<(Charset, usize)> {
-    // The longer mark first: that of UTF-32LE begins as that of UTF-16LE does.
+    // The longer mark first: the mark of UTF-32LE begins with that of UTF-16LE.
     if bytes.starts_with(b"\xFF\xFE\0\0") {
         return Some((Charset::Utf32(ByteOrder::Little), 4));
     }
@@ -320,8 +323,8 @@ fn utf32(bytes: &[u8], order: ByteOrder) -> DecodedText<'static> {
     DecodedText { text: Cow::Owned(text), is_repaired, problem: None }
 }
 
-/// Text with zero bytes and no mark: where they stand says what it is. What is written in Latin letters, or has spaces and
-/// line ends, has many of them in one place of each unit.
+/// Decodes bytes that have zero bytes and no mark, by the positions of the zero bytes. Text in Latin letters, or with
+/// spaces and line ends, has many of them at one place of each unit.
 fn without_mark(bytes: &[u8]) -> Result<DecodedText<'_>, FormatError> {
     if bytes.starts_with(b"WEBVTT") {
         return Ok(by(UTF_8, bytes));
@@ -334,7 +337,7 @@ fn without_mark(bytes: &[u8]) -> Result<DecodedText<'_>, FormatError> {
     Err(FormatError::NotText { what: "a zero byte", line, column })
 }
 
-/// The encoding that zero bytes show by their places, and the bytes of its unit.
+/// The encoding that zero bytes show by their positions, and the bytes of its unit.
 fn by_zeros(bytes: &[u8]) -> Option<(Charset, usize)> {
     let head = &bytes[..bytes.len().min(SNIFFED) / 4 * 4];
     let zeros = |step: usize, at: usize| head.iter().skip(at).step_by(step).filter(|byte| **byte == 0).count();
@@ -346,7 +349,7 @@ fn by_zeros(bytes: &[u8]) -> Option<(Charset, usize)> {
         return Some((Charset::Utf32(ByteOrder::Big), 4));
     }
     let (even, odd) = (zeros(2, 0), zeros(2, 1));
-    // A fifth of the units: the others may be letters of another script, but blanks and line ends there are.
+    // At least a fifth of the units: the others may be letters of another script, but there are blanks and line ends.
     let has = |pair: fn(u8) -> [u8; 2]| {
         let pairs = [b' ', b'\n', b'\r'].map(pair);
         head.chunks_exact(2).any(|unit| pairs.iter().any(|pair| unit == pair))
@@ -360,32 +363,33 @@ fn by_zeros(bytes: &[u8]) -> Option<(Charset, usize)> {
     None
 }
 
-/// True for a file of cues that has a zero byte here and there: an arrow in single bytes stands in none of UTF-16.
+/// Returns true for a file of cues with a few zero bytes: UTF-16 never has an arrow in single bytes.
 fn is_cues(bytes: &[u8]) -> bool {
-    /// In a hundred bytes; what is no text has more.
+    /// Zero bytes in a hundred bytes. Binary data has more.
     const ZEROS_MAX: usize = 5;
     let zeros = bytes.iter().filter(|byte| **byte == 0).count();
     zeros * 100 <= bytes.len() * ZEROS_MAX && bytes.windows(3).any(|three| three == b"-->")
 }
 
-/// True for text with a zero byte here and there, as a broken disk or a program leaves them. What is no text has other
+/// Returns true for text with a few zero bytes, as a broken disk or a program leaves them. Binary data has other
 /// control characters as well.
 fn is_text_with_zeros(bytes: &[u8]) -> bool {
-    /// One byte of so many.
+    /// At most one zero byte in this many bytes.
     const SHARE: usize = 8;
     let zeros = bytes.iter().filter(|byte| **byte == 0).count();
     let is_control = |byte: &u8| matches!(byte, 1..=8 | 0xE..=0x19 | 0x1C..=0x1F | 0x7F);
     zeros * SHARE <= bytes.len() && !bytes.iter().any(is_control)
 }
 
-/// Japanese in seven bits (RFC 1468): it is ASCII, and so UTF-8 as well, but for its escapes.
+/// Decodes Japanese in seven bits (RFC 1468). It is recognised by its escapes, because it is otherwise ASCII, and so
+/// UTF-8 as well.
 fn iso_2022_jp(bytes: &[u8]) -> Option<DecodedText<'_>> {
     let escape = bytes.windows(3).position(|three| matches!(three, b"\x1B$B" | b"\x1B$@" | b"\x1B(I"))?;
     let (text, _, is_damaged) = encoding_rs::ISO_2022_JP.decode(bytes);
     (!is_damaged).then(|| guessed_by_escape(bytes, escape, "ISO-2022-JP", text))
 }
 
-/// Chinese and Korean in seven bits.
+/// Decodes Chinese and Korean in seven bits.
 fn other_seven_bit(bytes: &[u8]) -> Option<DecodedText<'_>> {
     let (charset, escape, text) = SevenBit::detect(bytes)?;
     Some(guessed_by_escape(bytes, escape, charset.name(), text.into()))
@@ -397,13 +401,13 @@ fn guessed_by_escape<'a>(bytes: &[u8], escape: usize, name: &str, text: Cow<'a, 
     DecodedText { text, is_repaired: false, problem: Some(FileProblem { line, column, message, is_left_out: false }) }
 }
 
-/// Line and byte of the byte at `at`, from 1.
+/// Line and byte column, from 1, of the byte at `at`.
 fn place(bytes: &[u8], at: usize) -> (usize, usize) {
     let line_start = bytes[..at].iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
     (bytes[..at].iter().filter(|byte| **byte == b'\n').count() + 1, at - line_start + 1)
 }
 
-/// What the declaration of an XML file says, as XML 1.0, 4.3.3, has it.
+/// The encoding in the declaration of an XML file (XML 1.0, 4.3.3).
 fn xml_encoding(bytes: &[u8]) -> Option<&'static Encoding> {
     let head = bytes.strip_prefix(b"<?xml")?;
     let end = head.iter().take(SNIFFED).position(|byte| *byte == b'>')?;
@@ -413,7 +417,8 @@ fn xml_encoding(bytes: &[u8]) -> Option<&'static Encoding> {
     Encoding::for_label(value[1..].split(quote).next()?.as_bytes())
 }
 
-/// For bytes that are no UTF-8: true if characters of several bytes are at least as many as places that are none.
+/// For bytes that are not valid UTF-8: returns true if there are at least as many multi-byte characters as invalid
+/// places.
 fn is_damaged_utf8(bytes: &[u8]) -> bool {
     let (mut sound, mut damaged) = (0_usize, 0_usize);
     for chunk in bytes.utf8_chunks() {
@@ -447,7 +452,7 @@ mod tests {
     fn zero_bytes_at_the_end_are_no_text() {
         for (said, unit) in [
             (SAID.as_bytes().to_vec(), 1),
-            // A stray zero byte is none of UTF-16, at whichever place.
+            // A stray zero byte does not make UTF-16, wherever it stands.
             (b"It is\0so.\nYes.\n".to_vec(), 1),
             (b"It is\0\0so.\nYes.\nNo.\n".to_vec(), 1),
             (b"WEBVTT\n\n00:01.000 --> 00:02.000\na\0b\n".to_vec(), 1),
@@ -564,7 +569,7 @@ mod tests {
         for (line, plain) in [
             ("00:00:0\u{fffd}1,000 --> 00:00:02,000", Some("00:00:01,000 --> 00:00:02,000")),
             ("\u{1}00:01.000 -\u{fffd}-> 00:02.000 align:start", Some("00:01.000 --> 00:02.000 align:start")),
-            // A digit may be gone: nobody knows the time.
+            // A digit may be missing: the time is unknown.
             ("00:00:\u{fffd}1,000 --> 00:00:02,000", None),
             ("It is\u{fffd} --> there", None),
         ] {
@@ -601,7 +606,7 @@ mod tests {
             let named = name.to_lowercase().parse::<TextEncoding>().expect("a name");
             let named = named.decode(file.as_bytes());
             assert_eq!((named.text, named.is_repaired, named.problem), (read.text, false, None), "{name}");
-            // Whoever says that it is ASCII is believed.
+            // `us-ascii` is taken at its word.
             let ascii = "us-ascii".parse::<TextEncoding>().expect("a name").decode(file.as_bytes()).text;
             assert_eq!(ascii, file);
         }
@@ -625,7 +630,7 @@ mod tests {
             assert_eq!(named.decode(&bytes).text, SAID);
             assert_eq!(named.decode_strictly(&bytes).as_deref(), Some(SAID));
         }
-        // In the midst of a text it is a character.
+        // In the middle of a text it is a character.
         assert_eq!(decode("a\u{feff}b\n\u{feff}c".as_bytes()).expect("text").text, "a\u{feff}b\n\u{feff}c");
         let named = |name: &str, bytes: &[u8]| name.parse::<TextEncoding>().expect("a name").decode_strictly(bytes);
         assert_eq!(named("windows-1251", b"\xc4\xe0").as_deref(), Some("\u{414}\u{430}"));
@@ -655,11 +660,11 @@ mod tests {
         let refused = decode(b"a\nb\0c").expect_err("no text");
         assert_eq!(refused, FormatError::NotText { what: "a zero byte", line: 2, column: 2 });
         assert!(decode(b"a\nb\0").is_err() && decode(b"\x01 much text and a zero byte: \0").is_err());
-        // Text with a slip in it.
+        // Text with one zero byte in it.
         let slip = decode(b"Ann: (00:01)\nIt is\0so.\n").expect("text");
         assert_eq!(slip.text, "Ann: (00:01)\nIt is\u{fffd}so.\n");
         assert!(slip.is_repaired && slip.problem.is_some_and(|problem| (problem.line, problem.column) == (2, 6)));
-        // Cues with a slip in them, also in a legacy code page; what is mostly zero bytes is none.
+        // Cues with one zero byte in them, also in a legacy code page. A file that is mostly zero bytes is refused.
         let cue = "1\n00:00:01,000 --> 00:00:02,000\none\0two\n";
         assert_eq!(decode(cue.as_bytes()).expect("cues").text, cue.replace('\0', "\u{fffd}"));
         let (latin, _, _) =
