@@ -1,8 +1,8 @@
-//! What each format keeps of a transcript, and what a document loses by it.
+//! The parts of a transcript that each format keeps, and the losses of a document in a format.
 //!
-//! [`Format::fidelity`] is the one table. [`losses`] counts by it what a document has and a format cannot hold, which
-//! `convert`, `export` and the HTTP answer tell; `docs/formats.md` shows the table; a property test writes and reads any
-//! transcript and holds the counts to what it measures.
+//! [`Format::fidelity`] is the one table. [`losses`] uses it to count what a document has and a format cannot hold;
+//! `convert`, `export` and the HTTP answer report the counts. `docs/formats.md` shows the table. A property test writes
+//! and reads random transcripts and compares the counts with what it measures.
 
 use crate::format::text::text_lines;
 use std::borrow::Cow;
@@ -20,7 +20,7 @@ use crate::format::text::{rev, writer};
 use crate::format::{srt, ttml};
 use crate::transcript::{Line, TimeSource};
 
-/// How exactly a format holds when a line starts.
+/// The precision with which a format holds the starts of lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StartPrecision {
     /// Every line, in milliseconds.
@@ -31,21 +31,21 @@ pub enum StartPrecision {
     SecondsOfTurns,
 }
 
-/// What a format keeps of a transcript. Texts and names of speakers are kept by all of them, as far as their characters can
-/// stand there.
+/// The parts of a transcript that a format keeps. All formats keep texts and the names of speakers, as far as they can
+/// hold their characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fidelity {
     /// The starts of lines.
     pub starts: StartPrecision,
-    /// Ends of lines that are known.
+    /// Known ends of lines.
     pub ends: bool,
-    /// Which times are estimated.
+    /// Marks of estimated times.
     pub estimates: bool,
     /// The times of words.
     pub words: bool,
     /// The languages of lines.
     pub languages: bool,
-    /// Lines of nobody known as such.
+    /// Lines without a speaker, marked as such.
     pub unnamed: bool,
     /// Title of the feed.
     pub title: bool,
@@ -53,38 +53,39 @@ pub struct Fidelity {
     pub language: bool,
     /// Notes before and after the speech.
     pub notes: bool,
-    /// All else: ids, revisions, sources, turn breaks, speakers' ids and merges.
+    /// Everything else: ids, revisions, sources, turn breaks, the ids and merges of speakers.
     pub records: bool,
 }
 
-/// What can be lost.
+/// The kinds of loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LossKind {
-    /// Starts of lines, but for the first of a turn; or a start before the first word, where words say it.
+    /// Starts of lines other than the first of a turn; or a start before the first word, in a format whose words hold
+    /// the start.
     Starts,
     /// Fractions of a second of starts.
     Milliseconds,
     /// Ends of lines.
     Ends,
-    /// Ends that are moved, because nobody would see so short a cue.
+    /// Ends that are moved because the cue would be too short to be seen.
     ShortCues,
-    /// That a time is an estimate.
+    /// Marks of estimated times.
     Estimates,
-    /// Times of words, by lines.
+    /// Times of words, counted in lines.
     Words,
     /// Languages of lines.
     Languages,
     /// Turn breaks that a source asked for.
     Breaks,
-    /// Names of speakers that cannot stand there as they are.
+    /// Names of speakers that the format cannot hold as they are.
     Names,
-    /// Speakers whose names are alike: only their ids tell them apart.
+    /// Speakers with equal names, which only their ids distinguish.
     Namesakes,
-    /// Lines of nobody known.
+    /// Lines without a speaker.
     Unnamed,
-    /// Line breaks and runs of blanks, by lines.
+    /// Line breaks and runs of blanks, counted in lines.
     Blanks,
-    /// Characters that cannot stand there, by lines.
+    /// Characters that the format cannot hold, counted in lines.
     Characters,
     /// The title.
     Title,
@@ -139,12 +140,12 @@ impl LossKind {
     }
 }
 
-/// One kind of thing that a document has and a format cannot hold.
+/// One kind of loss, with its count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Loss {
-    /// What it is.
+    /// The kind.
     pub kind: LossKind,
-    /// How many there are; at least one.
+    /// The number of losses of this kind; at least one.
     pub count: usize,
 }
 
@@ -176,7 +177,7 @@ impl fmt::Display for Loss {
     }
 }
 
-/// All that a document loses by a format, each kind once. Shown, it is a list for people.
+/// All losses of a document in a format, each kind once. Its `Display` form is a list for people.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Losses(pub Vec<Loss>);
 
@@ -187,14 +188,15 @@ impl Losses {
         self.0.is_empty()
     }
 
-    /// For the header of an HTTP answer: a dictionary of integers (RFC 9651, section 3.2), such as `words=12, ends=3`.
+    /// Formats the losses for the header of an HTTP answer: a dictionary of integers (RFC 9651, section 3.2), such as
+    /// `words=12, ends=3`.
     #[must_use]
     pub fn header(&self) -> String {
         let losses = self.0.iter().map(|loss| format!("{}={}", loss.kind.as_str(), loss.count));
         losses.collect::<Vec<_>>().join(", ")
     }
 
-    /// Reads what [`header`](Self::header) gives; kinds of a newer release are passed over.
+    /// Parses the output of [`header`](Self::header). Unknown kinds, of a newer release, are skipped.
     #[must_use]
     pub fn of_header(header: &str) -> Self {
         let losses = header.split(',').filter_map(|one| {
@@ -217,7 +219,7 @@ impl fmt::Display for Losses {
 }
 
 impl Format {
-    /// What the format keeps.
+    /// Returns the parts of a transcript that the format keeps.
     #[must_use]
     pub fn fidelity(self) -> Fidelity {
         use StartPrecision::{Milliseconds, Seconds, SecondsOfTurns};
@@ -257,7 +259,7 @@ impl Format {
         }
     }
 
-    /// `name` as a reader of the format takes it from what is written; none where nothing of it can stand there.
+    /// Returns `name` as a reader of the format gets it from a written file, or `None` if nothing of it can be held.
     fn name_read_back(self, name: &str) -> Option<String> {
         let name = match self {
             Self::Json | Self::Ndjson => name.to_owned(),
@@ -271,7 +273,7 @@ impl Format {
         Some(name).filter(|name| !name.trim().is_empty())
     }
 
-    /// `title` as a reader of the format takes it from what is written, where it holds one.
+    /// Returns `title` as a reader of the format gets it from a written file, if the format holds one.
     fn title_read_back(self, title: &str) -> String {
         let title = text_lines::one_line(title);
         match self {
@@ -281,7 +283,7 @@ impl Format {
         }
     }
 
-    /// `text` as a reader of the format takes it from what is written.
+    /// Returns `text` as a reader of the format gets it from a written file.
     fn text_read_back(self, said: &str) -> Cow<'_, str> {
         let rows = |text: &str| payload(text).collect::<Vec<_>>().join("\n");
         Cow::Owned(match self {
@@ -298,8 +300,8 @@ impl Format {
     }
 }
 
-/// Counts what `document` has and `format` cannot hold; each kind once. What is read from a file of the same kind, and kept
-/// beside its lines, is not lost.
+/// Counts what `document` has and `format` cannot hold; each kind once. Markup that was read from a file of the same
+/// kind and kept beside its lines is not lost.
 #[must_use]
 pub fn losses(format: Format, document: &Document) -> Losses {
     let mut counts: BTreeMap<LossKind, usize> = BTreeMap::new();
@@ -320,12 +322,12 @@ pub fn losses(format: Format, document: &Document) -> Losses {
         lose(LossKind::Languages, usize::from(!keeps.languages && line.lang.is_some() && !is_kept));
         lose(LossKind::Words, usize::from(!line.words.is_empty() && !is_kept && !has_words(format, line)));
         let back = if is_kept { Cow::Borrowed(&*line.text) } else { format.text_read_back(&line.text) };
-        // Which their readers take for one.
+        // Their readers take `>>` for a turn break.
         let is_sign = back.starts_with(">>") && matches!(format, Format::Vtt | Format::Srt);
         lose(LossKind::Breaks, usize::from(index > 0 && line.break_before.is_some() && !is_sign));
         let is_named = named(format, &names, line).is_some();
         lose(LossKind::Unnamed, usize::from(!keeps.unnamed && !is_named));
-        // Words with times are no estimates.
+        // In Rev's JSON, words with times are no estimates.
         let says_so = keeps.estimates
             && line.time_source == Some(TimeSource::Order)
             && (format != Format::RevJson || line.words.is_empty());
@@ -350,7 +352,7 @@ pub fn losses(format: Format, document: &Document) -> Losses {
     Losses(counts.into_iter().map(|(kind, count)| Loss { kind, count }).collect())
 }
 
-/// Lines that are written.
+/// The lines that are written.
 fn said(document: &Document) -> impl Iterator<Item = &Line> {
     document.lines().filter(|line| !line.text.trim().is_empty())
 }

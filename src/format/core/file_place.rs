@@ -1,6 +1,6 @@
 //! A place in a file.
 
-/// Where in a file something stands: line and column, from 1.
+/// A place in a file: line and column, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FilePlace {
     pub(crate) line: usize,

@@ -1,5 +1,5 @@
-//! Files that somebody put together of several of ours: the records of each, behind those of the one before, so that no line,
-//! speaker or title of one takes the place of another's.
+//! Files that are several of our own files put together. The records of each follow those of the one before, and no
+//! line, speaker or title of one takes the place of another's.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -11,22 +11,22 @@ use crate::position::{Epoch, Offset};
 use crate::transcript::line::{beside, sent_id};
 use crate::transcript::{FeedMeta, FoldView, Line, Op, Record, Timestamp, Transcript};
 
-/// The records of one of the files.
+/// The records of one of the joined files.
 #[derive(Debug, Default)]
 pub(crate) struct FilePart {
     pub(crate) at: FilePlace,
-    /// Which life of a feed it is of, if it says so.
+    /// The generation of the feed that it comes from, if the file says so.
     pub(crate) epoch: Option<Epoch>,
-    /// They are those of a log, and not of an export.
+    /// True if the records are those of a log, and not of an export.
     pub(crate) is_log: bool,
-    /// Its records, and where in the file each stands.
+    /// Its records, each with its place in the file.
     pub(crate) records: Vec<(FilePlace, Record)>,
 }
 
 /// Source and id of a line.
 type LineKeyOfFile = (Arc<str>, Arc<str>);
 
-/// The ids that lines have, and the next that is free beside each.
+/// The line ids in use, and for each the next number for an id beside it.
 #[derive(Debug, Default)]
 pub(crate) struct LineIds {
     taken: HashSet<(usize, LineKeyOfFile)>,
@@ -42,12 +42,12 @@ impl LineIds {
         ids
     }
 
-    /// Takes an id; gives the one to use in its place where it is taken already.
+    /// Takes an id. If it is taken already, returns a free one to use instead.
     pub(crate) fn take(&mut self, source: &Arc<str>, id: &Arc<str>) -> Option<Arc<str>> {
         self.take_in_part(0, source, id)
     }
 
-    /// As [`take`](Self::take), of the ids of one part.
+    /// Like [`take`](Self::take), for the ids of one part.
     pub(crate) fn take_in_part(&mut self, part: usize, source: &Arc<str>, id: &Arc<str>) -> Option<Arc<str>> {
         if self.taken.insert((part, (source.clone(), id.clone()))) {
             return None;
@@ -64,7 +64,7 @@ impl LineIds {
     }
 }
 
-/// The lines that a record says something of.
+/// The lines that a record is about.
 fn keys(op: &Op) -> Vec<LineKeyOfFile> {
     match op {
         Op::Line { source, lines } => lines.iter().map(|line| (source.clone(), line.id.clone())).collect(),
@@ -73,7 +73,7 @@ fn keys(op: &Op) -> Vec<LineKeyOfFile> {
     }
 }
 
-/// The lines that records lead to.
+/// The lines that are shown after these records.
 pub(crate) fn shown_lines(records: &[Record]) -> Vec<Line> {
     let mut transcript = Transcript::new(FoldView::FinalOnly);
     for (offset, record) in (0..).zip(records) {
@@ -82,7 +82,7 @@ pub(crate) fn shown_lines(records: &[Record]) -> Vec<Line> {
     transcript.assembled().flat_map(|(_, lines)| lines).collect()
 }
 
-/// The names of the speakers of a part, by their ids.
+/// The names of the speakers of a part, by speaker id.
 fn names(part: &FilePart) -> BTreeMap<Arc<str>, Arc<str>> {
     let mut names = BTreeMap::new();
     for (_, record) in &part.records {
@@ -99,7 +99,7 @@ fn names(part: &FilePart) -> BTreeMap<Arc<str>, Arc<str>> {
     names
 }
 
-/// Which source's lines are shown of a part.
+/// The source whose lines are shown of a part: that of its first line.
 fn first_source(part: &FilePart) -> Option<Arc<str>> {
     part.records.iter().find_map(|(_, record)| match &record.op {
         Op::Line { source, .. } => Some(source.clone()),
@@ -107,7 +107,7 @@ fn first_source(part: &FilePart) -> Option<Arc<str>> {
     })
 }
 
-/// The records of all parts, one behind the other.
+/// Returns the records of all parts, one part after the other.
 pub(crate) fn join(parts: Vec<FilePart>, gather: &mut TranscriptBuilder) -> Vec<Record> {
     let mut all = JoinedFile::default();
     let last = parts.len().saturating_sub(1);
@@ -117,17 +117,18 @@ pub(crate) fn join(parts: Vec<FilePart>, gather: &mut TranscriptBuilder) -> Vec<
     all.records
 }
 
-/// What was put together so far.
+/// The file joined so far.
 #[derive(Default)]
 struct JoinedFile {
     records: Vec<Record>,
     ids: LineIds,
-    /// The source that is on air: that of the first line.
+    /// The source on air: that of the first line.
     source: Option<Arc<str>>,
     sessions: HashSet<Arc<str>>,
     speakers: HashMap<Arc<str>, Arc<str>>,
     meta: FeedMeta,
-    /// The lines of the logs in the file, once all of them are there: those that an export of them has as well are one.
+    /// The lines of the logs in the file, once all logs are read: lines that an export of such a log repeats are
+    /// recognised by them.
     of_logs: Option<HashMap<LineKeyOfFile, Line>>,
 }
 
@@ -214,7 +215,7 @@ impl JoinedFile {
                     }
                     *meta = all;
                 }
-                // The event goes on with the next part.
+                // The event continues with the next part.
                 Op::End if !is_last => continue,
                 _ => {}
             }
@@ -223,7 +224,7 @@ impl JoinedFile {
             }
             self.records.push(record);
         }
-        // One that has no other name is called by its id.
+        // A speaker without another name is called by its id.
         let unnamed = moved.iter().filter(|(_, id)| !named.contains(*id));
         let received_at = self.records.last().map_or(Timestamp::default(), |record| record.received_at);
         let unnamed = unnamed.map(|(name, id)| {
@@ -237,7 +238,7 @@ impl JoinedFile {
     }
 }
 
-/// True for a version that what is there already shows, as it came.
+/// Returns true for a version that the lines of the logs already show, with the same time of receipt.
 fn is_known(
     known: Option<&HashMap<LineKeyOfFile, Line>>,
     source: &Arc<str>,

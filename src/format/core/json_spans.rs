@@ -1,5 +1,5 @@
-//! JSON with places: a file is taken apart into pieces that know where they stand, so that one that cannot be read is a
-//! problem with line and column, and the others are read all the same.
+//! JSON with places: a file is split into pieces that know their positions. A piece that cannot be read is a problem
+//! with line and column, and the others are read all the same.
 
 use crate::format::core::cue_syntax;
 use std::borrow::Cow;
@@ -15,27 +15,27 @@ pub(crate) use crate::format::json::row_fields::{Fields, SPEAKER_FIELDS};
 use crate::parse_error::describe_json_value_error;
 use crate::transcript::json_text::replace_lone_surrogates;
 
-/// A text, and where in it something stands.
+/// A text, and the positions of its pieces.
 #[derive(Debug)]
 pub(crate) struct JsonSpans<'a> {
     text: &'a str,
     index: OnceCell<JsonSpanIndex>,
 }
 
-/// What is counted of a text once, by the first who asks: a file may be one line of many megabytes, and is asked for the place
-/// of each of its pieces, in any order.
+/// Counts over a text, made once at the first lookup: a file may be one line of many megabytes, and the places of its
+/// pieces are looked up in any order.
 #[derive(Debug)]
 struct JsonSpanIndex {
-    /// Where each line begins.
+    /// Byte offsets at which lines begin.
     line_starts: Vec<usize>,
-    /// The characters before each stretch of [`STRETCH`] bytes.
+    /// The number of characters before each stretch of [`STRETCH`] bytes.
     chars_before: Vec<usize>,
 }
 
-/// So many bytes are counted for each place.
+/// Bytes of a stretch, which is the most that is counted for one lookup.
 const STRETCH: usize = 256;
 
-/// The characters that begin in `bytes`, which are of UTF-8.
+/// The number of characters that begin in `bytes`, which are UTF-8.
 fn chars(bytes: &[u8]) -> usize {
     bytes.iter().filter(|byte| (**byte as i8) >= -0x40).count()
 }
@@ -51,7 +51,7 @@ impl JsonSpanIndex {
         Self { line_starts: std::iter::once(0).chain(ends).collect(), chars_before: counts.collect() }
     }
 
-    /// The characters that begin before the byte at `at`.
+    /// The number of characters that begin before the byte at `at`.
     fn chars_before(&self, text: &[u8], at: usize) -> usize {
         let stretch = (at / STRETCH).min(self.chars_before.len().saturating_sub(1));
         self.chars_before.get(stretch).map_or(0, |before| before + chars(&text[stretch * STRETCH..at]))
@@ -63,7 +63,7 @@ impl<'a> JsonSpans<'a> {
         Self { text, index: OnceCell::new() }
     }
 
-    /// Line and column, from 1, of `piece`, which is a part of the text.
+    /// Line and column, from 1, of `piece`, which must be a slice of the text.
     pub(crate) fn place(&self, piece: &str) -> (usize, usize) {
         self.place_at((piece.as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize))
     }
@@ -77,7 +77,7 @@ impl<'a> JsonSpans<'a> {
         (line, index.chars_before(text, at) - index.chars_before(text, start) + 1)
     }
 
-    /// Where in the text `error` is, which came of reading `piece`.
+    /// Line and column, from 1, of `error`, which occurred in `piece`.
     fn place_of(&self, piece: &str, error: &serde_json::Error) -> (usize, usize) {
         let (line, column) = self.place(piece);
         let within = error.column().saturating_sub(1);
@@ -93,7 +93,7 @@ impl<'a> JsonSpans<'a> {
         }
     }
 
-    /// Reads one piece; if that fails it is told, with what became of it.
+    /// Deserializes one piece. On failure, reports it as left out and returns `None`.
     pub(crate) fn read<T: Deserialize<'a>>(
         &self,
         piece: &'a RawValue,
@@ -111,13 +111,13 @@ impl<'a> JsonSpans<'a> {
         }
     }
 
-    /// The elements of a list in `fields`; none if it is not there, and a problem if it is no list.
+    /// The elements of a list in `fields`: empty if it is missing or `null`. Reports a problem if it is not a list.
     pub(crate) fn list(&self, fields: &Fields<'a>, name: &str, gather: &mut TranscriptBuilder) -> Vec<&'a RawValue> {
         let list = fields.get(name).filter(|list| list.get() != "null");
         list.and_then(|list| self.read(list, &format!("the list `{name}`"), gather)).unwrap_or_default()
     }
 
-    /// As [`list`](Self::list), of an object `whole` that says nothing without it: that it is missing is told.
+    /// Like [`list`](Self::list), for an object `whole` that is useless without the list: its absence is reported.
     pub(crate) fn due_list(
         &self,
         whole: &'a RawValue,
@@ -133,12 +133,12 @@ impl<'a> JsonSpans<'a> {
     }
 }
 
-/// A whole file that is one JSON value.
+/// Deserializes a whole file that is one JSON value.
 pub(crate) fn whole<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, FormatError> {
     serde_json::from_str(text).map_err(|error| broken(&error, text))
 }
 
-/// The JSON values of a file that holds one behind the other, on rows of their own or not.
+/// The JSON values of a file that holds several, one after the other, on rows of their own or not.
 pub(crate) fn values(text: &str) -> Result<Vec<&RawValue>, FormatError> {
     let values: Result<Vec<&RawValue>, _> = serde_json::Deserializer::from_str(text).into_iter().collect();
     values.map_err(|error| broken(&error, text))
@@ -153,15 +153,16 @@ fn broken(error: &serde_json::Error, text: &str) -> FormatError {
     }
 }
 
-/// A file of JSON that breaks off, without what stands behind its last whole value, and its lists and objects closed.
+/// A truncated JSON file, cut behind its last whole value, with its lists and objects closed.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ClosedJson {
     pub(crate) text: String,
-    /// Where it breaks off: line and column, from 1.
+    /// The place at which the file breaks off: line and column, from 1.
     pub(crate) at: (usize, usize),
 }
 
-/// Closes what a file that breaks off has left open; none for what is whole, or is no JSON before its end.
+/// Closes the lists and objects that a truncated file left open. Returns `None` for a complete file, and for one that
+/// is invalid before its end.
 pub(crate) fn closed_json(text: &str) -> Option<ClosedJson> {
     if !text.trim_start().starts_with(['{', '[']) {
         return None;
@@ -183,7 +184,7 @@ pub(crate) fn closed_json(text: &str) -> Option<ClosedJson> {
     Some(ClosedJson { text, at: (broken.line().max(1), broken.column().max(1)) })
 }
 
-/// The bytes of JSON that stand in no string, with their places.
+/// The bytes of JSON outside of strings, with their positions.
 fn bytes_outside_strings(text: &str) -> impl Iterator<Item = (usize, u8)> {
     let (mut is_quoted, mut is_escaped) = (false, false);
     text.bytes().enumerate().filter(move |(_, byte)| {
@@ -198,13 +199,13 @@ fn bytes_outside_strings(text: &str) -> impl Iterator<Item = (usize, u8)> {
     })
 }
 
-/// `text`, if it begins as JSON, with blanks for the byte order marks that stand between values, where files were put together: of
-/// rows for those within them, since one at the head of a row says that another file begins.
+/// Replaces byte order marks between JSON values by blanks, if `text` begins as JSON. They come from files that were
+/// put together. In rows, a mark at the head of a row stays, because it shows that another file begins.
 pub(crate) fn without_marks_between_values(text: &str, are_rows: bool) -> Cow<'_, str> {
     if !text.starts_with(['{', '[']) || !text.contains('\u{FEFF}') {
         return Cow::Borrowed(text);
     }
-    // Texts begin with brackets too.
+    // Plain texts may begin with brackets too.
     let first = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>().next();
     if !matches!(first, Some(Ok(value)) if value.get().contains('{')) {
         return Cow::Borrowed(text);
@@ -223,12 +224,12 @@ pub(crate) fn without_marks_between_values(text: &str, are_rows: bool) -> Cow<'_
     Cow::Owned(out)
 }
 
-/// A file of JSON with U+FFFD for the escapes that are half a character (`\\ud83d` alone), and the problem that tells of them; none
-/// where there are none.
+/// Replaces escapes that are half a character (`\\ud83d` alone) by U+FFFD in a JSON file, and returns the problem that
+/// reports them. Returns `None` if there are none.
 pub(crate) fn with_whole_characters(text: &str) -> Option<(String, FileProblem)> {
     let begins_as_json = match text.trim_start().as_bytes().first() {
         Some(b'{') => true,
-        // Texts begin with brackets too.
+        // Plain texts may begin with brackets too.
         Some(b'[') => {
             serde_json::Deserializer::from_str(text).into_iter::<&RawValue>().next().is_some_and(|it| it.is_ok())
         }
@@ -236,7 +237,7 @@ pub(crate) fn with_whole_characters(text: &str) -> Option<(String, FileProblem)>
     };
     let whole = replace_lone_surrogates(text.as_bytes()).filter(|_| begins_as_json)?;
     let whole = String::from_utf8(whole).ok()?;
-    // Each is as long as what stands in its place, and differs from it first behind `\u`.
+    // Each replacement has the length of the original, and the first byte that differs is behind `\u`.
     let mut differ = text.bytes().zip(whole.bytes()).enumerate().filter(|(_, (old, new))| old != new).map(|(at, _)| at);
     let first = differ.next()?;
     let count = 1 + differ.filter(|at| text.as_bytes()[..*at].ends_with(b"\\u")).count();
@@ -245,10 +246,10 @@ pub(crate) fn with_whole_characters(text: &str) -> Option<(String, FileProblem)>
     Some((whole, FileProblem { line, column, message, is_left_out: false }))
 }
 
-/// The numbers that Python writes and JSON does not know.
+/// The numbers that Python writes and JSON does not allow.
 const ODD_NUMBERS: [&str; 3] = ["NaN", "-Infinity", "Infinity"];
 
-/// A file with `null` for `NaN`, `Infinity` and `-Infinity` where these alone keep it, or a row of it, from being JSON.
+/// Replaces `NaN`, `Infinity` and `-Infinity` by `null`, if only they keep the file, or a row of it, from being JSON.
 pub(crate) fn with_numbers_of_json(text: &str) -> Cow<'_, str> {
     let begins_as_json = text.trim_start().starts_with(['{', '[']);
     if !begins_as_json || !ODD_NUMBERS.iter().any(|odd| text.contains(odd)) {
@@ -266,8 +267,8 @@ pub(crate) fn with_numbers_of_json(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.split_inclusive('\n').map(row).collect())
 }
 
-/// `text` with `null` for the numbers that JSON does not know. A blank before a shorter one goes, so that what stands behind it
-/// keeps its column.
+/// Replaces the numbers that JSON does not allow by `null`. A blank before a shorter one is dropped, so that later
+/// columns stay the same.
 fn without_odd_numbers(text: &str) -> String {
     let (mut out, mut from, mut is_quoted, mut at) = (String::new(), 0, false, 0);
     let bytes = text.as_bytes();
@@ -292,16 +293,16 @@ fn without_odd_numbers(text: &str) -> String {
     out
 }
 
-/// Seconds, as a number, as a string that is one, as a time such as `00:01:02.345`, or as Google writes them: `"12.3s"`, or whole
-/// seconds and nanoseconds (`{"seconds": "12", "nanos": 300000000}`).
+/// Seconds: a number, a string that holds one, a time such as `00:01:02.345`, or Google's forms: `"12.3s"`, and whole
+/// seconds with nanoseconds (`{"seconds": "12", "nanos": 300000000}`).
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct Seconds(pub(crate) Option<f64>);
 
 impl Seconds {
-    /// In milliseconds, if it is a time that can be.
+    /// The time in milliseconds. `None` if it is missing, negative or too large.
     pub(crate) fn ms(self) -> Option<i64> {
         let ms = (self.0? * 1000.0).round();
-        // Beyond this a float is no longer exact, and no event is as long.
+        // Beyond this a float is no longer exact, and no event is that long.
         (0.0..=9e15).contains(&ms).then_some(ms as i64)
     }
 }
@@ -329,7 +330,7 @@ impl<'de> Deserialize<'de> for Seconds {
     }
 }
 
-/// A time in two parts, of which one may be missing where it is 0.
+/// A time in two parts. A part that is 0 may be missing.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SecondsAndNanos<'a> {
@@ -359,28 +360,28 @@ impl SecondsAndNanos<'_> {
     }
 }
 
-/// A number as JSON has it, but in a string: `inf` and `nan` are none.
+/// Parses a JSON number in a string. `inf` and `nan` are refused.
 fn number(text: &str) -> Option<f64> {
     let text = text.trim();
     let is_number = text.ends_with(|c: char| c.is_ascii_digit() || c == '.');
     text.parse().ok().filter(|_| is_number)
 }
 
-/// The seconds of a time that is written by the clock, with its minutes at least.
+/// Parses a clock time, at least with minutes, into seconds.
 fn clock_time(text: &str) -> Option<f64> {
     let (ms, rest) = cue_syntax::time(text.trim()).filter(|_| text.contains(':'))?;
     rest.is_empty().then_some(ms as f64 / 1000.0)
 }
 
-/// A speaker's label: a name as it stands; a number, or a name of digits alone, as `Speaker 1`.
+/// A speaker's label: a name as it is; a number, or a name of digits alone, becomes `Speaker 1`.
 pub(crate) fn label(name: &str) -> String {
     let name = name.trim();
     let is_number = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit());
     if is_number { format!("Speaker {name}") } else { name.to_owned() }
 }
 
-/// A label given as a string, a number, or an object that has one (`{"id": 3, "name": "Ann"}`: a name counts for more than a
-/// number); none for `null`, an empty one, a number below 0, and what engines say of voices they do not know.
+/// A label: a string, a number, or an object that has one (`{"id": 3, "name": "Ann"}`, in which a name counts for more
+/// than a number). `None` for `null`, an empty string, a number below 0, and the words of engines for unknown voices.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct SpeakerLabelValue(pub(crate) Option<String>);
 
@@ -408,7 +409,8 @@ impl<'de> Deserialize<'de> for SpeakerLabelValue {
     }
 }
 
-/// A label within an object that names a speaker: that may be one again, and no more, since each level is kept once more.
+/// A label within an object that names a speaker. It may be such an object again, but not deeper, because each level is
+/// buffered once more.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum PersonLabel<'a> {
@@ -423,7 +425,7 @@ enum PersonLabel<'a> {
 #[serde(untagged)]
 enum PlainLabel<'a> {
     Number(i64),
-    /// Of tables in which some number is missing.
+    /// A number from a table with missing values.
     Decimal(f64),
     #[serde(borrow)]
     Text(Cow<'a, str>),
@@ -442,16 +444,16 @@ impl PlainLabel<'_> {
     }
 }
 
-/// Who says what stands beside `fields`: the first of [`SPEAKER_FIELDS`] that names somebody.
+/// The speaker in `fields`: the first of [`SPEAKER_FIELDS`] that names somebody.
 pub(crate) fn speaker_of(fields: &Fields<'_>) -> Option<String> {
     let named = SPEAKER_FIELDS.into_iter().filter_map(|name| fields.get(name));
-    // whisper.cpp does not know whose voice `?` is.
+    // whisper.cpp writes `?` for an unknown voice.
     named
         .into_iter()
         .find_map(|named| serde_json::from_str::<SpeakerLabelValue>(named.get()).ok()?.0.filter(|label| label != "?"))
 }
 
-/// True for an object that may name a speaker: most words do not, and need not be taken apart.
+/// Returns true for an object that may name a speaker. Most words do not, and need not be parsed for it.
 pub(crate) fn may_name_speaker(object: &RawValue) -> bool {
     ["\"speaker", "\"participant"].into_iter().any(|name| object.get().contains(name))
 }
@@ -475,7 +477,7 @@ impl<L> Person<L> {
     }
 }
 
-/// True if the first line is a JSON value and more lines follow.
+/// Returns true if the first line is a JSON value and more lines follow.
 pub(crate) fn is_rows(text: &str) -> bool {
     let mut rows = text.lines().filter(|row| !row.trim().is_empty());
     let first = rows.next().is_some_and(|row| serde_json::from_str::<serde::de::IgnoredAny>(row).is_ok());
@@ -493,7 +495,7 @@ mod tests {
         assert_eq!(places.place(&text[text.find('1').expect("there")..]), (2, 9));
         assert_eq!(places.place(&text[text.find('x').expect("there")..]), (3, 10));
         assert_eq!(places.place(&text[text.len()..]), (3, 13));
-        // Whatever was asked before.
+        // In any order of lookups.
         assert_eq!(places.place(&text[text.find('1').expect("there")..]), (2, 9));
         assert_eq!(places.place(text), (1, 1));
     }
@@ -510,7 +512,7 @@ mod tests {
             assert_eq!(without_odd_numbers(text), mended);
             serde_json::from_str::<serde::de::IgnoredAny>(mended).expect("JSON");
         }
-        // What is no JSON for other reasons stays as it is.
+        // Text that is no JSON for other reasons stays as it is.
         for text in ["NaN of", "[NaN] It is NaN.\n", "{NaN", "{\"a\":NaN, \"b\"}\n[NaN"] {
             assert_eq!(with_numbers_of_json(text), text);
         }

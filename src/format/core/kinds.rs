@@ -23,7 +23,7 @@ pub enum Format {
     RevJson,
     /// TTML, as IMSC 1.1 text has it.
     Ttml,
-    /// The Podcast namespace's transcript JSON.
+    /// The transcript JSON of the Podcast namespace.
     Podcast,
 }
 
@@ -42,7 +42,8 @@ impl Format {
         Self::Podcast,
     ];
 
-    /// What the end of a file's name says: `a/b.VTT` is WebVTT, `x.rev.txt` is rev.com's, `x.txt` is plain text.
+    /// Returns the format that a file name's ending names: `a/b.VTT` is WebVTT, `x.rev.txt` is rev.com's,
+    /// `x.txt` is plain text.
     #[must_use]
     pub fn from_name(file_name: &str) -> Option<Self> {
         let name = file_name.rsplit(['/', '\\']).next().unwrap_or(file_name).to_ascii_lowercase();
@@ -74,7 +75,7 @@ impl Format {
         }
     }
 
-    /// How a file's name ends, without the leading dot.
+    /// Returns the extension of a file name, without the leading dot.
     #[must_use]
     pub fn extension(self) -> &'static str {
         match self {
@@ -91,7 +92,7 @@ impl Format {
         }
     }
 
-    /// The word for it in flags and URLs.
+    /// Returns the format's name in flags and URLs.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -134,17 +135,17 @@ pub enum FileKind {
     Ndjson,
     /// TTML, IMSC, EBU-TT-D and EBU-TT Live.
     Ttml,
-    /// A word a row.
+    /// One word per row (`.nlp`).
     Nlp,
     /// Vexa's segments, bundles and recordings of its messages.
     Vexa,
     /// The Council Data Project's transcript JSON.
     Cdp,
-    /// What the editor of rev.com saves.
+    /// The JSON that the editor of rev.com saves.
     RevEditor,
     /// Speechmatics' JSON, of a batch job or a recording of its messages.
     Speechmatics,
-    /// What Amazon Transcribe writes.
+    /// The output of Amazon Transcribe.
     Aws,
     /// The JSON of Whisper and of programs around it.
     Whisper,
@@ -153,7 +154,7 @@ pub enum FileKind {
 }
 
 impl FileKind {
-    /// All of them, with the words for them in flags, and what they are.
+    /// All kinds, each with its name in flags and a description.
     pub const ALL: [(Self, &'static str, &'static str); 19] = [
         (Self::Rev, "rev", "rev.com's text ('Name: (MM:SS)' or 'Name (MM:SS):' alone on a line)"),
         (Self::Names, "names", "text with 'Name: HH:MM:SS' alone on a line"),
@@ -176,13 +177,13 @@ impl FileKind {
         (Self::Podcast, "podcast", "Podcast-namespace JSON"),
     ];
 
-    /// The word for it in flags.
+    /// Returns the kind's name in flags.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         Self::ALL.into_iter().find(|(kind, _, _)| *kind == self).map_or("", |(_, name, _)| name)
     }
 
-    /// Whether files of this kind are JSON, or rows of it.
+    /// Returns true if files of this kind are JSON or rows of JSON.
     pub(crate) fn is_json(self) -> bool {
         matches!(
             self,
@@ -199,12 +200,12 @@ impl FileKind {
         )
     }
 
-    /// What it is, in words.
+    /// Returns a description in words.
     pub(crate) fn in_words(self) -> &'static str {
         Self::ALL.into_iter().find(|(kind, ..)| *kind == self).map_or("", |(.., words)| words)
     }
 
-    /// The kind that `format` is read as; none for what is written for people only.
+    /// Returns the kind that `format` is read as, or `None` if the format is only written.
     #[must_use]
     pub fn of(format: Format) -> Option<Self> {
         Self::ALL.into_iter().find(|(_, name, _)| *name == format.as_str()).map(|(kind, _, _)| kind)

@@ -1,5 +1,5 @@
-//! Labels of one file that are nearly the same: a name with other blanks in it is the same name, and one with other capitals or
-//! another letter is told, for it may be a slip of the pen, and another person.
+//! Labels of one file that are nearly equal. Names that differ only in blanks are the same name. Names that differ in
+//! capitals or one letter are reported: it may be a typing error, or another person.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
@@ -9,13 +9,13 @@ use crate::format::core::builder::TranscriptBuilder;
 use crate::format::core::person_names::is_abbreviation;
 use crate::format::text::text_lines::{LABEL_MAX, excerpt};
 
-/// Nobody has so many people in a transcript: of more nothing is compared.
+/// No transcript has so many people. Above this, nothing is compared.
 const LABELS_MAX: usize = 1_000;
 
-/// In shorter names one letter makes another one.
+/// In shorter names, one letter makes another name.
 const LETTERS_MIN: usize = 5;
 
-/// A label, how many lines have it, and the first of them.
+/// A label, the number of lines that have it, and the first of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct LabelUse {
     label: Arc<str>,
@@ -33,7 +33,8 @@ fn labels_of(gather: &mut TranscriptBuilder) -> Vec<LabelUse> {
     found.into_iter().map(|(label, (lines, first))| LabelUse { label, lines, first }).collect()
 }
 
-/// Gives names that differ in their blanks alone one spelling, and tells of them and of those that differ in a letter.
+/// Gives names that differ only in blanks one spelling, and reports them, as well as names that differ in capitals or a
+/// letter.
 pub(crate) fn check(gather: &mut TranscriptBuilder) {
     let labels = labels_of(gather);
     if !(2..=LABELS_MAX).contains(&labels.len()) {
@@ -77,8 +78,8 @@ pub(crate) fn check(gather: &mut TranscriptBuilder) {
     }
 }
 
-/// The letters and digits of a label, small: what is left of it however it is written, with the signs that make another of it
-/// (`Speaker 1.1`, `C++`, `C#`). Of signs alone, the signs.
+/// The letters and digits of a label in lower case, with the signs that make it another label (`Speaker 1.1`, `C++`,
+/// `C#`). A label of signs alone is returned as it is.
 pub(crate) fn letters(label: &str) -> String {
     let is_digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
     let is_kept = |(at, c): &(usize, char)| match c {
@@ -90,9 +91,9 @@ pub(crate) fn letters(label: &str) -> String {
     if letters.is_empty() { label.to_owned() } else { letters }
 }
 
-/// Those of `labels` that differ from a more frequent one in capitals and signs alone, and those that stand once and differ in a
-/// letter. Of each way to leave out a letter only the most frequent label is looked at, so the work grows with the labels and not
-/// with their pairs.
+/// Labels that differ from a more frequent one only in capitals and signs, and those that occur once and differ in a
+/// letter, each with the more frequent one. For each way to leave out a letter only the most frequent label is looked
+/// up, so the work grows with the number of labels and not with their pairs.
 fn near<'a>(labels: &'a [LabelUse]) -> Vec<(&'a LabelUse, &'a LabelUse)> {
     let usual_first = |one: &&LabelUse| (one.lines, Reverse(one.first));
     let keep_usual = |usual: &mut &'a LabelUse, one: &'a LabelUse| {
@@ -113,7 +114,7 @@ fn near<'a>(labels: &'a [LabelUse]) -> Vec<(&'a LabelUse, &'a LabelUse)> {
     let found = labels.iter().zip(&lower).zip(&plain).filter_map(|((rare, lower), plain)| {
         let other = same.get(&**plain).copied().filter(|usual| !Arc::ptr_eq(&usual.label, &rare.label));
         let digits = digits(lower);
-        // `Speaker 1` and `Speaker 11` are two people; a name without digits is like one with any.
+        // `Speaker 1` and `Speaker 11` are two people. A name without digits resembles one with any.
         let among = if digits.is_empty() { vec![None] } else { vec![Some(digits), Some(String::new())] };
         let variants = if rare.lines == 1 { variants(lower) } else { Vec::new() };
         let keys = variants.into_iter().flat_map(|it| among.iter().map(move |digits| (it.clone(), digits.clone())));
@@ -125,8 +126,8 @@ fn near<'a>(labels: &'a [LabelUse]) -> Vec<(&'a LabelUse, &'a LabelUse)> {
     found.collect()
 }
 
-/// True for labels in small letters that differ in one word as those of two people do: in a letter that stands alone or a title
-/// (`speaker a`, `mrs. smith`), a plural, or who asks and who answers.
+/// Returns true for lower-case labels that differ in one word as those of two people do: in a single letter or a title
+/// (`speaker a`, `mrs. smith`), a plural, or a pair such as interviewer and interviewee.
 fn differ_on_purpose(one: &str, other: &str) -> bool {
     let mut others = other.split_whitespace();
     let pairs: Vec<_> = one.split_whitespace().zip(others.by_ref()).filter(|(one, other)| one != other).collect();
@@ -140,8 +141,8 @@ fn differ_on_purpose(one: &str, other: &str) -> bool {
         && (are_short || is_pair(word, another) || is_pair(another, word))
 }
 
-/// A label in small letters, and it without each of its letters: two that differ in a letter have one of these in common. None of
-/// one that is too short to be compared, or longer than any name.
+/// A lower-case label, and its variants without each of its letters: two labels that differ in a letter share one of
+/// these. Empty for a label that is too short to compare, or longer than any name.
 fn variants(lower: &str) -> Vec<String> {
     let chars: Vec<char> = lower.chars().collect();
     if !(LETTERS_MIN..=LABEL_MAX).contains(&chars.len()) {
@@ -207,7 +208,7 @@ mod tests {
         }
     }
 
-    /// As many labels as are compared, each of which is like each other one: compared in pairs they take hours.
+    /// As many labels as are compared, each of which is like each other one: compared in pairs they would take hours.
     #[test]
     fn labels_that_are_all_alike_are_compared_once_each() {
         let cased = |number: usize| -> String {

@@ -1,8 +1,7 @@
-//! Lines of a file, held to what a line may be that is published: a text that is longer is read as several lines, cut at ends
-//! of sentences, and each of them has the words that it says. So nothing of it is lost, and no message to readers is larger
-//! than the protocol says.
+//! Limits on lines that are published. A line with a longer text is read as several lines, cut at ends of sentences,
+//! and each gets its own words. So no text is lost, and no message to readers exceeds the limit of the protocol.
 //!
-//! Words with times that a line has no room for, because they are more than its text says, are left out.
+//! Timed words for which a line has no room, because they are more than its text says, are left out.
 
 use std::sync::Arc;
 
@@ -10,17 +9,17 @@ use crate::transcript::line::check_line_id;
 pub(crate) use crate::transcript::line::{LANG_BYTES_MAX, SPEAKER_BYTES_MAX};
 use crate::transcript::{Content, Line, MediaMs, TimeSource, Word};
 
-/// About the pace of speech: what text without times is laid out by. 178,000 words of earnings calls come out at 19.8 hours;
+/// About the pace of speech, used to place text without times. 178,000 words of earnings calls come out at 19.8 hours;
 /// they took 19.2.
 pub(crate) const SPOKEN_CHARS_PER_SECOND: i64 = 15;
 
-/// How large a line of a file may become. The default is that of a server with its own defaults (`limits.text_bytes`,
+/// The limits of a line of a file. The default is that of a server with default settings (`limits.text_bytes`,
 /// `limits.message_bytes`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LineLimits {
-    /// Bytes of a line's text.
+    /// The most bytes of a line's text.
     pub text_bytes: usize,
-    /// Bytes of a line with all its fields, as it is published.
+    /// The most bytes of a line with all its fields, as it is published.
     pub line_bytes: usize,
 }
 
@@ -30,19 +29,19 @@ impl Default for LineLimits {
     }
 }
 
-/// Bytes of a title, as the protocol has it.
+/// The most bytes of a title in the protocol.
 pub(crate) const TITLE_BYTES_MAX: usize = 512;
 
-/// Room for the fields of a published line that no file gives: its id and number, and where its time is from.
+/// Bytes for the fields of a published line that no file gives: its id and number, and the source of its time.
 const OWN_FIELDS_BYTES: usize = 256;
 
-/// A text that is shorter is not cut for the sake of its words: they are more than it says.
+/// A shorter text is not cut for the sake of its words: they are more than it says.
 const TEXT_BYTES_MIN: usize = 64;
 
-/// Bytes of the text in which a word is looked for, behind the word before it.
+/// Bytes of text behind a word in which the next word is searched.
 const WORD_REACH: usize = 512;
 
-/// What a line became.
+/// The lines that a line became.
 #[derive(Debug, Default)]
 pub(crate) struct FittedLine {
     pub(crate) lines: Vec<Content>,
@@ -50,7 +49,7 @@ pub(crate) struct FittedLine {
 }
 
 impl LineLimits {
-    /// The line as it is, or as several that say the same.
+    /// Returns the line as it is, or split into several that say the same.
     pub(crate) fn fit(&self, content: Content) -> FittedLine {
         let mut fitted = FittedLine::default();
         self.fit_into(content, &mut fitted);
@@ -77,12 +76,12 @@ impl LineLimits {
         }
     }
 
-    /// True for a line that is no larger than a line may be.
+    /// Returns true for a line within the limits.
     pub(crate) fn is_within(&self, content: &Content) -> bool {
         if content.text.len() > self.text_bytes {
             return false;
         }
-        // Of most lines it is plain: every character escaped, every number at its longest.
+        // A cheap bound that suffices for most lines: every character escaped, every number at its longest.
         let words: usize = content.words.iter().map(|word| 128 + 6 * word.text.len()).sum();
         let names = 6 * (content.speaker.as_deref().map_or(0, str::len) + content.lang.as_deref().map_or(0, str::len));
         let fields = 2 * OWN_FIELDS_BYTES + names;
@@ -90,8 +89,8 @@ impl LineLimits {
             || serde_json::to_vec(content).is_ok_and(|json| json.len() + OWN_FIELDS_BYTES <= self.line_bytes)
     }
 
-    /// As [`fit`](Self::fit) for a line of an export, which has an id: those behind the first are called after it, as `is_free`
-    /// lets them be.
+    /// Like [`fit`](Self::fit), for a line of an export, which has an id. Lines after the first get ids derived from it
+    /// that `is_free` accepts. The flag is true if words were left out.
     pub(crate) fn fit_line(&self, line: Line, is_free: impl Fn(&str) -> bool) -> (Vec<Line>, bool) {
         let content = Content {
             status: line.status,
@@ -112,7 +111,7 @@ impl LineLimits {
                 piece.id = loop {
                     number += 1;
                     let id = format!("{}.{number}", line.id.replace('~', ":"));
-                    // A longer id than there may be: of a line that has one already there is none like it.
+                    // The id would be too long. A line that already has such an id never gets another one like it.
                     let id = if check_line_id(&id).is_ok() { id } else { format!("piece.{number}") };
                     if is_free(&id) {
                         break id.into();
@@ -130,7 +129,7 @@ impl LineLimits {
         (lines, are_words_left_out)
     }
 
-    /// The words for a line that became several, or lost its words; `text_bytes` is how long its text was.
+    /// The messages for a line that became several, or lost its words. `text_bytes` is the length of its text.
     pub(crate) fn messages(&self, text_bytes: usize, lines: usize, are_words_left_out: bool) -> Vec<String> {
         let Self { text_bytes: text_bytes_max, line_bytes } = self;
         let mut messages = Vec::new();
@@ -153,12 +152,13 @@ impl LineLimits {
     }
 }
 
-/// The beginning of `name` that has `bytes_max` bytes at most; none if it has no more.
+/// The first `bytes_max` bytes of `name`, cut at a character boundary, or `None` if it is not longer.
 pub(crate) fn cut_name(name: &str, bytes_max: usize) -> Option<Arc<str>> {
     (name.len() > bytes_max).then(|| name[..name.floor_char_boundary(bytes_max)].trim_end().into())
 }
 
-/// A line as two, cut near the middle of its text, which has no blanks around it; none for a text of one character.
+/// Splits a line in two near the middle of its text, which has no blanks around it. Returns `None` for a text of one
+/// character.
 fn halves(content: &Content) -> Option<(Content, Content)> {
     let text = &*content.text;
     let first_char = text.chars().next().map_or(0, char::len_utf8);
@@ -186,11 +186,11 @@ fn halves(content: &Content) -> Option<(Content, Content)> {
     Some((first, second))
 }
 
-/// Where to cut a text: the end of a sentence that is nearest to its middle, or else of a row, or of a word.
+/// The byte at which to cut a text: the end of a sentence nearest to its middle, or else of a row, or of a word.
 fn place_to_cut(text: &str) -> usize {
     let middle = text.len() / 2;
     let (from, to) = (text.floor_char_boundary(text.len() / 4), text.floor_char_boundary(text.len() / 4 * 3));
-    // The best place so far, by how good its kind is, and how far it is.
+    // The best place so far: the rank of its kind, its distance, and the byte.
     let mut best: Option<(u8, usize, usize)> = None;
     let mut before = None;
     for (at, c) in text[from..to].char_indices() {
@@ -212,8 +212,8 @@ fn place_to_cut(text: &str) -> usize {
     best.map_or(text.floor_char_boundary(middle), |(.., at)| at)
 }
 
-/// The words that are said before byte `at` of `text`, and those behind: each is looked for behind the one before it, and one
-/// that is not found goes with it.
+/// Splits the words into those before byte `at` of `text` and those behind. Each word is searched behind the one before
+/// it; a word that is not found stays with that one.
 fn words_before(text: &str, at: usize, words: &[Word]) -> (Vec<Word>, Vec<Word>) {
     let mut reached = 0;
     let mut count = 0;
@@ -258,7 +258,7 @@ mod tests {
             let limits = LineLimits { text_bytes: bytes, ..LineLimits::default() };
             let lines = limits.fit(content(text, Vec::new())).lines;
             assert_eq!(lines.iter().map(|line| &*line.text).collect::<Vec<_>>(), pieces);
-            // The first has the start; nobody knows that of the others.
+            // The first has the start. Those of the others are unknown.
             assert!(lines[1..].iter().all(|line| line.start_ms.is_none()) && lines[0].start_ms == Some(1_000));
         }
     }
@@ -291,7 +291,7 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// Whatever a line says, it says it still, and no line is larger than lines may be.
+        /// The text is kept whatever it is, and no line exceeds the limits.
         #[test]
         fn nothing_is_lost(text in r#"([a-c."\\\n \u{0}\u{4f60}\u{3002}]{0,20}){0,40}"#, limit in 40_usize..400) {
             let limits = LineLimits { text_bytes: limit, line_bytes: OWN_FIELDS_BYTES + 200 + 2 * limit };

@@ -1,7 +1,8 @@
-//! What looks like the name of somebody who speaks, and what like a heading, a sound or the beginning of a sentence: for all readers
-//! of texts and subtitles, and the one place of the words that tell them apart.
+//! Tests for labels: which texts look like a speaker's name, and which like a heading, a sound or the beginning of a
+//! sentence. All readers of texts and subtitles use them, and the word lists are only here.
 //!
-//! Words alone decide nothing but what is **no** name. What is one, the file says: see `speaker_labels` and `text::headers`.
+//! Words alone only show that something is **no** name. Whether it is one depends on the rest of the file: see
+//! `speaker_labels` and `text::headers`.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
@@ -9,10 +10,10 @@ use std::sync::LazyLock;
 use crate::format::core::timestamps::bracketed_end;
 use crate::format::text::text_lines::LABEL_MAX;
 
-/// Words in small letters. They are looked up for each line of a file.
+/// Words in lower case, looked up for each line of a file.
 type WordList = LazyLock<HashSet<&'static str>>;
 
-/// A label that stands where only a label can: short, and no sentence.
+/// Returns true for a text that can be a label at a place where only labels stand: short, and no sentence.
 pub(crate) fn is_label(label: &str) -> bool {
     let words = label.split_whitespace().count();
     (1..=6).contains(&words)
@@ -21,20 +22,20 @@ pub(crate) fn is_label(label: &str) -> bool {
         && !is_log_level(label)
 }
 
-/// True for the level of a row in a program's log, which is nobody's name.
+/// Returns true for the level of a row in a program's log, which is never a speaker.
 pub(crate) fn is_log_level(label: &str) -> bool {
     const LEVELS: [&str; 11] =
         ["info", "warn", "warning", "error", "err", "debug", "fatal", "severe", "critical", "notice", "verbose"];
     LEVELS.iter().any(|level| label.eq_ignore_ascii_case(level))
 }
 
-/// Words that stand in names, small.
+/// Lower-case words within names.
 const PARTICLES: [&str; 20] = [
     "de", "da", "do", "dos", "del", "della", "di", "du", "la", "le", "van", "von", "der", "den", "ten", "zu", "bin",
     "al", "of", "&",
 ];
 
-/// Words with which phrases begin that are written as names are.
+/// First words of phrases that are capitalised like names.
 static BEGINNINGS: WordList = LazyLock::new(|| {
     words_of(
         " a an this that these those my our your his her its their here there what why how who when where which \
@@ -58,7 +59,7 @@ static HEADINGS: WordList = LazyLock::new(|| {
     )
 });
 
-/// Words with which people begin or turn a sentence, before a colon.
+/// Words that begin or continue a sentence before a colon.
 static OPENERS: WordList = LazyLock::new(|| {
     words_of(
         " again accordingly actually additionally admittedly after afterwards altogether also alternatively although \
@@ -84,7 +85,7 @@ static OPENERS: WordList = LazyLock::new(|| {
     )
 });
 
-/// Words that stand in sentences, and in no name.
+/// Words that occur in sentences and not in names.
 static SENTENCE_WORDS: WordList = LazyLock::new(|| {
     words_of(
         " is are was were be been we i you he she it they us this that to not have has had as in on at \
@@ -92,7 +93,7 @@ static SENTENCE_WORDS: WordList = LazyLock::new(|| {
     )
 });
 
-/// People who have no name on the screen, and what stands before names.
+/// Designations of people without a name on the screen, and words before names.
 static PEOPLE: WordList = LazyLock::new(|| {
     words_of(
         " man woman boy girl men women boys girls child children kid baby male female speaker narrator interviewer \
@@ -104,7 +105,7 @@ static PEOPLE: WordList = LazyLock::new(|| {
     )
 });
 
-/// Words of which one stands in what transcribers put in brackets: `[Music Playing]`, `[Inaudible]`.
+/// Words of the notes that transcribers put in brackets: `[Music Playing]`, `[Inaudible]`.
 static SOUNDS: WordList = LazyLock::new(|| {
     words_of(
         " inaudible unintelligible indiscernible crosstalk overlapping laughter laughs laughing applause applauding \
@@ -113,17 +114,17 @@ static SOUNDS: WordList = LazyLock::new(|| {
     )
 });
 
-/// True for the notice of a sound, or of what could not be heard.
+/// Returns true for a note of a sound, or of speech that could not be heard.
 pub(crate) fn is_sound(label: &str) -> bool {
     label.split_whitespace().any(|word| is_among(&SOUNDS, word))
 }
 
-/// True for a label in which there is a word that no name has.
+/// Returns true for a label that contains a word that no name has.
 pub(crate) fn is_sentence(label: &str) -> bool {
     label.split_whitespace().any(|word| is_among(&SENTENCE_WORDS, word) && !word.ends_with('.'))
 }
 
-/// True for somebody who is called by what they are: `MAN`, `Speaker 1`, `DR. ROTH`.
+/// Returns true for a designation of a person: `MAN`, `Speaker 1`, `DR. ROTH`.
 pub(crate) fn is_person(label: &str) -> bool {
     stem(label).split_whitespace().next().is_some_and(|first| is_among(&PEOPLE, first))
 }
@@ -141,23 +142,23 @@ fn is_among(words: &HashSet<&str>, word: &str) -> bool {
     words.contains(&*word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase())
 }
 
-/// The words of a label without numbers: `Step 1`, `EXHIBIT 4.2`, `COVID-19`.
+/// A label without the number at its end: `Step 1`, `EXHIBIT 4.2`, `COVID-19`.
 pub(crate) fn stem(name: &str) -> &str {
     name.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, ' ' | '#' | '.' | '-' | '_'))
 }
 
-/// True for a word that begins a heading, or a sentence before its colon.
+/// Returns true for a word that begins a heading, or a sentence before its colon.
 fn begins_text(word: &str) -> bool {
-    // `A` may be who answers.
+    // `A` may stand for who answers.
     word.chars().filter(|c| c.is_alphanumeric()).count() > 1
         && [&BEGINNINGS, &HEADINGS, &OPENERS].into_iter().any(|words| is_among(words, word))
 }
 
-/// True for what is no name however often it stands before a colon: a heading, or the beginning of a sentence.
+/// Returns true for a heading or the beginning of a sentence: no name, however often it stands before a colon.
 pub(crate) fn is_no_name(name: &str) -> bool {
     // `Ben (he)`
     let name = without_brackets(name).unwrap_or(name);
-    // `Question` and `Answer` may be people in turns.
+    // `Question` and `Answer` may be people who take turns.
     if is_one_of(&["question", "answer"], name) {
         return false;
     }
@@ -165,7 +166,7 @@ pub(crate) fn is_no_name(name: &str) -> bool {
     let is_capitals = !name.contains(char::is_lowercase);
     let words: Vec<&str> = name.split_whitespace().skip_while(|word| word.eq_ignore_ascii_case("the")).collect();
     let begins = match words[..] {
-        // `Page Turner` is somebody.
+        // `Page Turner` is a person.
         [first, second, ..] => begins_text(first) && (is_capitals || is_small(second) || begins_text(second)),
         _ => words.first().is_some_and(|word| begins_text(stem(word))),
     };
@@ -179,7 +180,7 @@ pub(crate) fn is_no_name(name: &str) -> bool {
     begins || ends || words.iter().enumerate().any(says)
 }
 
-/// Titles that end with a dot, and the letters of names.
+/// Returns true for titles that end with a dot, and for initials.
 pub(crate) fn is_abbreviation(word: &str) -> bool {
     const ABBREVIATIONS: [&str; 24] = [
         "dr", "mr", "mrs", "ms", "prof", "rev", "sen", "rep", "gov", "gen", "col", "sgt", "lt", "capt", "hon", "jr",
@@ -189,7 +190,7 @@ pub(crate) fn is_abbreviation(word: &str) -> bool {
     word.chars().count() <= 2 || ABBREVIATIONS.iter().any(|known| word.eq_ignore_ascii_case(known))
 }
 
-/// True where each word is written as in a name.
+/// Returns true if each word is capitalised as in a name.
 pub(crate) fn has_large_words(label: &str) -> bool {
     label.split_whitespace().all(|word| {
         let first = word.trim_start_matches(['(', '[', '\'']).chars().next();
@@ -198,14 +199,14 @@ pub(crate) fn has_large_words(label: &str) -> bool {
     })
 }
 
-/// True where each word is written as in a name, and it is no heading or sentence that is known.
+/// Returns true if each word is capitalised as in a name, and the label is not a known heading or sentence.
 pub(crate) fn is_title(label: &str) -> bool {
-    // Longer than any label: no text is looked through for brackets.
+    // Longer than any label: do not search it for brackets.
     if label.len() > 4 * LABEL_MAX {
         return false;
     }
     let mut label = label;
-    // `Ann Lee (via Zoom)`: small within brackets.
+    // `Ann Lee (via Zoom)`: lower case within brackets.
     while let Some(before) = without_brackets(label) {
         label = before;
     }
@@ -227,9 +228,9 @@ fn without_brackets(label: &str) -> Option<&str> {
     bracketed_end(label).map(|(before, _)| before.trim()).filter(|before| !before.is_empty())
 }
 
-/// True for a label that is a name by its looks: at least two words, each of them large (`Ben Roth`, `Speaker 3`,
-/// `Dr. O'Neil`), or one that is a sign (`MODERATOR`, `S1`). A sentence has small words in it; of a single word nobody can
-/// say, so that it counts where it is known or stands more than once.
+/// Returns true for a label that looks like a name: at least two capitalised words (`Ben Roth`, `Speaker 3`, `Dr.
+/// O'Neil`), or one that is a code (`MODERATOR`, `S1`). A sentence contains lower-case words. A single word is
+/// ambiguous, so it counts only if it is known or stands more than once.
 pub(crate) fn is_name(label: &str) -> bool {
     let bare = without_brackets(label).unwrap_or(label);
     let letters = bare.chars().filter(|c| c.is_alphabetic()).count();
@@ -300,7 +301,7 @@ mod tests {
 
     #[test]
     fn any_number_of_brackets_behind_a_name_is_looked_through() {
-        // Each of them would be a call in a call: a thread has room for some thousands.
+        // Each bracket would be a nested call: a thread has stack for some thousands.
         for label in [format!("A{}(x)", "()".repeat(200_000)), format!("A{}", "(x)".repeat(200_000))] {
             assert!(!is_title(&label) && !is_name(&label));
         }

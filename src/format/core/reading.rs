@@ -1,4 +1,4 @@
-//! What a reader gives: lines, and what was odd.
+//! The result of a reader: the lines of a file, and the problems found in it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,24 +8,24 @@ use crate::format::core::kinds::FileKind;
 use crate::format::core::source_markup::{self, SourceMarkup};
 use crate::transcript::{FeedMeta, Record, Version};
 
-/// Nobody reads more complaints about one file, and a hostile file must not make us keep more.
+/// The most problems that are listed for one file. Nobody reads more, and a hostile file must not make us keep more.
 pub const PROBLEMS_MAX: usize = 1_000;
 
-/// Something in a file that was not as it should be. The rest of the file was read all the same.
+/// A fault in a file. The rest of the file was read all the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileProblem {
     /// The line of the file, from 1.
     pub line: usize,
     /// The character of that line, from 1.
     pub column: usize,
-    /// What is wrong, and what became of the text.
+    /// A description of the fault, and of what became of the text.
     pub message: String,
-    /// A piece of the file was not read: a cue, a row, a block. Else it was read as well as it could be.
+    /// True if a piece of the file was not read: a cue, a row, a block. Otherwise it was read as well as possible.
     pub is_left_out: bool,
 }
 
 impl FileProblem {
-    /// The message without what is particular to this place: what it quotes, and its numbers.
+    /// Returns the message without its quotations and numbers, which are particular to this place.
     #[must_use]
     pub fn kind(&self) -> String {
         let (mut kind, mut is_quoted, mut is_escaped) = (String::new(), false, false);
@@ -35,7 +35,7 @@ impl FileProblem {
                 (is_quoted, is_escaped) = (is_escaped || c != '"', !is_escaped && c == '\\');
                 continue;
             }
-            // A time is one number.
+            // A time counts as one number.
             let is_inside = matches!(c, ':' | '.') && kind.ends_with('\u{2026}');
             let is_particular =
                 c == '"' || c.is_ascii_digit() || is_inside && chars.peek().is_some_and(char::is_ascii_digit);
@@ -50,14 +50,14 @@ impl FileProblem {
     }
 }
 
-/// Problems of one kind.
+/// The number of problems of one kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProblemCount {
-    /// What they have in common.
+    /// The message that they have in common, without quotations and numbers.
     pub kind: String,
     /// True if pieces of the file were not read.
     pub is_left_out: bool,
-    /// How many.
+    /// The number of problems.
     pub count: usize,
 }
 
@@ -67,42 +67,42 @@ impl fmt::Display for FileProblem {
     }
 }
 
-/// What a file says.
+/// The contents of a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ParsedTranscript {
-    /// What kind of file it is.
+    /// The kind of the file.
     pub kind: FileKind,
-    /// What it says beside speech.
+    /// Metadata of the file beside its speech.
     pub meta: FeedMeta,
-    /// Its lines, in the order of the file, with ids of their own: `1`, `2`, … where the file gives none that can be used.
+    /// Its lines, in the order of the file. Their ids are `1`, `2`, … if the file gives none that can be used.
     pub lines: Vec<Version>,
-    /// What was odd, by place. After [`PROBLEMS_MAX`] one more says how many were left out.
+    /// Problems, by place. If there are more than [`PROBLEMS_MAX`], the last one says how many were left out.
     pub problems: Vec<FileProblem>,
-    /// Those that are not in that list, counted.
+    /// Counts of the problems that are not listed.
     pub unlisted: Vec<ProblemCount>,
-    /// What the file says and lines cannot hold: each kind of thing once, where it was met first.
+    /// Things in the file that lines cannot hold: each kind once, at its first place.
     pub losses: Vec<FileProblem>,
-    /// Lines without a time, if there are any: where the first of them stands, and how many they are. Their times are estimated
-    /// from the length of their texts.
+    /// The place of the first line without a time, and the number of such lines; `None` if there are none. Their times
+    /// are estimated from the lengths of their texts.
     pub estimated: Option<FileProblem>,
-    /// For a file of ours: the records between the opening of the feed and its end, of which the lines are a part.
+    /// For our own files: the records between the opening of the feed and its end. The lines are a part of them.
     pub history: Option<Vec<Record>>,
-    /// What a file of the same kind says beside its lines.
+    /// Markup of the file beside its lines, for another file of the same kind.
     pub kept: Option<Arc<SourceMarkup>>,
 }
 
 impl ParsedTranscript {
-    /// What a file of this kind that is written of this reading does not have: all of [`losses`](Self::losses), but for what
-    /// goes with cues into another file of theirs.
+    /// Returns the losses of a file of `kind` that is written from this reading: all of [`losses`](Self::losses),
+    /// except for markup that goes with cues into a file of the same kind.
     pub fn losses_in(&self, kind: Option<FileKind>) -> impl Iterator<Item = &FileProblem> {
         let is_held = self.kept.as_ref().is_some_and(|kept| kind == Some(kept.kind));
         self.losses.iter().filter(move |loss| !(is_held && loss.message.contains(source_markup::HELD)))
     }
 
-    /// How many problems there are of each kind, the most frequent first, those that are not listed too.
+    /// Returns the number of problems of each kind, the most frequent first, including those that are not listed.
     #[must_use]
     pub fn problem_counts(&self) -> Vec<ProblemCount> {
-        // The last one of a list that is full says how many are not in it.
+        // The last problem of a full list says how many are not in it.
         let listed = self.problems.len() - usize::from(!self.unlisted.is_empty());
         let mut counts: BTreeMap<(bool, String), usize> = BTreeMap::new();
         for problem in self.problems.iter().take(listed) {
@@ -119,19 +119,20 @@ impl ParsedTranscript {
     }
 }
 
-/// What a note says of the cue behind it whose end nobody knew.
+/// The note above a cue whose end is unknown.
 pub(crate) const END_ESTIMATED: &str = "the end is estimated";
 
-/// What a note says at the head of a file in which no end was known.
+/// The note at the head of a file in which no end is known.
 pub(crate) const ALL_ENDS_ESTIMATED: &str = "all ends are estimated";
 
-/// What a note says of the cue behind it whose start nobody knew either, and of a file of such cues.
+/// The note above a cue whose start is unknown as well.
 pub(crate) const TIMES_ESTIMATED: &str = "start and end are estimated";
 
+/// The note at the head of a file in which no time is known.
 pub(crate) const ALL_TIMES_ESTIMATED: &str = "all times are estimated";
 
-/// What a note says at the head of a file in which nobody is named, and a text begins as if somebody were.
+/// The note at the head of a file without speakers in which a text begins as if it named one.
 pub(crate) const NOBODY_NAMED: &str = "names before a colon are text";
 
-/// What a note says at the head of a file whose cues begin as those of rolling captions do, and do not roll.
+/// The note at the head of a file whose cues begin like those of rolling captions, but do not roll.
 pub(crate) const NOTHING_ROLLS: &str = "rows that come again were said again";

@@ -1,8 +1,8 @@
-//! Ids that a file uses again: a program that was started again counts from 1, an engine names who speaks and not what is said.
+//! Ids that a file uses again: a restarted program counts from 1, or an engine names the speaker and not the line.
 //!
-//! What comes under the id of a final line is another line if it starts elsewhere or behind the end of that, if somebody else
-//! says it or if it shares no words with it. A guess is replaced by what follows it; a revision that is numbered says itself
-//! that it is one: of those, only what starts far away is another line.
+//! A row under the id of a final line is another line if it starts elsewhere or after the end of that line, if another
+//! speaker says it, or if it shares no words with it. An interim line is replaced by what follows it. A numbered
+//! revision says itself that it is one: only a start far away makes it another line.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -11,44 +11,45 @@ use crate::format::core::builder::{FilePlace, TranscriptBuilder};
 use crate::format::text::text_lines::excerpt;
 use crate::transcript::MediaMs;
 
-/// Two versions of a line start no farther apart than this, in milliseconds; else a higher revision of an id is another line,
-/// of another file that was put behind. As the fold has it for two sessions.
+/// The greatest distance in milliseconds between the starts of two versions of a line. Beyond it, a higher revision of
+/// an id is another line, of another file that was appended. The fold uses the same limit for two sessions.
 pub(crate) const SAME_LINE_MS: MediaMs = 10_000;
 
-/// A final line with its start moved by more than this, in milliseconds, is another one: engines and people correct starts by
-/// less, and under the id of a speaker the next sentence comes later. As for the frames of vendors.
+/// The greatest distance in milliseconds by which the start of a final line may move. Engines and people correct starts
+/// by less, and under the id of a speaker the next sentence comes later. The dialects use the same limit.
 const MOVED_MS: u64 = 2_000;
 
-/// What a row says under an id, as far as it shows which line is meant.
+/// The contents of a row under an id, as far as they show which line is meant.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct IdSpeech {
     pub(crate) rev: Option<u64>,
     pub(crate) is_final: bool,
     pub(crate) start_ms: Option<MediaMs>,
     pub(crate) end_ms: Option<MediaMs>,
-    /// The time of day at which it starts, in milliseconds since 1970: that goes on where an engine is started again.
+    /// The time of day at which it starts, in milliseconds since 1970. It does not restart with an engine.
     pub(crate) wall_ms: Option<i64>,
     pub(crate) speaker: Option<Arc<str>>,
     pub(crate) text: Arc<str>,
 }
 
 impl IdSpeech {
-    /// How far the start of `now` is from that of this, in milliseconds, if both are known.
+    /// Returns the distance between the start of this row and that of `now`, in milliseconds, or `None` if either is
+    /// unknown.
     pub(crate) fn moved_to(&self, now: &Self) -> Option<u64> {
         let starts = [self.start_ms.zip(now.start_ms), self.wall_ms.zip(now.wall_ms)];
         starts.into_iter().flatten().map(|(before, now)| before.abs_diff(now)).max()
     }
 
-    /// Returns true if `now`, under the same id, is another line than this.
+    /// Returns true if `now`, under the same id, is another line than this one.
     pub(crate) fn is_not(&self, now: &Self) -> bool {
         let moved = self.moved_to(now);
         let is_there = moved == Some(0);
         let moved = moved.unwrap_or_default();
-        // A lower number that says something else elsewhere is of a program that counts anew.
+        // A lower revision with other words at another place comes from a program that started to count again.
         let is_lower = self.is_final && now.is_final && now.rev < self.rev && !is_there && !self.shares_words(now);
         let is_numbered = now.rev.is_some() && now.rev != self.rev && !is_lower;
         if !self.is_final || is_numbered {
-            // An engine may hear where a sentence begins, and who says it, only as it goes on.
+            // An engine may find out where a sentence begins, and who says it, only while it continues.
             let is_other = !is_numbered && self.is_of_another(now) && (moved > MOVED_MS || !self.shares_words(now));
             return moved > SAME_LINE_MS.unsigned_abs() || is_other;
         }
@@ -58,10 +59,10 @@ impl IdSpeech {
             return true;
         }
         match now.is_final {
-            // The same words at the same place: at most it is somebody else who said them.
+            // The same words at the same place: at most the speaker is corrected.
             true if is_there && self.text == now.text => false,
             true => self.is_of_another(now) || !self.shares_words(now),
-            // A guess that comes late.
+            // An interim version that comes late.
             false => self.is_of_another(now) && !(is_there && self.shares_words(now)),
         }
     }
@@ -70,7 +71,8 @@ impl IdSpeech {
         self.speaker.as_ref().zip(now.speaker.as_ref()).is_some_and(|(before, now)| before != now)
     }
 
-    /// Returns true if `now` may be another version of this text: at least half of the words of the shorter one are in the other.
+    /// Returns true if `now` may be another version of this text: at least half of the words of the shorter one are in
+    /// the other.
     pub(crate) fn shares_words(&self, now: &Self) -> bool {
         let words = |text: &str| -> HashSet<String> {
             let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
@@ -85,19 +87,19 @@ impl IdSpeech {
 /// The line that a row means by its id.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum IntendedLine<L> {
-    /// Nothing had this id before.
+    /// The id was not used before.
     First,
     Known(L),
     /// The id stands for another line further up.
     Another,
 }
 
-/// What each id of a file stands for, as far as the file was read. `L` names a line.
+/// The line that each id stands for, in the part of the file that was read. `L` identifies a line.
 #[derive(Debug)]
 pub(crate) struct ReusedIds<L> {
-    /// The line that each id meant last, and what it said; nothing if it was taken back.
+    /// The last line that each id meant, and its last row; `None` if it was retracted.
     last: HashMap<Arc<str>, (L, Option<IdSpeech>)>,
-    /// The final rows that have a start: one that comes again changes nothing.
+    /// The final rows that have a start. A repetition of one changes nothing.
     finals: HashMap<(Arc<str>, IdSpeech), L>,
 }
 
@@ -108,7 +110,7 @@ impl<L> Default for ReusedIds<L> {
 }
 
 impl<L: Clone + PartialEq> ReusedIds<L> {
-    /// The line that a row means which says `now` under `id`.
+    /// Returns the line that the row `now` means by `id`.
     pub(crate) fn meant(&self, id: &Arc<str>, now: &IdSpeech) -> IntendedLine<L> {
         match self.last.get(id) {
             None => IntendedLine::First,
@@ -120,13 +122,13 @@ impl<L: Clone + PartialEq> ReusedIds<L> {
         }
     }
 
-    /// Notes that a row says `now` under `id`, and means `line` by it.
+    /// Notes that the row `now` means `line` by `id`.
     pub(crate) fn note(&mut self, id: &Arc<str>, now: IdSpeech, line: L) {
         if now.is_final && now.start_ms.or(now.wall_ms).is_some() {
             self.finals.entry((id.clone(), now.clone())).or_insert_with(|| line.clone());
         }
         match self.last.get_mut(id) {
-            // What comes late of a line says nothing of it.
+            // A late row changes nothing.
             Some((known, Some(said))) if *known == line && (said.is_final && !now.is_final || now.rev < said.rev) => {}
             _ => {
                 self.last.insert(id.clone(), (line, Some(now)));
@@ -134,7 +136,7 @@ impl<L: Clone + PartialEq> ReusedIds<L> {
         }
     }
 
-    /// Notes that the line of an id is taken back, and gives it: it may be said anew.
+    /// Notes that the line of an id is retracted, and returns it. A later row may say it again.
     pub(crate) fn take_back(&mut self, id: &Arc<str>) -> Option<L> {
         let (line, said) = self.last.get_mut(id)?;
         *said = None;
@@ -142,7 +144,7 @@ impl<L: Clone + PartialEq> ReusedIds<L> {
     }
 }
 
-/// Tells of an id that another line has.
+/// Reports an id that another line has.
 pub(crate) fn tell_same_id(at: FilePlace, id: &str, gather: &mut TranscriptBuilder) {
     let message = format!("the id {:?} stands for another line further up: both are kept", excerpt(id));
     gather.problem(at.line, at.column, message);
@@ -152,7 +154,8 @@ pub(crate) fn tell_same_id(at: FilePlace, id: &str, gather: &mut TranscriptBuild
 mod tests {
     use super::*;
 
-    /// `speaker@start-end text`, of which only the text must be there; `?` before it all for a guess, `#3` for a revision.
+    /// Parses `speaker@start-end text`; only the text is required. A `?` in front makes it interim, and `#3` is a
+    /// revision.
     fn said(row: &str) -> IdSpeech {
         let (is_final, row) = row.strip_prefix('?').map_or((true, row), |row| (false, row));
         let (place, text) = row.split_once(' ').expect("a place and a text");
@@ -178,12 +181,12 @@ mod tests {
             ("@0 A note on ferries", "@4000 A note on trams", true),
             ("@4000 A note on ferries", "@0 A note on trams", true),
             ("@0-1000 Aye.", "@1000-1500 Aye.", true),
-            // At its place, or no farther from it than a correction.
+            // At the same place, or no farther from it than a correction.
             ("Ann@4000-5000 The boat is closed.", "Ann@4000-5000 The vote is closed.", false),
             ("Ann@4000-6000 The boat is closed.", "Ann@5900-8000 The vote is closed.", false),
             ("Ann@ The boat is closed.", "Ann@ The vote is closed.", false),
             ("@4000-4000 Aye.", "@4000-4500 Aye.", false),
-            // Another speaker; where all else is the same, only the name is mended. Where nobody is named, nothing is known.
+            // Another speaker. If all else is the same, only the name is corrected. Without a name nothing is known.
             ("Ann@4000 Aye.", "Ben@5000 Aye.", true),
             ("Ann@4000 Aye, all of us.", "Ben@4000 Aye, all.", true),
             ("Ann@ Aye.", "Ben@ Aye.", true),
@@ -198,7 +201,7 @@ mod tests {
             ("?Ann@4000-5000 The vote", "Ann@6000-9000 is closed.", false),
             ("?Ann@4000 The vote", "?Ann@3600000 The", true),
             ("?Ann@4000 The vote", "Ben@4000 Good evening.", true),
-            // One that comes late changes nothing, and one of another line is not late.
+            // A late interim version changes nothing; one of another line is not late.
             ("Ann@4000 The vote is closed.", "?Ann@4000 Nobody", false),
             ("Ann@4000 The vote is closed.", "?Ben@4000 The vote", false),
             ("Ann@4000 The vote is closed.", "?Ann@3600000 The", true),

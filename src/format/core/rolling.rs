@@ -1,9 +1,10 @@
-//! Rolling captions: cues that show the rows before again, as television does, and what YouTube makes of speech.
+//! Rolling captions: cues that repeat rows of the cue before, as on television, and YouTube's automatic captions.
 //!
-//! In such a file nearly every cue begins with the last rows of the one before; what is new stands below them. YouTube has
-//! a cue of 10 ms between any two, which repeats only. Each row is read once, when it first appears. One pair of cues says
-//! nothing, for people say things twice: it is the whole file that says so. Of fewer than twelve cues three in four must go on
-//! with the one before, of more half of them, and cues that say nothing new count as far as as many others do.
+//! In such a file nearly every cue begins with the last rows of the one before, and new rows are below them. Between
+//! any two, YouTube has a cue of 10 ms that only repeats. Each row is read once, when it first appears. One pair of
+//! cues proves nothing, because people repeat themselves: the whole file decides. Of fewer than twelve cues, three in
+//! four must continue the one before; of more, half of them. Cues that say nothing new count up to the number of the
+//! others.
 
 use std::collections::HashSet;
 
@@ -13,10 +14,10 @@ use crate::format::core::source_markup::SourceMarkup;
 use crate::format::core::speaker_labels::with_break;
 use crate::transcript::{Content, MediaMs};
 
-/// A second. Rows stand on the screen without a break; what is said again after one is said again.
+/// A second. Rows stay on the screen without a break; a repetition after a break was said again.
 const GAP_MAX_MS: MediaMs = 1_000;
 
-/// Rows that a cue repeats at most: no screen shows more. Each number up to it is tried with each cue.
+/// The most rows that a cue repeats: no screen shows more. Each number up to it is tried with each cue.
 const ROWS_MAX: usize = 32;
 
 /// A tenth of a second: YouTube puts a cue of 10 ms between any two.
@@ -25,16 +26,16 @@ const BLINK_MAX_MS: MediaMs = 100;
 /// So few cues may repeat each other by chance.
 const CUES_FEW: usize = 12;
 
-/// How a cue goes on with the one before.
+/// The way in which a cue continues the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum RollStep {
-    /// It does not.
+    /// It does not continue it.
     New,
-    /// So many of its rows were there before, and more follow.
+    /// It repeats this many rows, and more follow.
     Rolled(usize),
-    /// So many of its rows were there before, and behind so many bytes the next one goes on.
+    /// It repeats this many rows, and the next row grows: its text is new from this byte on.
     Grown(usize, usize),
-    /// All of it was there before.
+    /// It only repeats rows.
     Repeated,
 }
 
@@ -46,7 +47,7 @@ fn words_in(rows: &[&str]) -> usize {
     rows.iter().map(|row| row.split_whitespace().count()).sum()
 }
 
-/// How many rows of `line`, from its first on, have no times of their own: a row that has is spoken now.
+/// The number of first rows of `line` that have no times of their own. A row with times is spoken now.
 fn untimed_rows(line: &Content, rows: &[&str]) -> usize {
     let mut words = line.words.iter();
     let is_untimed = |row: &&&str| {
@@ -80,22 +81,23 @@ fn step(before: &Content, line: &Content) -> RollStep {
     RollStep::New
 }
 
-/// True for a cue that nobody can read.
+/// Returns true for a cue that is too short to be read.
 fn is_blink(line: &Content) -> bool {
     let length = line.start_ms.zip(line.end_ms).map(|(start, end)| end - start);
     length.is_some_and(|length| length <= BLINK_MAX_MS)
 }
 
-/// How each of `lines` goes on with the one before, if the file rolls.
+/// Returns how each of `lines` continues the one before, or `None` if the file does not roll.
 fn steps(lines: &[Content]) -> Option<Vec<RollStep>> {
     let mut steps: Vec<RollStep> =
         std::iter::once(RollStep::New).chain(lines.windows(2).map(|pair| step(&pair[0], &pair[1]))).collect();
     let moved = steps.iter().filter(|step| matches!(step, RollStep::Rolled(_) | RollStep::Grown(..))).count();
     let repeated = steps.iter().filter(|step| **step == RollStep::Repeated).count();
     let blinks = steps.iter().zip(lines).filter(|(step, line)| **step == RollStep::Repeated && is_blink(line)).count();
-    // A cue that only says again what was said is evidence as far as others have something new, or if nobody can read it.
+    // A cue that only repeats is evidence only up to the number of cues with something new, unless it is too short to
+    // be read.
     let going_on = moved + (repeated - blinks).min(moved) + blinks;
-    // People say things twice: a few cues must nearly all go on with the one before, many at least half of them.
+    // People repeat themselves: of a few cues nearly all must continue the one before, of many at least half.
     let share = if steps.len() < CUES_FEW && blinks == 0 { 4 } else { 2 };
     let is_rolling = moved + blinks.min(1) > 1 && going_on * share >= (steps.len() - 1) * (share - 1);
     if !is_rolling {
@@ -103,16 +105,16 @@ fn steps(lines: &[Content]) -> Option<Vec<RollStep>> {
     }
     let unclear = unclear_repeats(lines, &steps);
     if unclear.len() == repeated {
-        // No other cue only repeats: each says something new.
+        // No other cue only repeats, so each of these has a new row.
         unclear.into_iter().for_each(|index| steps[index] = RollStep::Rolled(rows(&lines[index]).len() - 1));
     }
     Some(steps)
 }
 
-/// Cues that are like the one before and have one text in all their rows: it was shown again, or was said again, which rolls
-/// the same rows up.
+/// Cues that equal the one before and have one text in all their rows. It was either shown again, or said again, which
+/// rolls up the same rows.
 fn unclear_repeats(lines: &[Content], steps: &[RollStep]) -> Vec<usize> {
-    // A new row of a window that has room stands below the others.
+    // If the window has room, a new row would be below the others.
     let window = lines.iter().map(|line| rows(line).len()).max().unwrap_or_default();
     let is_unclear = |index: &usize| {
         let now = rows(&lines[*index]);
@@ -125,12 +127,12 @@ fn unclear_repeats(lines: &[Content], steps: &[RollStep]) -> Vec<usize> {
     (1..steps.len()).filter(is_unclear).collect()
 }
 
-/// Returns true if rows would be taken for repeats in a file of these lines, of which each was said.
+/// Returns true if a reader would take rows of these lines for repetitions, although each was said.
 pub(crate) fn would_roll(lines: &[Content]) -> bool {
     steps(lines).is_some()
 }
 
-/// Leaves each row once, if the file rolls.
+/// Keeps each row once, if the file rolls.
 pub(crate) fn read_once(gather: &mut TranscriptBuilder, kept: &mut SourceMarkup) {
     let Some(steps) = steps(gather.contents()) else { return };
     for index in unclear_repeats(gather.contents(), &steps) {
@@ -174,7 +176,7 @@ pub(crate) fn read_once(gather: &mut TranscriptBuilder, kept: &mut SourceMarkup)
     keep_cues(kept, &order, &changed, gather.contents());
 }
 
-/// What is kept of cues goes with the lines that are left: of a changed one the rows that are.
+/// Adapts the kept cues to the remaining lines. A changed cue keeps the rows that remain.
 fn keep_cues(kept: &mut SourceMarkup, order: &[usize], changed: &HashSet<usize>, lines: &[Content]) {
     let mut before = Vec::new();
     for mut cue in std::mem::take(&mut kept.cues) {
@@ -194,13 +196,13 @@ fn keep_cues(kept: &mut SourceMarkup, order: &[usize], changed: &HashSet<usize>,
             let opens = payload
                 .match_indices('<')
                 .filter(|(at, _)| payload[at + 1..].starts_with(|c: char| c.is_ascii_alphabetic()));
-            // Tags that open above, and rows that go on, cannot be cut off.
+            // A tag that opens in a dropped row, or a row that continues, cannot be cut.
             let is_whole = opens.count() == payload.matches("</").count()
                 && to - from == 1
                 && bare(&payload) == bare(&lines[from].text);
             match (is_whole, kept.kind) {
                 (true, _) => cue.payload = payload,
-                // The text without its tags.
+                // The text without tags.
                 (false, FileKind::Srt) => {
                     let texts: Vec<&str> = lines[from..to].iter().map(|line| &*line.text).collect();
                     cue.payload = texts.join("\n");
@@ -216,7 +218,7 @@ fn keep_cues(kept: &mut SourceMarkup, order: &[usize], changed: &HashSet<usize>,
     kept.tail = before;
 }
 
-/// The letters and digits of a text, without its tags.
+/// The letters and digits of a text, without tags.
 fn bare(text: &str) -> String {
     let mut depth = 0;
     let letters = text.chars().filter(|c| {
@@ -269,16 +271,16 @@ mod tests {
             (&["one", "one two", "one two/three", "three/four"], &["0-1 one", "1-2 two", "2-3 three", "3-4 four"]),
             (&["a", "a/b", "b/c", "x", "x/y"], &["0-1 a", "1-2 b", "2-3 c", "3-4 x", "4-5 y"]),
             (&["a/b", "b/c/d", "d/e"], &["0-1 a/b", "1-2 c/d", "2-3 e"]),
-            // Somebody says a thing twice in a file that rolls.
+            // Repetitions of a speaker in a file that rolls.
             (&["a", "a/No.", "No./No.", "No./b"], &["0-1 a", "1-2 No.", "2-3 No.", "3-4 b"]),
             (&["a", "a", "a/b", "b", "b/c"], &["0-1 a", "2-3 b", "4-5 c"]),
-            // The rows are the same again: each cue has a new one, unless others repeat as well.
+            // The rows stay the same: each cue has a new one, unless others repeat as well.
             (&["a", "a/No.", "No./No.", "No./No.", "No./b"], &["0-1 a", "1-2 No.", "2-3 No.", "3-4 No.", "4-5 b"]),
             (&["a/b", "a/b", "b/No.", "No./No.", "No./No.", "No./c"], &["0-1 a/b", "2-3 No.", "3-4 No.", "5-6 c"]),
         ];
         for (cues, expected) in table {
             let (lines, told) = read(FileKind::Srt, &subrip(cues));
-            // In seconds, for shortness.
+            // In seconds, for brevity.
             let lines: Vec<String> = lines.iter().map(|line| line.replacen("000", "", 2)).collect();
             assert_eq!((lines, told), (expected.iter().map(|line| (*line).to_owned()).collect(), 1), "{cues:?}");
         }
@@ -325,7 +327,7 @@ mod tests {
             &["a/b", "b/c", "d", "e", "f", "g"],
             &["- Hi./- Hello.", "- Hello./- Yes?", "c", "d", "e", "f"],
             &["a", "b"],
-            // False starts, a word again and again, and what is sung.
+            // False starts, a repeated word, and songs.
             &["Well", "Well I think", "So", "So what"],
             &["No.", "No.", "No.", "No. Never."],
             &["Go", "Go", "Go", "Go", "Go Go", "Go", "Go", "Go", "Go Go", "Go", "Go", "Go", "Go", "Go"],
@@ -336,7 +338,7 @@ mod tests {
             let count: usize = cues.iter().map(|cue| 1 + cue.matches("/- ").count()).sum();
             assert_eq!((lines.len(), told), (count, 0), "{lines:?}");
         }
-        // Said again after a pause: nothing rolls there.
+        // A repetition after a pause does not roll.
         let file = subrip(&["a", "a/b", "b/c", "x"]) + "9\n00:00:30,000 --> 00:00:31,000\nx\nagain\n";
         assert_eq!(read(FileKind::Srt, &file).0.last().map(String::as_str), Some("30000-31000 x/again"));
     }
@@ -358,7 +360,7 @@ mod tests {
         assert_eq!(step(&before, &cue(&rows, 10)), RollStep::Rolled(ROWS_MAX));
     }
 
-    /// As YouTube writes what it hears.
+    /// YouTube's automatic captions.
     const HEARD: &str = "WEBVTT\nKind: captions\nLanguage: en\n\n\
         00:00:00.160 --> 00:00:02.310 align:start position:0%\n \ngood<00:00:00.480><c> evening</c><00:00:01.040><c> all</c>\n\n\
         00:00:02.310 --> 00:00:02.320 align:start position:0%\ngood evening all\n \n\n\

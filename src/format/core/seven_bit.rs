@@ -1,28 +1,28 @@
-//! Chinese and Korean in seven bits, which the Encoding Standard does not decode any more: HZ (RFC 1843) and ISO-2022-KR
-//! (RFC 1557). Between shifts two bytes are one character, of GB 2312 or KS X 1001, as they are in GBK and EUC-KR with the
-//! high bit set; all else is ASCII. A line ends in ASCII.
+//! Chinese and Korean in seven bits, which the Encoding Standard no longer decodes: HZ (RFC 1843) and ISO-2022-KR (RFC
+//! 1557). Between shifts, two bytes are one character of GB 2312 or KS X 1001, as in GBK and EUC-KR without the high
+//! bit; all else is ASCII. A line ends in ASCII.
 //!
-//! Such a text is ASCII, so that it is known by its shifts alone: a guess, which its caller tells.
+//! Such a text is valid ASCII, so only its shifts show what it is. That is a guess, which the caller reports.
 
 use encoding_rs::{EUC_KR, Encoding, GBK};
 
-/// An encoding of this kind.
+/// A seven-bit encoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SevenBit {
-    /// HZ: `~{` and `~}` are its shifts, `~~` is a tilde, and a tilde at the end of a line has it go on.
+    /// HZ: the shifts are `~{` and `~}`, `~~` is a tilde, and a tilde at the end of a line continues the line.
     Hz,
     /// ISO-2022-KR: `ESC $ ) C` once, and then shift out and shift in.
     Iso2022Kr,
 }
 
-/// Which set of characters ISO-2022-KR shifts to.
+/// The escape that designates the character set of ISO-2022-KR.
 const KR_DESIGNATION: &[u8] = b"\x1B$)C";
 const SHIFT_OUT: u8 = 0x0E;
 const SHIFT_IN: u8 = 0x0F;
 
-/// What stands behind a byte that is no character by itself.
+/// The meaning of a byte that is not a character by itself.
 enum EscapeStep {
-    /// Two bytes a character from here on, or one.
+    /// Switches to two bytes a character, or back to one.
     Shift {
         is_double: bool,
     },
@@ -47,8 +47,8 @@ impl SevenBit {
         }
     }
 
-    /// The encoding of a text in ASCII whose shifts all make sense and shift to characters; where the first shift stands, and
-    /// the text.
+    /// Detects an encoding in an ASCII text, if all of its shifts are valid and lead to characters. Returns it with the
+    /// position of the first shift and the decoded text.
     pub(crate) fn detect(bytes: &[u8]) -> Option<(Self, usize, String)> {
         let find = |shift: &[u8]| bytes.windows(shift.len()).position(|window| window == shift);
         let charset = if find(KR_DESIGNATION).is_some() { Self::Iso2022Kr } else { Self::Hz };
@@ -60,13 +60,13 @@ impl SevenBit {
             return None;
         }
         let (text, is_repaired) = charset.decode(bytes);
-        // What nobody has assigned is decoded to private characters.
+        // Unassigned code points are decoded to private-use characters.
         let is_assigned = |c: char| !matches!(c, '\u{E000}'..='\u{F8FF}');
         let is_one = !is_repaired && !text.is_ascii() && text.chars().all(is_assigned);
         is_one.then_some((charset, first, text))
     }
 
-    /// The text of `bytes`; true where some of them are nothing in this encoding, and U+FFFD now.
+    /// Decodes `bytes`. The flag is true if some of them were invalid and became U+FFFD.
     pub(crate) fn decode(self, bytes: &[u8]) -> (String, bool) {
         let (mut text, mut is_repaired) = (String::with_capacity(bytes.len()), false);
         let (mut is_double, mut rest) = (false, bytes);
@@ -84,7 +84,7 @@ impl SevenBit {
                 EscapeStep::Shift { is_double: to } => is_double = to,
                 EscapeStep::Nothing => {}
                 EscapeStep::Ascii(byte) => {
-                    // A line that ends without its shift back has lost something.
+                    // A line that ends without the shift back is damaged.
                     is_repaired |= is_double && byte == b'\n';
                     is_double &= byte != b'\n';
                     text.push(char::from(byte));
@@ -98,7 +98,7 @@ impl SevenBit {
         (text, is_repaired || is_double)
     }
 
-    /// What stands at the head of `bytes`, and how many of them it is.
+    /// The step at the head of `bytes`, and its length in bytes.
     fn step(self, bytes: &[u8]) -> (EscapeStep, usize) {
         let step = match (self, bytes) {
             (Self::Hz, [b'~', b'~', ..]) => return (EscapeStep::Ascii(b'~'), 2),
@@ -132,9 +132,9 @@ impl SevenBit {
     }
 }
 
-/// True where what stands between the shifts of HZ is Chinese, and no words of another text that has such signs: pairs of
-/// bytes of which three in four are common characters (rows 0x21 to 0x57 of GB 2312; small letters are not there), and not all
-/// are such as stand in the name of a variable.
+/// Returns true if the text between the shifts of HZ is Chinese, and not words of a text that uses such signs: three in
+/// four pairs of bytes are common characters (rows 0x21 to 0x57 of GB 2312, which lower-case letters never reach), and
+/// not all bytes could be those of a variable's name.
 fn has_chinese_of_hz(bytes: &[u8]) -> bool {
     let (mut pairs, mut common, mut has_other, mut rest) = (0, 0, false, bytes);
     while let Some(at) = rest.windows(2).position(|two| two == b"~{") {
@@ -152,8 +152,9 @@ fn has_chinese_of_hz(bytes: &[u8]) -> bool {
     pairs > 0 && common * 4 >= pairs * 3 && has_other
 }
 
-/// True for UTF-7 that has no mark: each plus sign begins a run of base64 that is characters of UTF-16 beyond ASCII, or stands
-/// for itself, and there are two such runs, or one of Latin letters. `C+ABC` and `1+1` are none.
+/// Returns true for UTF-7 without a mark: each plus sign begins a run of base64 that decodes to UTF-16 beyond ASCII, or
+/// stands for itself, and there are at least two such runs, or one of Latin letters. `C+ABC` and `1+1` are no such
+/// runs.
 fn is_unmarked_utf7(bytes: &[u8]) -> bool {
     const MOST_BYTES: usize = 1000;
     let (mut runs, mut is_latin, mut rest) = (0, false, bytes);
@@ -183,7 +184,7 @@ fn is_unmarked_utf7(bytes: &[u8]) -> bool {
         }
         let is_one = !units.is_empty() && count < 6 && bits == 0;
         let text: Result<String, _> = char::decode_utf16(units).collect();
-        // A telephone's number is no text, whatever it could mean.
+        // A phone number is no text, whatever it decodes to.
         let is_number = digits.iter().all(|digit| (52..62).contains(digit));
         let is_text = |c: char| c >= '\u{A0}' && !matches!(c, '\u{E000}'..='\u{F8FF}');
         let Some(text) = text.ok().filter(|text| is_one && !is_number && text.chars().all(is_text)) else {
@@ -196,8 +197,8 @@ fn is_unmarked_utf7(bytes: &[u8]) -> bool {
     runs > 1 || runs == 1 && is_latin
 }
 
-/// The name of an encoding in seven bits that is known by its escapes, its mark or its runs of base64, and not decoded:
-/// ISO-2022-CN (RFC 1922), UTF-7 (RFC 2152).
+/// Returns the name of a seven-bit encoding that is recognised by its escapes, its mark or its runs of base64, but not
+/// decoded: ISO-2022-CN (RFC 1922), UTF-7 (RFC 2152).
 pub(crate) fn undecoded(bytes: &[u8]) -> Option<&'static str> {
     let has = |escape: &[u8]| bytes.windows(escape.len()).any(|window| window == escape);
     if has(b"\x1B$)A") || has(b"\x1B$)G") || has(b"\x1B$)E") {
@@ -241,7 +242,7 @@ mod tests {
             "~{V~}",
             "about ~20 people",
             "a\x0ebc\x0f",
-            // Signs of a program's language, in plain words.
+            // Template syntax of a program, in plain words.
             "He wrote ~{hi~} there, and ~{none~} here.",
             "The sign ~{ AB ~} and ~{CD~} of it",
             "~{NAME~}, ~{TEXT~} and ~{PLACE1~}",

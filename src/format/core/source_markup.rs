@@ -1,7 +1,8 @@
-//! What a subtitle file says beside its lines, kept to be written again to a file of the same kind: styles, regions, notes,
-//! the ids of cues, their settings, and their text with its tags.
+//! Contents of a subtitle file beside its lines, kept for writing another file of the same kind: styles, regions,
+//! notes, the ids of cues, their settings, and their text with its tags.
 //!
-//! It goes with a [`Reading`](super::reading::ParsedTranscript) and a [`Document`](super::document::Document) and nowhere else: a feed keeps lines.
+//! It belongs to a [`ParsedTranscript`](super::reading::ParsedTranscript) and a [`Document`](super::document::Document)
+//! only. A feed keeps just lines.
 
 use crate::format::core::cue_syntax;
 use std::collections::HashMap;
@@ -12,31 +13,31 @@ use crate::format::core::kinds::FileKind;
 use crate::transcript::time::cue_clock;
 use crate::transcript::{Content, MediaMs};
 
-/// What is told of what lines cannot hold and this can.
+/// Words that mark the messages about losses which do not occur in another file of the same kind.
 pub(crate) const HELD: &str = "are not kept";
 
-/// What is kept of one file.
+/// The markup of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceMarkup {
     pub(crate) kind: FileKind,
-    /// What stands before the first block: for WebVTT the rest of its first line, and the lines below it.
+    /// The text before the first block: for WebVTT, the rest of its first line and the lines below it.
     pub(crate) header: String,
-    /// In the order of the file.
+    /// The cues, in the order of the file.
     pub(crate) cues: Vec<SourceCue>,
     /// Blocks behind the last cue.
     pub(crate) tail: Vec<String>,
 }
 
-/// One cue of the file, which became one line, or several where several people speak in it.
+/// One cue of the file. It became one line, or several if several people speak in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SourceCue {
-    /// Which of the lines.
+    /// Indices of the lines that it became.
     pub(crate) lines: Range<usize>,
     pub(crate) id: String,
     pub(crate) settings: String,
-    /// Its text with its tags, as the standard wants it written.
+    /// Its text with its tags, written as the standard requires.
     pub(crate) payload: String,
-    /// Blocks that stand before it.
+    /// Blocks before it.
     pub(crate) before: Vec<String>,
 }
 
@@ -51,7 +52,7 @@ impl SourceMarkup {
         }
     }
 
-    /// Goes with lines in whose place pieces are put, each with the index of the line that it is of.
+    /// Adapts the cues when the lines are replaced by pieces, each with the index of the line that it comes from.
     pub(crate) fn take_pieces(&mut self, pieces: &[(usize, Content)]) {
         let place = |line: usize| pieces.partition_point(|(index, _)| *index < line);
         for cue in &mut self.cues {
@@ -66,7 +67,7 @@ impl SourceMarkup {
     }
 }
 
-/// The text of a WebVTT cue, its tags `<00:01:02.345>` by `offset` later.
+/// The text of a WebVTT cue with `offset` milliseconds added to its tags `<00:01:02.345>`.
 fn with_later_times(payload: &str, offset: MediaMs) -> String {
     let mut out = String::with_capacity(payload.len());
     let mut pieces = payload.split('<');

@@ -1,28 +1,31 @@
-//! Who speaks, where a subtitle format has no field for it and the text says so: `MAN:`, `Speaker 1:`, `[SPEAKER_00]:`, `>>`.
+//! Speakers in the text of subtitles, whose formats have no field for them: `MAN:`, `Speaker 1:`, `[SPEAKER_00]:`,
+//! `>>`.
 //!
-//! Some words before a colon are a name, and some begin a sentence or a heading: where nothing tells which, they stay in the text.
-//! [`super::person_names`] knows what is none. A name is what stands in brackets, behind `>>`, or is what people are called on the screen
-//! (`MAN`, `Speaker 1`, `DR. ROTH`); what stands there in capitals more than once, where not all is in capitals; and what is
-//! written as names are and stands there more than once. A word that the file has in small letters as well must stand there
-//! often.
+//! Some words before a colon are a name, and some begin a sentence or a heading. If nothing shows which, they stay in
+//! the text. [`super::person_names`] knows words that are no names. A text before a colon is a name if it stands in
+//! brackets or behind `>>`; if it is a designation (`MAN`, `Speaker 1`, `DR. ROTH`); if it stands there in capitals
+//! more than once, and the file is not all in capitals; or if it is capitalised like a name and stands there more than
+//! once. A word that the file also has in lower case must stand there often.
 //!
-//! **In one cue several may speak**: each row that begins with a name, with `>>` or with the dash of another speaker begins a
-//! line of its own, at the time of its first word where that is known. Beside a name that is known, a name in capitals or of two
-//! words need not come again; and below a row of somebody who is named, a row that begins as if another one were is not said by
-//! the first.
+//! **In one cue several people may speak**: each row that begins with a name, with `>>` or with the dash of another
+//! speaker begins a line of its own, at the time of its first word if that is known. Beside a known name, a name in
+//! capitals or of two words need not occur again. Below a row of a named speaker, a row that begins like another name
+//! is not said by that speaker.
 //!
-//! **A file of ours** says it with a no-break space behind the colon, which players show as a blank: what stands before the
-//! first is a name, whatever characters it has; a cue without one goes on with who spoke before, and `>>` says
-//! that nobody knows who speaks; with that space behind it it is no part of the text. Such a file is known by its first cue, which
-//! has one or the other, and by a second one: a single name counts only where no other cue begins with one of its own.
+//! **A file of ours** marks names with a no-break space behind the colon, which players show as a blank. The text
+//! before the first one is a name, whatever characters it has. A cue without one is by the same speaker as the cue
+//! before. `>>` means that the speaker is unknown, and with that space behind it, it is no part of the text. Such a
+//! file is recognised by its first cue, which has one or the other, and by a second one: a single name counts only if
+//! no other cue begins with a name of its own.
 //!
-//! **A file in which nearly every cue begins with a name**, as meeting tools write them, has names there, whatever characters
-//! they have, but for one word that stands there once. The names may have a row of their own, the first one.
+//! **In a file in which nearly every cue begins with a name**, as meeting tools write them, these are names whatever
+//! characters they have, except for one word that stands there once. The names may have a row of their own, the first
+//! one.
 //!
-//! Some files name people where another one begins, and leave the cues between without a name; others name only those who
-//! are not seen. So a cue without a name has no speaker, unless it goes on with the sentence of a cue with one: in 35 hours
-//! of calls and podcasts, cut at 60 letters, the speaker changed at 35 of the 17,865 places where a small letter follows
-//! what ends no sentence, but at every fourth that ends one.
+//! Some files write a name only where the speaker changes; others name only those who are off screen. So a cue without
+//! a name has no speaker, unless it continues the sentence of a cue with one: in 35 hours of calls and podcasts, cut at
+//! 60 letters, the speaker changed at 35 of the 17,865 places where a lower-case letter follows an unfinished sentence,
+//! but at every fourth place that ends one.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -34,37 +37,37 @@ use crate::format::core::source_markup::SourceMarkup;
 use crate::format::text::text_lines::one_line;
 use crate::transcript::{Break, Content, Word};
 
-/// Longer ones are sentences.
+/// Longer labels are sentences.
 const NAME_MAX: usize = 40;
 const NAME_WORDS_MAX: usize = 5;
-/// A pause in a sentence, in milliseconds; longer ones are where somebody else comes in.
+/// The longest pause within a sentence, in milliseconds. After a longer one, another person may speak.
 const PAUSE_MS: i64 = 2_000;
 
-/// Between a name, or `>>`, and what is said, in files of ours.
+/// Separates a name, or `>>`, from the text in files of ours.
 const MARK: char = '\u{A0}';
-/// In front of what nobody knows who says.
+/// Stands before text of an unknown speaker.
 const NOBODY: &str = ">>";
 
-/// `text` as a cue of ours has it: with the name of who speaks, or the sign that it is not known, where that is another one
-/// than `before`, the speaker of the cue before, which the first cue has none of.
+/// Returns `text` as it stands in a cue of ours: with the name of its speaker, or the sign for an unknown one, if that
+/// is not the speaker of the cue before. `before` is `None` for the first cue.
 pub(crate) fn marked(before: Option<Option<&str>>, name: Option<&str>, text: &str) -> String {
     if before == Some(name) && !text.starts_with(NOBODY) && take_mark(text).is_none() {
         return text.to_owned();
     }
     match name {
         Some(name) => format!("{name}:{MARK}{text}"),
-        // What was said with the sign says it already.
+        // Text that begins with the sign needs no second one.
         None if before.is_some() && text.starts_with(NOBODY) && take_mark(text).is_none() => text.to_owned(),
         None => format!("{NOBODY}{MARK}{text}"),
     }
 }
 
-/// A name as it can stand before a colon and a mark.
+/// Returns a name in the form in which it can stand before a colon and a mark.
 pub(crate) fn markable(name: &str) -> String {
     one_line(name).replace(MARK, " ")
 }
 
-/// Who speaks, and what is said, of a text that [`marked`] has marked.
+/// Splits a text that [`marked`] has marked into speaker and text. Returns `None` for a text without a mark.
 fn take_mark(text: &str) -> Option<(Option<&str>, &str)> {
     if let Some(text) = text.strip_prefix(NOBODY).and_then(|rest| rest.strip_prefix(MARK)) {
         return Some((None, text));
@@ -76,7 +79,7 @@ fn take_mark(text: &str) -> Option<(Option<&str>, &str)> {
     is_name.then(|| (Some(name), &text[at + 1 + MARK.len_utf8()..]))
 }
 
-/// True for the texts of a file of ours, by what they are marked with.
+/// Returns true for the texts of a file of ours, which their marks show.
 fn is_ours<'a>(mut texts: impl Iterator<Item = &'a str>) -> bool {
     let Some(first) = texts.next().and_then(take_mark) else { return false };
     let others: Vec<&str> = texts.collect();
@@ -84,19 +87,19 @@ fn is_ours<'a>(mut texts: impl Iterator<Item = &'a str>) -> bool {
     if others.is_empty() || others.iter().any(|text| take_mark(text).is_some()) {
         return true;
     }
-    // Other programs put such a space behind a colon as well.
+    // Other programs put a no-break space behind a colon as well.
     let others = others.into_iter().map(|text| Content { text: text.into(), ..Content::default() }).collect();
     !is_no_name(name) && by_speaker(others).iter().all(|(_, piece)| piece.speaker.is_none())
 }
 
-/// Marks one more of the texts of a file of ours where it would not be known else.
+/// Marks one more of the texts of a file of ours, if it would not be recognised otherwise.
 pub(crate) fn mark_as_ours(texts: &mut [String], name: Option<&str>) {
     if texts.len() > 1 && !is_ours(texts.iter().map(String::as_str)) {
         texts[1] = marked(None, name, &texts[1]);
     }
 }
 
-/// Makes speakers of the names in a file of ours; false for another file, of which nothing is changed.
+/// Turns the marked names of a file of ours into speakers. Returns false for another file, of which nothing is changed.
 pub(crate) fn take_marked(lines: &mut [Content]) -> bool {
     if !is_ours(lines.iter().map(|line| &*line.text)) {
         return false;
@@ -116,7 +119,8 @@ pub(crate) fn take_marked(lines: &mut [Content]) -> bool {
     true
 }
 
-/// Whether names would be taken from these texts, of which nobody is known to say any, or several people be found in one.
+/// Returns true if a reader would take names from these texts, none of which has a speaker, or would find several
+/// speakers in one.
 pub(crate) fn would_take<'a>(texts: impl Iterator<Item = &'a str>) -> bool {
     let mut lines: Vec<Content> = texts.map(|text| Content { text: text.into(), ..Content::default() }).collect();
     if take_marked(&mut lines) {
@@ -127,8 +131,8 @@ pub(crate) fn would_take<'a>(texts: impl Iterator<Item = &'a str>) -> bool {
     pieces.len() != count || pieces.iter().any(|(_, piece)| piece.speaker.is_some())
 }
 
-/// True where what stands above the times of cues, one for each or none, says who speaks, and is no id: nearly all cues have such a
-/// line, each is written as a name, and most come again or are what people are called (`Speaker 1`).
+/// Returns true if the texts above the times of cues, one or none for each, are speakers and not ids: nearly all cues
+/// have such a text, each is written like a name, and most occur again or are designations (`Speaker 1`).
 pub(crate) fn are_names(above: &[Option<&str>]) -> bool {
     let mut counts: HashMap<&str, usize> = HashMap::new();
     above.iter().flatten().for_each(|name| *counts.entry(name).or_default() += 1);
@@ -141,7 +145,7 @@ pub(crate) fn are_names(above: &[Option<&str>]) -> bool {
         && above.iter().flatten().filter(is_sure).count() * 2 > named
 }
 
-/// Makes speakers of the names in front of texts, and lines of what each says.
+/// Turns the names before texts into speakers, and splits texts into the lines of each speaker.
 pub(crate) fn take_from_texts(gather: &mut TranscriptBuilder, kept: &mut SourceMarkup) {
     if row_names(gather.contents()) == Some(RowNames::Likely) {
         let at = gather.place_of(0);
@@ -152,12 +156,12 @@ pub(crate) fn take_from_texts(gather: &mut TranscriptBuilder, kept: &mut SourceM
     gather.take_pieces(pieces);
 }
 
-/// A name with a company and pronouns behind it.
+/// The longest label of a meeting tool, in characters: a name with a company and pronouns.
 const LOOSE_NAME_MAX: usize = 80;
-/// Fewer cues say nothing of a file.
+/// The fewest cues that show the form of a file.
 const NAMED_MIN: usize = 4;
 
-/// Begins a turn where the text begins with `>>`: broadcasters' sign of another speaker.
+/// Adds a turn break if the text begins with `>>`, the sign of broadcasters for another speaker.
 pub(crate) fn with_break(mut content: Content) -> Content {
     if content.text.starts_with(">>") {
         content.break_before = Some(Break::Turn);
@@ -165,30 +169,31 @@ pub(crate) fn with_break(mut content: Content) -> Content {
     content
 }
 
-/// How much it takes until what stands before a colon is a name.
+/// The evidence that a text before a colon needs to be a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Evidence {
-    /// It is one, by its form.
+    /// Its form suffices.
     Form,
-    /// What people are called who have no name: it must come again.
+    /// It is a designation, such as `MAN`: it must occur again.
     Person,
-    /// It is in capitals: it must come again.
+    /// It is in capitals: it must occur again.
     Capitals,
-    /// It is written as names are: it must come again.
+    /// It is capitalised like a name: it must occur again.
     Title,
-    /// It is not written as names are.
+    /// It is not written like a name.
     None,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct RowLabel<'a> {
     name: &'a str,
-    /// Where in the row what is said begins.
+    /// The byte of the row at which the speech begins.
     said: usize,
     evidence: Evidence,
 }
 
-/// What a meeting tool puts before a colon, whatever characters it has: `Ann Lee (she/her)`, `a.lee@example.org`.
+/// The label that a meeting tool puts before a colon, whatever characters it has: `Ann Lee (she/her)`,
+/// `a.lee@example.org`.
 fn loose_label(row: &str) -> Option<RowLabel<'_>> {
     let at = row.match_indices(": ").map(|(at, _)| at).next().or_else(|| row.strip_suffix(':').map(str::len))?;
     let name = row[..at].trim();
@@ -200,7 +205,7 @@ fn loose_label(row: &str) -> Option<RowLabel<'_>> {
     is_name.then_some(RowLabel { name, said: at + 1, evidence: Evidence::Form })
 }
 
-/// The names that nearly every cue begins with; none where too few do.
+/// The names with which nearly every cue begins. Empty if too few cues begin with one.
 fn names_of_nearly_all(lines: &[Content]) -> HashSet<&str> {
     let is_said = |text: &str, label: &RowLabel<'_>| !text[label.said..].trim().is_empty();
     let labels = lines.iter().filter_map(|line| {
@@ -210,21 +215,21 @@ fn names_of_nearly_all(lines: &[Content]) -> HashSet<&str> {
     let labels: Vec<&str> = labels.collect();
     let mut counts: HashMap<&str, usize> = HashMap::new();
     labels.iter().for_each(|label| *counts.entry(label).or_default() += 1);
-    // People speak more than once: a list of terms and what they mean has each once.
+    // People speak more than once. A glossary has each term once.
     let is_one = labels.len() >= NAMED_MIN && labels.len() * 10 >= lines.len() * 9 && counts.len() * 2 <= labels.len();
-    // One word that stands there once may begin a sentence.
+    // One word that occurs once may begin a sentence.
     let is_name =
         |(name, count): &(&str, usize)| !is_no_name(name) && (*count > 1 || !name.chars().all(char::is_alphabetic));
     if is_one { counts.into_iter().filter(is_name).map(|(name, _)| name).collect() } else { HashSet::new() }
 }
 
-/// The labels that stand in the texts, and which of them are names.
+/// The labels in the texts that are names.
 struct LabelNames<'a> {
-    /// Whatever characters they have.
+    /// Names that count whatever characters they have.
     loose: HashSet<&'a str>,
-    /// Those that are names, and look like such.
+    /// Names that also look like names.
     known: HashSet<&'a str>,
-    /// The first rows are names alone.
+    /// True if the first row of each text is only a name.
     are_rows: bool,
     is_all_capitals: bool,
 }
@@ -243,7 +248,7 @@ impl<'a> LabelNames<'a> {
                 heads_in_capitals += usize::from(place == 0 && label.evidence == Evidence::Capitals);
             }
         }
-        // Each text begins with one, and none comes again.
+        // Each text begins with a label, and no label occurs twice.
         let is_dense =
             found.len() > 1 && heads_in_capitals == lines.len() && found.values().all(|(_, count)| *count == 1);
         let is_asked = found.contains_key("Q") && found.contains_key("A");
@@ -275,25 +280,25 @@ impl<'a> LabelNames<'a> {
     }
 }
 
-/// What stands alone on the first row of a text, as names do, and how long that row is; none where no other row follows.
+/// The name that stands alone on the first row of a text, and the length of that row. `None` if no other row follows.
 fn name_row(text: &str) -> Option<(&str, usize)> {
     let (row, _) = text.split_once('\n')?;
     let name = row.trim_start_matches(|c: char| c == '>' || c.is_whitespace() || DASHES.contains(&c)).trim_end();
     (!name.is_empty()).then_some((name, row.len()))
 }
 
-/// How sure it is that the first rows of texts are who speaks.
+/// The certainty that the first rows of texts are speakers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum RowNames {
-    /// By their looks.
+    /// Their looks show it.
     Sure,
-    /// They may be a refrain.
+    /// They may also be a refrain.
     Likely,
 }
 
-/// How sure it is that the first rows of texts are names, which have a row of their own; none where they are no names. What is sung
-/// comes again as well: names are no row of a text, and what stands below them differs. Of one word alone that stands above
-/// all texts nobody can say what it is.
+/// Returns how certain it is that the first rows of texts are names with a row of their own, or `None` if they are no
+/// names. Refrains recur too: but a name is never a row of a text, and the texts below it differ. A single word above
+/// all texts is ambiguous.
 fn row_names(lines: &[Content]) -> Option<RowNames> {
     let first_rows: Vec<Option<(&str, &str)>> =
         lines.iter().map(|line| Some((name_row(&line.text)?.0, line.text.split_once('\n')?.1))).collect();
@@ -317,10 +322,10 @@ fn row_names(lines: &[Content]) -> Option<RowNames> {
     }
 }
 
-/// As often as this a common word is a name, if it stands in a tenth of the texts.
+/// A common word is a name if it occurs this often, and in a tenth of the texts.
 const OFTEN_MIN: usize = 4;
 
-/// The labels of one word that the texts have in small letters as well: `Remember`, but also `Will`.
+/// The labels of one word that the texts also have in lower case: `Remember`, but also `Will`.
 fn common_words<'a>(lines: &[Content], labels: &HashMap<&'a str, (Evidence, usize)>) -> HashSet<&'a str> {
     let small: HashMap<String, &'a str> = labels
         .iter()
@@ -340,22 +345,22 @@ fn candidate(row: &str) -> Option<RowLabel<'_>> {
     label(row).filter(|label| label.evidence != Evidence::None && !is_no_name(label.name))
 }
 
-/// Where in a text somebody begins to speak.
+/// A position in a text at which a person begins to speak.
 struct LabelPosition<'a> {
     at: usize,
     name: Option<&'a str>,
-    /// Where what is said begins.
+    /// The byte at which the speech begins.
     said: usize,
-    /// Another person speaks, and nothing says who.
+    /// True if another, unknown person speaks.
     breaks: bool,
 }
 
-/// Who speaks in a text, from where on, in its order.
+/// Returns the positions at which speakers begin in a text, in order.
 fn heads<'t>(text: &'t str, names: &LabelNames<'_>) -> Vec<LabelPosition<'t>> {
     let mut heads: Vec<LabelPosition<'t>> = Vec::new();
     let mut at = 0;
     let (mut is_dialogue, mut is_over, mut is_by_name) = (false, false, false);
-    // Beside a name that is known, another one need not come again.
+    // Beside a known name, another one need not occur again.
     let is_named = text.split('\n').any(|row| names.label(row).is_some());
     if let Some((name, length)) = name_row(text).filter(|_| names.are_rows) {
         return vec![LabelPosition { at: 0, name: Some(name), said: length + 1, breaks: false }];
@@ -368,12 +373,12 @@ fn heads<'t>(text: &'t str, names: &LabelNames<'_>) -> Vec<LabelPosition<'t>> {
         if let Some(label) = label {
             heads.push(LabelPosition { at, name: Some(label.name), said: at + label.said, breaks: false });
         } else if !is_first && is_by_name && candidate(row).is_some() {
-            // By nobody known, but not by who speaks above.
+            // By an unknown speaker, but not by the one above.
             heads.push(LabelPosition { at, name: None, said: at, breaks: true });
         } else if !is_first && (row.starts_with(NOBODY) || is_dashed && (is_dialogue || is_over)) {
             heads.push(LabelPosition { at, name: None, said: at, breaks: true });
         }
-        // Where rows were put together.
+        // Rows that were joined into one.
         for (from, row) in joined_rows(row) {
             if let Some(label) = names.label(row) {
                 heads.push(LabelPosition {
@@ -389,19 +394,19 @@ fn heads<'t>(text: &'t str, names: &LabelNames<'_>) -> Vec<LabelPosition<'t>> {
             row.trim_end().ends_with(['.', '?', '!', '\u{2026}', '\u{2014}', '"', '\u{201D}', ')', ']', '\u{266A}']);
         at += row.len() + 1;
     }
-    // A name that nothing stands behind is text.
+    // A name without text behind it is text itself.
     let ends: Vec<usize> = heads.iter().skip(1).map(|head| head.at).chain([text.len()]).collect();
     let mut ends = ends.into_iter();
     heads.retain(|head| ends.next().is_some_and(|end| head.said < end && !text[head.said..end].trim().is_empty()));
     heads
 }
 
-/// True for a name of which one look is enough: in capitals, or of two words that are written so.
+/// Returns true for a name that needs no second occurrence: in capitals, or of two words.
 fn is_full_name(label: &RowLabel<'_>) -> bool {
     label.evidence == Evidence::Capitals || label.name.contains(' ')
 }
 
-/// The rows that were put together in one, behind its first: each begins with `>>`.
+/// Returns the rows that were joined into one, except the first, with their byte positions: each begins with `>>`.
 fn joined_rows(row: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut signs = row.match_indices(" >> ").map(|(at, _)| at + 1).peekable();
     std::iter::from_fn(move || {
@@ -413,7 +418,7 @@ fn joined_rows(row: &str) -> impl Iterator<Item = (usize, &str)> {
 
 const DASHES: [char; 4] = ['-', '\u{2010}', '\u{2013}', '\u{2014}'];
 
-/// True for a row that begins as those of a dialogue do, and not in the midst of a sentence.
+/// Returns true for a row that begins like one of a dialogue, and not in the middle of a sentence.
 fn begins_with_dash(row: &str) -> bool {
     let Some(said) = row.strip_prefix(DASHES) else { return false };
     let is_number = said.starts_with(|c: char| c.is_ascii_digit());
@@ -421,7 +426,7 @@ fn begins_with_dash(row: &str) -> bool {
     !is_number && !said.starts_with(DASHES) && first.is_some_and(|first| !first.is_lowercase())
 }
 
-/// The lines of each speaker in the order of `lines`, each with the index of the one that it is of.
+/// Splits `lines` into the lines of each speaker, in order, each with the index of the line that it comes from.
 fn by_speaker(lines: Vec<Content>) -> Vec<(usize, Content)> {
     let names = LabelNames::of(&lines);
     let mut named = HashSet::new();
@@ -432,7 +437,7 @@ fn by_speaker(lines: Vec<Content>) -> Vec<(usize, Content)> {
             pieces.push((index, line.clone()));
             continue;
         };
-        // What stands before the first name is said by whoever spoke before.
+        // Text before the first name continues the speech of the cue before.
         let begins = (!line.text[..first.at].trim().is_empty()).then_some(LabelPosition {
             at: 0,
             name: None,
@@ -468,7 +473,7 @@ fn by_speaker(lines: Vec<Content>) -> Vec<(usize, Content)> {
     pieces
 }
 
-/// The words of each of `ranges` of `text`; none where they are not its words.
+/// The words of each of `ranges` of `text`; empty lists if `words` are not those of the text.
 fn words_of(words: &[Word], text: &str, ranges: &[Range<usize>]) -> Vec<Vec<Word>> {
     let mut found = vec![Vec::new(); ranges.len()];
     let mut letters = text.char_indices().filter(|(_, c)| !c.is_whitespace());
@@ -494,10 +499,11 @@ fn words_of(words: &[Word], text: &str, ranges: &[Range<usize>]) -> Vec<Vec<Word
     found
 }
 
-/// Returns true if `line` goes on with the sentence that `before` begins, without a pause in which somebody else might come in.
+/// Returns true if `line` continues the sentence that `before` begins, without a pause in which another person may
+/// speak.
 fn goes_on(before: &Content, line: &Content, is_all_capitals: bool) -> bool {
     let (Some(end), Some(start)) = (before.end_ms, line.start_ms) else { return false };
-    // A clock that starts over parts two recordings.
+    // Across a restart of the clock there are two recordings.
     let is_later = before.start_ms.is_some_and(|before| start >= before);
     let begins_small = line.text.starts_with(|c: char| c.is_lowercase() || is_all_capitals && c.is_uppercase());
     let is_open = |c: char| c.is_alphanumeric() || matches!(c, ',' | ';' | '\'' | '\u{2019}');
@@ -583,7 +589,7 @@ mod tests {
         ] {
             assert_eq!(taken(&[plain, "and more"])[0], (None, plain.to_owned()), "{plain}");
         }
-        // What stands twice is a name; where all is in capitals, capitals say nothing.
+        // A label that stands twice is a name. If all is in capitals, capitals prove nothing.
         assert_eq!(taken(&["Ann: one", "two", "Ann: three"])[2], (Some("Ann".to_owned()), "three".to_owned()));
         assert_eq!(taken(&["ITEM ONE: THE BUDGET", "AND"])[0].0, None);
         assert_eq!(taken(&["[ANN]: THE BUDGET", "AND"])[0].0.as_deref(), Some("ANN"));
@@ -601,7 +607,7 @@ mod tests {
                 })
             };
             let mut lines: Vec<_> = cues.iter().map(content).collect();
-            // Others are named as well.
+            // Other people are named as well.
             lines.push(content(&(99_000, "WOMAN: SO.")));
             let mut speakers: Vec<_> =
                 by_speaker(lines).iter().map(|(_, line)| line.speaker.as_deref().map(str::to_owned)).collect();
@@ -628,10 +634,10 @@ mod tests {
         {
             assert_eq!(speakers(&[(0, over), (1_000, "we may go.")])[1], None, "{over}");
         }
-        // In capitals nothing is small.
+        // In capitals, nothing is lower case.
         let capitals = speakers(&[(0, "[MAN]: I THINK THAT"), (1_000, "WE MAY GO."), (2_000, "YES")]);
         assert_eq!(capitals, [ann.clone(), ann, None]);
-        // Where nobody is named, nobody goes on.
+        // Without a named speaker there is none to continue.
         assert_eq!(speakers(&[(0, "I think that"), (1_000, "we may go.")]), [None, None]);
     }
 
@@ -650,7 +656,7 @@ mod tests {
         for (name, (speaker, text)) in names.iter().chain(&names).zip(&read) {
             assert_eq!((speaker.as_deref(), text.as_str()), (Some(*name), "Yes: so."));
         }
-        // One cue in ten may go on without; of more, and of names that stand once, nothing is said.
+        // One cue in ten may be without a name. With more, and for names that occur once, nothing is certain.
         texts.push("and on");
         assert_eq!(taken(&texts)[10], (None, "and on".to_owned()));
         texts.extend(["and on", "and on"]);
@@ -687,7 +693,7 @@ mod tests {
         let read: Vec<_> = lines.iter().map(|line| (line.speaker.as_deref(), &*line.text)).collect();
         assert_eq!(read, said);
         assert_eq!(markable(" Ann:\u{A0}B\n"), "Ann: B");
-        // Other files are left as they are: French has such a space in front of its colons.
+        // Other files stay as they are: French has such a space before its colons.
         let mut french = [Content { text: "Il dit\u{A0}:\u{A0}oui".into(), ..Content::default() }];
         assert!(!take_marked(&mut french) && french[0].speaker.is_none());
     }
@@ -717,7 +723,7 @@ mod tests {
         ] {
             assert_eq!(taken(&[text]), expected, "{text}");
         }
-        // What a list, a number or the rest of a sentence begins with is no sign of another one.
+        // The beginning of a list, a number or the rest of a sentence is no sign of another speaker.
         for one in [
             "Buy:\n- Milk\n- Bread",
             "It was\n-5 there.",
@@ -737,7 +743,7 @@ mod tests {
         let rows = ["- Ann Lee\nWho?", "- Ben Roth\nMe.\nNo.", "- Ann Lee\nSo."];
         assert_eq!(taken(&rows)[..2], [by("Ann Lee", "Who?"), by("Ben Roth", "Me.\nNo.")]);
         assert_eq!(taken(&["Ann Lee\nWho?", "Ben\nMe.", "Carl\nSo."])[0].0, None);
-        // What is sung has such rows too.
+        // Songs have such rows too.
         for sung in [
             &["Hallelujah\nHallelujah"; 8][..],
             &["Hallelujah\nPraise him", "Hallelujah\nHe lives", "Hallelujah\nHe came"],
@@ -753,7 +759,7 @@ mod tests {
         assert_eq!(likely(&rows), Some(RowNames::Sure));
         assert_eq!(likely(&["Ann\nWho?", "Ben\nMe.", "Ann\nSo.", "Ben\nNo."]), Some(RowNames::Likely));
         assert_eq!(likely(&["Speaker 1\nWho?", "Speaker 1\nWho?"]), Some(RowNames::Sure));
-        // Who is named once is not the one above.
+        // A second person who is named once is not the speaker above.
         let once = |second: &str| {
             let texts = ["Ann: Who?", "Bea: Me.", "Bea: So.", &format!("Ann: Well?\n{second}")].map(str::to_owned);
             taken(&texts.each_ref().map(String::as_str))[4..].to_vec()
@@ -792,7 +798,7 @@ mod tests {
             &["NASA: a history", "It was so."],
             &["However: so", "Remember: no", "However: a", "x", "Remember: b"],
             &["Listen: so", "Bottom line: no", "Listen: a", "x", "Bottom line: b"],
-            // The file has them in small letters, too.
+            // The file has them in lower case, too.
             &["Pizza: a", "Pasta: b", "Pizza: c", "Pasta: d", "we had pizza and pasta"],
         ] {
             let expected: Vec<_> = texts.iter().map(|text| nobody(text)).collect();
@@ -832,7 +838,7 @@ mod tests {
         }
         let ann = Some("Ann".to_owned());
         assert_eq!(read(&["Ann:\u{A0}one", "two", "He said: three"]), Some(vec![ann; 3]));
-        // Whoever is called so has another sign.
+        // A name that looks like a heading needs another mark.
         let mut texts = ["Note:\u{A0}one".to_owned(), "two".to_owned(), "three".to_owned()];
         mark_as_ours(&mut texts, Some("Note"));
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();

@@ -1,6 +1,7 @@
-//! Evidence that lines with times are speech. Headers of a form that other texts have too make a transcript only where the
-//! whole file is one ([`count_loose`]); and whatever its form, a file is none whose rows are those of a log, a programme, a list
-//! of chapters or verses, or say hardly anything for the time that they take ([`timed_list`]).
+//! Evidence that lines with times are speech. Headers of a form that other texts have as well count only if the whole
+//! file is a transcript ([`count_loose`]). Whatever its form, a file is no transcript if its rows are those of a log, a
+//! programme, a list of chapters or verses, or if they say hardly anything for the time that they take
+//! ([`timed_list`]).
 
 use std::collections::HashMap;
 
@@ -10,17 +11,17 @@ use crate::format::core::timestamps::{When, bare, is_colon};
 use crate::format::text::header_forms::{HeaderForm, HeaderShape, NO_SIGN, shapes, time_of};
 use crate::transcript::MediaMs;
 
-/// Programmes begin in the morning, transcripts at nought.
+/// Programmes begin in the morning, transcripts at zero.
 const EARLY_MS: MediaMs = 5 * 60_000;
 
-/// How many lines of `text` are headers as a file of `kind` has them.
+/// Returns the number of lines that are headers of a file of `kind`.
 pub(crate) fn count<'a>(kind: FileKind, lines: impl Iterator<Item = &'a str>) -> usize {
     let is_one = |line: &str| !line.starts_with('\\') && shapes(line).any(|shape| shape.is_native(kind));
     lines.filter(|line| is_one(line)).count()
 }
 
-/// True where the line `damaged` is a header of a file of `kind` only without its damage (`plain`), and its time has all of its
-/// digits: `(00:01)` has, of `(0:01)` one may be gone.
+/// Returns true if the line `damaged` is a header of a file of `kind` only without its damage (`plain`), and its time
+/// has two digits in each place: `(00:01)` has, but in `(0:01)` one may be missing.
 pub(crate) fn is_header_without_damage(kind: FileKind, damaged: &str, plain: &str) -> bool {
     let is_header = |line: &str| count(kind, std::iter::once(line)) > 0;
     let mut fields = plain.split(':');
@@ -32,8 +33,8 @@ pub(crate) fn is_header_without_damage(kind: FileKind, damaged: &str, plain: &st
     is_whole && !is_header(damaged) && is_header(plain)
 }
 
-/// How many lines are headers of a loose form of `kind`, where `lines` are a transcript: 0 for a programme, a table of
-/// results, a list of chapters, or prose in which a passage is quoted.
+/// Returns the number of lines that are headers of a loose form of `kind`, if `lines` are a transcript, and 0 for a
+/// programme, a table of results, a list of chapters, or prose with a quoted passage.
 pub(crate) fn count_loose(kind: FileKind, lines: &[&str]) -> usize {
     let filled: Vec<&str> = lines.iter().copied().filter(|line| !bare(line).is_empty()).collect();
     let found: Vec<Option<HeaderShape<'_>>> = filled
@@ -54,31 +55,31 @@ pub(crate) fn count_loose(kind: FileKind, lines: &[&str]) -> usize {
     Speech::count(&speeches, filled.len(), kind == FileKind::Timed)
 }
 
-/// True for a time such as programmes have: fives of the last place that is written. Two places are minutes and seconds, or
-/// hours and minutes with the half of the day, which are later than any of those.
+/// Returns true for a time such as those of programmes: the last place that is written is a multiple of five. Two
+/// places are minutes and seconds, or hours and minutes with AM or PM, which are later than any of those.
 pub(crate) fn is_round(ms: MediaMs) -> bool {
     let last_place = if ms < 100 * 60_000 { 1_000 } else { 60_000 };
     ms % (5 * last_place) == 0
 }
 
-/// What a file would be if it were a transcript: somebody says something at a time.
+/// A speech at a time, if the file is a transcript.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Speech<'a> {
-    /// Empty where nobody is named.
+    /// The speaker; empty if nobody is named.
     pub(crate) label: &'a str,
     pub(crate) start_ms: MediaMs,
-    /// The time has brackets or hours: scores and verses have none.
+    /// True if the time has brackets or hours. Scores and verses have neither.
     pub(crate) is_firm: bool,
     pub(crate) text: Option<&'a str>,
-    /// Which of the lines that are not blank it is.
+    /// Its index among the lines that are not blank.
     pub(crate) at: usize,
-    /// It is a row of a table.
+    /// True for a row of a table.
     pub(crate) is_cell: bool,
 }
 
 impl Speech<'_> {
-    /// How many speeches there are among `lines` lines that are not blank, if all of them together are a transcript. Of rows
-    /// each says something itself, so that they are most of the lines.
+    /// Returns the number of speeches among `lines` lines that are not blank, if all of them together are a transcript,
+    /// else 0. If they are rows, each has its own text, so they must be most of the lines.
     pub(crate) fn count(all: &[Self], lines: usize, are_rows: bool) -> usize {
         let said = all.iter().filter(|one| one.text.is_some()).count();
         let Some(first) = all.first().filter(|_| said > 0) else { return 0 };
@@ -110,7 +111,7 @@ impl Speech<'_> {
     }
 }
 
-/// A text whose lines have times, and that is no transcript.
+/// A kind of text whose lines have times but which is no transcript.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TimedList {
     Log,
@@ -118,12 +119,12 @@ pub(crate) enum TimedList {
     Programme,
     Chapters,
     Verses,
-    /// Nobody can say of what.
+    /// An unknown kind.
     Other,
 }
 
 impl TimedList {
-    /// The words for it, for people.
+    /// A description for people.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Log => "the log of a program: levels (INFO, ERROR) stand behind the times of its rows",
@@ -138,38 +139,38 @@ impl TimedList {
     }
 }
 
-/// A line with a time, and what stands below it until the next one.
+/// A line with a time, and the text below it until the next one.
 #[derive(Debug)]
 struct TimedRow<'a> {
     label: &'a str,
     start_ms: MediaMs,
     end_ms: Option<MediaMs>,
-    /// Letters and digits that are said.
+    /// The weight of the letters and digits of its text.
     letters: usize,
-    /// A line of it ends with a full stop.
+    /// True if a line of it ends with a full stop.
     has_stop: bool,
-    /// A line of it ends as another sentence does, or is the notice of a sound.
+    /// True if a line of it ends as other sentences do, or is a note of a sound.
     has_mark: bool,
     has_level: bool,
 }
 
 impl<'a> TimedRow<'a> {
     fn take(&mut self, text: &str) {
-        // A character of Chinese is about as much as a syllable.
+        // A Chinese character is about a syllable.
         let weight = |c: char| if c >= '\u{2E80}' { 3 } else { 1 };
         self.letters += text.chars().filter(|c| c.is_alphanumeric()).map(weight).sum::<usize>();
         self.has_stop |= text.ends_with(['.', '\u{2026}', '\u{3002}']);
         self.has_mark |= text.ends_with(|c: char| "?!)]\"\u{201D}\u{FF1F}\u{FF01}".contains(c));
     }
 
-    /// Returns true if it says enough for the time until `next`: a letter a second. Who speaks slowly says ten.
+    /// Returns true if it says enough for the time until `next`: a letter a second. Even slow speech has ten.
     fn is_dense(&self, next: Option<&Self>) -> bool {
         let end_ms = self.end_ms.or(next.map(|next| next.start_ms));
         end_ms.is_some_and(|end_ms| self.letters as MediaMs * 1000 >= end_ms - self.start_ms)
     }
 }
 
-/// The rows with a time among `lines`, and how many lines have something on them.
+/// The rows with a time among `lines`, and the number of lines that are not blank.
 fn timed_rows<'a>(lines: &[&'a str]) -> (Vec<TimedRow<'a>>, usize) {
     let (mut rows, mut filled): (Vec<TimedRow<'_>>, _) = (Vec::new(), 0);
     for line in lines.iter().map(|line| bare(line)).filter(|line| !line.is_empty()) {
@@ -188,7 +189,8 @@ fn timed_rows<'a>(lines: &[&'a str]) -> (Vec<TimedRow<'a>>, usize) {
     (rows, filled)
 }
 
-/// True for what programs write behind the time: `INFO server started`, `[main] WARN x`, `info: done`.
+/// Returns true for the level that programs write behind the time: `INFO server started`, `[main] WARN x`, `info:
+/// done`.
 fn begins_with_level(text: &str) -> bool {
     let first = text.split(|c: char| !c.is_alphanumeric()).find(|word| !word.is_empty()).unwrap_or_default();
     let behind = text.trim_start_matches(|c: char| !c.is_alphanumeric()).strip_prefix(first).unwrap_or_default();
@@ -198,7 +200,8 @@ fn begins_with_level(text: &str) -> bool {
         || words.any(|word| is_log_level(word) && !word.contains(char::is_lowercase))
 }
 
-/// True where a date stands before a time: `12/03/24, 10:02`, `[2026-01-02 10:02:11]`, `Nov 30 10:02:11`, `2026-01-02T10:02`.
+/// Returns true if a date stands before a time: `12/03/24, 10:02`, `[2026-01-02 10:02:11]`, `Nov 30 10:02:11`,
+/// `2026-01-02T10:02`.
 fn is_dated(line: &str) -> bool {
     let is_time = |text: &str| {
         let text = text.trim_start_matches(['[', '(']);
@@ -225,8 +228,8 @@ fn is_dated(line: &str) -> bool {
     })
 }
 
-/// What `lines` are, if they have times and are no transcript. Of a file of `kind` that is known by a sign that hardly
-/// anything else has, it takes more of them.
+/// Returns the kind of list, if `lines` have times and are no transcript. A file of a `kind` whose headers are
+/// distinctive needs more of them.
 pub(crate) fn timed_list(lines: &[&str], kind: Option<FileKind>) -> Option<TimedList> {
     let dated = lines.iter().filter(|line| is_dated(line)).count();
     let (rows, filled) = timed_rows(lines);
@@ -242,13 +245,13 @@ pub(crate) fn timed_list(lines: &[&str], kind: Option<FileKind>) -> Option<Timed
     let first = rows.first().filter(|_| rows.len() >= least)?;
     let mut labels: HashMap<&str, usize> = HashMap::new();
     rows.iter().filter(|row| !row.label.is_empty()).for_each(|row| *labels.entry(row.label).or_default() += 1);
-    // Who speaks comes again; a title or a station does not.
+    // Speakers recur; titles and stations do not.
     let again = count(&|row| labels.get(row.label).is_some_and(|count| *count > 1));
     let sentences = count(&|row| row.has_stop || row.has_mark);
     let dense = rows.iter().enumerate().filter(|(index, row)| row.is_dense(rows.get(index + 1))).count();
     let pairs = rows.len() - 1;
     let steps = rows.windows(2).filter(|pair| pair[1].start_ms - pair[0].start_ms == 1000).count();
-    // Nobody says so much in a second.
+    // No speech is so fast.
     let is_verse = pairs > 1 && steps == pairs && rows.iter().map(|row| row.letters).sum::<usize>() >= rows.len() * 16;
     let is_programme = first.start_ms >= EARLY_MS && rows.iter().all(|row| is_round(row.start_ms));
     match () {
@@ -263,7 +266,7 @@ pub(crate) fn timed_list(lines: &[&str], kind: Option<FileKind>) -> Option<Timed
     }
 }
 
-/// What a text is in which no form was found, if most of its lines have times.
+/// Returns the kind of list for a text without a known form, if most of its lines have times.
 pub(crate) fn timed_list_of_any_form(lines: &[&str]) -> Option<TimedList> {
     let (rows, filled) = timed_rows(lines);
     let found = timed_list(lines, None);

@@ -1,29 +1,29 @@
-//! Times as they stand in the headers of plain-text transcripts, and what stands there in their place.
+//! Times in the headers of plain-text transcripts, and other texts at their place.
 //!
-//! `MM:SS`, `H:MM:SS`, either with decimals, `10:02 AM`, `1h 02m 03s`, and two of them with a dash, an arrow or `to` between
-//! them. Colons, stops and digits may be those of wide scripts.
+//! `MM:SS`, `H:MM:SS`, either with decimals, `10:02 AM`, `1h 02m 03s`, and two of them with a dash, an arrow or `to`
+//! between them. Colons, full stops and digits may have their full-width forms.
 
 use std::borrow::Cow;
 
 use crate::format::text::text_lines::{decimals, parse_time};
 use crate::transcript::MediaMs;
 
-/// What stands where a time is due.
+/// The content of a place where a time is expected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum When<'a> {
-    /// When it begins, and when it ends.
+    /// Start and, if given, end, in milliseconds.
     Known(MediaMs, Option<MediaMs>),
-    /// Something that stands for a time that nobody knows: nothing, `NA`, `--:--`, `12:75`, `00:XX`.
+    /// A placeholder for an unknown time: nothing, `NA`, `--:--`, `12:75`, `00:XX`.
     Unknown(&'a str),
     /// Other words.
     Words(&'a str),
     Absent,
 }
 
-/// Between the two times of a span.
+/// Separators of the two times of a span.
 const DASHES: [&str; 9] = ["-->", "->", "\u{2192}", "\u{2013}", "\u{2014}", "\u{2212}", "--", "-", "to "];
 
-/// Words that people and programs write where they know no time.
+/// Words that people and programs write for an unknown time.
 const NO_TIMES: [&str; 14] = [
     "na",
     "n/a",
@@ -41,14 +41,14 @@ const NO_TIMES: [&str; 14] = [
     "timestamp",
 ];
 
-/// True for blanks, and for signs that nobody sees, which come along when text is copied from a page: marks of direction,
-/// joiners, byte order marks.
+/// Returns true for blanks and for invisible characters that text copied from a page has: direction marks, joiners,
+/// byte order marks.
 pub(crate) fn is_blank(c: char) -> bool {
     c.is_whitespace()
         || matches!(c, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
 }
 
-/// `text` without blanks around it.
+/// Returns `text` without blanks around it.
 pub(crate) fn bare(text: &str) -> &str {
     text.trim_matches(is_blank)
 }
@@ -65,7 +65,7 @@ pub(crate) fn is_close(c: char) -> bool {
     matches!(c, ')' | ']' | '\u{FF09}' | '\u{FF3D}' | '\u{3011}')
 }
 
-/// The brackets at the end of `text`: what is before them, and their content.
+/// The brackets at the end of `text`: the text before them, and their content.
 pub(crate) fn bracketed_end(text: &str) -> Option<(&str, &str)> {
     let close = text.chars().next_back().filter(|c| is_close(*c))?;
     let inner = &text[..text.len() - close.len_utf8()];
@@ -73,23 +73,23 @@ pub(crate) fn bracketed_end(text: &str) -> Option<(&str, &str)> {
     Some((&inner[..at], &inner[at + open.len_utf8()..]))
 }
 
-/// What stands in the brackets that are all of `text`.
+/// The content of brackets, if they are all of `text`.
 pub(crate) fn in_brackets(text: &str) -> Option<&str> {
     bracketed_end(text).filter(|(before, _)| before.is_empty()).map(|(_, inner)| inner)
 }
 
-/// `text` with the narrow forms of wide digits, colons and stops.
+/// Returns `text` with the ASCII forms of full-width digits, colons, commas and full stops.
 fn narrow(text: &str) -> Cow<'_, str> {
     let is_wide = |c: char| matches!(c, '\u{FF0C}' | '\u{FF0E}' | '\u{FF10}'..='\u{FF1A}');
     if !text.contains(is_wide) {
         return Cow::Borrowed(text);
     }
-    // The wide forms stand in the order of ASCII.
+    // The full-width forms are in the order of ASCII.
     let one = |c: char| if is_wide(c) { char::from_u32(u32::from(c) - 0xFEE0).unwrap_or(c) } else { c };
     Cow::Owned(text.chars().map(one).collect())
 }
 
-/// `text` without `AM` or `PM` behind it, and the hours that it adds to a clock of twelve: `12:10 AM` is ten past nought.
+/// Splits off `AM` or `PM` at the end of `text`. The flag is true for PM; `12:10 AM` is ten past zero.
 fn without_half(text: &str) -> (&str, Option<bool>) {
     let halves = [("a.m.", false), ("p.m.", true), ("am", false), ("pm", true)];
     let found = halves.into_iter().find_map(|(half, is_later)| {
@@ -101,12 +101,12 @@ fn without_half(text: &str) -> (&str, Option<bool>) {
     found.map_or((text, None), |(before, is_later)| (before, Some(is_later)))
 }
 
-/// How many bytes of `text` are before the `AM` or `PM` at its end.
+/// The number of bytes of `text` before the `AM` or `PM` at its end.
 pub(crate) fn half_at(text: &str) -> usize {
     without_half(text).0.len()
 }
 
-/// `1h 02m 03s`, `2m 3s`.
+/// Parses `1h 02m 03s`, `2m 3s` into milliseconds.
 fn lettered(text: &str) -> Option<MediaMs> {
     let mut rest = text;
     let mut part = |letter: char| -> Option<i64> {
@@ -123,7 +123,7 @@ fn lettered(text: &str) -> Option<MediaMs> {
     (rest.is_empty() && in_range).then_some(((hours * 60 + minutes) * 60 + seconds) * 1000)
 }
 
-/// One time.
+/// Parses one time into milliseconds.
 pub(crate) fn time(text: &str) -> Option<MediaMs> {
     let text = narrow(bare(text));
     let (digits, half) = without_half(&text);
@@ -137,14 +137,14 @@ pub(crate) fn time(text: &str) -> Option<MediaMs> {
     let Some(is_later) = half else {
         return parse_time(whole).map(|whole| whole + thousandths).or_else(|| lettered(digits));
     };
-    // With the half of the day two fields are hours and minutes.
+    // With AM or PM, two fields are hours and minutes.
     let full = if whole.matches(':').count() == 1 { format!("{whole}:00") } else { whole.to_owned() };
     let hour: i64 = full.split_once(':')?.0.parse().ok().filter(|hour| (1..=12).contains(hour))?;
     let shift = hour % 12 - hour + if is_later { 12 } else { 0 };
     Some(parse_time(&full)? + shift * 3_600_000 + thousandths)
 }
 
-/// A time, or two of them: when something begins, and when it ends.
+/// Parses one time or two: start, and end if given.
 pub(crate) fn span(text: &str) -> Option<(MediaMs, Option<MediaMs>)> {
     if let Some(start) = time(text) {
         return Some((start, None));
@@ -155,7 +155,7 @@ pub(crate) fn span(text: &str) -> Option<(MediaMs, Option<MediaMs>)> {
     })
 }
 
-/// A span at the head of `text`, whose times may have blanks around the dash between them, and what is behind it.
+/// Parses a span at the head of `text`, which may have blanks around its dash. Also returns the rest of the text.
 pub(crate) fn leading_span(text: &str) -> Option<((MediaMs, Option<MediaMs>), &str)> {
     let (start, rest) = leading_time(text)?;
     let behind = rest.trim_start_matches(is_blank);
@@ -166,7 +166,8 @@ pub(crate) fn leading_span(text: &str) -> Option<((MediaMs, Option<MediaMs>), &s
     })
 }
 
-/// A time at the head of `text` that ends at a blank, at the end, or before a dash.
+/// Parses a time at the head of `text` that ends at a blank, at the end, or before a dash. Also returns the rest of the
+/// text.
 fn leading_time(text: &str) -> Option<(MediaMs, &str)> {
     let is_part = |c: char| {
         c.is_ascii_digit() || matches!(c, ':' | '.' | ',' | '\u{FF1A}' | '\u{FF0E}' | '\u{FF10}'..='\u{FF19}')
@@ -180,7 +181,7 @@ fn leading_time(text: &str) -> Option<(MediaMs, &str)> {
             && !behind[half.len()..].starts_with(char::is_alphanumeric)
     });
     let with_half = half.map(|half| {
-        // The blank may be a longer one than the ASCII blank that it stands for.
+        // The blank may be longer in bytes than an ASCII blank.
         let blank = text[end..].chars().next().filter(|_| half.starts_with(' ')).map_or(0, char::len_utf8);
         end + blank + half.trim_start().len()
     });
@@ -196,7 +197,7 @@ fn leading_time(text: &str) -> Option<(MediaMs, &str)> {
     is_over.then(|| time(found)).flatten().map(|start| (start, &text[end - cut..]))
 }
 
-/// True for `--:--`, `00:XX`, `?:??`, `12:75`: what is written like a time and is none.
+/// Returns true for `--:--`, `00:XX`, `?:??`, `12:75`: written like a time, but not valid.
 fn is_broken_time(text: &str) -> bool {
     let is_clock =
         |c: char| is_placeholder(c) || c.is_ascii_digit() || "xXhHmMsS\u{FFFD}".contains(c) || c.is_control();
@@ -212,33 +213,33 @@ fn is_no_time_word(text: &str) -> bool {
     NO_TIMES.iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
-/// True for the name of what is to be put there, in a form that nobody filled in.
+/// Returns true for the word `time` or `timecode`, left over in a template that was not filled in.
 fn is_time_word(text: &str) -> bool {
     ["time", "timecode"].iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
-/// True for the words that stand for a time and for nothing else.
+/// Returns true for words that stand for an unknown time and for nothing else.
 pub(crate) fn is_not_available(text: &str) -> bool {
     ["na", "n/a", "n.a.", "tbd"].iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
-/// True for what stands alone in the place of a time that nobody knows: `--:--`, `NA`.
+/// Returns true for a placeholder that stands alone for an unknown time: `--:--`, `NA`.
 pub(crate) fn placeholder(text: &str) -> bool {
     is_not_available(text) || is_broken_time(text)
 }
 
-/// True for a digit of a clock with damage, and for what stands for one.
+/// Returns true for a digit of a damaged clock time, and for letters that stand for one.
 fn is_clock_part(c: char) -> bool {
     c.is_ascii_digit() || "OoQDIl|SsBbZzxX?".contains(c)
 }
 
-/// True for what stands for a colon in a clock with damage, and between no other numbers.
+/// Returns true for signs that replace the colon in a damaged clock time, and stand between no other numbers.
 fn is_clock_sign(c: char) -> bool {
     matches!(c, ';' | '\u{B7}' | '\u{2D0}' | '\u{2236}' | '\u{A789}')
 }
 
-/// True for a clock with damage: parts as those of a time, of which letters stand for digits (`0O:25`), or with other signs
-/// between them (`00;25`, `00.25`). With `is_sure` only signs that nothing but times and faults has.
+/// Returns true for a damaged clock time: fields like those of a time, with letters in place of digits (`0O:25`), or
+/// other signs between them (`00;25`, `00.25`). With `is_sure`, only signs that occur in nothing but times and faults.
 pub(crate) fn is_broken_clock(text: &str, is_sure: bool) -> bool {
     let text = text.trim_matches(is_around);
     let is_sign = |c: char| is_colon(c) || is_clock_sign(c);
@@ -253,7 +254,7 @@ pub(crate) fn is_broken_clock(text: &str, is_sure: bool) -> bool {
         && time(text).is_none()
 }
 
-/// True for two times, of which one cannot be read, or both.
+/// Returns true for two times of which at least one cannot be read.
 pub(crate) fn is_broken_span(text: &str) -> bool {
     let is_clock = |text: &str| {
         let digits = text.chars().filter(char::is_ascii_digit).count();
@@ -266,21 +267,21 @@ pub(crate) fn is_broken_span(text: &str) -> bool {
     })
 }
 
-/// True for what is around a time that is not written as one: brackets, and signs such as `~` and `@`.
+/// Returns true for characters around a time that do not belong to it: brackets, and signs such as `~` and `@`.
 fn is_around(c: char) -> bool {
     is_blank(c) || is_open(c) || is_close(c) || "<>{}#~@=*|'\"".contains(c)
 }
 
-/// A time with other signs around it: `(00:25`, `@00:25`.
+/// Parses a time with other signs around it: `(00:25`, `@00:25`.
 pub(crate) fn time_among_signs(text: &str) -> Option<MediaMs> {
     let inner = text.trim_matches(is_around);
     (inner.len() < bare(text).len()).then(|| time(inner)).flatten()
 }
 
-/// True for what can stand in the place of a time beside a name, and is none that can be read: signs alone, a word that says so,
-/// a time with damage, or one with a word before it (`inaudible 00:25`).
+/// Returns true for a text that stands in the place of a time beside a name and cannot be read: only signs, a word for
+/// an unknown time, a damaged time, or a time with a word before it (`inaudible 00:25`).
 pub(crate) fn is_unreadable(text: &str) -> bool {
-    /// No time has more digits, with a letter or two among them.
+    /// The most digits of a time, together with a letter or two.
     const SIGNS_MAX: usize = 12;
     let text = text.trim_matches(is_around);
     let count = |is_one: fn(char) -> bool| text.chars().filter(|c| is_one(*c)).count();
@@ -298,8 +299,9 @@ pub(crate) fn is_unreadable(text: &str) -> bool {
                 || digits > 0 && letters <= digits && digits + letters <= SIGNS_MAX && words <= 3)
 }
 
-/// True for what stands for a time also where blanks alone part it from a name: words that say so, and numbers with damage that
-/// no count, year or score has. A sign alone may end a sentence, so it takes two question marks or dashes.
+/// Returns true for a text that stands for a time even if only blanks separate it from a name: words for an unknown
+/// time, and damaged numbers that cannot be a count, year or score. A sign alone may end a sentence, so there must be
+/// two question marks or dashes.
 pub(crate) fn stands_without_brackets(text: &str) -> bool {
     let text = bare(text);
     if !text.contains(char::is_alphanumeric) {
@@ -311,11 +313,11 @@ pub(crate) fn stands_without_brackets(text: &str) -> bool {
     }
     let is_digits = matches!(text.len(), 4 | 6) && text.chars().all(is_clock_part);
     let is_clock = || is_broken_clock(text, false);
-    // `1,234` and `3-2` are none; `12.25` may be one.
+    // `1,234` and `3-2` are no times; `12.25` may be one.
     text.starts_with('0') && (is_digits || is_clock()) || is_clock() && parse_time(&text.replace('.', ":")).is_some()
 }
 
-/// What `content` is, which stands where a time is due.
+/// Classifies `content`, which stands where a time is expected.
 pub(crate) fn when(content: &str) -> When<'_> {
     let inner = bare(content);
     if let Some((start, end)) = span(inner) {
@@ -327,8 +329,8 @@ pub(crate) fn when(content: &str) -> When<'_> {
     }
 }
 
-/// True for a remark in place of a time that says something of the block: `(laughing)`. A word such as `inaudible`, or
-/// `none` where no brackets are around it, does where the block has no other text.
+/// Returns true for a remark in place of a time that belongs to the text of the block: `(laughing)`. A word such as
+/// `inaudible`, or `none` without brackets, belongs to it only if the block has no other text.
 pub(crate) fn is_part_of_text(remark: &str, is_plain: bool, has_text: bool) -> bool {
     match when(remark) {
         When::Words(words) => !is_broken_clock(words, false) && !is_broken_span(words) && !is_time_word(words),
@@ -340,7 +342,8 @@ pub(crate) fn is_part_of_text(remark: &str, is_plain: bool, has_text: bool) -> b
     }
 }
 
-/// What stands for a time that nobody knows at the end of `text`, behind a blank: what is before it, and it.
+/// Splits off a placeholder for a time at the end of `text`, behind a blank. Returns the text before it and the
+/// placeholder.
 pub(crate) fn no_time_at_end(text: &str) -> Option<(&str, &str)> {
     let last = last_word(text, text.len())?;
     // `time unknown` has two words.
@@ -353,7 +356,7 @@ pub(crate) fn no_time_at_end(text: &str) -> Option<(&str, &str)> {
     (is_one && !token.is_empty()).then(|| (&text[..last], token))
 }
 
-/// Where the last word of `text[..end]` begins, if there is a blank before it.
+/// The byte at which the last word of `text[..end]` begins, if there is a blank before it.
 fn last_word(text: &str, end: usize) -> Option<usize> {
     let text = text[..end].trim_end_matches(is_blank);
     let (at, blank) = text.char_indices().rev().find(|(_, c)| is_blank(*c))?;

@@ -1,7 +1,7 @@
-//! Words become lines: where a source gives a speaker's words and no lines.
+//! Makes lines of words, for sources that give the words of a speaker and no lines.
 //!
-//! A line ends where the speaker changes, after a sentence of some length, before a pause, and before it is too long to be
-//! read. No word moves to another speaker.
+//! A line ends where the speaker changes, after a sentence of some length, before a pause, and before it is too long to
+//! be read. No word moves to another speaker.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -11,20 +11,20 @@ use crate::format::core::builder::{FilePlace, TranscriptBuilder};
 use crate::format::core::clock_restart::{self, LineTimes, PartMark};
 use crate::transcript::{Content, MediaMs, Word};
 
-/// A sentence that is shorter takes the next one along.
+/// A shorter sentence shares a line with the next one.
 const LINE_CHARS: usize = 60;
 
-/// A line that is longer ends at the next word.
+/// A longer line ends at the next word.
 const LINE_CHARS_MAX: usize = 400;
 
 /// A pause after which people expect a new line.
 const PAUSE_MS: MediaMs = 2_000;
 
-/// A silence that parts what two people say, in milliseconds: as for the words of live engines.
+/// A silence that separates two speakers, in milliseconds. The dialects use the same for the words of live engines.
 pub(crate) const ANSWER_PAUSE_MS: MediaMs = 300;
 
-/// A run of fewer words without a speaker goes with the words beside it, as noise in the labels of live engines does. So does one
-/// of any length within what somebody says.
+/// A shorter run of words without a speaker goes to the speaker beside it, as noise in the labels; the dialects do the
+/// same for live engines. So does a run of any length within the words of one speaker.
 const UNLABELLED_RUN_MIN: usize = 3;
 
 /// A word as it stands in the text, with the punctuation that belongs to it.
@@ -34,19 +34,19 @@ pub(crate) struct WordToken<'a> {
     pub(crate) start_ms: Option<MediaMs>,
     pub(crate) end_ms: Option<MediaMs>,
     pub(crate) confidence: Option<f64>,
-    /// Stands right behind what is before it, without a blank.
+    /// True if no blank separates it from the text before.
     pub(crate) is_attached: bool,
-    /// Punctuation, which belongs to the word before.
+    /// True for punctuation, which belongs to the word before.
     pub(crate) is_punctuation: bool,
 }
 
-/// Who says a word, as far as the source says it.
+/// The speaker of a word, as the source gives it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 enum WordSpeaker {
-    /// It has no label.
+    /// The word has no label.
     #[default]
     Unlabelled,
-    /// The source has heard that it is somebody else, and does not know who.
+    /// The source heard another speaker, but does not know who it is.
     Unidentified,
     Named(Arc<str>),
 }
@@ -60,47 +60,47 @@ impl WordSpeaker {
     }
 }
 
-/// What a reader of words says, in the order of the file.
+/// The output of a reader of words, in the order of the file.
 #[derive(Debug)]
 enum WordPiece<'a> {
     Word(FilePlace, WordToken<'a>),
     Speaker(WordSpeaker),
     Lang(Option<Arc<str>>),
-    /// Marks that stand right before the next word, whoever says that: `¿`, an opening quotation mark.
+    /// Marks that stand right before the next word, whoever says it: `¿`, an opening quotation mark.
     Opening(Cow<'a, str>),
     LineEnd,
     /// True if the source says where lines end.
     HasLineEnds(bool),
-    /// The file itself begins anew.
+    /// The file itself starts again.
     PartMayBegin,
 }
 
-/// The words of a file, which become lines once all of them are there: a clock that starts over is known by what follows.
+/// The words of a file. They become lines when all are read, because a restart of the clock shows only by what follows.
 #[derive(Debug, Default)]
 pub(crate) struct WordLines<'a> {
     pieces: Vec<WordPiece<'a>>,
     speaker: WordSpeaker,
     lang: Option<Arc<str>>,
-    /// Words may lack the speaker that others have.
+    /// True if words may lack the speaker that others have.
     may_lack_speakers: bool,
 }
 
 impl<'a> WordLines<'a> {
-    /// The source names the speaker of each word, and may leave some out. One or two such words are by whoever says the word
-    /// before them, or else behind them, if no pause and no end of a sentence stands between, and so are more between words of
-    /// one speaker; others are by nobody known, which is told.
+    /// Declares that the source names the speaker of each word, but may leave some out. One or two such words get the
+    /// speaker of the word before them, or else of the word behind, if no pause and no end of a sentence is between.
+    /// Longer runs do only between words of one speaker. Other words have no speaker, which is reported.
     pub(crate) fn may_lack_speakers(&mut self) {
         self.may_lack_speakers = true;
     }
 
-    /// From here on `speaker` speaks.
+    /// Sets the speaker of the words that follow.
     pub(crate) fn speaker(&mut self, speaker: Option<&str>) {
         if self.speaker.name().map(|name| &**name) != speaker || self.speaker == WordSpeaker::Unidentified {
             self.speaks(speaker.map_or(WordSpeaker::Unlabelled, |name| WordSpeaker::Named(name.into())));
         }
     }
 
-    /// From here on somebody speaks of whom the source says that it does not know who it is.
+    /// Declares that the source does not know the speaker of the words that follow.
     pub(crate) fn unidentified_speaker(&mut self) {
         if self.speaker != WordSpeaker::Unidentified {
             self.speaks(WordSpeaker::Unidentified);
@@ -112,7 +112,7 @@ impl<'a> WordLines<'a> {
         self.pieces.push(WordPiece::Speaker(self.speaker.clone()));
     }
 
-    /// From here on it is in this language.
+    /// Sets the language of the words that follow.
     pub(crate) fn lang(&mut self, lang: Option<&str>) {
         if self.lang.as_deref() != lang {
             self.lang = lang.map(Arc::from);
@@ -120,33 +120,32 @@ impl<'a> WordLines<'a> {
         }
     }
 
-    /// Takes the next token, which stands at `at` in the file.
+    /// Adds the next token, which stands at `at` in the file.
     pub(crate) fn push(&mut self, at: impl Into<FilePlace>, token: WordToken<'a>) {
         self.pieces.push(WordPiece::Word(at.into(), token));
     }
 
-    /// Keeps a mark for the word that comes next.
+    /// Adds a mark to put right before the next word.
     pub(crate) fn open(&mut self, mark: Cow<'a, str>) {
         self.pieces.push(WordPiece::Opening(mark));
     }
 
-    /// Ends the line under way.
+    /// Ends the current line.
     pub(crate) fn end_line(&mut self) {
         self.pieces.push(WordPiece::LineEnd);
     }
 
-    /// Whether from here on the source says where lines end: then nothing else ends one.
+    /// Sets whether the source says where the next lines end. If so, nothing else ends one.
     pub(crate) fn has_line_ends(&mut self, has_line_ends: bool) {
         self.pieces.push(WordPiece::HasLineEnds(has_line_ends));
     }
 
-    /// The file begins anew with the next word: if its time falls, it is the first of a part.
+    /// Marks the next word as a possible beginning of a part: it is one if its time falls.
     pub(crate) fn part_may_begin(&mut self) {
         self.pieces.extend([WordPiece::LineEnd, WordPiece::PartMayBegin]);
     }
 
-    /// Makes lines of all that was taken, and begins without a speaker again. A mark that no word came behind belongs to the
-    /// last one.
+    /// Makes lines of all tokens, and resets the state. A mark with no word behind it belongs to the last word.
     pub(crate) fn finish(&mut self, gather: &mut TranscriptBuilder) {
         let Self { pieces, may_lack_speakers, .. } = std::mem::take(self);
         let pieces = if may_lack_speakers { with_all_speakers(pieces, gather) } else { pieces };
@@ -185,9 +184,9 @@ impl<'a> WordLines<'a> {
     }
 }
 
-/// `pieces` with the speakers of words that have none: see [`WordLines::may_lack_speakers`].
+/// Fills in the speakers of words that have none: see [`WordLines::may_lack_speakers`].
 fn with_all_speakers<'a>(pieces: Vec<WordPiece<'a>>, gather: &mut TranscriptBuilder) -> Vec<WordPiece<'a>> {
-    // The speaker of each word, and whether it goes on with the word before.
+    // The speaker of each word, and true if it follows the word before without a pause or an end of a sentence or line.
     let mut words: Vec<(WordSpeaker, bool)> = Vec::new();
     let (mut speaking, mut goes_on, mut latest): (_, bool, Option<MediaMs>) = (WordSpeaker::default(), false, None);
     for piece in &pieces {
@@ -262,7 +261,7 @@ fn ends_sentence(text: &str) -> bool {
     text.trim_end().ends_with(['.', '?', '!', '…', '。', '？', '！', '।', '؟'])
 }
 
-/// The words, by their number among all, before which the clock goes back: see [`TranscriptBuilder::word_steps`].
+/// The words, by number, before which the clock goes back: see [`TranscriptBuilder::word_steps`].
 fn steps(pieces: &[WordPiece<'_>], gather: &mut TranscriptBuilder) -> Vec<(usize, Option<MediaMs>)> {
     let (mut words, mut marks, mut speaking) = (Vec::new(), Vec::new(), None);
     for piece in pieces {
@@ -279,7 +278,7 @@ fn steps(pieces: &[WordPiece<'_>], gather: &mut TranscriptBuilder) -> Vec<(usize
     gather.word_steps(&words, &marks)
 }
 
-/// The line under way.
+/// The current line.
 #[derive(Debug, Default)]
 struct LineUnderWay {
     speaker: Option<Arc<str>>,
@@ -288,7 +287,7 @@ struct LineUnderWay {
     text: String,
     words: Vec<Word>,
     start_ms: Option<MediaMs>,
-    /// When its last word ends, if that is known.
+    /// The end of its last word, if known.
     end_ms: Option<MediaMs>,
     /// The greatest time of its words.
     latest_ms: Option<MediaMs>,
@@ -316,10 +315,10 @@ impl LineUnderWay {
                 self.words.push(Word { text: token.text.trim().into(), start_ms, end_ms, confidence });
                 self.start_ms = self.start_ms.or(Some(start_ms));
                 self.latest_ms = self.latest_ms.max(end_ms).max(Some(start_ms));
-                // Of a word without an end nobody knows how far its line goes: that of a word before it is not its end.
+                // A word without an end leaves the end of the line unknown: an earlier word's end is not it.
                 self.end_ms = end_ms.and(self.latest_ms);
             }
-            // Those that have a time keep it.
+            // The times that are known stay.
             (None, false) => {
                 self.latest_ms = self.latest_ms.max(token.end_ms);
                 self.end_ms = token.end_ms.max(self.end_ms);
@@ -329,7 +328,7 @@ impl LineUnderWay {
     }
 
     fn ends_before(&self, token: &WordToken<'_>) -> bool {
-        // Within a word no line ends; where words have no blanks between them, each character may be one.
+        // No line ends within a word. In scripts without blanks, each character may be a word.
         let is_within = token.is_attached && !self.text.ends_with(is_unspaced);
         if self.has_line_ends || is_within {
             return false;
@@ -350,7 +349,7 @@ impl LineUnderWay {
         self.latest_ms = None;
         let text = crate::format::text::text_lines::tidy(text.trim()).into();
         let (speaker, lang) = (self.speaker.clone(), self.lang.clone());
-        // An engine that counts a word before the one said earlier has its line start at the earlier one.
+        // If an engine counts a word before an earlier one, the line starts at the least time.
         let first = words.iter().map(|word| word.start_ms).min();
         let content =
             Content { start_ms: first.or(start_ms), end_ms, speaker, text, lang, words, ..Content::default() };
@@ -358,12 +357,13 @@ impl LineUnderWay {
     }
 }
 
-/// True for the characters of scripts that have no blanks between words: Han, Hiragana, Katakana, Thai, and their marks.
+/// Returns true for the characters of scripts without blanks between words: Han, Hiragana, Katakana, Thai, and their
+/// marks.
 pub(crate) fn is_unspaced(c: char) -> bool {
     matches!(c, '\u{0E00}'..='\u{0E7F}' | '\u{3000}'..='\u{30FF}' | '\u{3400}'..='\u{9FFF}' | '\u{FF00}'..='\u{FFEF}')
 }
 
-/// How many of the words that are `said` are not in `text`.
+/// The number of words of `said` that are not in `text`.
 pub(crate) fn missing_words(said: &str, text: &str) -> usize {
     if letters(said).eq(letters(text)) {
         return 0;
@@ -380,7 +380,7 @@ pub(crate) fn missing_words(said: &str, text: &str) -> usize {
     spoken_words(said).filter(is_missing).count()
 }
 
-/// The letters and digits of a text, in small letters.
+/// The letters and digits of a text, in lower case.
 fn letters(text: &str) -> impl Iterator<Item = char> {
     text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase)
 }
@@ -389,8 +389,8 @@ fn spoken_words(text: &str) -> impl Iterator<Item = String> {
     text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(|word| letters(word).collect())
 }
 
-/// The label of who says a word of a channel: its speaker, or else whoever the channel is of. Engines count the speakers of
-/// each channel from 0, so that in a file of several both are the label.
+/// The label for a word of a channel: its speaker, or else its channel. Engines count the speakers of each channel from
+/// 0, so in a file of several channels the label has both.
 pub(crate) fn channel_speaker(channel: Option<&str>, speaker: Option<&str>, has_several: bool) -> Option<String> {
     match (channel, speaker) {
         (Some(channel), Some(speaker)) if has_several => Some(format!("{channel} {speaker}")),
@@ -398,8 +398,8 @@ pub(crate) fn channel_speaker(channel: Option<&str>, speaker: Option<&str>, has_
     }
 }
 
-/// Reads words with the channel of each, one channel behind the other: those of people who talk at the same time would cut
-/// each other's lines. The lines stand in the order of their starts. `read` is told whether there are several channels.
+/// Reads words channel by channel, because people who talk at the same time would cut each other's lines. The lines are
+/// then sorted by their starts. `read` gets a word, its channel, and true if there are several channels.
 pub(crate) fn read_by_channel<'a, T>(
     words: &'a [(Option<String>, T)],
     gather: &mut TranscriptBuilder,
@@ -475,7 +475,7 @@ mod tests {
         assert_eq!(read([Some(500), None, Some(2_500)]), Some(2_500));
         assert_eq!(read([Some(500), Some(1_500), None]), None);
         assert_eq!(read([Some(2_600), Some(1_500), None]), None);
-        // Of words said at once the line ends with the last of them.
+        // If words overlap, the line ends with the last of them.
         assert_eq!(read([Some(2_600), Some(1_500), Some(2_500)]), Some(2_600));
     }
 
@@ -515,7 +515,7 @@ mod tests {
             ),
             (&[("A", "Hello"), ("", " Who"), ("", "knows"), ("B", " So")], &["A: Hello", "-: Who knows", "B: So"], 1),
             (&[("", "Who"), ("", "knows.")], &["-: Who knows."], 0),
-            // More than two of them may be anybody's, but within what somebody says.
+            // More than two of them may be by anybody, except within the words of one speaker.
             (&[("A", "So"), ("", "no"), ("", "never"), ("", "said"), ("A", "it.")], &["A: So no never said it."], 0),
             (
                 &[("A", "So"), ("", "no"), ("", "never"), ("", "said"), ("B", "Yes.")],
@@ -525,7 +525,7 @@ mod tests {
             (&[("", "no"), ("", "never"), ("", "said"), ("B", "Yes.")], &["-: no never said", "B: Yes."], 1),
             (&[("", "And"), ("", "so"), ("B", "said"), ("", "we.")], &["B: And so said we."], 0),
             (&[("A", "So."), ("", " And"), ("", "so"), ("B", "on.")], &["A: So.", "B: And so on."], 0),
-            // Whom the source does not know is nobody else.
+            // An unidentified speaker is never taken for a named one.
             (&[("A", "So"), ("?", "no"), ("A", "we")], &["A: So", "-: no", "A: we"], 1),
             (&[("?", "Hello"), ("?", "there"), ("A", "Hi")], &["-: Hello there", "A: Hi"], 1),
             (&[("A", "So."), ("?", "No"), ("", "never"), ("A", " we")], &["A: So.", "-: No never", "A: we"], 1),
@@ -552,15 +552,15 @@ mod tests {
         assert_eq!(lines(&[(&long[1..], Some(0), ann), ("b", Some(100), ann)]).len(), 1);
         let endless = vec![("xxxxxxx", Some(0), ann); 200];
         assert!(lines(&endless).iter().all(|(text, ..)| text.len() <= LINE_CHARS_MAX + 8));
-        // Words without a time do not cost the other words theirs.
+        // Words without a time do not discard the times of the others.
         assert_eq!(
             lines(&[("a", Some(5), ann), ("b", None, ann), ("c", Some(300), ann)]),
             [("a b c".to_owned(), Some(5), 2)]
         );
     }
 
-    /// Words of one speaker at these seconds; the starts of the lines that they become, with the number of words of each, and
-    /// how often something is told.
+    /// Reads words of one speaker at these seconds. Returns the starts of the lines, each with its number of words, and
+    /// the number of problems.
     fn starts(seconds: &[MediaMs], anew_at: Option<usize>) -> (Vec<(MediaMs, usize)>, usize) {
         let (mut lines, mut gather) = (WordLines::default(), TranscriptBuilder::default());
         for (index, second) in seconds.iter().enumerate() {
@@ -584,13 +584,13 @@ mod tests {
         // A second part of one line, and of one word behind another.
         assert_eq!(starts(&both(count(0, 90), count(1, 40)), None), (vec![(0, 90), (91_000, 39)], 1));
         assert_eq!(starts(&both(count(0, 90), count(0, 2)), None), (vec![(0, 90), (90_000, 2)], 1));
-        // One word alone whose time is wrong is no part, and tears no line.
+        // A single word with a wrong time is no part, and splits no line.
         assert_eq!(starts(&both(both(count(0, 90), vec![0]), count(90, 99)), None), (vec![(0, 100)], 0));
-        // Below the minute the line ends, and what it is, the lines decide.
+        // If the part is shorter than a minute, the line ends, and the lines decide what it is.
         assert_eq!(starts(&both(count(0, 40), count(0, 30)), None).0, [(0, 40), (0, 30)]);
         // Words of an engine that overlap stay one line.
         assert_eq!(starts(&[0, 1, 2, 3, 4, 5, 1, 2, 6], None), (vec![(0, 9)], 0));
-        // Where the file begins anew less is enough.
+        // Where the file itself starts again, less evidence is enough.
         assert_eq!(starts(&both(count(0, 9), count(0, 3)), Some(9)), (vec![(0, 9), (9_000, 3)], 1));
         assert_eq!(starts(&count(0, 12), Some(9)), (vec![(0, 9), (9_000, 3)], 0));
     }
