@@ -15,8 +15,8 @@ use crate::server::access::middleware::AccessControl;
 use crate::server::access::upgrade::upgrade;
 use crate::server::api::{feeds, health, hls, metrics, pages, raw, search, streams, transcripts, webhooks};
 use crate::server::core::context::ServerContext;
+use crate::server::egress::connection;
 use crate::server::egress::service::EgressService;
-use crate::server::egress::{multiplex, single};
 use crate::server::http::problem::{Problem, ProblemCode};
 use crate::server::ingest::IngestService;
 use crate::server::ingest::{http_captions, http_lines, websocket};
@@ -131,8 +131,8 @@ async fn open_subscribe(
 ) -> Response {
     match FeedId::new(&name) {
         Ok(name) => {
-            let serve = move |socket, asked| single::serve(egress, name, socket, asked);
-            upgrade(&context, request, &single::SOCKET, serve)
+            let serve = move |socket, asked| connection::serve_single(egress, name, socket, asked);
+            upgrade(&context, request, &connection::SOCKET, serve)
         }
         Err(bad) => Problem::from(bad).into_response(),
     }
@@ -143,5 +143,7 @@ async fn open_many(
     State(egress): State<Arc<EgressService>>,
     request: Request,
 ) -> Response {
-    upgrade(&context, request, &single::SOCKET, move |socket, asked| multiplex::serve(egress, socket, asked))
+    upgrade(&context, request, &connection::SOCKET, move |socket, asked| {
+        connection::serve_multiplex(egress, socket, asked)
+    })
 }

@@ -16,12 +16,14 @@ use crate::server::access::middleware::{ForeignOrigin, ORIGIN_RULE};
 use crate::server::access::peer::Peer;
 use crate::server::access::upgrade::RequestContext;
 use crate::server::core::connection_end::{CloseReason, Finish};
-use crate::server::egress::connection::SubscriberSession;
 use crate::server::egress::http_stream::{ConnectionAbort, HttpStreamSink, StreamFormat};
 use crate::server::egress::http_stream_body::HttpStreamBody;
 use crate::server::egress::params::SubscribeParams;
 use crate::server::egress::service::EgressService;
+use crate::server::egress::session::SubscriberSession;
+use crate::server::egress::single::SingleFeed;
 use crate::server::egress::sink::SubscriberSink;
+use crate::server::egress::subscribed_feed::SubscribedFeed;
 use crate::server::egress::text_rows::TextRows;
 use crate::server::http::problem::{Problem, ProblemCode};
 use crate::transcript::{FeedState, FoldView};
@@ -36,13 +38,13 @@ pub(crate) async fn events(
 ) -> Result<Response, Problem> {
     let last = request.headers().get("last-event-id").cloned();
     begin(service, FeedId::new(&name)?, request, |asked| {
-        let mut wanted = SubscribeParams::new(asked).map_err(|end| problem(&end))?;
+        let mut params = SubscribeParams::new(asked).map_err(|end| problem(&end))?;
         if let Some(last) = last {
             let last = last.to_str().ok().and_then(|last| last.parse().ok());
             let last = last.ok_or_else(|| Problem::bad("Last-Event-ID is no cursor of this server"))?;
-            wanted.from = StartPoint::Cursor(last);
+            params.from = StartPoint::Cursor(last);
         }
-        Ok((wanted, StreamFormat::Events))
+        Ok((params, StreamFormat::Events))
     })
     .await
 }
@@ -54,7 +56,7 @@ pub(crate) async fn text(
     request: Request,
 ) -> Result<Response, Problem> {
     begin(service, FeedId::new(&name)?, request, |asked| {
-        text_params(asked).map(|(wanted, rows)| (wanted, StreamFormat::Text(rows)))
+        text_params(asked).map(|(params, rows)| (params, StreamFormat::Text(rows)))
     })
     .await
 }
@@ -67,17 +69,17 @@ fn text_params(asked: &RequestContext) -> Result<(SubscribeParams, TextRows), Pr
             return Err(Problem::bad(detail));
         }
     }
-    let wanted = SubscribeParams::new(asked).map_err(|end| problem(&end))?;
+    let params = SubscribeParams::new(asked).map_err(|end| problem(&end))?;
     let has_cursors = asked.flag("cursors", false).map_err(|end| problem(&end))?;
-    Ok((SubscribeParams { view: FoldView::FinalOnly, ..wanted }, TextRows::new(has_cursors)))
+    Ok((SubscribeParams { view: FoldView::FinalOnly, ..params }, TextRows::new(has_cursors)))
 }
 
-/// Responds to `request` with a stream of the feed `name`. `wanted` parses the parameters and selects the format.
+/// Responds to `request` with a stream of the feed `name`. `params` parses the parameters and selects the format.
 async fn begin(
     service: Arc<EgressService>,
     name: FeedId,
     request: Request,
-    wanted: impl FnOnce(&RequestContext) -> Result<(SubscribeParams, StreamFormat), Problem>,
+    params: impl FnOnce(&RequestContext) -> Result<(SubscribeParams, StreamFormat), Problem>,
 ) -> Result<Response, Problem> {
     let extensions = request.extensions();
     // Not checked yet for a request that claims to upgrade to a socket.
@@ -89,17 +91,17 @@ async fn begin(
         return Err(Problem::new(ProblemCode::TooManyConnections, detail));
     }
     let asked = RequestContext::of(&request).map_err(|end| problem(&end))?;
-    let (wanted, form) = wanted(&asked)?;
+    let (params, form) = params(&asked)?;
     let cut = extensions.get::<ConnectionAbort>().map(|ConnectionAbort(cut)| cut.clone()).unwrap_or_default();
     let span = tracing::debug_span!("answer", path = request.uri().path());
     drop(request);
     match service.catalog.feeds.open(&name).await? {
         OpenResult::Deleted => return Err(Problem::feed_deleted(&name)),
-        OpenResult::Absent if !wanted.wait => return Err(Problem::no_such_feed(&name)),
+        OpenResult::Absent if !params.wait => return Err(Problem::no_such_feed(&name)),
         OpenResult::Absent | OpenResult::Replaced(_) => {}
         OpenResult::Here(feed) => {
-            if let StartPoint::Cursor(Cursor { epoch, change }) = &wanted.from {
-                let view = feed.view(wanted.view).await?;
+            if let StartPoint::Cursor(Cursor { epoch, change }) = &params.from {
+                let view = feed.view(params.view).await?;
                 let transcript = view.transcript();
                 let is_all = transcript.place_of(epoch, *change) == Ok(transcript.change());
                 if is_all && transcript.state() == FeedState::Ended {
@@ -114,14 +116,16 @@ async fn begin(
     };
     let (sender, receiver) = mpsc::channel(1);
     let message_timeout = TimesConfig::ms(service.context.config.times.message_timeout_ms);
-    let answer = Box::new(HttpStreamSink::new(form, sender, cut, message_timeout, asked.end(&service.context)));
-    let reader = SubscriberSession::new(service.clone(), name, SubscriberSink::Answer(answer), asked, wanted);
-    let reader = reader.map_err(|(_, end)| problem(&end))?;
+    let access_end = asked.end(&service.context);
+    let feed = SubscribedFeed::new(service.clone(), name, params, asked.peer.ip()).map_err(|end| problem(&end))?;
+    let sink = Box::new(HttpStreamSink::new(form, sender, cut, message_timeout, access_end));
+    let sink = SubscriberSink::Answer(sink);
+    let session = SubscriberSession::new(service.clone(), sink, SingleFeed::new(feed), asked.peer);
     let tasks = service.context.tasks.clone();
     let serving = async move {
-        let (outlet, end) = reader.run().await;
+        let (sink, end) = session.run().await;
         service.context.metrics.closed(end.code());
-        outlet.finish(end).await;
+        sink.finish(end).await;
     };
     tasks.spawn(serving.instrument(span));
     let headers = [

@@ -1,7 +1,7 @@
-//! An archived log, played again: the same protocol, with a fold of its own that takes records when they are due.
+//! The player of a replay: a paced reader of the log, with a fold of its own that takes records when they are due.
 //!
-//! The fold is deterministic, so the cursors of a replay are those of the live view: at the log's end the connection goes
-//! on in the live loop where it stands.
+//! The fold is deterministic, so the cursors of a replay are those of the live view: at the log's end the subscription
+//! continues with the live view where it stands.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,69 +11,28 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use tokio::time::Instant;
 
-use crate::feed::{ChangePage, Feed, FollowHandle, LiveView};
+use crate::feed::{ChangePage, Feed, LiveView};
 use crate::log::{LogEntry, LogError};
-use crate::position::{Cursor, Offset};
-use crate::server::core::connection_end::CloseReason;
-use crate::server::egress::connection::{FollowExit, SubscriberSession, not_here};
+use crate::position::Offset;
 use crate::server::egress::replay_params::{ReplayClock, ReplayParams};
-use crate::server::egress::subscription::ViewPosition;
 use crate::transcript::fold::MediaMoment;
 use crate::transcript::{FeedState, FoldView, MediaMs, Op, Record, Transcript};
 use crate::wire::subscriber::Pace;
-use crate::wire::{CloseCode, FromSubscriber, Seek, ToSubscriber};
+use crate::wire::{ToSubscriber, Unit};
 
 /// Records folded at once: some milliseconds in which the connection does nothing else.
 const FOLD_AT_ONCE: usize = 512;
 /// A gap is shortened to this where the replay is faster than the event, unless `max_gap_ms` says otherwise.
 const MAX_GAP_MS: i64 = 10_000;
 
-/// Plays `feed` to the reader, and goes on live behind its end if the reader wants that and the feed lives. Done when the
-/// feed was replaced.
-pub(crate) async fn play(
-    reader: &mut SubscriberSession,
-    feed: &Arc<Feed>,
-    view: &Arc<LiveView>,
-    wanted: ReplayParams,
-) -> Result<(), CloseReason> {
-    let mut player = ReplaySession::new(feed, view, wanted);
-    player.since = reader.subscription.begin(&mut reader.outlet, view).await?;
-    if player.since > 0
-        && let Err(error) = player.skip_to_change(player.since).await
-    {
-        return reader.subscription.life_ended(feed, &error);
-    }
-    loop {
-        if let Err(error) = player.play_to_end(reader, view).await? {
-            return reader.subscription.life_ended(feed, &error);
-        }
-        // As the reader has seen it: what came meanwhile, the end too, is for the live loop.
-        let goes_on = player.transcript.state() != FeedState::Ended;
-        if !goes_on && !reader.subscription.wanted.is_until_head {
-            return Err(CloseReason::close(CloseCode::Done, "the replay is at its end"));
-        }
-        let mut place = ViewPosition::new(player.since, player.since);
-        loop {
-            match reader.follow(feed, view, &mut place).await? {
-                FollowExit::Replaced => return Ok(()),
-                FollowExit::Said(FromSubscriber::Seek(seek)) => {
-                    if let Err(error) = player.seek(reader, view, seek).await? {
-                        return reader.subscription.life_ended(feed, &error);
-                    }
-                    break;
-                }
-                // There is nothing to steer while it is live; the answer says so, and a new pace holds for the next seek.
-                FollowExit::Said(FromSubscriber::Pace { pace }) => player.pace = pace,
-                FollowExit::Said(said @ (FromSubscriber::Subscribe(_) | FromSubscriber::Unsubscribe { .. })) => {
-                    reader.refuse(not_here(&said)).await?;
-                    continue;
-                }
-                FollowExit::Said(_) | FollowExit::UpToDate => {}
-            }
-            let clock = view.transcript().clock();
-            reader.outlet.send(&player.status(clock).encode()).await?;
-        }
-    }
+/// The record that a replay plays next.
+pub(crate) enum NextRecord {
+    /// It is due at this time.
+    Due(Instant),
+    /// It waits for the subscriber: the replay is paused, or goes step by step.
+    OnRequest,
+    /// There is none: everything is played that was in the log when it was looked at.
+    EndOfLog,
 }
 
 /// Time at which the next record is due.
@@ -86,158 +45,157 @@ enum RecordDue {
     },
 }
 
-struct ReplaySession {
+/// The player of one life of a feed.
+pub(crate) struct ReplayPlayer {
     feed: Arc<Feed>,
-    which: FoldView,
+    kind: FoldView,
     transcript: Transcript,
     tail: BoxStream<'static, Result<Vec<LogEntry>, LogError>>,
     /// Records read and not yet played.
     ahead: VecDeque<(Offset, Record)>,
-    /// What the reader has seen.
-    since: u64,
     pace: Pace,
-    by: ReplayClock,
+    clock: ReplayClock,
     max_gap_ms: Option<i64>,
-    /// The greatest moment of those played, in milliseconds of whatever the replay goes by.
+    /// The greatest moment of those played, in milliseconds of the replay's clock.
     moment: Option<i64>,
     due: RecordDue,
+    /// Everything is played, and the live view sends what comes.
+    is_live: bool,
 }
 
-impl ReplaySession {
-    fn new(feed: &Arc<Feed>, view: &LiveView, wanted: ReplayParams) -> Self {
-        let (which, starts, is_imported) = {
+impl ReplayPlayer {
+    pub(crate) fn new(feed: &Arc<Feed>, view: &LiveView, params: ReplayParams) -> Self {
+        let (kind, starts, is_imported) = {
             let transcript = view.transcript();
             (transcript.view(), transcript.starts().clone(), transcript.is_imported())
         };
         Self {
             feed: feed.clone(),
-            which,
-            transcript: Transcript::with_starts(which, starts),
+            kind,
+            transcript: Transcript::with_starts(kind, starts),
             tail: feed.records(),
             ahead: VecDeque::new(),
-            since: 0,
-            pace: wanted.pace,
-            by: wanted.by.unwrap_or(if is_imported { ReplayClock::Media } else { ReplayClock::Arrival }),
-            max_gap_ms: wanted.max_gap_ms,
+            pace: params.pace,
+            clock: params.by.unwrap_or(if is_imported { ReplayClock::Media } else { ReplayClock::Arrival }),
+            max_gap_ms: params.max_gap_ms,
             moment: None,
             due: RecordDue::At(Instant::now()),
+            is_live: false,
         }
     }
 
-    /// Plays until the log's end as it stands then.
-    async fn play_to_end(
-        &mut self,
-        reader: &mut SubscriberSession,
-        view: &LiveView,
-    ) -> Result<Result<(), LogError>, CloseReason> {
-        loop {
-            let is_resting = matches!(self.due, RecordDue::Resting { .. });
-            if !is_resting {
-                match self.fill().await {
-                    Ok(true) => {}
-                    Ok(false) => return Ok(Ok(())),
-                    Err(error) => return Ok(Err(error)),
-                }
-            }
-            let due = match (self.due, self.pace) {
-                (RecordDue::Resting { .. }, _) | (_, Pace::Step) => None,
-                (RecordDue::At(_), Pace::Max) => Some(Instant::now()),
-                (RecordDue::At(due), Pace::Times(_)) => Some(due),
-            };
-            let mut bell = view.bell();
-            let news = async {
-                match due {
-                    // Nothing but the end of the feed.
-                    None => {
-                        let _ = bell.wait_for(|bell| matches!(bell.following, FollowHandle::No(_))).await;
-                    }
-                    // Once around, so that the reader is heard.
-                    Some(due) if due <= Instant::now() => tokio::task::yield_now().await,
-                    Some(due) => tokio::time::sleep_until(due).await,
-                }
-            };
-            let played = match reader.wait(news, Some((view, self.since)), None).await? {
-                None if due.is_none() => match view.bell().borrow().following.clone() {
-                    FollowHandle::No(why) => Err(why),
-                    FollowHandle::Yes => Ok(()),
-                },
-                None => {
-                    self.play_due();
-                    self.send_changes(reader).await?;
-                    Ok(())
-                }
-                Some(said) => self.obey(reader, view, said).await?,
-            };
-            if played.is_err() {
-                return Ok(played);
-            }
+    /// True once [`go_live`](Self::go_live) was called, until the replay is moved to another position.
+    pub(crate) fn is_live(&self) -> bool {
+        self.is_live
+    }
+
+    /// Notes that the live view sends what comes.
+    pub(crate) fn go_live(&mut self) {
+        self.is_live = true;
+    }
+
+    /// True if the feed has ended as far as it is played.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.transcript.state() == FeedState::Ended
+    }
+
+    /// Looks for the record that comes next.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub(crate) async fn next_record(&mut self) -> Result<NextRecord, LogError> {
+        let RecordDue::At(due) = self.due else { return Ok(NextRecord::OnRequest) };
+        if !self.fill().await? {
+            return Ok(NextRecord::EndOfLog);
+        }
+        Ok(match self.pace {
+            Pace::Step => NextRecord::OnRequest,
+            Pace::Max => NextRecord::Due(Instant::now()),
+            Pace::Times(_) => NextRecord::Due(due),
+        })
+    }
+
+    /// What a subscriber has to be sent of what is played who has seen `since` changes: as the live view makes it, so that a
+    /// replay is sent what a live subscriber was. `None` if that is everything.
+    pub(crate) fn page(&self, unit: Unit, since: u64) -> Option<ChangePage> {
+        (since < self.transcript.change()).then(|| ChangePage::of(&self.transcript, unit, since))
+    }
+
+    /// The media clock as far as it is played.
+    pub(crate) fn clock(&self) -> Option<MediaMoment> {
+        self.transcript.clock()
+    }
+
+    /// The state of the replay; `clock` is how far the subscriber has seen.
+    pub(crate) fn state(&self, clock: Option<MediaMoment>) -> ToSubscriber {
+        ToSubscriber::Replay {
+            feed: self.feed.name().clone(),
+            paused: matches!(self.due, RecordDue::Resting { .. }),
+            pace: self.pace,
+            media_ms: clock.map_or(0, |reached| reached.media_ms),
         }
     }
 
-    async fn obey(
-        &mut self,
-        reader: &mut SubscriberSession,
-        view: &LiveView,
-        said: FromSubscriber,
-    ) -> Result<Result<(), LogError>, CloseReason> {
-        match said {
-            FromSubscriber::Subscribe(_) | FromSubscriber::Unsubscribe { .. } => {
-                return reader.refuse(not_here(&said)).await.map(Ok);
-            }
-            FromSubscriber::Step => {
-                match self.fill().await {
-                    Ok(true) => self.play_one(),
-                    Ok(false) => {}
-                    Err(error) => return Ok(Err(error)),
-                }
-                self.send_changes(reader).await?;
-            }
-            FromSubscriber::Pause => self.due = RecordDue::Resting { ms_left: self.ms_left() },
-            FromSubscriber::Resume => self.due = RecordDue::At(self.after(self.ms_left())),
-            FromSubscriber::Pace { pace } => {
-                let ms_left = self.ms_left();
-                self.pace = pace;
-                if let RecordDue::At(due) = &mut self.due {
-                    *due = after(ms_left, pace);
-                }
-            }
-            FromSubscriber::Seek(seek) => return self.seek(reader, view, seek).await,
-        }
-        reader.outlet.send(&self.status(self.transcript.clock()).encode()).await?;
-        Ok(Ok(()))
+    pub(crate) fn pause(&mut self) {
+        self.due = RecordDue::Resting { ms_left: self.ms_left() };
     }
 
-    /// Goes to another place: the reader drops what it has and is sent the transcript as it stood there.
-    async fn seek(
-        &mut self,
-        reader: &mut SubscriberSession,
-        view: &LiveView,
-        seek: Seek,
-    ) -> Result<Result<(), LogError>, CloseReason> {
-        self.transcript = Transcript::with_starts(self.which, self.transcript.starts().clone());
+    pub(crate) fn resume(&mut self) {
+        self.due = RecordDue::At(after(self.ms_left(), self.pace));
+    }
+
+    pub(crate) fn set_pace(&mut self, pace: Pace) {
+        let ms_left = self.ms_left();
+        self.pace = pace;
+        if let RecordDue::At(due) = &mut self.due {
+            *due = after(ms_left, pace);
+        }
+    }
+
+    /// Plays one record, if there is one, whenever it is due.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub(crate) async fn step(&mut self) -> Result<(), LogError> {
+        if self.fill().await? {
+            self.play_one();
+        }
+        Ok(())
+    }
+
+    /// Plays from the start up to the change `to`.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub(crate) async fn seek_to_change(&mut self, to: u64) -> Result<(), LogError> {
+        self.rewind();
+        self.skip_to_change(to).await
+    }
+
+    /// Plays from the start up to the first record of which a line starts at `media_ms` or later.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub(crate) async fn seek_to_media(&mut self, media_ms: MediaMs) -> Result<(), LogError> {
+        self.rewind();
+        let starts_there = |record: &Record| match &record.op {
+            Op::Line { lines, .. } => {
+                lines.iter().any(|line| line.content.start_ms.or(line.arrival_ms) >= Some(media_ms))
+            }
+            _ => false,
+        };
+        self.skip_until(|_, next| starts_there(next)).await
+    }
+
+    fn rewind(&mut self) {
+        self.transcript = Transcript::with_starts(self.kind, self.transcript.starts().clone());
         self.tail = self.feed.records();
         self.ahead.clear();
-        (self.since, self.moment) = (0, None);
+        (self.moment, self.is_live) = (None, false);
         self.due = match self.due {
             RecordDue::At(_) => RecordDue::At(Instant::now()),
             RecordDue::Resting { .. } => RecordDue::Resting { ms_left: 0.0 },
         };
-        // A cursor of another view leads nowhere here: from the start, as for `from`.
-        let to_change = match &seek {
-            Seek::Cursor(Cursor { epoch, change }) => view.transcript().place_of(epoch, *change).unwrap_or(0),
-            Seek::Media(_) => 0,
-        };
-        let reached = match seek {
-            Seek::Media(media_ms) => self.skip_to_media(media_ms).await,
-            Seek::Cursor(_) => self.skip_to_change(to_change).await,
-        };
-        if reached.is_err() {
-            return Ok(reached);
-        }
-        reader.subscription.reset(&mut reader.outlet, "seek").await?;
-        self.send_changes(reader).await?;
-        reader.outlet.send(&self.status(self.transcript.clock()).encode()).await?;
-        Ok(Ok(()))
     }
 
     /// Reads on if nothing is read ahead; false at the log's end as it stands.
@@ -256,7 +214,7 @@ impl ReplaySession {
     }
 
     /// Plays the next record and what else is due, or as many as fit.
-    fn play_due(&mut self) {
+    pub(crate) fn play_due(&mut self) {
         let now = Instant::now();
         for _ in 0..FOLD_AT_ONCE {
             self.play_one();
@@ -291,7 +249,7 @@ impl ReplaySession {
 
     /// Time at which a record happened; none for one that goes with the one before it.
     fn moment_of(&self, record: &Record) -> Option<i64> {
-        match (self.by, &record.op) {
+        match (self.clock, &record.op) {
             (ReplayClock::Arrival, _) => Some(record.received_at.0),
             (ReplayClock::Media, Op::Line { lines, .. }) => {
                 lines.iter().filter_map(|line| line.content.start_ms.or(line.arrival_ms)).min()
@@ -302,19 +260,11 @@ impl ReplaySession {
     }
 
     /// Folds up to the change `to`, so that the next record is one that comes after it.
-    async fn skip_to_change(&mut self, to: u64) -> Result<(), LogError> {
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub(crate) async fn skip_to_change(&mut self, to: u64) -> Result<(), LogError> {
         self.skip_until(|transcript, _| transcript.change() >= to).await
-    }
-
-    /// Folds up to the first record of which a line starts at `media_ms` or later.
-    async fn skip_to_media(&mut self, media_ms: MediaMs) -> Result<(), LogError> {
-        let starts_there = |record: &Record| match &record.op {
-            Op::Line { lines, .. } => {
-                lines.iter().any(|line| line.content.start_ms.or(line.arrival_ms) >= Some(media_ms))
-            }
-            _ => false,
-        };
-        self.skip_until(|_, next| starts_there(next)).await
     }
 
     async fn skip_until(&mut self, is_there: impl Fn(&Transcript, &Record) -> bool) -> Result<(), LogError> {
@@ -333,20 +283,6 @@ impl ReplaySession {
         Ok(())
     }
 
-    async fn send_changes(&mut self, reader: &mut SubscriberSession) -> Result<(), CloseReason> {
-        while self.since < self.transcript.change() {
-            // As the view does it, so that a replay is sent what a live reader was.
-            let page = ChangePage::of(&self.transcript, reader.subscription.wanted.unit, self.since);
-            let to = page.to;
-            for message in page.encode(&reader.subscription.name) {
-                reader.service.context.metrics.sent(1, message.body().len());
-                reader.outlet.send(&message).await?;
-            }
-            self.since = to;
-        }
-        Ok(())
-    }
-
     /// How much of the log's time there is to go to the next record, in milliseconds.
     fn ms_left(&self) -> f64 {
         match (self.due, self.pace) {
@@ -355,20 +291,6 @@ impl ReplaySession {
                 due.saturating_duration_since(Instant::now()).as_secs_f64() * 1000.0 * times
             }
             (RecordDue::At(_), Pace::Max | Pace::Step) => 0.0,
-        }
-    }
-
-    fn after(&self, ms_left: f64) -> Instant {
-        after(ms_left, self.pace)
-    }
-
-    /// How the replay stands; `clock` is how far the reader has seen.
-    fn status(&self, clock: Option<MediaMoment>) -> ToSubscriber {
-        ToSubscriber::Replay {
-            feed: self.feed.name().clone(),
-            paused: matches!(self.due, RecordDue::Resting { .. }),
-            pace: self.pace,
-            media_ms: clock.map_or(0, |reached| reached.media_ms),
         }
     }
 }

@@ -1,5 +1,4 @@
-//! What a reader is sent its messages through: a WebSocket, or an answer that goes on ([`super::http_stream`]). To all who send it
-//! is the same.
+//! The write half of a subscriber's connection: a WebSocket or a streaming response ([`super::http_stream`]).
 
 use tokio::time::Instant;
 
@@ -9,7 +8,7 @@ use crate::server::transport::keepalive::KeepaliveTimes;
 use crate::server::transport::websocket::{SocketFrame, WebSocket};
 use crate::wire::Message;
 
-/// What a reader is sent its messages through.
+/// The write half of a subscriber's connection.
 pub(crate) enum SubscriberSink {
     Socket(WebSocket),
     Answer(Box<HttpStreamSink>),

@@ -1,8 +1,8 @@
-//! A feed as one reader is sent it: what it wants, and where it stands. It says so into whatever [`SubscriberSink`] it is given,
-//! and never waits for news: that is its connection's.
+//! The messages of one subscription: hello, the changes from where the subscriber stands, live and reset. They go to the
+//! [`SubscriberSink`] that it is given; it never waits for an event ([`super::subscribed_feed`] does).
 //!
-//! The late joiner, the one that comes back, the slow one and the live one are sent what differs from where they stand;
-//! what a slow one has not taken merges into its next message.
+//! A late joiner, one that comes back, a slow one and one that is up to date are all sent the difference from where they stand.
+//! Changes that a slow one has not taken merge into its next message.
 
 use std::sync::Arc;
 
@@ -25,12 +25,12 @@ use crate::transcript::{FeedState, StrayRecord};
 use crate::wire::subscriber::StartPoint;
 use crate::wire::{CloseCode, ToSubscriber};
 
-/// A feed as one reader is sent it.
+/// One subscription to a feed.
 pub(crate) struct Subscription {
     pub(crate) service: Arc<EgressService>,
     pub(crate) name: FeedId,
-    pub(crate) wanted: SubscribeParams,
-    /// Where to begin in the life of the feed that comes next.
+    pub(crate) params: SubscribeParams,
+    /// The start in the life of the feed that comes next.
     pub(crate) from: StartPoint,
     is_greeted: bool,
     /// The life of the feed that was replaced; the next is about to begin.
@@ -38,15 +38,14 @@ pub(crate) struct Subscription {
     pub(crate) lag: ReaderLag,
 }
 
-/// A life of the feed, and where the reader stands in it.
+/// A life of the feed, and the position of the subscriber in it.
 pub(crate) struct SubscribedLife {
     pub(crate) feed: Arc<Feed>,
     pub(crate) view: Arc<LiveView>,
-    pub(crate) place: ViewPosition,
-    pub(crate) _present: PresenceGuard,
+    pub(crate) position: ViewPosition,
 }
 
-/// Where a reader stands in a view.
+/// Position of a subscriber in a view.
 #[derive(Debug)]
 pub(crate) struct ViewPosition {
     /// The changes it has seen.
@@ -67,14 +66,14 @@ impl ViewPosition {
 }
 
 impl Subscription {
-    pub(crate) fn new(service: Arc<EgressService>, name: FeedId, wanted: SubscribeParams) -> Self {
-        let (from, lag) = (wanted.from.clone(), ReaderLag::new(&service.context.metrics));
-        Self { service, name, wanted, from, is_greeted: false, replaced: None, lag }
+    pub(crate) fn new(service: Arc<EgressService>, name: FeedId, params: SubscribeParams) -> Self {
+        let (from, lag) = (params.from.clone(), ReaderLag::new(&service.context.metrics));
+        Self { service, name, params, from, is_greeted: false, replaced: None, lag }
     }
 
-    /// The life of the feed that is there, or comes next.
-    pub(crate) fn arrival(&self) -> FeedWaiter {
-        FeedWaiter::new(&self.service, &self.name, self.wanted.wait, self.replaced.clone())
+    /// Looks for the life of the feed that is there, or comes next.
+    pub(crate) fn waiter(&self) -> FeedWaiter {
+        FeedWaiter::new(&self.service, &self.name, self.params.wait, self.replaced.clone())
     }
 
     /// The reader is there, as others see.
@@ -85,7 +84,7 @@ impl Subscription {
     /// Says how the feed stands; none is a feed that is waited for.
     pub(crate) async fn hello(
         &mut self,
-        outlet: &mut SubscriberSink,
+        sink: &mut SubscriberSink,
         view: Option<&LiveView>,
     ) -> Result<(), CloseReason> {
         let server_at = self.service.context.clock.now();
@@ -97,19 +96,19 @@ impl Subscription {
             }
         };
         let hello = ToSubscriber::Hello { feed: self.name.clone(), title, state, epoch, server_at };
-        outlet.say(&hello.encode()).await?;
+        sink.say(&hello.encode()).await?;
         self.is_greeted |= view.is_some();
         Ok(())
     }
 
-    /// Where the reader stands in `view`; what it holds is dropped if that is nowhere.
-    pub(crate) async fn begin(&mut self, outlet: &mut SubscriberSink, view: &LiveView) -> Result<u64, CloseReason> {
+    /// Returns where the subscriber begins in `view`. It is told to drop what it holds if its cursor leads nowhere.
+    pub(crate) async fn begin(&mut self, sink: &mut SubscriberSink, view: &LiveView) -> Result<u64, CloseReason> {
         match self.from.clone() {
             StartPoint::Start => Ok(0),
             StartPoint::Now => {
-                let (to, bodies) = view.bodies_from_now(self.wanted.unit);
+                let (to, bodies) = view.bodies_from_now(self.params.unit);
                 for message in &bodies {
-                    outlet.say(message).await?;
+                    sink.say(message).await?;
                 }
                 Ok(to)
             }
@@ -120,7 +119,7 @@ impl Subscription {
                     Err(StrayRecord::Epoch) => "epoch",
                     Err(StrayRecord::Change) => "cursor",
                 };
-                self.reset(outlet, reason).await?;
+                self.reset(sink, reason).await?;
                 Ok(0)
             }
         }
@@ -129,33 +128,33 @@ impl Subscription {
     /// Sends what differs from where the reader stands, as much of it as goes at once; false if nothing does.
     pub(crate) async fn send_some(
         &mut self,
-        outlet: &mut SubscriberSink,
+        sink: &mut SubscriberSink,
         view: &LiveView,
-        place: &mut ViewPosition,
+        position: &mut ViewPosition,
     ) -> Result<bool, CloseReason> {
-        if let SubscriberSink::Answer(answer) = outlet
+        if let SubscriberSink::Answer(answer) = sink
             && matches!(answer.form, StreamFormat::Text(_))
         {
-            if !self.send_text(answer, view, place).await? {
+            if !self.send_text(answer, view, position).await? {
                 return Ok(false);
             }
-            if place.since >= place.target {
-                self.live(outlet, view, place).await?;
+            if position.since >= position.target {
+                self.live(sink, view, position).await?;
             }
             return Ok(true);
         }
-        let Some(bodies) = view.bodies(self.wanted.unit, place.since) else { return Ok(false) };
+        let Some(bodies) = view.bodies(self.params.unit, position.since) else { return Ok(false) };
         self.lag.begins(&self.service.context.clock);
         for message in &bodies.parts {
-            outlet.send(message).await?;
+            sink.send(message).await?;
             self.service.context.metrics.sent(1, message.body().len());
         }
-        if let (Some(_), Some(arrived_at)) = (place.live_at, bodies.arrived_at) {
+        if let (Some(_), Some(arrived_at)) = (position.live_at, bodies.arrived_at) {
             self.service.context.metrics.delivered_after(self.service.context.clock.now().since(arrived_at), 1);
         }
-        place.since = bodies.to;
-        if place.since >= place.target {
-            self.live(outlet, view, place).await?;
+        position.since = bodies.to;
+        if position.since >= position.target {
+            self.live(sink, view, position).await?;
         }
         Ok(true)
     }
@@ -165,54 +164,54 @@ impl Subscription {
         &mut self,
         answer: &mut HttpStreamSink,
         view: &LiveView,
-        place: &mut ViewPosition,
+        position: &mut ViewPosition,
     ) -> Result<bool, CloseReason> {
         let StreamFormat::Text(rows) = &mut answer.form else { return Ok(false) };
-        if place.since >= view.now().change {
+        if position.since >= view.now().change {
             return Ok(false);
         }
         self.lag.begins(&self.service.context.clock);
-        let arrived_at = view.arrived_after(place.since);
-        let (text, to) = rows.after(&view.transcript(), place.since);
+        let arrived_at = view.arrived_after(position.since);
+        let (text, to) = rows.after(&view.transcript(), position.since);
         if !text.is_empty() {
             let bytes = text.len();
             answer.write(StreamChunk::from(text)).await?;
             self.service.context.metrics.sent(1, bytes);
-            if let (Some(_), Some(arrived_at)) = (place.live_at, arrived_at) {
+            if let (Some(_), Some(arrived_at)) = (position.live_at, arrived_at) {
                 self.service.context.metrics.delivered_after(self.service.context.clock.now().since(arrived_at), 1);
             }
         }
-        place.since = to;
+        position.since = to;
         Ok(true)
     }
 
     /// Says once that the backlog has been sent; a reader that wants no more is done with that.
     pub(crate) async fn live(
         &mut self,
-        outlet: &mut SubscriberSink,
+        sink: &mut SubscriberSink,
         view: &LiveView,
-        place: &mut ViewPosition,
+        position: &mut ViewPosition,
     ) -> Result<(), CloseReason> {
-        if place.live_at.is_some() {
+        if position.live_at.is_some() {
             return Ok(());
         }
-        let Some(cursor) = cursor(view, place.since) else { return Ok(()) };
-        outlet.say(&ToSubscriber::Live { feed: self.name.clone(), cursor }.encode()).await?;
-        if self.wanted.is_until_head {
+        let Some(cursor) = cursor(view, position.since) else { return Ok(()) };
+        sink.say(&ToSubscriber::Live { feed: self.name.clone(), cursor }.encode()).await?;
+        if self.params.is_until_head {
             return Err(CloseReason::close(CloseCode::Done, "this is all there is"));
         }
-        place.live_at = Some(Instant::now());
+        position.live_at = Some(Instant::now());
         Ok(())
     }
 
     /// Time at which a reader of an ended feed is done; none while the feed goes on.
-    pub(crate) fn lingers_until(&self, view: &LiveView, place: &mut ViewPosition) -> Option<Instant> {
+    pub(crate) fn lingers_until(&self, view: &LiveView, position: &mut ViewPosition) -> Option<Instant> {
         if view.transcript().ended_at().is_none() {
-            place.ended_seen = None;
+            position.ended_seen = None;
             return None;
         }
-        let seen = *place.ended_seen.get_or_insert_with(Instant::now);
-        Some(place.live_at?.max(seen) + TimesConfig::ms(self.service.context.config.times.ended_linger_ms))
+        let seen = *position.ended_seen.get_or_insert_with(Instant::now);
+        Some(position.live_at?.max(seen) + TimesConfig::ms(self.service.context.config.times.ended_linger_ms))
     }
 
     /// What to do at the end of a view: nothing where the feed goes on in another life.
@@ -224,10 +223,10 @@ impl Subscription {
     }
 
     /// Leaves a life of the feed that was replaced.
-    pub(crate) async fn leave(&mut self, outlet: &mut SubscriberSink, feed: &Feed) -> Result<(), CloseReason> {
+    pub(crate) async fn leave(&mut self, sink: &mut SubscriberSink, feed: &Feed) -> Result<(), CloseReason> {
         // Who was told of nothing yet keeps its cursor, and is told what that is worth in the next life.
         if self.is_greeted {
-            self.reset(outlet, "replaced").await?;
+            self.reset(sink, "replaced").await?;
             if self.from != StartPoint::Now {
                 self.from = StartPoint::Start;
             }
@@ -236,8 +235,8 @@ impl Subscription {
         Ok(())
     }
 
-    pub(crate) async fn reset(&mut self, outlet: &mut SubscriberSink, reason: &str) -> Result<(), CloseReason> {
-        outlet.say(&ToSubscriber::Reset { feed: self.name.clone(), reason: reason.into() }.encode()).await
+    pub(crate) async fn reset(&mut self, sink: &mut SubscriberSink, reason: &str) -> Result<(), CloseReason> {
+        sink.say(&ToSubscriber::Reset { feed: self.name.clone(), reason: reason.into() }.encode()).await
     }
 }
 

@@ -189,3 +189,101 @@ async fn replays_are_limited() {
         }
     }
 }
+
+/// Replays of three feeds that have shown one line: one rests, one waits for a record that is due in an hour, one is live.
+async fn three_replays(server: &Server, event: &str) -> Vec<(String, Socket, Screen)> {
+    let text = "A: (00:01)\nOne.\n\nB: (1:00:21)\nTwo.\n";
+    let mut replays = Vec::new();
+    for (state, query) in [("resting", "pace=step"), ("waiting", "pace=1&max_gap_ms=86400000"), ("live", "pace=max")] {
+        let feed = format!("{event}-{state}");
+        match state {
+            "live" => server.say(&feed, &[line("1", 1_000, "A", "One.")]).await,
+            _ => drop(server.import(&feed, text).await),
+        }
+        let mut socket = server.subscribe(&format!("{feed}/subscribe?{query}")).await;
+        let mut screen = Screen::default();
+        for _ in 0..if state == "resting" { 3 } else { 0 } {
+            socket.send(json!({"type": "step"})).await;
+        }
+        match state {
+            "live" => screen.read_to_live(&mut socket).await,
+            _ => screen.read_until(&mut socket, |screen| screen.lines.len() == 1).await,
+        }
+        assert_eq!(screen.lines.len(), 1, "{feed}");
+        replays.push((feed, socket, screen));
+    }
+    replays
+}
+
+#[tokio::test]
+async fn a_replay_begins_anew_when_its_feed_is_replaced_and_ends_when_it_is_deleted() {
+    let server = Server::start();
+    for (feed, mut socket, mut screen) in three_replays(&server, "replaced").await {
+        let path = format!("/v1/feeds/{feed}/transcript?replace=true");
+        assert_eq!(server.http("PUT", &path, &[], b"B: (00:01)\nAnother.\n").await.status, 200, "{feed}");
+        let reset = socket.expect("reset").await;
+        assert_eq!(reset["reason"], "replaced", "{feed}");
+        screen.take(&reset);
+        socket.expect_next("hello").await;
+        if feed.ends_with("resting") {
+            // Opened, what is known of it, the line, its end.
+            for _ in 0..4 {
+                socket.send(json!({"type": "step"})).await;
+            }
+        }
+        // The others play it by themselves.
+        assert_eq!(screen.read_to_close(&mut socket).await.0, 1000, "{feed}");
+        assert_eq!(screen.turns(), [("B".to_owned(), vec!["Another.".to_owned()])], "{feed}");
+    }
+    for (feed, mut socket, _) in three_replays(&server, "deleted").await {
+        assert_eq!(server.http("DELETE", &format!("/v1/feeds/{feed}"), &[], b"").await.status, 204);
+        assert_eq!(socket.closed().await.0, 4506, "{feed}");
+    }
+}
+
+#[tokio::test]
+async fn a_replay_is_told_that_the_server_lives_and_that_it_stops() {
+    let server = Server::start_with("[times]\nheartbeat_ms = 200");
+    let mut replays = three_replays(&server, "event").await;
+    for (feed, socket, screen) in &mut replays {
+        let heartbeat = socket.expect("heartbeat").await;
+        assert_eq!(
+            (heartbeat["feed"].as_str(), heartbeat["cursor"].as_str()),
+            (Some(feed.as_str()), screen.cursor.as_deref())
+        );
+    }
+    server.signal("TERM");
+    for (feed, socket, _) in &mut replays {
+        assert_eq!(socket.closed().await.0, 1001, "{feed}");
+    }
+}
+
+#[tokio::test]
+async fn a_replay_is_steered_before_its_feed_is_there() {
+    let server = Server::start();
+    let mut socket = server.subscribe("event/subscribe?pace=max&wait=true").await;
+    assert_eq!(socket.expect_next("hello").await["state"], "none");
+    for _ in 0..17 {
+        socket.send(json!({"type": "pause"})).await;
+    }
+    // One more than is kept.
+    let refusal = socket.expect_next("error").await;
+    assert_eq!((&refusal["feed"], &refusal["code"]), (&json!("event"), &json!("unsupported")));
+    // What is no replay cannot be steered, and is told so at once.
+    let mut live = server.subscribe("event/subscribe?wait=true").await;
+    live.expect_next("hello").await;
+    live.send(json!({"type": "pause"})).await;
+    let refusal = live.expect_next("error").await;
+    assert_eq!((&refusal["feed"], &refusal["code"]), (&json!("event"), &json!("unsupported")));
+    server.import("event", "A: (00:01)\nOne.\n").await;
+    socket.expect_next("hello").await;
+    // Nothing was played before.
+    for _ in 0..16 {
+        assert_eq!(socket.expect_next("replay").await["paused"], true);
+    }
+    socket.send(json!({"type": "resume"})).await;
+    assert_eq!(socket.expect_next("replay").await["paused"], false);
+    let mut screen = Screen::default();
+    screen.read_until(&mut socket, |screen| screen.lines.len() == 1).await;
+    live.expect("live").await;
+}

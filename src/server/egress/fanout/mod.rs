@@ -2,7 +2,7 @@
 //!
 //! A reader that stands in a group costs its own task nothing when something is sent: that task waits for what the reader
 //! says. The group's task wakes once for all of them and hands each socket the same bytes. A socket that does not take
-//! them at once leaves the group, and its reader's own task goes on where it stands ([`super::single`]); so no group
+//! them at once leaves the group, and its reader's own task goes on where it stands ([`super::session`]); so no group
 //! waits for anybody, and it has no more to say than what fits every reader: changes and heartbeats. Whatever else there
 //! is to be told, or done, sends the readers back to their tasks.
 //!
