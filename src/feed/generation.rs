@@ -183,11 +183,6 @@ impl Feed {
         self.log.0.starts(&self.log_id).await
     }
 
-    /// Returns a stream of all durable records from the start, and of future ones.
-    pub fn records(&self) -> futures::stream::BoxStream<'static, Result<Vec<crate::log::LogEntry>, LogError>> {
-        self.log.0.tail(&self.log_id, Offset::START)
-    }
-
     /// Opens a reader of the feed's records from the offset `from` on, for whatever is shown or sent to others.
     ///
     /// # Errors

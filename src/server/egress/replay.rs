@@ -7,12 +7,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
-use futures::stream::BoxStream;
 use tokio::time::Instant;
 
-use crate::feed::{ChangePage, Feed, LiveView};
-use crate::log::{LogEntry, LogError};
+use crate::feed::{ChangePage, Feed, FeedReader, FeedRecord, LiveView, ReadEnd};
+use crate::log::LogError;
 use crate::position::Offset;
 use crate::server::egress::replay_params::{ReplayClock, ReplayParams};
 use crate::transcript::fold::MediaMoment;
@@ -20,8 +18,10 @@ use crate::transcript::{FeedState, FoldView, MediaMs, Op, Record, Transcript};
 use crate::wire::subscriber::Pace;
 use crate::wire::{ToSubscriber, Unit};
 
-/// Records folded at once: some milliseconds in which the connection does nothing else.
-const FOLD_AT_ONCE: usize = 512;
+/// Records read ahead, and played at once if they are due: some milliseconds in which the session does nothing else.
+const AHEAD_RECORDS_MAX: usize = 512;
+/// Bytes of records read ahead, short of the last one: what a replay keeps in memory while it waits.
+const AHEAD_BYTES_MAX: usize = 256 * 1024;
 /// A gap is shortened to this where the replay is faster than the event, unless `max_gap_ms` says otherwise.
 const MAX_GAP_MS: i64 = 10_000;
 
@@ -50,7 +50,8 @@ pub(crate) struct ReplayPlayer {
     feed: Arc<Feed>,
     kind: FoldView,
     transcript: Transcript,
-    tail: BoxStream<'static, Result<Vec<LogEntry>, LogError>>,
+    /// `None` before the first record is read.
+    records: Option<FeedReader>,
     /// Records read and not yet played.
     ahead: VecDeque<(Offset, Record)>,
     pace: Pace,
@@ -73,7 +74,7 @@ impl ReplayPlayer {
             feed: feed.clone(),
             kind,
             transcript: Transcript::with_starts(kind, starts),
-            tail: feed.records(),
+            records: None,
             ahead: VecDeque::new(),
             pace: params.pace,
             clock: params.by.unwrap_or(if is_imported { ReplayClock::Media } else { ReplayClock::Arrival }),
@@ -189,7 +190,7 @@ impl ReplayPlayer {
 
     fn rewind(&mut self) {
         self.transcript = Transcript::with_starts(self.kind, self.transcript.starts().clone());
-        self.tail = self.feed.records();
+        self.records = None;
         self.ahead.clear();
         (self.moment, self.is_live) = (None, false);
         self.due = match self.due {
@@ -201,22 +202,26 @@ impl ReplayPlayer {
     /// Reads on if nothing is read ahead; false at the log's end as it stands.
     async fn fill(&mut self) -> Result<bool, LogError> {
         // Two, so that the gap behind the next one is known.
-        while self.ahead.len() < 2 {
-            let next = self.ahead.back().map_or(self.transcript.next_offset(), |(last, _)| last.next());
-            if next >= self.feed.head().await? {
-                return Ok(!self.ahead.is_empty());
-            }
-            // There is more, so it comes without waiting for anybody.
-            let Some(batch) = self.tail.next().await else { return Err(LogError::Closed) };
-            self.ahead.extend(batch?.iter().map(|entry| (entry.offset, Record::decode(&entry.record))));
+        if self.ahead.len() >= 2 {
+            return Ok(true);
         }
-        Ok(true)
+        let records = match &mut self.records {
+            Some(records) => records,
+            none => none.insert(self.feed.reader(Offset::START, ReadEnd::LatestHead).await?),
+        };
+        let mut bytes = 0;
+        while self.ahead.len() < AHEAD_RECORDS_MAX && bytes < AHEAD_BYTES_MAX {
+            let Some(FeedRecord { offset, record, encoded }) = records.next_record().await? else { break };
+            bytes += encoded.len();
+            self.ahead.push_back((offset, record));
+        }
+        Ok(!self.ahead.is_empty())
     }
 
     /// Plays the next record and what else is due, or as many as fit.
     pub(crate) fn play_due(&mut self) {
         let now = Instant::now();
-        for _ in 0..FOLD_AT_ONCE {
+        for _ in 0..AHEAD_RECORDS_MAX {
             self.play_one();
             let is_due = match (self.due, self.pace) {
                 (RecordDue::At(_), Pace::Max) => true,
@@ -268,9 +273,9 @@ impl ReplayPlayer {
     }
 
     async fn skip_until(&mut self, is_there: impl Fn(&Transcript, &Record) -> bool) -> Result<(), LogError> {
+        // The reader of the records lets others have their turn.
         while self.fill().await? {
-            for _ in 0..FOLD_AT_ONCE {
-                let Some((_, next)) = self.ahead.front() else { break };
+            while let Some((_, next)) = self.ahead.front() {
                 if is_there(&self.transcript, next) {
                     return Ok(());
                 }
@@ -278,7 +283,6 @@ impl ReplayPlayer {
                     self.transcript.apply(offset, record);
                 }
             }
-            tokio::task::yield_now().await;
         }
         Ok(())
     }
