@@ -6,7 +6,7 @@
 //!
 //! 1. It falls by more than [`FALL_MS`] to under [`LOW_MS`], and later starts rise from there.
 //! 2. The file itself starts again there ([`PartMark`]): its cues are counted from 1 again, or another header stands
-//! there.
+//!    there.
 //!
 //! The times of a part continue behind the greatest time of the part before, so that its lines never interleave with
 //! those of another part. Any other step back comes from lines that are out of order in the file: they stand where
