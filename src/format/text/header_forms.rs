@@ -1,6 +1,6 @@
-//! Forms of headers: each way to read a line of a plain-text transcript as who speaks, since when, and what is said.
+//! Forms of headers: each way to read a line of a plain-text transcript as speaker, time and text.
 //!
-//! The forms that are met, each with hours or without, with decimals or without:
+//! Known forms, each with or without hours and decimals:
 //!
 //! | form | by | kind |
 //! |---|---|---|
@@ -10,8 +10,8 @@
 //! | `Name  0:01`, `[Name] 10:02:11`, `[00:00:05.190] - Name` | Otter and Teams, Zoom, Happy Scribe | `otter` |
 //! | `[00:00:01] Name: text`, `00:00:01 Name: text`, `[00:00:01 --> 00:00:02] text` | Descript and others, whisper.cpp | `timed` |
 //!
-//! **Loose forms** are those that other texts have as well (programmes, results, lists of chapters), so that it takes a whole
-//! file of them for a transcript: see [`count_loose`](crate::format::core::speech_evidence::count_loose).
+//! **Loose forms** also occur in other texts (programmes, results, lists of chapters). So the whole file must consist
+//! of them to be a transcript: see [`count_loose`](crate::format::core::speech_evidence::count_loose).
 //!
 //! | form | by | kind |
 //! |---|---|---|
@@ -32,14 +32,14 @@ use crate::transcript::MediaMs;
 /// A line that begins a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header<'a> {
-    /// Empty for somebody of whom nothing is known.
+    /// The speaker; empty if unknown.
     pub(crate) label: &'a str,
-    /// None where the line says no time.
+    /// The start in milliseconds. `None` if the line has no time.
     pub(crate) start_ms: Option<MediaMs>,
     pub(crate) end_ms: Option<MediaMs>,
-    /// What stands where a time is due, and is none.
+    /// Text in the place of the time that is no time.
     pub(crate) remark: &'a str,
-    /// The remark has no brackets around it: it may be what is said.
+    /// True if the remark has no brackets around it, so that it may be speech.
     pub(crate) is_plain_remark: bool,
     /// The text on the same line.
     pub(crate) text: &'a str,
@@ -48,7 +48,7 @@ pub(crate) struct Header<'a> {
 }
 
 impl<'a> Header<'a> {
-    /// A header that says who speaks, and nothing else.
+    /// Returns a header that names the speaker, and nothing else.
     pub(crate) fn of_label(label: &'a str) -> Self {
         Self { label, start_ms: None, end_ms: None, remark: "", is_plain_remark: false, text: "", odd: None }
     }
@@ -79,7 +79,7 @@ pub(crate) enum HeaderForm {
     NameTimeBare,
     /// `Name  0:01 text`, without brackets
     PlainTimeText,
-    /// Columns that are parted by tabs
+    /// Columns, separated by tabs
     Columns,
     /// `Name:`
     Colon,
@@ -97,20 +97,20 @@ pub(crate) enum HeaderForm {
 
 pub(crate) const NO_COLON: &str = "there is no ':' between name and time";
 
-/// `Name 0:01`, and `Name, 0:01`: so verses and scores are written too.
+/// `Name 0:01`, and `Name, 0:01`: verses and scores have this form too.
 pub(crate) const NO_SIGN: &str = "there is no colon after the name";
 
-/// `12:30` where `HH:MM:SS` is due.
+/// `12:30` where `HH:MM:SS` is expected.
 pub(crate) const NOT_FULL: &str = "the time is not written HH:MM:SS";
 
-/// A line as it could be a header.
+/// A line, read as a header of one form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct HeaderShape<'a> {
     pub(crate) form: HeaderForm,
     pub(crate) label: &'a str,
     pub(crate) when: When<'a>,
     pub(crate) text: &'a str,
-    /// Label and text as they stand, where the label may be the beginning of the text.
+    /// Label and text together, in case the label is the beginning of the text.
     pub(crate) whole: &'a str,
     /// A deviation within the form.
     pub(crate) odd: Option<&'static str>,
@@ -130,35 +130,36 @@ fn without_colon(text: &str) -> Option<&str> {
     text.strip_suffix(is_colon)
 }
 
-/// What stands in the brackets that are all of `text`.
+/// The content of square brackets, if they are all of `text`.
 fn in_square_brackets(text: &str) -> Option<&str> {
     let inner = text.strip_prefix(['[', '\u{FF3B}', '\u{3010}'])?.strip_suffix([']', '\u{FF3D}', '\u{3011}'])?;
     (!inner.contains(is_open) && !inner.contains(is_close)).then_some(bare(inner))
 }
 
-/// A label without blanks, the square brackets or the signs of bold letters around it. Where a colon says that it is one, a
-/// label has all of its characters: so it is written again.
+/// A label without blanks, square brackets or bold markers around it. If a colon shows that it is a label, it keeps all
+/// other characters, so that it can be written again.
 pub(crate) fn plain_label(label: &str) -> &str {
     let label = bare(label);
     let bold = || label.strip_prefix("**").and_then(|inner| inner.strip_suffix("**")).map(bare);
-    // Of `[Name (0:01]` the other bracket belongs to the time.
+    // In `[Name (0:01]` the other bracket belongs to the time.
     let half = || label.strip_prefix(is_open).filter(|inner| !inner.contains(is_close)).map(bare);
     in_square_brackets(label).or_else(bold).or_else(half).filter(|inner| !inner.is_empty()).unwrap_or(label)
 }
 
-/// A label without the signs of bold letters around it, and of an item of a list before them: `- **Name**`.
+/// A label without bold markers around it, and without a list marker before them: `- **Name**`.
 fn without_bold(label: &str) -> &str {
     let item = ["- ", "* "].into_iter().find_map(|sign| label.strip_prefix(sign)).unwrap_or(label);
     let inner = item.strip_prefix("**").and_then(|inner| inner.strip_suffix("**")).map(bare);
     inner.filter(|inner| !inner.is_empty()).unwrap_or(label)
 }
 
-/// True where there is nothing to read: `.`, `-`.
+/// Returns true for a text without a letter or digit: `.`, `-`.
 pub(crate) fn says_nothing(text: &str) -> bool {
     !text.contains(char::is_alphanumeric)
 }
 
-/// True where the colon between them parts a name from what is said: `12:30`, `https://…` and `a:b` have no such colon.
+/// Returns true if the colon between them separates a name from speech. `12:30`, `https://…` and `a:b` have no such
+/// colon.
 fn is_parted(label: &str, text: &str) -> bool {
     let is_address = text.starts_with('/') || text.starts_with(|c: char| c.is_ascii_digit());
     text.starts_with(is_blank) || is_name(bare(label)) && !is_address && !text.is_empty()
@@ -168,14 +169,14 @@ fn is_parted(label: &str, text: &str) -> bool {
 #[derive(Debug, Clone, Copy)]
 struct TextRow<'a> {
     raw: &'a str,
-    /// Of what is written again nothing goes that is no blank.
+    /// The line without its outer blanks, but with invisible characters at its start, so that it can be written again.
     own: &'a str,
     bare: &'a str,
 }
 
 type HeaderPattern = for<'a> fn(TextRow<'a>) -> Option<HeaderShape<'a>>;
 
-/// The ways to read a line as a header, and those that need neither a colon nor a bracket nor a tab, which most lines do not have.
+/// The ways to read a line as a header. The last ones need no colon, bracket or tab, which most lines do not have.
 const READINGS: [HeaderPattern; 13] = [
     |row| columns(row.raw),
     |row| ends_in_bracket(row.own),
@@ -193,7 +194,7 @@ const READINGS: [HeaderPattern; 13] = [
 ];
 const PLAIN_READINGS: usize = 4;
 
-/// What `line` is, read as a header in each way.
+/// Returns the readings of `line` as a header, one for each form that fits.
 pub(crate) fn shapes(line: &str) -> impl Iterator<Item = HeaderShape<'_>> {
     let row = TextRow { raw: line, own: line.trim_end_matches(is_blank).trim_start(), bare: bare(line) };
     let has_sign = line.contains(|c: char| is_colon(c) || is_open(c) || is_close(c) || c == '\t');
@@ -201,7 +202,7 @@ pub(crate) fn shapes(line: &str) -> impl Iterator<Item = HeaderShape<'_>> {
     READINGS[first..].iter().filter_map(move |read| read(row))
 }
 
-/// `00:01<TAB>Name<TAB>text` and `Name<TAB>00:01<TAB>text`, either with two times.
+/// Parses `00:01<TAB>Name<TAB>text` and `Name<TAB>00:01<TAB>text`, either with one time or two.
 fn columns(line: &str) -> Option<HeaderShape<'_>> {
     let line = line.trim_end_matches(is_blank);
     let (first, rest) = line.split_once('\t')?;
@@ -228,8 +229,8 @@ fn columns(line: &str) -> Option<HeaderShape<'_>> {
     (!says_nothing(shape.text)).then_some(shape)
 }
 
-/// The bracket at the end of `line`, its content, and what is wrong with it: one of the two is missing, or there is
-/// something behind it.
+/// Splits `line` at the bracket at its end into the text before, the content, and the fault, if any: a bracket is
+/// missing, or text follows it.
 fn bracketed_time(line: &str) -> Option<(&str, &str, Option<&'static str>)> {
     if let Some((before, content)) = bracketed_end(line) {
         return Some((before, content, None));
@@ -248,7 +249,7 @@ fn bracketed_time(line: &str) -> Option<(&str, &str, Option<&'static str>)> {
     is_known(content).then_some((before, content, Some("the bracket before the time is missing")))
 }
 
-/// `Name: (00:01)` and `Name (00:01)`.
+/// Parses `Name: (00:01)` and `Name (00:01)`.
 fn ends_in_bracket(line: &str) -> Option<HeaderShape<'_>> {
     let (before, content, amiss) = bracketed_time(line)?;
     // `((00:01)`
@@ -274,7 +275,7 @@ fn ends_in_bracket(line: &str) -> Option<HeaderShape<'_>> {
     }
 }
 
-/// `Name (00:01):`, `Name 00:01:` and `Name:`.
+/// Parses `Name (00:01):`, `Name 00:01:` and `Name:`.
 fn ends_in_colon(line: &str) -> Option<HeaderShape<'_>> {
     let inner = without_colon(line)?.trim_end_matches(is_blank);
     if let Some((before, content, amiss)) = bracketed_time(inner)
@@ -294,18 +295,18 @@ fn ends_in_colon(line: &str) -> Option<HeaderShape<'_>> {
     }
 }
 
-/// What stands at the end of `line` as a time would: what is before it, and it.
+/// Splits off a text at the end of `line` that has the form of a time. Returns the text before it and that text.
 fn time_at_end(line: &str) -> Option<(&str, &str)> {
     let is_part = |c: char| c.is_ascii_digit() || matches!(c, ':' | '.' | ',' | '\u{FF10}'..='\u{FF1A}');
     let digits = &line[..half_at(line)];
     let at = digits.char_indices().rev().find(|(_, c)| !is_part(*c)).map_or(0, |(at, c)| at + c.len_utf8());
-    // `Name:00:12:14`, `Name, 0:12`: the first sign is not the time's.
+    // `Name:00:12:14`, `Name, 0:12`: the first sign does not belong to the time.
     let at = line.len() - line[at..].strip_prefix([':', '\u{FF1A}', ',']).unwrap_or(&line[at..]).len();
     let (before, last) = line.split_at(at);
     (last.contains(is_colon) && !last.ends_with(is_colon)).then_some((before, last))
 }
 
-/// `Name: 00:00:01`, `Name  0:01` and `[Name] 0:01`, also with two times.
+/// Parses `Name: 00:00:01`, `Name  0:01` and `[Name] 0:01`, with one time or two.
 fn ends_in_time(line: &str) -> Option<HeaderShape<'_>> {
     let (before, last) = time_at_end(line)?;
     let Some(end) = time(last) else { return name_and_time(before, When::Unknown(last), last) };
@@ -318,13 +319,13 @@ fn ends_in_time(line: &str) -> Option<HeaderShape<'_>> {
     }
 }
 
-/// `Name  --:--`, `Name: NA`.
+/// Parses `Name  --:--`, `Name: NA`.
 fn ends_in_no_time(line: &str) -> Option<HeaderShape<'_>> {
     let (before, token) = no_time_at_end(line)?;
     name_and_time(before, When::Unknown(token), token)
 }
 
-/// A name with or without a colon, and the time behind it, written as `last`.
+/// Parses a name with or without a colon. `when` is the time behind it, written as `last`.
 fn name_and_time<'a>(before: &'a str, when: When<'a>, last: &str) -> Option<HeaderShape<'a>> {
     let named = before.trim_end_matches(is_blank);
     if let Some(label) = without_colon(named) {
@@ -348,8 +349,8 @@ fn name_and_time<'a>(before: &'a str, when: When<'a>, last: &str) -> Option<Head
     is_one.then(|| HeaderShape { odd, ..HeaderShape::new(HeaderForm::NameTime, label, when) })
 }
 
-/// A time at the head of `line`, or what stands for one: it, what is behind it and behind a dash, whether it has brackets, and
-/// whether there is a dash.
+/// Parses a time, or a placeholder, at the head of `line`. Returns it, the text behind it and behind a dash, true if it
+/// has brackets, and true if there is a dash.
 fn leading(line: &str) -> Option<(When<'_>, &str, bool, bool)> {
     // `- [00:01] Name: text`
     let item = ["- ", "* ", "\u{2022} "].into_iter().find_map(|sign| line.strip_prefix(sign));
@@ -375,12 +376,12 @@ fn leading(line: &str) -> Option<(When<'_>, &str, bool, bool)> {
     Some((when, bare(behind.unwrap_or(rest)), is_bracketed, is_dash))
 }
 
-/// True for what was put in the place of a time that nobody knows, and is not said: `--:--`, `NA`, nothing at all.
+/// Returns true for a placeholder for an unknown time that is not speech: `--:--`, `NA`, or nothing.
 pub(crate) fn is_placeholder(content: &str) -> bool {
     content.is_empty() || content.contains(is_colon) || is_not_available(content)
 }
 
-/// `[00:01] Name: text`, `00:01 Name: text`, `[00:01 --> 00:02] text` and `[00:01] - Name`.
+/// Parses `[00:01] Name: text`, `00:01 Name: text`, `[00:01 --> 00:02] text` and `[00:01] - Name`.
 fn begins_with_time(line: &str) -> Option<HeaderShape<'_>> {
     let (when, rest, is_bracketed, is_dash) = leading(line)?;
     let (label, text) = match rest.split_once(is_colon) {
@@ -398,7 +399,7 @@ fn begins_with_time(line: &str) -> Option<HeaderShape<'_>> {
     let label = label
         .strip_prefix("From ")
         .map_or(label, |name| bare(name.rsplit_once(" to ").filter(|_| !is_bracketed).map_or(name, |(name, _)| name)));
-    // Two times with an arrow between them are no words of a sentence, as `10:30 - 11:00` may be.
+    // Two times with an arrow between them are not part of a sentence, as `10:30 - 11:00` may be.
     let is_cue = line.contains("-->") && matches!(when, When::Known(_, Some(_)));
     let is_one = is_bracketed || is_cue || !label.is_empty();
     is_one.then_some(HeaderShape {
@@ -411,17 +412,17 @@ fn begins_with_time(line: &str) -> Option<HeaderShape<'_>> {
     })
 }
 
-/// `[00:01] Name`, `00:01 - Name`.
+/// Parses `[00:01] Name`, `00:01 - Name`.
 fn time_and_name(line: &str) -> Option<HeaderShape<'_>> {
     let (when, rest, is_bracketed, is_dash) = leading(line)?;
-    // `[00:00:05.190] - Name` is Happy Scribe's.
+    // `[00:00:05.190] - Name` is the form of Happy Scribe.
     let is_own = is_dash && is_bracketed && is_name(rest);
     let is_mark = rest.starts_with(is_open) && is_sound(rest);
     let is_one = !rest.is_empty() && !rest.contains(is_colon) && !is_own && !is_mark;
     is_one.then(|| HeaderShape { whole: rest, ..HeaderShape::new(HeaderForm::TimeName, plain_label(rest), when) })
 }
 
-/// `[Name 0:01]`, and with text behind it.
+/// Parses `[Name 0:01]`, with or without text behind it.
 fn in_brackets(line: &str) -> Option<HeaderShape<'_>> {
     let inner = line.strip_prefix(['[', '\u{FF3B}', '\u{3010}'])?;
     let (inner, text) = inner.split_once([']', '\u{FF3D}', '\u{3011}'])?;
@@ -434,7 +435,7 @@ fn in_brackets(line: &str) -> Option<HeaderShape<'_>> {
     is_one.then(|| HeaderShape::new(HeaderForm::InBrackets, found.label, found.when).with_text(text))
 }
 
-/// `Name: [00:01] text`, `Name (00:01): text`, `Name [00:01] text` and `Name: 00:00:01 text`.
+/// Parses `Name: [00:01] text`, `Name (00:01): text`, `Name [00:01] text` and `Name: 00:00:01 text`.
 fn time_within(line: &str) -> Option<HeaderShape<'_>> {
     let of = |form, label, when, text| {
         let shape = HeaderShape::new(form, plain_label(label), when).with_text(text);
@@ -470,7 +471,7 @@ fn time_within(line: &str) -> Option<HeaderShape<'_>> {
     is_full.then(|| of(HeaderForm::NameTimeText, before, When::Known(start, end), text)).flatten()
 }
 
-/// `Name  0:01 text` and `Name: 0:01 text`: a time without brackets behind a name, and text behind it.
+/// Parses `Name  0:01 text` and `Name: 0:01 text`: a time without brackets behind a name, and text behind it.
 fn plain_time_within(line: &str) -> Option<HeaderShape<'_>> {
     let words = line.char_indices().filter(|(at, c)| c.is_ascii_digit() && line[..*at].ends_with(is_blank));
     let within = words.take_while(|(at, _)| *at <= 4 * LABEL_MAX);
@@ -483,13 +484,14 @@ fn plain_time_within(line: &str) -> Option<HeaderShape<'_>> {
     (!says_nothing(shape.text)).then_some(HeaderShape { form: HeaderForm::PlainTimeText, ..shape })
 }
 
-/// Text behind a time at the head of a line, up to which time it is: `0:01 - Name text`, `[0:01] Name text`.
+/// Parses the time at the head of a line and the text behind it, which may begin with a name: `0:01 - Name text`,
+/// `[0:01] Name text`.
 pub(crate) fn text_behind_time(line: &str) -> Option<(When<'_>, &str)> {
     let (when, rest, ..) = leading(line)?;
     (matches!(when, When::Known(..)) && !rest.is_empty()).then_some((when, rest))
 }
 
-/// `Name: text` and `[Name] text`.
+/// Parses `Name: text` and `[Name] text`.
 fn inline(line: &str) -> Option<HeaderShape<'_>> {
     if let Some((label, text)) = line.strip_prefix('[').and_then(|inner| inner.split_once(']'))
         && !bare(text).starts_with(is_colon)
@@ -507,14 +509,14 @@ fn inline(line: &str) -> Option<HeaderShape<'_>> {
     (is_apart && !shape.text.is_empty()).then_some(shape)
 }
 
-/// `Name` and `[Name]`.
+/// Parses `Name` and `[Name]`.
 fn alone(line: &str) -> Option<HeaderShape<'_>> {
     let (form, label) =
         in_square_brackets(line).map_or((HeaderForm::Alone, line), |inner| (HeaderForm::BracketAlone, inner));
     (!label.is_empty()).then(|| HeaderShape::new(form, plain_label(label), When::Absent))
 }
 
-/// `- Name`, as Happy Scribe has it behind a time.
+/// Parses `- Name`, as Happy Scribe writes it behind a time.
 fn dash_alone(line: &str) -> Option<HeaderShape<'_>> {
     let label = ["- ", "\u{2013} ", "\u{2014} "].into_iter().find_map(|dash| line.strip_prefix(dash))?;
     Some(HeaderShape::new(HeaderForm::DashAlone, plain_label(label), When::Absent)).filter(HeaderShape::has_label)
@@ -525,7 +527,7 @@ impl<'a> HeaderShape<'a> {
         (1..=LABEL_MAX).contains(&self.label.chars().count())
     }
 
-    /// True for what a file of `kind` consists of.
+    /// Returns true for a form that files of `kind` consist of.
     pub(crate) fn is_native(&self, kind: FileKind) -> bool {
         let is_known = matches!(self.when, When::Known(..));
         let is_form = match kind {
@@ -541,7 +543,7 @@ impl<'a> HeaderShape<'a> {
         is_form && is_known && self.has_label()
     }
 
-    /// True for what files of `kind` consist of, and other texts as well.
+    /// Returns true for a form of files of `kind` that other texts have as well.
     pub(crate) fn is_loose(&self, kind: FileKind) -> bool {
         let is_form = match (kind, self.form) {
             (FileKind::Names, HeaderForm::ColonTime) => true,
@@ -565,7 +567,7 @@ impl<'a> HeaderShape<'a> {
         is_form && matches!(self.when, When::Known(..)) && is_title(self.label)
     }
 
-    /// As a file of `kind` has it, nothing is odd about a form of its own.
+    /// Removes the deviations that are normal for a file of `kind`.
     pub(crate) fn in_kind(self, kind: FileKind) -> Self {
         let is_own = self.is_loose(kind) || kind == FileKind::Otter && self.form == HeaderForm::Bracket;
         Self { odd: self.odd.filter(|odd| !(is_own && [NO_COLON, NO_SIGN, NOT_FULL].contains(odd))), ..self }
@@ -586,7 +588,7 @@ impl<'a> HeaderShape<'a> {
     }
 }
 
-/// A name with a time before or behind it: `Name - 0:01`, `0:01 Name`.
+/// Parses a name with a time before or behind it: `Name - 0:01`, `0:01 Name`.
 pub(crate) fn name_with_time(text: &str) -> Option<(&str, When<'_>)> {
     let found = [ends_in_time(text), time_and_name(text)].into_iter().flatten().next()?;
     let is_one =
@@ -594,12 +596,13 @@ pub(crate) fn name_with_time(text: &str) -> Option<(&str, When<'_>)> {
     is_one.then_some((found.label, found.when))
 }
 
-/// What stands before the colon of a row `Name: text`.
+/// The text before the colon of a row `Name: text`, if it can be a label.
 pub(crate) fn inline_label(line: &str) -> Option<&str> {
     inline(bare(line)).map(|shape| shape.label).filter(|label| is_label(label) && !is_sentence(label))
 }
 
-/// The time of a paragraph within a block, in brackets: `(01:30)`, and what is said behind it.
+/// Parses the time of a paragraph within a block, in brackets: `(01:30)`. Returns the start in milliseconds and the
+/// text behind it.
 pub(crate) fn paragraph(line: &str) -> Option<(MediaMs, &str)> {
     let line = bare(line);
     let (when, rest, is_bracketed, _) = leading(line)?;
@@ -609,7 +612,7 @@ pub(crate) fn paragraph(line: &str) -> Option<(MediaMs, &str)> {
     }
 }
 
-/// The time of `line`, wherever it stands, who may speak, when it ends, and what is said.
+/// Finds the time of `line`, wherever it stands. Returns label, start, end and text.
 pub(crate) fn time_of(line: &str) -> Option<(&str, MediaMs, Option<MediaMs>, &str)> {
     if let Some((When::Known(start, end), rest, ..)) = leading(line) {
         let (label, text) = rest.split_once(is_colon).map_or(("", rest), |(label, text)| (bare(label), bare(text)));

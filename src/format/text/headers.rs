@@ -1,9 +1,9 @@
-//! The headers of a plain-text transcript: which of its lines begin a block, by the labels that the whole file has. The forms
-//! that a line may have are in [`super::header_forms`].
+//! The headers of a plain-text transcript: the lines that begin a block, given the labels of the whole file. The forms
+//! of a line are in [`super::header_forms`].
 //!
-//! A file has one form, and lines that nearly are of it: a time in other brackets, of another form, none at all, or something
-//! in its place that is no time. Each of them begins a block of its own speaker, for what follows was not said by the one
-//! before. A sentence that ends in a colon begins none: see [`is_name`].
+//! A file has one form, and some lines nearly match it: the time has other brackets or another form, is missing, or is
+//! replaced by another text. Each of them begins a block of its own speaker, because the text below it was not said by
+//! the speaker before. A sentence that ends in a colon begins none: see [`is_name`].
 
 use std::collections::{HashMap, HashSet};
 
@@ -20,31 +20,31 @@ use crate::format::text::time_lines::{Layout, TimeLines};
 use crate::format::text::unreadable_times::{self, HeaderOrders};
 use crate::transcript::MediaMs;
 
-/// `Name  0:01 text` among headers that have their text below.
+/// `Name  0:01 text` among headers whose text is on the lines below.
 const TEXT_ON_LINE: &str = "the text stands on the line of the header";
 
-/// Where a line stands in its file.
+/// The surroundings of a line in its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FileLine {
-    /// Somebody speaks already: before the first block less is a header.
+    /// True after the first block begins. Before it, fewer lines count as headers.
     pub(crate) is_open: bool,
-    /// Text follows before the next header.
+    /// True if text follows before the next header.
     pub(crate) has_text_below: bool,
-    /// A time stands alone on the next line.
+    /// True if a time stands alone on the next line.
     pub(crate) has_time_below: bool,
-    /// It begins a paragraph.
+    /// True if the line begins a paragraph.
     pub(crate) is_first: bool,
-    /// It ends a paragraph, or what stands below it begins large: no sentence goes on there.
+    /// True if the line ends a paragraph, or the line below begins with a capital, so that no sentence continues.
     pub(crate) is_last: bool,
-    /// The times of the headers before and behind, as far as there are some.
+    /// The times of the headers before and after, if known.
     pub(crate) from_ms: Option<MediaMs>,
     pub(crate) until_ms: Option<MediaMs>,
-    /// As far as the longest block of the file reaches behind the header before.
+    /// The latest time that a block could have here: the longest block of the file, added to the header before.
     pub(crate) reach_ms: Option<MediaMs>,
 }
 
 impl FileLine {
-    /// A line in the midst of a file of which nothing else is known.
+    /// A line in the middle of a file of which nothing else is known.
     pub(crate) const WITHIN: Self = Self {
         is_open: true,
         has_text_below: true,
@@ -57,31 +57,31 @@ impl FileLine {
     };
 }
 
-/// The labels of a file, and by them which lines of it begin a block.
+/// The labels of a file, which decide which of its lines begin a block.
 #[derive(Debug)]
 pub(crate) struct Headers<'a> {
     kind: FileKind,
-    /// Labels that have a time elsewhere.
+    /// Labels that have a time elsewhere in the file.
     known: HashSet<&'a str>,
     /// Labels that stand before a colon more than once.
     repeated: HashSet<&'a str>,
-    /// In `timed`: nine rows in ten have a name.
+    /// In `timed`: true if nine rows in ten have a name.
     is_named: bool,
-    /// The file is of a loose form.
+    /// True if the file has a loose form.
     is_loose: bool,
-    /// Its headers are `[Name] 0:01`.
+    /// True if its headers are `[Name] 0:01`.
     is_bracketed: bool,
-    /// Its headers are `[0:01] - Name`.
+    /// True if its headers are `[0:01] - Name`.
     is_dashed: bool,
-    /// It is a table.
+    /// True if it is a table.
     has_columns: bool,
-    /// It has rows `Name: text` below times.
+    /// True if it has rows `Name: text` below times.
     has_rows: bool,
-    /// In `timed`, where nine rows in ten have a name: those before the colons of rows.
+    /// In `timed`, if nine rows in ten have a name: the texts before the colons of rows.
     labels: HashSet<&'a str>,
-    /// Where name, time and text stand in its headers.
+    /// The orders of name, time and text in its headers.
     orders: HeaderOrders,
-    /// The letters and digits of those who are known.
+    /// The letters and digits of the known labels.
     letters: HashSet<String>,
 }
 
@@ -168,11 +168,11 @@ impl<'a> Headers<'a> {
         };
         let dashed: Vec<&str> = own.filter(is_one).map(|(_, shape, _)| shape.label).collect();
         headers.known.extend(dashed);
-        // Who is named by a header without a time is known as well. A header of the file's form says nothing else:
-        // `Ann: (0:01): (0:05)` is by somebody of a strange name, and Ann does not speak.
+        // Labels of headers without a time are known as well. A header of the file's form adds nothing else: `Ann:
+        // (0:01): (0:05)` is by a speaker with a strange name, and Ann does not speak.
         let is_body = |line: &&str| !headers.is_own(line);
         let place = FileLine { has_text_below: false, ..FileLine::WITHIN };
-        // Those may be sentences.
+        // These forms may be sentences.
         let is_one = |shape: &HeaderShape<'_>| !matches!(shape.form, HeaderForm::Inline | HeaderForm::PlainTimeText);
         let others = lines().skip_while(is_body).filter(is_body).flat_map(shapes).filter(is_one);
         let others: Vec<&str> =
@@ -182,7 +182,7 @@ impl<'a> Headers<'a> {
         headers
     }
 
-    /// Those of a file of rev.com's text that is written, in which `labels` have times.
+    /// Returns the headers of a file in rev.com's form that is being written, in which `labels` have times.
     pub(crate) fn of_written(labels: impl Iterator<Item = &'a str>) -> Self {
         Self {
             kind: FileKind::Rev,
@@ -200,7 +200,7 @@ impl<'a> Headers<'a> {
         }
     }
 
-    /// Takes what times alone on their lines say of a file.
+    /// Adds the evidence from times that stand alone on their lines.
     pub(crate) fn take_time_lines(&mut self, times: &TimeLines<'a>) {
         self.known.extend(times.names());
         self.letters.extend(times.names().map(letters));
@@ -208,7 +208,8 @@ impl<'a> Headers<'a> {
         self.is_named |= self.has_rows;
     }
 
-    /// True for a line of text that must be kept from being a header, wherever it stands.
+    /// Returns true for a line of text that a reader could take for a header, wherever it stands, so that it must be
+    /// escaped.
     pub(crate) fn may_take(&self, line: &str) -> bool {
         let is_one = |shape: HeaderShape<'_>| shape.form == HeaderForm::Colon && is_title(shape.label);
         let all: Vec<_> = shapes(line).collect();
@@ -220,26 +221,27 @@ impl<'a> Headers<'a> {
         Self { kind, ..Self::of_written(labels) }
     }
 
-    /// True for a header by its form alone.
+    /// Returns true for a line that is a header by its form alone.
     pub(crate) fn is_own(&self, line: &str) -> bool {
         self.own_start(line).is_some()
     }
 
-    /// The time of a header that is one by its form alone.
+    /// The time of a line that is a header by its form alone, in milliseconds.
     pub(crate) fn own_start(&self, line: &str) -> Option<MediaMs> {
         shapes(line).find(|shape| self.has_form(line, shape))?.header().start_ms
     }
 
-    /// True for the form of the file. In a loose one small words may go on with a sentence.
+    /// Returns true for the form of the file. In a loose form, lower-case words may continue a sentence.
     fn has_form(&self, line: &str, shape: &HeaderShape<'_>) -> bool {
         let is_one = || shape.form != HeaderForm::TimeName || is_title(shape.label) || self.known.contains(shape.label);
         let is_loose = || self.is_loose && shape.is_loose(self.kind) && is_one();
         shape.is_native(self.kind) || is_loose() || self.is_dash_form(line, shape)
     }
 
-    /// Returns true if the time of a header may stand here. A sentence may begin with a name and digits too (`John 3:16 says`):
-    /// without a sign between them they are a header only between the times around them. Behind the last of these somebody who
-    /// is known, alone on a line, may have any later time, and others none beyond what the longest block reaches.
+    /// Returns true if the time of a header fits at this place. A sentence may begin with a name and digits too (`John
+    /// 3:16 says`): without a sign between them they are a header only if the time lies between those of the headers
+    /// around it. After the last of these, a known speaker alone on a line may have any later time, and others none
+    /// beyond the reach of the longest block.
     fn has_room(&self, place: FileLine, header: &Header<'_>) -> bool {
         let Some(start) = header.start_ms.filter(|_| matches!(header.odd, Some(TEXT_ON_LINE | NO_SIGN))) else {
             return true;
@@ -254,29 +256,29 @@ impl<'a> Headers<'a> {
         is_behind && is_before || goes_back && (is_behind || is_before)
     }
 
-    /// True for `[0:01] - name` in a file of such headers, whoever that is. Small letters may say a sound as well, where no text
-    /// of theirs follows.
+    /// Returns true for `[0:01] - name` in a file of such headers, for any known or capitalised name. In lower case it
+    /// may also be a sound, if no text follows.
     fn is_dash_form(&self, line: &str, shape: &HeaderShape<'_>) -> bool {
         self.is_behind_own_dash(line, shape) && (is_title(shape.label) || self.known.contains(shape.label))
     }
 
-    /// True for `[0:01] - text` in a file whose headers have that form.
+    /// Returns true for `[0:01] - text` in a file whose headers have that form.
     fn is_behind_own_dash(&self, line: &str, shape: &HeaderShape<'_>) -> bool {
         let is_timed = shape.form == HeaderForm::TimeName && matches!(shape.when, When::Known(..));
         let is_one = || bare(line).starts_with(is_open) && is_label(shape.label) && !is_sentence(shape.label);
         self.is_dashed && is_timed && is_one() && is_behind_dash(line, shape)
     }
 
-    /// The header that `line` is.
+    /// Returns the header that `line` is, or `None`.
     pub(crate) fn find<'b>(&self, line: &'b str, place: FileLine) -> Option<Header<'b>> {
         self.choose(line, &shapes(line).collect::<Vec<_>>(), place)
     }
 
-    /// The header among the readings of a line.
+    /// Chooses the header among the readings of a line.
     fn choose<'b>(&self, line: &'b str, all: &[HeaderShape<'b>], place: FileLine) -> Option<Header<'b>> {
         let all = all.iter().copied();
         if self.kind == FileKind::Timed && place.has_text_below {
-            // A name alone behind the time of a row: what is said stands below.
+            // A name alone behind the time of a row: the text is on the next line.
             let is_speaker = |shape: &HeaderShape<'_>| {
                 let is_one = self.known.contains(shape.label) || self.is_named && is_name(shape.label);
                 shape.form == HeaderForm::TimeName
@@ -308,7 +310,7 @@ impl<'a> Headers<'a> {
             return accepted;
         }
         let is_known = |label: &str| self.known.contains(label) || self.labels.contains(label);
-        // A time that can be read and lies elsewhere is none that cannot.
+        // A line with a readable time that does not fit here is not taken for one with an unreadable time.
         let accepted = accepted.filter(|header| !is_refused || header.remark.is_empty());
         let unreadable =
             if is_refused { None } else { unreadable_times::find(line, self.orders, place.has_text_below, is_known) };
@@ -316,8 +318,8 @@ impl<'a> Headers<'a> {
         unreadable.or_else(|| native.map(|native| self.native(native.in_kind(self.kind)))).or(accepted)
     }
 
-    /// The header of a block whose text stands on its line, where its time stands first, and behind it somebody who has a time
-    /// elsewhere: `0:10 - Ann text`.
+    /// Parses the header of a block whose text is on the same line, if its time stands first and a known speaker
+    /// follows: `0:10 - Ann text`.
     fn known_before_text<'b>(&self, line: &'b str) -> Option<Header<'b>> {
         let (when, rest) = text_behind_time(bare(line)).filter(|_| self.kind == FileKind::Otter)?;
         let ends = rest.match_indices(is_blank).map(|(at, _)| at).take_while(|at| *at <= 4 * LABEL_MAX);
@@ -351,7 +353,7 @@ impl<'a> Headers<'a> {
                 is_known && is_open && has_text_below && remark.contains(char::is_alphabetic)
             }
             (HeaderForm::NameTime | HeaderForm::ColonTime, When::Known(..)) => {
-                // `Genesis 12:30` is no header where headers look otherwise.
+                // `Genesis 12:30` is no header if the file's headers have another form.
                 let is_alike = matches!(kind, FileKind::Names | FileKind::Otter);
                 is_somebody() || is_open && is_alike && is_title(label)
             }
@@ -369,7 +371,7 @@ impl<'a> Headers<'a> {
                 is_known && (is_sure || is_apart || !says_nothing(remark)) || is_like && (is_sure || is_apart)
             }
             (HeaderForm::InBrackets, When::Known(..) | When::Unknown(_)) => {
-                // `[Ann 00:02:58] said so`: a guess at what was said, as transcribers mark it.
+                // `[Ann 00:02:58] said so`: a guess at words, as transcribers mark it.
                 let is_alike = matches!(kind, FileKind::Otter | FileKind::Timed);
                 is_known && (is_alike || shape.text.is_empty()) || is_name(label) && is_alike
             }
@@ -377,7 +379,7 @@ impl<'a> Headers<'a> {
                 is_somebody() || is_open && kind != FileKind::Timed && is_title(label)
             }
             (HeaderForm::TimeFirst, When::Unknown(remark)) => {
-                // `[...] he said`, `[inaudible] Ann: yes`: what stands there was said, or left out.
+                // `[...] he said`, `[inaudible] Ann: yes`: the brackets hold speech, or an omission.
                 let is_row = kind == FileKind::Timed && (label.is_empty() || is_label(label) && !is_sentence(label));
                 is_placeholder(remark) && is_row && !shape.whole.is_empty()
                     || is_somebody() && !remark.contains(['.', '\u{2026}']) && !remark.eq_ignore_ascii_case("inaudible")
@@ -430,7 +432,7 @@ impl<'a> Headers<'a> {
         is_one.then(|| HeaderShape { odd, ..shape }.header())
     }
 
-    /// In rows, what stands before a colon may begin a sentence.
+    /// The header for a row of the file's form. In rows, the text before a colon may begin a sentence.
     fn native<'b>(&self, shape: HeaderShape<'b>) -> Header<'b> {
         let HeaderShape { label, whole, .. } = shape;
         if self.kind != FileKind::Timed || label.is_empty() || self.known.contains(label) || is_name(label) {
@@ -443,13 +445,13 @@ impl<'a> Headers<'a> {
         Header { label: "", text: whole, ..shape.header() }
     }
 
-    /// True for a name that is written nearly as that of somebody who is known: with other capitals, blanks or signs.
+    /// Returns true for a label that differs from a known one only in capitals, blanks or signs.
     fn resembles_known(&self, label: &str) -> bool {
         let is_short = label.chars().count() <= LABEL_MAX && !is_over(label);
         is_short && !self.known.contains(label) && self.letters.contains(&letters(label))
     }
 
-    /// Says of a line that is no header why it is none, if it looks like one.
+    /// Returns why a line that looks like a header is none, or `None` if it does not look like one.
     pub(crate) fn near_miss(&self, line: &str, place: FileLine) -> Option<HeaderNearMiss> {
         let at = |label: &str| label.as_ptr() as usize - line.as_ptr() as usize;
         let why = |why| Some(HeaderNearMiss { at: 0, why });
@@ -526,14 +528,14 @@ impl<'a> Headers<'a> {
     }
 }
 
-/// True for a name that stands behind a time and a dash.
+/// Returns true for a name that stands behind a time and a dash.
 fn is_behind_dash(line: &str, shape: &HeaderShape<'_>) -> bool {
     let name = if shape.form == HeaderForm::TimeName { shape.whole } else { shape.label };
     let before = bare(line).strip_suffix(name).unwrap_or_default();
     before.trim_end().ends_with(['-', '\u{2013}', '\u{2014}'])
 }
 
-/// True for what ends as a sentence, or a part of one, does.
+/// Returns true for a text that ends like a sentence, or like a part of one.
 fn is_over(label: &str) -> bool {
     label.ends_with(['.', '?', '!', ',', '\u{2026}', '-'])
 }
@@ -541,7 +543,7 @@ fn is_over(label: &str) -> bool {
 /// A line that resembles a header and is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct HeaderNearMiss {
-    /// The byte at which the trouble is.
+    /// The byte at which the fault is.
     pub(crate) at: usize,
     pub(crate) why: &'static str,
 }
@@ -551,7 +553,7 @@ mod tests {
     use super::*;
     use crate::transcript::MediaMs;
 
-    /// What `line` is within a file of `kind` in which Ann and Ben Roth speak: label, start, remark and text.
+    /// Parses `line` within a file of `kind` in which Ann and Ben Roth speak: label, start, remark and text.
     fn find(kind: FileKind, line: &str) -> Option<(String, Option<MediaMs>, String, String)> {
         let headers = Headers::of_labels(kind, ["Ann", "Ben Roth"].into_iter());
         let header = headers.find(line, FileLine::WITHIN)?;
@@ -567,7 +569,7 @@ mod tests {
             ("A: (x): (00:01)", "A: (x)", Some(1_000), "", ""),
             ("Carl Oss (00:41):", "Carl Oss", Some(41_000), "", ""),
             ("Carl Oss (1:00:41.25):", "Carl Oss", Some(3_641_250), "", ""),
-            // A time that can be understood, written otherwise.
+            // A time that can be understood, in another form.
             ("Carl Oss: [00:35]", "Carl Oss", Some(35_000), "", ""),
             ("Carl Oss : (00:35)", "Carl Oss", Some(35_000), "", ""),
             ("Carl Oss:(00:35)", "Carl Oss", Some(35_000), "", ""),
@@ -579,7 +581,7 @@ mod tests {
             ("Carl Oss: 00:00:35", "Carl Oss", Some(35_000), "", ""),
             ("[00:00:35] Carl Oss: Well.", "Carl Oss", Some(35_000), "", "Well."),
             (": (12:00)", "", Some(720_000), "", ""),
-            // None that can.
+            // A time that cannot be read.
             ("Carl Oss: (NA)", "Carl Oss", None, "NA", ""),
             ("Carl Oss: ()", "Carl Oss", None, "", ""),
             ("Carl Oss: (1:2:3:4)", "Carl Oss", None, "1:2:3:4", ""),
@@ -718,10 +720,10 @@ mod tests {
         let mut expected = vec![named("Ann"); 4];
         expected.extend(vec![named(""); 6]);
         assert_eq!(labels(&rows), expected);
-        // All rows have one: a sentence is still none, and what may be one is told.
+        // All rows have one: a sentence is still none, and a possible one is reported.
         let rows = ["Ann: a", "Ben: b", "lee (she/her): c", sentences[0]];
         assert_eq!(labels(&rows), [named("Ann"), named("Ben"), ("lee (she/her)".to_owned(), true), named("")]);
-        // What stands twice is a name; a sentence that does is none.
+        // A label that stands twice is a name, but a repeated sentence is none.
         let rows = ["lee: a", "lee: b", "c", "d", sentences[0], sentences[0]];
         assert_eq!(labels(&rows), ["lee", "lee", "", "", "", ""].map(named));
     }

@@ -1,12 +1,13 @@
-//! Markdown turns, read: `**Name:** text`, with `\[mm:ss]` where the file knows the time, as those of changelog.com and those
-//! that `text` writes. The time may have round brackets and stand before the name, within what is bold, or before the colon:
-//! `**Name** (00:01):`.
+//! Reader of Markdown turns: `**Name:** text`, with `\[mm:ss]` if the file knows the time, as changelog.com and our own
+//! writer have them. The time may have round brackets, and may stand before the name, within the bold text, or before
+//! the colon: `**Name** (00:01):`.
 //!
-//! What is a heading or begins a sentence (`**Note:**`), and has no time, is nobody: what stands behind it is a line of nobody
-//! known, with it.
+//! A heading or the beginning of a sentence (`**Note:**`) without a time is no speaker: with the text behind it, it is
+//! a line without a speaker.
 //!
-//! A paragraph is a line. A time at its head is its start; one alone, without a name, begins a turn of nobody known. A
-//! heading before the first turn is the title, others are part of the preamble, for nobody said them.
+//! A paragraph is a line. A time at its head is its start; a time alone, without a name, begins a turn of an unknown
+//! speaker. A heading before the first turn is the title. Other headings are part of the preamble, because nobody said
+//! them.
 
 use crate::format::core::cue_syntax;
 use std::collections::{HashMap, HashSet};
@@ -25,30 +26,31 @@ use crate::format::text::header_forms::{name_with_time, says_nothing};
 use crate::format::text::text_lines::{LABEL_MAX, excerpt, numbered};
 use crate::transcript::{Content, FeedMeta, MediaMs};
 
-/// How the trailer begins, here as in rev.com's text.
+/// First words of the trailer, the same as in rev.com's text.
 pub(crate) const TRAILER: &str = "Published at ";
 
 #[derive(Debug, PartialEq, Eq)]
 struct MarkdownHead<'a> {
     label: &'a str,
     start_ms: Option<MediaMs>,
-    /// What stands in the place of a time, and is none.
+    /// Text in the place of the time that is no time.
     remark: Option<&'a str>,
     text: &'a str,
-    /// It has a colon: other bold words have none, and may have a time behind them.
+    /// True if there is a colon. Other bold words have none, and may have a time behind them.
     has_colon: bool,
-    /// What stands in the place of a time may as well be text: it is a turn of somebody who is named elsewhere.
+    /// True if the text in the place of the time may as well be speech. Then it is a turn only if its speaker is named
+    /// elsewhere.
     is_doubtful: bool,
 }
 
 impl MarkdownHead<'_> {
-    /// True for `**Note:**`, which no time makes a turn.
+    /// Returns true for `**Note:**`, which is no turn.
     fn is_heading(&self) -> bool {
         self.start_ms.is_none() && self.remark.is_none() && is_no_name(self.label)
     }
 }
 
-/// A time, or what stands for one, in brackets at the head of `text`, and what follows them.
+/// Parses a time, or a placeholder, in brackets at the head of `text`. Also returns the text behind them.
 fn bracketed(text: &str) -> Option<(When<'_>, &str)> {
     let (content, after) = in_brackets(text)?;
     match when(content) {
@@ -58,7 +60,7 @@ fn bracketed(text: &str) -> Option<(When<'_>, &str)> {
     }
 }
 
-/// What stands in brackets at the head of `text`, and what follows them.
+/// Splits `text` into the content of brackets at its head and the text behind them.
 fn in_brackets(text: &str) -> Option<(&str, &str)> {
     let text = text.trim_start();
     let (inner, close) = match text.strip_prefix("\\[").or_else(|| text.strip_prefix('[')) {
@@ -69,7 +71,7 @@ fn in_brackets(text: &str) -> Option<(&str, &str)> {
     Some((content.strip_suffix('\\').unwrap_or(content), after.trim_start_matches(close)))
 }
 
-/// What stands at the head of `text` where a time is due, in brackets or not, and what follows it.
+/// Parses an unreadable time at the head of `text`, in brackets or not. Also returns the text behind it.
 fn no_time(text: &str) -> Option<(When<'_>, &str)> {
     let text = text.trim_start();
     let is_one = |word: &str| is_unreadable(word) && has_digit(word) && stands_without_brackets(word);
@@ -81,7 +83,7 @@ fn has_digit(text: &str) -> bool {
     text.contains(|c: char| c.is_ascii_digit())
 }
 
-/// `**Name:** text`, `**Name**: text`, either with a time before the text, and the other places of a time.
+/// Parses `**Name:** text`, `**Name**: text`, either with a time before the text, and the other places of a time.
 fn head(line: &str) -> Option<MarkdownHead<'_>> {
     let (above, line) = match line.strip_prefix("**") {
         Some(line) => (None, line),
@@ -102,7 +104,7 @@ fn head(line: &str) -> Option<MarkdownHead<'_>> {
     let behind = |text: &'_ str, length: Option<usize>| text.len() - length.unwrap_or(text.len());
     let first = colon(after).filter(|_| !within);
     let after = &after[behind(after, first)..];
-    // Where a name has no colon, it is one by what stands beside it.
+    // A name without a colon needs evidence beside it.
     let is_bare = !within && first.is_none() && above.is_none();
     let sure = bracketed(after);
     let doubtful = if sure.is_none() && is_bare && leading_span(after.trim_start()).is_none() {
@@ -118,7 +120,8 @@ fn head(line: &str) -> Option<MarkdownHead<'_>> {
     };
     let beside = sure.or(doubtful);
     let after = beside.map_or(after, |(_, after)| after);
-    // `**[00:01] Name:**`, `**Name (00:01):**`, `**00:01 Name:**`; with a time beside it the name is as it stands.
+    // `**[00:01] Name:**`, `**Name (00:01):**`, `**00:01 Name:**`. If a time stands beside it, the name is taken as it
+    // is.
     let is_open = beside.is_none() && above.is_none();
     let (label, inner) = match (bracketed(bold), bracketed_end(bold)) {
         (Some((at, name)), _) if is_open => (name.trim(), Some(at)),
@@ -155,23 +158,23 @@ fn head(line: &str) -> Option<MarkdownHead<'_>> {
     is_one.then_some(MarkdownHead { label, start_ms, remark, text: after.trim(), has_colon, is_doubtful })
 }
 
-/// A turn's head that is not bold as the others are, or an item of a list.
+/// A turn's head that is not bold like the others, or an item of a list.
 #[derive(Debug, PartialEq, Eq)]
 struct RepeatedHead<'a> {
     label: &'a str,
     start_ms: Option<MediaMs>,
     text: &'a str,
     has_colon: bool,
-    /// Some sign of what is bold or leaning is left (`*Name:** text`).
+    /// True if a marker of bold or italic text is left (`*Name:** text`).
     has_sign: bool,
-    /// It is an item of a list, or a quotation.
+    /// True for an item of a list, or a quotation.
     is_item: bool,
 }
 
-/// The signs around what is bold, leaning, or code.
+/// The markers of bold, italic and code.
 const SIGNS: [char; 3] = ['*', '_', '`'];
 
-/// A line without the sign of an item or a quotation.
+/// A line without its list or quotation marker.
 fn without_marker(line: &str) -> &str {
     let line = line.trim_start();
     let number = line.trim_start_matches(|c: char| c.is_ascii_digit());
@@ -180,7 +183,8 @@ fn without_marker(line: &str) -> &str {
     marked.or(numbered).unwrap_or(line).trim_start()
 }
 
-/// A name with a colon or a time behind it, whatever signs are around it: `*Name:** text`, `- **Name** (00:01):`, `Name: [00:01]`.
+/// Parses a name with a colon or a time behind it, whatever markers are around it: `*Name:** text`, `- **Name**
+/// (00:01):`, `Name: [00:01]`.
 fn worn_head(line: &str) -> Option<RepeatedHead<'_>> {
     let is_end = |c: char| is_colon(c) || is_open(c) || matches!(c, '\\' | '*' | '`');
     let signs = |text: &'_ str| text.len() - text.trim_start_matches(SIGNS).len();
@@ -214,8 +218,9 @@ fn worn_head(line: &str) -> Option<RepeatedHead<'_>> {
 }
 
 impl RepeatedHead<'_> {
-    /// True for a turn of somebody whom another head names, behind the first one: above that names without signs are those of a
-    /// list of who is there. A sentence may begin so too, and goes on with a small letter; its time may lie anywhere.
+    /// Returns true for a turn of a speaker whom another head names, below the first one. Above it, names without
+    /// markers are those of a list of participants. A sentence may begin in the same way: then it continues with a
+    /// lower-case letter, and its time may lie anywhere.
     fn is_turn(&self, around: &NearbyTimes) -> bool {
         let is_sentence =
             !self.has_sign && (self.label.chars().count() == 1 || self.text.starts_with(char::is_lowercase));
@@ -226,7 +231,7 @@ impl RepeatedHead<'_> {
     }
 }
 
-/// When the heads before and behind a line are said, as far as they know it.
+/// The times of the heads before and after a line, if known.
 #[derive(Debug, Default)]
 struct NearbyTimes {
     from_ms: Option<MediaMs>,
@@ -239,10 +244,10 @@ impl NearbyTimes {
     }
 }
 
-/// Says of a line that begins no turn why it may be meant to: somebody who is `named` by another head stands in the place of a
-/// name. `below` is the line behind it.
+/// Returns why a line that begins no turn may have been meant to: a name that another head has (`named`) stands in the
+/// place of a name. `below` is the next line.
 fn near_head(line: &str, below: Option<&str>, named: &HashSet<&str>) -> Option<&'static str> {
-    // The sign of a hard break at the end is none of the text.
+    // The marker of a hard break at the end does not belong to the text.
     let line = line.trim_end().trim_end_matches('\\');
     if let Some(worn) = worn_head(line) {
         let why = match worn.start_ms {
@@ -256,19 +261,19 @@ fn near_head(line: &str, below: Option<&str>, named: &HashSet<&str>) -> Option<&
     is_one.then_some("it may be a name, and has neither a colon nor a time")
 }
 
-/// True for a line of text that [`read`] may take for the head of a turn, or tell of as one. `named` are those of the other
-/// heads; none above the first of them.
+/// Returns true for a line of text that [`read`] may take for the head of a turn, or report as one. `named` are the
+/// names in the other heads; `None` above the first of them.
 pub(crate) fn may_be_head(line: &str, named: Option<&HashSet<&str>>) -> bool {
     named.is_some_and(|named| near_head(line, None, named).is_some())
 }
 
-/// The name in a line that is bold, and nothing else.
+/// The name in a line that consists of bold text only.
 fn bold_line(line: &str) -> Option<&str> {
     let label = line.trim().strip_prefix("**")?.strip_suffix("**")?.trim();
     (!label.is_empty() && !label.contains("**")).then_some(label)
 }
 
-/// A time in square brackets at the head of `text`, escaped or not, and what follows it.
+/// Parses a time in square brackets at the head of `text`, escaped or not. Also returns the text behind it.
 fn time(text: &str) -> Option<(MediaMs, &str)> {
     let inner = text.strip_prefix("\\[").or_else(|| text.strip_prefix('['))?;
     let (time, after) = inner.split_once(']')?;
@@ -278,16 +283,16 @@ fn time(text: &str) -> Option<(MediaMs, &str)> {
     }
 }
 
-/// Returns true if a paragraph begins as one with a time does.
+/// Returns true if a paragraph begins with a time in brackets.
 pub(crate) fn begins_with_time(paragraph: &str) -> bool {
     time(paragraph).is_some()
 }
 
-/// Paragraphs of a turn, on an average: nobody speaks longer in a text without times.
+/// The most paragraphs per turn, on average: in a text without times, nobody speaks longer.
 const PARAGRAPHS_OF_TURN_MAX: usize = 10;
 
-/// How many turns `text` holds; one alone, without a time, may be any bold word. Those of nobody known have a time in
-/// brackets that only Markdown escapes.
+/// Returns the number of turns in `text`. A single one without a time may be any bold word. Turns of unknown speakers
+/// begin with a time in brackets that only Markdown escapes.
 pub(crate) fn count(text: &str) -> usize {
     let mut heads: Vec<_> = numbered(text)
         .filter_map(|(_, line)| head(line.trim_start()))
@@ -300,16 +305,16 @@ pub(crate) fn count(text: &str) -> usize {
     let of_nobody = numbered(text).filter(|(_, line)| is_alone(line)).count();
     let blanks = || std::iter::once(true).chain(numbered(text).map(|(_, line)| line.trim().is_empty()));
     let paragraphs = blanks().zip(blanks().skip(1)).filter(|(above, line)| *above && !line).count();
-    // In other texts a bold word stands here and there.
+    // Other texts have a bold word here and there.
     let are_many = heads.len() > 1 && heads.len() * PARAGRAPHS_OF_TURN_MAX >= paragraphs;
     let is_sure = of_nobody > 0 || are_many || heads.iter().any(|head| head.start_ms.is_some());
     if is_sure { heads.len() + of_nobody } else { 0 }
 }
 
-/// A backslash before punctuation is none (CommonMark, "Backslash escapes"); one at the end of a line is a line end. A
-/// character reference is its character ("Entity and numeric character references").
+/// Removes escapes: a backslash before punctuation (CommonMark, "Backslash escapes"); one at the end of a line is a
+/// line break. A character reference becomes its character ("Entity and numeric character references").
 fn unescape(text: &str) -> String {
-    /// No reference is longer.
+    /// The longest character reference.
     const REFERENCE_MAX: usize = 40;
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -340,14 +345,14 @@ fn unescape(text: &str) -> String {
     out
 }
 
-/// A paragraph, its lines as one.
+/// A paragraph, with its lines.
 struct Paragraph<'a> {
     at: usize,
     lines: Vec<&'a str>,
 }
 
 impl Paragraph<'_> {
-    /// Lines that were only wrapped are one; a hard break is a line end.
+    /// The text of the paragraph. Wrapped lines are joined; a hard break is a line break.
     fn text(&self) -> String {
         let mut text = String::new();
         let mut is_broken = true;
@@ -357,7 +362,7 @@ impl Paragraph<'_> {
             } else if !text.is_empty() {
                 text.push('\n');
             }
-            // Two are one that is escaped.
+            // Two backslashes are an escaped one.
             let is_backslash = (line.len() - line.trim_end_matches('\\').len()) % 2 == 1;
             is_broken = is_backslash || line.ends_with("  ");
             text.push_str(line.strip_suffix('\\').filter(|_| is_backslash).unwrap_or(line).trim_end());
@@ -366,7 +371,7 @@ impl Paragraph<'_> {
     }
 }
 
-/// The paragraphs of `text`, in which `is_turn` says which lines begin a turn.
+/// Splits `text` into paragraphs. `is_turn` says which lines begin a turn.
 fn paragraphs(text: &str, is_turn: impl Fn(usize, &str) -> bool) -> Vec<Paragraph<'_>> {
     let mut all: Vec<Paragraph<'_>> = Vec::new();
     let mut is_open = false;
@@ -375,7 +380,7 @@ fn paragraphs(text: &str, is_turn: impl Fn(usize, &str) -> bool) -> Vec<Paragrap
             is_open = false;
             continue;
         }
-        // A turn or a heading begins a paragraph wherever it stands.
+        // A turn or a heading begins a paragraph even without a blank line.
         match all.last_mut() {
             Some(last) if is_open && !is_turn(at, line) && !is_heading(line) => last.lines.push(line),
             _ => all.push(Paragraph { at, lines: vec![line] }),
@@ -393,7 +398,7 @@ fn is_heading(line: &str) -> bool {
 pub(crate) fn read(text: &str, mut gather: TranscriptBuilder) -> ParsedTranscript {
     let mut meta = FeedMeta::default();
     let mut preamble: Vec<String> = Vec::new();
-    // Who is named with a colon or a time may be named without.
+    // A name that has a colon or a time in one head may have neither in another.
     let heads = numbered(text).filter_map(|(_, line)| head(line.trim_start()));
     let is_named = |head: &MarkdownHead<'_>| head.has_colon && !head.is_heading() && !head.is_doubtful;
     let named: HashSet<&str> = heads.filter(is_named).map(|head| head.label).collect();
@@ -401,7 +406,7 @@ pub(crate) fn read(text: &str, mut gather: TranscriptBuilder) -> ParsedTranscrip
         named.contains(head.label) || !head.is_doubtful && (head.has_colon || is_name(head.label))
     };
     let bold_name = |line: &'_ str| bold_line(line).is_some_and(|label| named.contains(label));
-    // Which lines are heads as they should be, each with its time.
+    // The lines that are regular heads, each with its time.
     let heads: Vec<(usize, Option<MediaMs>)> = numbered(text)
         .filter_map(|(at, line)| {
             let head = head(line.trim_start()).filter(|head| turn(head) && !head.is_heading() && !head.is_doubtful);
@@ -430,9 +435,9 @@ pub(crate) fn read(text: &str, mut gather: TranscriptBuilder) -> ParsedTranscrip
     }
     let mut speaker: Option<Arc<str>> = None;
     let mut has_begun = false;
-    // The time of a turn that stands alone: that of its first paragraph.
+    // The time of a turn that stands alone belongs to its first paragraph.
     let mut turn_starts: Option<(usize, MediaMs)> = None;
-    // A heading within a turn, whose text is the next paragraph, if that has no name and no time: `**Note:**`.
+    // A heading within a turn (`**Note:**`). The next paragraph is its text, if that has no name and no time.
     let mut heading: Option<(usize, String)> = None;
     for paragraph in &mut all {
         let at = paragraph.at;
@@ -468,7 +473,7 @@ pub(crate) fn read(text: &str, mut gather: TranscriptBuilder) -> ParsedTranscrip
         let alone = time(&whole).filter(|(_, after)| after.trim().is_empty());
         let mut is_heading = false;
         let worn = worn_head(&whole).filter(|worn| has_begun && is_worn_turn(worn, at));
-        // `1. **Name:** (00:01)`: the number is not in the place of a time.
+        // `1. **Name:** (00:01)`: the number does not stand in the place of a time.
         let is_sure =
             |head: &MarkdownHead<'_>| !head.is_doubtful || worn.as_ref().is_none_or(|worn| worn.start_ms.is_none());
         let turn_head = head(&whole).filter(|head| turn(head) && is_sure(head)).or_else(|| {
@@ -558,7 +563,7 @@ pub(crate) fn read(text: &str, mut gather: TranscriptBuilder) -> ParsedTranscrip
     gather.finish(FileKind::Markdown)
 }
 
-/// Keeps a heading that no text of its own follows: nobody says it.
+/// Keeps a heading without a text of its own, which has no speaker.
 fn lone_heading(
     heading: Option<(usize, String)>,
     has_begun: bool,
@@ -574,7 +579,7 @@ fn lone_heading(
     }
 }
 
-/// A turn that is a name and a time, and no text.
+/// Reports a turn with a name and a time, but no text.
 fn empty_turn(turn: Option<(usize, MediaMs)>, gather: &mut TranscriptBuilder) {
     if let Some((at, _)) = turn {
         gather.left_out(at, 1, "this turn has no text: left out");
@@ -631,7 +636,7 @@ mod tests {
         }
     }
 
-    /// What stands in the place of a time gives no words to who spoke before.
+    /// An unreadable time never moves text to the speaker before.
     #[test]
     fn a_time_that_cannot_be_read_makes_a_turn_of_who_is_named_elsewhere() {
         for (header, said) in [
@@ -655,7 +660,7 @@ mod tests {
                 assert!(reading.problems.iter().any(|problem| problem.line == at), "{header}");
             }
         }
-        // Where signs of what is bold are missing.
+        // Some markers of bold text are missing.
         for header in ["*Ben Roth:** ", "**Ben Roth:* ", "**Ben Roth: ", "Ben Roth:** "] {
             let text =
                 format!("**Ann Lee:** Yes.\n\n**Ben Roth:** No.\n\n**Ann Lee:** Oh.\n\n{header}[00:25] So: yes.\n");
@@ -665,7 +670,7 @@ mod tests {
             assert_eq!(found, (Some("Ben Roth"), Some(25_000), "So: yes."), "{header}");
             assert!(reading.problems.iter().any(|problem| problem.line == 7), "{header}");
         }
-        // What is counted in a sentence.
+        // Counts in a sentence.
         for words in ["42 votes for it.", "(42) votes for it.", "(2019) says so.", "1,234 votes.", "2019 was hers."] {
             let text = format!("**Ann Lee** (00:01): Yes.\n\n**Ben Roth** (00:09): I said\n\n**Ann Lee** {words}\n");
             let reading = read(&text, TranscriptBuilder::default());
@@ -673,7 +678,8 @@ mod tests {
             let found = (last.content.speaker.as_deref(), last.content.text.ends_with(&format!("**Ann Lee** {words}")));
             assert_eq!(found, (Some("Ben Roth"), true), "{words}");
         }
-        // Who has no sign of what is bold, or other ones, or is an item of a list, begins a turn with a time.
+        // A speaker without markers of bold text, with other ones, or in an item of a list begins a turn if there is a
+        // time.
         for (header, speaker) in [
             ("- **Ben Roth:** \\[00:25\\]", "Ben Roth"),
             ("* **Ben Roth** (00:25):", "Ben Roth"),
@@ -698,7 +704,8 @@ mod tests {
                 assert!(reading.problems.iter().any(|problem| problem.line == at), "{header}");
             }
         }
-        // So does at the head of a paragraph who is bold elsewhere, but not in a list of names above the first turn.
+        // So does a speaker at the head of a paragraph who is bold elsewhere, but not in a list of names above the
+        // first turn.
         for (header, said) in [("Ann Lee: Oh.", "Oh. So."), ("Ann Lee:", "So.")] {
             let text = format!("# T\n\nAnn Lee: who asks\n\n**Ann Lee:** Yes.\n\n**Ben Roth:** No.\n\n{header}\nSo.\n");
             let reading = read(&text, TranscriptBuilder::default());
@@ -707,7 +714,7 @@ mod tests {
             assert_eq!(found, [(Some("Ann Lee"), "Yes."), (Some("Ben Roth"), "No."), (Some("Ann Lee"), said)]);
             assert_eq!(reading.problems.iter().map(|problem| problem.line).collect::<Vec<_>>(), [9], "{header}");
         }
-        // Else, without a time, it stays text, and is told; what is none is not.
+        // Otherwise, without a time, it stays text and is reported.
         for (header, is_told) in [
             ("Ann Lee", true),
             ("Oh.\nAnn Lee: so", true),
@@ -741,17 +748,17 @@ mod tests {
             assert_eq!(last.content.speaker.as_deref(), Some("Ben Roth"), "{header}");
             assert_eq!(reading.problems.iter().any(|problem| problem.line >= 5), is_told, "{header}");
         }
-        // What is said above the first turn, or at another time than the heads around it, is none.
+        // A head above the first turn, or with a time that does not fit between its neighbours, is none.
         let text = "Ann Lee: (10:30) chair\n\n**Ann Lee:** [00:01] Yes.\n\nBen Roth: [00:30] No.\n\n**Ben Roth:** [00:09] No.\n";
         let reading = read(text, TranscriptBuilder::default());
         let starts: Vec<_> = reading.lines.iter().map(|line| line.content.start_ms).collect();
         assert_eq!((starts, reading.problems.len()), (vec![Some(1_000), None, Some(9_000)], 1));
-        // An answer may begin with the letter of those who answer.
+        // An answer may begin with the letter that stands for answers.
         let reading =
             read("**Q:** Why?\n\n**A:** So.\n\nA: Is what I got.\n\n**Q:** Oh?\n", TranscriptBuilder::default());
         let answer = &reading.lines[2].content;
         assert_eq!((&*answer.text, reading.problems.len()), ("A: Is what I got.", 1));
-        // Who is bold once is nobody.
+        // A name that is bold once is no speaker.
         let text = "**Ann Lee** (00:01): Yes.\n\n**Bitcoin Core** (27.0) is out.\n\n**Ann Lee** (00:09): No.\n";
         let reading = read(text, TranscriptBuilder::default());
         assert_eq!(reading.lines.len(), 3);
@@ -797,7 +804,7 @@ mod tests {
                 (None, "However: five")
             ]
         );
-        // One that no text of its own follows stays, and takes nobody's.
+        // A heading without a text of its own stays, and takes no speaker's text.
         let reading = read(
             "**Before:**\n\n**Ann:** one\n\n**Note:**\n\n**Warning:**\n\n**Ben:** (00:05) two\n\nthree\n\n**Summary:**\n",
             TranscriptBuilder::default(),

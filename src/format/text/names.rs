@@ -1,5 +1,5 @@
-//! The front matter of transcripts that are Markdown with `Name: HH:MM:SS` alone on a line, as those of bitcointranscripts
-//! are: title and language between two `---`; and their headings, which nobody said.
+//! Front matter and headings of transcripts that are Markdown with `Name: HH:MM:SS` alone on a line, as those of
+//! bitcointranscripts are: title and language stand between two `---`, and nobody said the headings.
 
 use crate::format::core::kinds::FileKind;
 use crate::format::core::speech_evidence;
@@ -14,20 +14,21 @@ pub(crate) fn is_heading(line: &str) -> bool {
 
 #[derive(Debug, Default)]
 pub(crate) struct FrontMatter<'a> {
-    /// How many lines of the file it takes; 0 if there is none.
+    /// The number of lines that it takes; 0 if there is none.
     pub(crate) lines: usize,
     pub(crate) meta: FeedMeta,
     pub(crate) others: Vec<&'a str>,
 }
 
-/// The front matter, if the file begins with it and it ends before the first block. Enough of YAML for a title.
+/// Reads the front matter, if the file begins with it and it ends before the first block. Supports as much YAML as a
+/// title needs.
 pub(crate) fn front_matter(text: &str) -> FrontMatter<'_> {
     let mut front = FrontMatter::default();
     let mut lines = numbered(text);
     if lines.next().is_none_or(|(_, first)| first.trim_end() != "---") {
         return front;
     }
-    // The key whose value goes on in indented lines, and its parts so far.
+    // The key whose value continues in indented lines, and its parts so far.
     let mut folded: Option<(&str, Vec<&str>)> = None;
     for (at, line) in lines {
         if line.trim_end() == "---" {
@@ -51,10 +52,10 @@ pub(crate) fn front_matter(text: &str) -> FrontMatter<'_> {
     FrontMatter::default()
 }
 
-/// How many of `lines`, the first of which ends with `---`, are the front matter of another file, put behind the first one: it has
-/// a title. 0 where they are none.
+/// Returns the number of `lines` that are the front matter of another file, appended to the first one; 0 if they are
+/// none. The first of `lines` ends with `---`, and the front matter must have a title.
 pub(crate) fn inner_front_matter(lines: &[&str]) -> usize {
-    /// None is longer.
+    /// The longest front matter, in lines.
     const LINES_MAX: usize = 200;
     let Some((first, below)) = lines.split_first().filter(|(first, _)| first.trim_end().ends_with("---")) else {
         return 0;
@@ -85,7 +86,7 @@ impl<'a> FrontMatter<'a> {
         match key {
             "title" => self.meta.title = value,
             "language" | "lang" => self.meta.language = value,
-            // Enough for one message; a hostile file must not make it a long one.
+            // Enough for one message. A hostile file must not make it long.
             other if self.others.len() < 20 && other.len() <= 40 => self.others.push(other),
             _ => {}
         }
@@ -122,7 +123,7 @@ mod tests {
             assert_eq!(texts, ["x", "y", "x", "y"]);
             assert!(reading.problems.iter().any(|problem| problem.is_left_out && problem.line == 10 + gap.len()));
         }
-        // Without a line end between them.
+        // Without a line break between the two files.
         let reading = read(&format!("{}{file}", file.trim_end()));
         assert_eq!(&*reading.lines[1].content.text, "y");
         // A rule between paragraphs.

@@ -1,9 +1,9 @@
-//! `.nlp`, read: a word a row, with its speaker and, where they are known, its times. Of Rev's speech data sets.
+//! Reader of `.nlp`: a word per row, with its speaker and, if known, its times. Rev's speech data sets have this form.
 //!
-//! `token|speaker|ts|endTs|punctuation|case|tags`, in an order and with more columns as the first row says; where such a row stands
-//! again, another file was put behind. Times of speakers
-//! may come from an RTTM file beside it ([`super::rttm`]). What a transcriber notes in place of a word, `<inaudible>`, is
-//! written as this house writes it, `[inaudible]`.
+//! `token|speaker|ts|endTs|punctuation|case|tags`, in an order and with further columns as the first row says. If such
+//! a row stands again, another file was appended. The times of speakers may come from an RTTM file beside it
+//! ([`super::rttm`]). A transcriber's note in place of a word, `<inaudible>`, becomes `[inaudible]`, as in our other
+//! formats.
 
 use crate::format::core::builder::TranscriptBuilder;
 use crate::format::core::json_spans::{Seconds, label};
@@ -14,12 +14,12 @@ use crate::format::text::rttm;
 use crate::format::text::rttm::SpeakerSegment;
 use crate::format::text::text_lines;
 
-/// True for what begins as such a file does.
+/// Returns true for a text that begins like such a file.
 pub(crate) fn is_one(text: &str) -> bool {
     is_header(text.lines().next().unwrap_or_default())
 }
 
-/// True for the row that names the columns. Within a file it begins another one that was put behind.
+/// Returns true for the row that names the columns. Within a file it begins another one that was appended.
 fn is_header(row: &str) -> bool {
     let mut columns = row.trim_start_matches('\u{FEFF}').split('|').map(str::trim);
     columns.next() == Some("token") && columns.next() == Some("speaker")
@@ -34,7 +34,7 @@ struct NlpRow<'a> {
     after: &'a str,
     start: Seconds,
     end: Seconds,
-    /// It is the first one below the names of the columns.
+    /// True for the first row below the names of the columns.
     begins_file: bool,
 }
 
@@ -88,7 +88,7 @@ fn rows<'a>(text: &'a str, gather: &mut TranscriptBuilder) -> Vec<NlpRow<'a>> {
     rows
 }
 
-/// `segments` is what an RTTM file says of the same recording: used where the words have no times.
+/// Reads a file. `segments` comes from an RTTM file of the same recording, and is used if the words have no times.
 pub(crate) fn read(text: &str, segments: &[SpeakerSegment], mut gather: TranscriptBuilder) -> ParsedTranscript {
     let rows = rows(text, &mut gather);
     let is_timed = rows.iter().any(|row| row.start.ms().is_some());
@@ -122,7 +122,7 @@ pub(crate) fn read(text: &str, segments: &[SpeakerSegment], mut gather: Transcri
         lines.speaker(speaker);
         for row in *turn {
             let text = row.text();
-            // A row of punctuation alone: its word is the one before.
+            // A row with punctuation only belongs to the word before.
             let is_punctuation = row.token.is_empty();
             let (start_ms, end_ms) = (row.start.ms(), row.end.ms());
             let (text, is_attached) = (text.into(), is_punctuation);
@@ -155,10 +155,10 @@ mod tests {
         let said = |start, text: &str| (Some(start), text.to_owned());
         let both = vec![said(1_000, "Good day."), said(8_000, "So."), said(10_000, "Yes yes")];
         assert_eq!(read(&(one.clone() + &other)), (both, 1));
-        // The times go on: it is one recording.
+        // The times continue: it is one recording.
         let later = other.replace("1.5|1.0", "11.5|11.0").replace("2.5|2.0", "12.5|12.0");
         assert_eq!(read(&(one + &later)).1, 0);
-        // Without times they stay apart all the same.
+        // Without times the two files stay separate all the same.
         let plain = rows("token|speaker|ts", &["a|1|", "b|1|"]).repeat(2);
         assert_eq!(read(&plain).0.into_iter().map(|(_, text)| text).collect::<Vec<_>>(), ["a b", "a b"]);
     }

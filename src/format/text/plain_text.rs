@@ -1,8 +1,9 @@
-//! Plain-text transcripts, read: blocks below headers (`rev`, `names`, `otter`), and rows with a time each (`timed`).
+//! Reader of plain-text transcripts: blocks below headers (`rev`, `names`, `otter`), and rows with a time each
+//! (`timed`).
 //!
-//! What stands before the first header is the preamble. Of rev.com's text a last line `Published at …` is the trailer. A time
-//! in brackets begins a line of the same speaker. Of `names` the front matter gives title and language, and headings are
-//! part of the preamble, wherever they stand.
+//! Text before the first header is the preamble. In rev.com's text, a last line `Published at …` is the trailer. A time
+//! in brackets begins a line of the same speaker. In `names`, the front matter gives title and language, and headings
+//! are part of the preamble wherever they stand.
 
 use crate::format::core::blocks::Blocks;
 use crate::format::core::builder::TranscriptBuilder;
@@ -51,7 +52,7 @@ pub(crate) fn read(kind: FileKind, text: &str, gather: TranscriptBuilder) -> Par
     blocks.finish(kind, (kind == FileKind::Rev).then_some(TRAILER))
 }
 
-/// Where each line stands, but for whether somebody speaks already.
+/// Returns the surroundings of each line, except for `is_open`.
 fn places(headers: &Headers<'_>, times: Option<&TimeLines<'_>>, lines: &[&str]) -> Vec<FileLine> {
     let (mut has_text_below, mut until_ms, mut starts) = (false, None, vec![None; lines.len()]);
     let is_time = |line: &str| {
@@ -102,7 +103,7 @@ fn places(headers: &Headers<'_>, times: Option<&TimeLines<'_>>, lines: &[&str]) 
 
 struct PlainTextReader<'a> {
     kind: FileKind,
-    /// The number of the first line.
+    /// The number of the first line, from 1.
     first: usize,
     lines: &'a [&'a str],
     places: Vec<FileLine>,
@@ -172,7 +173,7 @@ impl PlainTextReader<'_> {
         blocks.begin(at, &header);
     }
 
-    /// Reads a line that is no time alone; `above` is the time above a row.
+    /// Reads a line that is not a time alone. `above` is the time above a row.
     fn line(&self, blocks: &mut Blocks, index: usize, above: Option<(Option<MediaMs>, Option<MediaMs>)>) {
         let (kind, at, line) = (self.kind, self.first + index, self.lines[index]);
         if kind == FileKind::Names && at == 1 && line.trim_end() == "---" {
@@ -216,12 +217,13 @@ impl PlainTextReader<'_> {
         blocks.text(match kind {
             FileKind::Rev => line,
             FileKind::Names => line.trim_end(),
-            // Some indent the text below its header.
+            // Some programs indent the text below its header.
             _ => bare(line),
         });
     }
 
-    /// Begins a line at a time in brackets, with the text behind it. In rows it is of nobody known.
+    /// Begins a line at a time in brackets, with the text behind it. In rows it has no speaker. Returns false if there
+    /// is no block to continue.
     fn begin_paragraph(&self, blocks: &mut Blocks, at: usize, start_ms: MediaMs, text: &str) -> bool {
         if self.kind == FileKind::Timed {
             blocks.begin(at, &Header { start_ms: Some(start_ms), text, ..Header::of_label("") });
@@ -238,7 +240,7 @@ impl PlainTextReader<'_> {
         true
     }
 
-    /// Begins the block of `header`, and tells of what is odd about it.
+    /// Begins the block of `header`, and reports its deviations.
     fn begin(&self, blocks: &mut Blocks, at: usize, line: &str, header: Header<'_>) {
         let Header { label, start_ms, odd, .. } = header;
         debug_assert!(label.chars().count() <= LABEL_MAX);
@@ -250,7 +252,7 @@ impl PlainTextReader<'_> {
         } else if line.trim_end() != line && start_ms.is_some() {
             blocks.problem(at, 1, format!("there are blanks after the time; read as {block} all the same"));
         }
-        // Of rows below a time only the first has one.
+        // Of the rows below a time, only the first one has it.
         let has_rows = self.times.as_ref().is_some_and(|times| times.layout == Layout::Rows);
         if start_ms.is_none() && !(has_rows && header.remark.is_empty()) {
             blocks.problem(at, 1, without_time(&header, " (MM:SS or H:MM:SS)"));
@@ -259,7 +261,7 @@ impl PlainTextReader<'_> {
     }
 }
 
-/// The words for a block, in a message.
+/// The name of a block in a message.
 fn block_of(label: &str) -> String {
     if label.is_empty() {
         "the block without a speaker".to_owned()
@@ -268,7 +270,7 @@ fn block_of(label: &str) -> String {
     }
 }
 
-/// Says of a header without a time where its block stands.
+/// The message for a header without a time, which says where its block stands.
 fn without_time(header: &Header<'_>, form: &str) -> String {
     let why = match header.remark {
         "" => "says no time".to_owned(),
@@ -281,7 +283,8 @@ fn without_time(header: &Header<'_>, form: &str) -> String {
 mod tests {
     use super::*;
 
-    /// Who says what of `text`, with `header` in it, and whether the line of the header is told.
+    /// Reads `text` with `header` in it. Returns speakers and texts, and true if a problem is reported for the line of
+    /// the header.
     fn said_in(kind: FileKind, text: &str, header: &str) -> (Vec<String>, bool) {
         let text = text.replace("HEADER", header);
         let first = header.trim_start_matches('\n').lines().next().unwrap_or_default();
@@ -295,7 +298,7 @@ mod tests {
         (lines.collect(), reading.problems.iter().any(|problem| problem.line == at))
     }
 
-    /// What stands below a header without a usable time is of the speaker whom it names, and that is told.
+    /// Text below a header without a usable time belongs to its speaker, and that is reported.
     #[test]
     fn who_has_no_time_speaks_all_the_same() {
         let rev = "Ann Lee: (00:01)\nGood.\nHEADER\nI ask.\nBen Roth: (00:20)\nWhy?\n";
@@ -437,7 +440,8 @@ mod tests {
         }
     }
 
-    /// Text on the line of a header is of who is named there, in each kind whose headers have their text below.
+    /// Text on the line of a header belongs to the speaker named there, in each kind whose headers have their text
+    /// below.
     #[test]
     fn text_behind_a_header_is_of_who_stands_in_it() {
         for (kind, layout) in [
@@ -466,7 +470,8 @@ mod tests {
                 assert!(is_told && lines.len() == 5, "{layout}: {lines:?}");
             }
         }
-        // Who is named in a sentence behind a time of rev.com's text is not who says it; of others that is no time of a header.
+        // A name in a sentence behind a time in rev.com's text is not its speaker. In other kinds, this is no time of a
+        // header.
         let rev = "Ann Lee: (00:01)\nGood.\nHEADER\nBen Roth: (00:20)\nWhy?\n";
         for (line, expected) in [("(00:10) Ann Lee said so.", true), ("Then Ann Lee 0:10 said so.", false)] {
             let (lines, is_told) = said_in(FileKind::Rev, rev, line);
@@ -475,7 +480,8 @@ mod tests {
         }
     }
 
-    /// A sentence that begins with somebody's name and a clock moves no line: its time lies elsewhere than the headers around it.
+    /// A sentence that begins with a speaker's name and a clock time is no header, because its time lies outside those
+    /// of the headers around it.
     #[test]
     fn a_clock_behind_a_name_is_a_header_only_between_those_around_it() {
         let otter =
@@ -496,7 +502,7 @@ mod tests {
         }
         let (lines, is_told) = said_in(FileKind::Otter, otter, "10:30 Ann Lee can join us.");
         assert!(is_told && lines.len() == 4, "{lines:?}");
-        // The verse alone, and behind the last header.
+        // The verse alone, and after the last header.
         assert_eq!(said_in(FileKind::Otter, otter, "John 3:16\nsays so.").0.len(), 4);
         assert_eq!(
             said_in(
@@ -510,7 +516,7 @@ mod tests {
         );
     }
 
-    /// Behind the last header of the file's form others may stand, at any later time.
+    /// After the last header of the file's form, others may stand at any later time.
     #[test]
     fn headers_written_otherwise_at_the_end_are_headers() {
         let otter = "Ann Lee  0:01\nGood.\n\nBen Roth  0:05\nMorning.\n\n";
@@ -521,14 +527,14 @@ mod tests {
             let (lines, is_told) = said_in(kind, &text, "Ann Lee 0:30");
             let expected = ["1 Ann Lee: Good.", "5 Ben Roth: Morning.", "30 Ann Lee: Why?", "50 Ben Roth: Bye."];
             assert_eq!((lines, is_told), (expected.map(str::to_owned).to_vec(), true), "{kind}");
-            // In a sentence it is a clock, and so is what lies before.
+            // In a sentence it is a clock time, and so is an earlier time.
             for clock in ["Ann Lee 9:30 says so.", "Ann Lee 0:02", "Ann Lee 3:16\nsays so."] {
                 assert_eq!(said_in(kind, &text, clock).0.len(), 3, "{kind}: {clock}");
             }
         }
     }
 
-    /// Happy Scribe's headers say by a dash that a name follows, whatever it is.
+    /// The dash in Happy Scribe's headers shows that a name follows, whatever it is.
     #[test]
     fn who_stands_behind_a_time_and_a_dash_speaks() {
         for name in ["Host", "aleksandr", "dr aleksandr von b.", "Speaker 1"] {
@@ -541,7 +547,7 @@ mod tests {
             let (lines, is_told) = said_in(FileKind::Otter, &text, &header);
             assert_eq!((&*lines[1], lines.len(), is_told), (&*said, 4, false), "{lines:?}");
         }
-        // A sound, below which nothing stands.
+        // A sound, without text below it.
         for gap in ["\n\n", "\n"] {
             let rest = "[00:00:20.000] - Ann Lee\nWhy?\n\n[00:00:30.000] - Ben Roth\nBye.\n";
             let text = format!("[00:00:01.000] - Ben Roth\nGood.\n\nHEADER{gap}{rest}");
@@ -550,7 +556,8 @@ mod tests {
         }
     }
 
-    /// What may be a header and is not taken for one stays text of the one before, and is told; text that is none is not.
+    /// A possible header that is not taken for one stays text of the speaker before, and is reported. Ordinary text is
+    /// not.
     #[test]
     fn what_is_ambiguous_is_told() {
         let rev = "Ann Lee: (00:01)\nGood.\nHEADER\nI ask.\nBen Roth: (00:20)\nWhy?\n";

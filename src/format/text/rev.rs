@@ -1,9 +1,10 @@
-//! The plain text that rev.com published (semantics, section 9), written: blocks below `Name: (MM:SS)`.
+//! Writer of the plain text that rev.com published (semantics, section 9): blocks below `Name: (MM:SS)`.
 //!
-//! `plain_text` reads it. Written, it differs from a file that was read in this: no blank lines around blocks and no blanks at the end of a
-//! block's first line, `\n` at the end of every line and of the file, hours only from the first hour on, minutes and
-//! seconds of two digits. Of a feed that did not come from such a file it says no ends, no milliseconds and no ids, and
-//! a line without a speaker is by [`NO_SPEAKER`]. A backslash stands before a line of text that would be read as a header.
+//! `plain_text` reads it. A file that was read and is written again differs in these points: no blank lines around
+//! blocks and no blanks at the end of a block's first line, `\n` at the end of every line and of the file, hours only
+//! from the first hour on, minutes and seconds of two digits. For other feeds it holds no ends, no milliseconds and no
+//! ids, and a line without a speaker is by [`NO_SPEAKER`]. A backslash stands before a line of text that would be read
+//! as a header.
 
 use std::collections::HashSet;
 
@@ -16,22 +17,23 @@ use crate::format::text::text_lines::{LABEL_MAX, numbered, tidy};
 use crate::transcript::Line;
 use crate::transcript::time::clock;
 
-/// How the trailer begins.
+/// First words of the trailer.
 pub(crate) const TRAILER: &str = "Published at ";
 
-/// The label of a line without one: the format knows no block without a label.
+/// The label of a line without one: the format has no block without a label.
 const NO_SPEAKER: &str = "Unknown Speaker";
 
-/// A line of text that our writer kept from being read as a header: it without the backslash in front.
+/// Removes the backslash from a line that our writer escaped so that it is not read as a header. Returns `None` for
+/// another line.
 pub(crate) fn unescaped<'a>(line: &'a str, headers: &Headers<'_>) -> Option<&'a str> {
     let rest = line.strip_prefix('\\')?;
     (is_escaped(rest, headers) || has_sign(rest)).then_some(rest)
 }
 
-/// True for a line that a backslash in front keeps text, wherever it stands: what would be a header or the trailer.
+/// Returns true for a line that needs a backslash in front to stay text: it would be a header or the trailer.
 fn is_escaped(line: &str, headers: &Headers<'_>) -> bool {
     let bare = line.trim_start_matches('\\');
-    // The reader looks at a line without its damage too.
+    // The reader also tries the line without invalid characters.
     let is_header = headers.may_take(bare) || without_damage(bare).is_some_and(|plain| headers.may_take(&plain));
     is_header || bare.starts_with(TRAILER) || bare.starts_with('\u{FEFF}') || bare.len() < line.len() && has_sign(bare)
 }
@@ -47,7 +49,7 @@ pub(crate) fn write(document: &Document) -> String {
         document.meta.trailer.as_deref().map(|trailer| tidy(&trailer.split_whitespace().collect::<Vec<_>>().join(" ")));
     let (trailer, aside) = match trailer {
         Some(line) if line.starts_with(TRAILER) && !headers.may_take(&line) => (Some(line), None),
-        // The reader would take it for speech at the end, or for a header, so it stands where nothing is speech.
+        // At the end the reader would take it for speech, or for a header. So it stands in the preamble.
         other => (None, other),
     };
     for note in [document.meta.preamble.as_deref(), aside.as_deref()].into_iter().flatten() {
@@ -64,17 +66,17 @@ pub(crate) fn write(document: &Document) -> String {
 }
 
 pub(crate) fn label(name: &str) -> String {
-    // Names that differ in their blanks alone are one to the reader.
+    // Names that differ only in blanks are the same to the reader.
     let name: String = one_line(name).chars().take(LABEL_MAX).collect();
-    // A backslash in front is how a text is kept from being a header, and a byte order mark how another file begins.
+    // A backslash in front escapes text that looks like a header, and a byte order mark begins another file.
     let name = name.trim_end().trim_start_matches(['\\', '\u{FEFF}']).trim_start();
     if name.is_empty() { NO_SPEAKER.to_owned() } else { name.to_owned() }
 }
 
-/// Adds `text` line by line, so that none of them begins a block, or is the trailer.
+/// Appends `text` line by line, escaped so that no line begins a block or is the trailer.
 fn push_text(out: &mut String, text: &str, headers: &Headers<'_>) {
     for (_, line) in numbered(&tidy(text)) {
-        // The first line of a file says of which kind it is.
+        // The first line of a file decides its kind.
         if is_escaped(line, headers) || out.is_empty() && has_sign(line) {
             out.push('\\');
         }

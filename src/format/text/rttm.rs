@@ -1,15 +1,16 @@
-//! RTTM: who speaks when, and no words. Gives turns of words without times theirs.
+//! Reader of RTTM, which says who speaks when, without words. It provides the times for turns of words that have none.
 //!
-//! `SPEAKER file channel start duration <NA> <NA> name <NA> <NA>` (NIST, Rich Transcription evaluation plan, appendix A).
-//! The order of speakers is aligned with that of the words' turns; where both name the same one, the turn has its time. A
-//! turn of several lines has only the first line's start from there: where in it a sentence begins, nobody measured.
+//! `SPEAKER file channel start duration <NA> <NA> name <NA> <NA>` (NIST, Rich Transcription evaluation plan, appendix
+//! A). The order of its speakers is aligned with that of the words' turns. Where both have the same speaker, the turn
+//! gets the time. In a turn of several lines only the first line gets its start from there, because nobody measured
+//! where in it a sentence begins.
 
 use crate::format::core::builder::Problems;
 use crate::format::core::json_spans::Seconds;
 use crate::format::text::text_lines::numbered;
 use crate::transcript::{Content, MediaMs};
 
-/// Somebody speaks.
+/// A stretch of time in which one person speaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SpeakerSegment {
     pub(crate) start_ms: MediaMs,
@@ -17,7 +18,7 @@ pub(crate) struct SpeakerSegment {
     pub(crate) speaker: String,
 }
 
-/// True if the first row that is no comment is one of a segment.
+/// Returns true if the first row that is no comment is a segment.
 pub(crate) fn is_one(text: &str) -> bool {
     let first = numbered(text).map(|(_, line)| line.trim()).find(|line| !line.is_empty() && !line.starts_with(";;"));
     first.is_some_and(|line| segment(line).is_some())
@@ -33,7 +34,7 @@ fn segment(line: &str) -> Option<SpeakerSegment> {
     Some(SpeakerSegment { start_ms, end_ms: start_ms + length_ms, speaker: cells[7].to_owned() })
 }
 
-/// The segments, by their starts.
+/// Reads the segments, sorted by their starts. Rows that cannot be read are reported.
 pub(crate) fn read(text: &str, problems: &mut Problems) -> Vec<SpeakerSegment> {
     let mut segments = Vec::new();
     for (at, line) in numbered(text) {
@@ -49,12 +50,13 @@ pub(crate) fn read(text: &str, problems: &mut Problems) -> Vec<SpeakerSegment> {
     segments
 }
 
-/// Aligning costs the product of both lengths; beyond this it is not tried (a day of quick talk stays below).
+/// The most cells of the alignment table, whose size is the product of both lengths. A larger alignment is not tried; a
+/// day of fast talk stays below.
 const CELLS_MAX: usize = 40_000_000;
 
-/// For each of the turns the segments in which it was said; none for turns that are not found.
+/// Returns the segments of each turn; empty for turns that are not found.
 ///
-/// The longest common subsequence of speakers, so that a turn or a segment too many disturbs no other.
+/// Uses the longest common subsequence of speakers, so that an extra turn or segment does not disturb the others.
 pub(crate) fn align(turns: &[&str], segments: &[SpeakerSegment]) -> Vec<Vec<SpeakerSegment>> {
     // Neighbouring segments of one speaker are one turn.
     let runs: Vec<&[SpeakerSegment]> = segments.chunk_by(|one, next| one.speaker == next.speaker).collect();
@@ -89,7 +91,7 @@ pub(crate) fn align(turns: &[&str], segments: &[SpeakerSegment]) -> Vec<Vec<Spea
     found
 }
 
-/// Gives the lines of a turn what is known of it: the first its start, the last its end.
+/// Sets the times of a turn's lines: the start of the first, and the end if there is only one.
 pub(crate) fn place(lines: &mut [Content], spoken: &[SpeakerSegment]) {
     let (Some(first), Some(last)) = (spoken.first(), spoken.iter().map(|segment| segment.end_ms).max()) else { return };
     let count = lines.len();
@@ -122,7 +124,7 @@ mod tests {
         assert_eq!(starts("a c b a", "a:1 b:3 a:4"), [Some(1), None, Some(3), Some(4)]);
         assert_eq!(starts("a b", "a:1 c:2 b:3"), [Some(1), Some(3)]);
         assert_eq!(starts("x", "a:1"), [None]);
-        // The longest way, though another one begins sooner.
+        // The longest alignment, though another one begins earlier.
         assert_eq!(starts("b c d a", "a:1 b:2 c:3 d:4"), [Some(2), Some(3), Some(4), None]);
         assert_eq!(starts("d a b c", "a:1 b:2 c:3 d:4"), [None, Some(1), Some(2), Some(3)]);
     }

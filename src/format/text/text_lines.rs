@@ -4,13 +4,13 @@ use std::borrow::Cow;
 
 use crate::transcript::MediaMs;
 
-/// The longest label, in characters (semantics, section 9): a longer one is a sentence.
+/// The longest label, in characters (semantics, section 9). A longer text is a sentence.
 pub(crate) const LABEL_MAX: usize = 80;
 
-/// Hours of up to seven digits: every start that a line can have can be written and read again.
+/// Hours have up to seven digits, so that every start that a line can have can be written and read again.
 const HOUR_DIGITS_MAX: usize = 7;
 
-/// The lines of `text` with their numbers. A line ends at `\n`, `\r\n` or a `\r` alone.
+/// Returns the lines of `text` with their numbers, from 1. A line ends at `\n`, `\r\n` or a single `\r`.
 pub(crate) fn numbered(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut rest = Some(text);
     let lines = std::iter::from_fn(move || {
@@ -27,7 +27,8 @@ pub(crate) fn numbered(text: &str) -> impl Iterator<Item = (usize, &str)> {
     (1..).zip(lines)
 }
 
-/// `text` without the byte order marks at the head of its lines, where files were put together, and these lines.
+/// Removes the byte order marks at the heads of lines below the first, which come from files that were put together.
+/// Also returns the numbers of those lines.
 pub(crate) fn without_inner_marks(text: Cow<'_, str>) -> (Cow<'_, str>, Vec<usize>) {
     let marked: Vec<usize> =
         numbered(&text).filter(|(at, line)| *at > 1 && line.starts_with('\u{FEFF}')).map(|(at, _)| at).collect();
@@ -45,8 +46,8 @@ pub(crate) fn without_inner_marks(text: Cow<'_, str>) -> (Cow<'_, str>, Vec<usiz
     (Cow::Owned(out), marked)
 }
 
-/// `(?:(\d+):)?(\d{1,2}):(\d{2})`. Without hours the minutes may pass 59, and 99: some write an hour and a half as `90:00`, and
-/// two hours as `120:00`.
+/// Parses `(?:(\d+):)?(\d{1,2}):(\d{2})` into milliseconds. Without hours the minutes may exceed 59, and 99: some
+/// programs write an hour and a half as `90:00`, and two hours as `120:00`.
 pub(crate) fn parse_time(text: &str) -> Option<MediaMs> {
     let mut parts = text.split(':').rev();
     let (seconds, minutes, hours) = (parts.next()?, parts.next()?, parts.next());
@@ -63,7 +64,8 @@ pub(crate) fn parse_time(text: &str) -> Option<MediaMs> {
     in_range.then_some(((hours * 60 + minutes) * 60 + seconds) * 1000)
 }
 
-/// The decimals of a second at the head of `text`, any number of digits, in milliseconds, and what follows them.
+/// Parses the decimals of a second at the head of `text`, any number of digits, into milliseconds. Also returns the
+/// rest of the text.
 pub(crate) fn decimals(text: &str) -> Option<(MediaMs, &str)> {
     let (digits, rest) = text.split_at(text.bytes().take_while(u8::is_ascii_digit).count());
     let places = digits.bytes().chain(std::iter::repeat(b'0')).take(3);
@@ -71,7 +73,7 @@ pub(crate) fn decimals(text: &str) -> Option<(MediaMs, &str)> {
     (!digits.is_empty()).then_some((thousandths, rest))
 }
 
-/// Text that grows line by line; blank lines at its edges vanish.
+/// Text that grows line by line, without blank lines at its edges.
 #[derive(Debug, Default)]
 pub(crate) struct Paragraphs {
     pub(crate) text: String,
@@ -91,7 +93,7 @@ impl Paragraphs {
         self.text.push_str(line);
     }
 
-    /// Takes the last line off if it begins with `start`.
+    /// Removes and returns the last line if it begins with `start`.
     pub(crate) fn pop_line(&mut self, start: &str) -> Option<String> {
         let at = self.text.rfind('\n').map_or(0, |end| end + 1);
         if !self.text[at..].starts_with(start) {
@@ -103,14 +105,15 @@ impl Paragraphs {
     }
 }
 
-/// `text` as a reader would give it back: no blank lines around it, `\n` alone, no zero byte, which no reader takes.
+/// Returns `text` as a reader gives it back: no blank lines around it, only `\n` as line end, and U+FFFD for zero
+/// bytes.
 pub(crate) fn tidy(text: &str) -> String {
     let mut paragraphs = Paragraphs::default();
     numbered(text).for_each(|(_, line)| paragraphs.push(line));
     paragraphs.text.replace('\0', "\u{FFFD}")
 }
 
-/// The beginning of `text`, for a message.
+/// The beginning of `text`, at most 60 characters, for a message.
 pub(crate) fn excerpt(text: &str) -> String {
     match text.char_indices().nth(60) {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -118,7 +121,7 @@ pub(crate) fn excerpt(text: &str) -> String {
     }
 }
 
-/// `text` on one line, without control characters, each run of blanks made one.
+/// Returns `text` on one line, without control characters, with each run of blanks reduced to one.
 #[must_use]
 pub fn one_line(text: &str) -> String {
     text.replace(char::is_control, " ").split_whitespace().collect::<Vec<_>>().join(" ")

@@ -1,4 +1,4 @@
-//! Transcripts in which a time stands alone on a line, and who speaks above or below it.
+//! Transcripts in which a time stands alone on a line, and the speaker above or below it.
 //!
 //! | form | by | kind |
 //! |---|---|---|
@@ -7,7 +7,7 @@
 //! | a time every few minutes, below it rows `Name: text` | Google Meet | `timed` |
 //! | a time, the text below | YouTube, copied from a page | `timed` |
 //!
-//! Programmes and lists of chapters have such lines too: what may be one is no transcript.
+//! Programmes and lists of chapters have such lines too. A file that may be one of these is no transcript.
 
 use std::collections::{HashMap, HashSet};
 
@@ -19,7 +19,7 @@ use crate::format::text::header_forms::inline_label;
 use crate::format::text::text_lines::LABEL_MAX;
 use crate::transcript::MediaMs;
 
-/// Where who speaks stands.
+/// The place of the speaker's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Layout {
     /// On the line above the time.
@@ -28,60 +28,61 @@ pub(crate) enum Layout {
     NameBelow,
     /// At the head of rows below it.
     Rows,
-    /// Nowhere.
+    /// There is no name.
     Nobody,
 }
 
 /// A time alone on a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stamp {
-    /// None for what stands there where nobody knows the time.
+    /// The start in milliseconds. `None` for a placeholder.
     start_ms: Option<MediaMs>,
     end_ms: Option<MediaMs>,
-    /// It has brackets, or hours.
+    /// True if it has brackets or hours.
     is_firm: bool,
     has_frames: bool,
 }
 
-/// The times of a file that stand alone on a line, and how they belong to names.
+/// The times of a file that stand alone on a line, and their relation to names.
 #[derive(Debug)]
 pub(crate) struct TimeLines<'a> {
     pub(crate) layout: Layout,
-    /// How many lines say so.
+    /// The number of lines that show this layout.
     pub(crate) count: usize,
-    /// How many frames of a time make a second, where times count frames: the file does not say it.
+    /// Frames per second, if the times count frames. It is inferred, because the file does not say it.
     pub(crate) frames: Option<i64>,
     lines: &'a [&'a str],
     stamps: Vec<Option<Stamp>>,
     names: HashSet<&'a str>,
 }
 
-/// What stands at a line.
+/// The item that begins at a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LineStart<'a> {
-    /// A name and a time on this line and the next one; or a time of nobody known, on this line.
+    /// A name and a time, on this line and the next one; or a time without a name, on this line.
     Header {
         label: &'a str,
         start_ms: Option<MediaMs>,
         end_ms: Option<MediaMs>,
-        /// What stands in the place of the time.
+        /// Text in the place of the time.
         remark: &'a str,
         /// Number of lines it takes.
         lines: usize,
     },
-    /// A time of the row below.
+    /// Start and end of the row below.
     Time(Option<MediaMs>, Option<MediaMs>),
 }
 
-/// What Google Meet writes below the last row.
+/// The lines that Google Meet writes below the last row.
 const ENDS: [&str; 2] = ["Transcription ended after ", "Meeting ended after "];
 
-/// True for the line behind which nobody speaks.
+/// Returns true for the line after which there is no more speech.
 pub(crate) fn is_end(line: &str) -> bool {
     ENDS.iter().any(|end| bare(line).starts_with(end))
 }
 
-/// `HH:MM:SS:FF`, also with semicolons, which stand for drop-frame: the time in milliseconds, and the frames.
+/// Parses `HH:MM:SS:FF`, also with semicolons, which mean drop-frame. Returns the time in milliseconds, and
+/// the frames.
 fn framed(text: &str) -> Option<(MediaMs, i64)> {
     let mut parts = bare(text).split([':', ';']);
     let mut part = |limit: i64| -> Option<i64> {
@@ -95,7 +96,7 @@ fn framed(text: &str) -> Option<(MediaMs, i64)> {
 
 type TimeFrame = (MediaMs, i64);
 
-/// The times of `line`, each with its frames.
+/// The times of `line`, start and optional end, each with its frames.
 fn framed_span(line: &str) -> Option<(TimeFrame, Option<TimeFrame>)> {
     if let Some(one) = framed(line) {
         return Some((one, None));
@@ -111,10 +112,10 @@ fn greatest_frame(line: &str) -> Option<i64> {
     Some(end.map_or(start.1, |end| end.1.max(start.1)))
 }
 
-/// The time that `line` is. An arrow between two of them is SubRip's.
+/// Parses a line that is only a time. An arrow between two times is SubRip's.
 fn stamp(line: &str, frames: Option<i64>) -> Option<Stamp> {
     let line = bare(line);
-    // What is longer is no time: most lines are not looked at.
+    // A longer line is no time. Most lines stop here.
     if line.is_empty()
         || line.len() > 80
         || line.contains("-->")
@@ -134,7 +135,7 @@ fn stamp(line: &str, frames: Option<i64>) -> Option<Stamp> {
     placeholder(inner).then_some(Stamp { start_ms: None, end_ms: None, is_firm: false, has_frames: false })
 }
 
-/// The rates that cameras and editors use, in frames a second.
+/// The frame rates that cameras and editors use.
 const RATES: [i64; 5] = [24, 25, 30, 50, 60];
 
 /// A line that can be the name above or below a time.
@@ -148,7 +149,7 @@ fn label(line: &str) -> Option<&str> {
 }
 
 impl<'a> TimeLines<'a> {
-    /// None for a file that is none of these.
+    /// Returns the time lines of a file, or `None` if it has none of these layouts.
     pub(crate) fn of(lines: &'a [&'a str]) -> Option<Self> {
         let greatest = lines.iter().filter_map(|line| greatest_frame(line)).max();
         let frames = greatest.and_then(|greatest| RATES.into_iter().find(|rate| *rate > greatest));
@@ -184,17 +185,17 @@ impl<'a> TimeLines<'a> {
         }
     }
 
-    /// True where more lines say so than are headers of `kind` by themselves.
+    /// Returns true if more lines show this layout than are headers of `kind` by themselves.
     pub(crate) fn leads(&self, kind: FileKind, lines: &[&str]) -> bool {
         self.count > speech_evidence::count(kind, lines.iter().copied())
     }
 
-    /// Those who have a time, and who speak in more than one row.
+    /// Returns the speakers who have a time, or in rows, who speak in more than one.
     pub(crate) fn names(&self) -> impl Iterator<Item = &'a str> {
         self.names.iter().copied()
     }
 
-    /// True for a time alone on a line.
+    /// Returns true for a time alone on a line.
     pub(crate) fn is_time(&self, index: usize) -> bool {
         self.stamps.get(index).is_some_and(Option::is_some)
     }
@@ -213,17 +214,17 @@ impl<'a> TimeLines<'a> {
         self.filled_from(index + 1).filter(|below| !self.is_time(*below))
     }
 
-    /// The first of these lines that is not blank, one or two away, if it is no time.
+    /// The first of the next two `lines` that is not blank, if it is no time.
     fn beside(&self, lines: impl Iterator<Item = usize>) -> Option<usize> {
         lines.take(2).find(|index| self.is_filled(*index)).filter(|index| !self.is_time(*index))
     }
 
-    /// The name of the time at `index`.
+    /// The name that belongs to the time at `index`.
     fn name_of(&self, index: usize, layout: Layout) -> Option<&'a str> {
         match layout {
             Layout::NameAbove => {
                 let above = self.beside((0..index).rev())?;
-                // Behind a blank line it is a paragraph by itself.
+                // After a blank line it is a paragraph by itself.
                 let is_alone = above == 0 || !self.is_filled(above - 1);
                 label(self.lines[above]).filter(|_| above + 1 == index || is_alone)
             }
@@ -231,7 +232,7 @@ impl<'a> TimeLines<'a> {
                 let below = self.beside(index + 1..self.lines.len())?;
                 let is_alone = !self.is_filled(below + 1);
                 let named = label(self.lines[below]).filter(|_| below == index + 1 || is_alone)?;
-                // A line alone is what is said.
+                // A line alone is speech.
                 let has_text = self.text_below(below).is_some();
                 (has_text || self.names.contains(named)).then_some(named)
             }
@@ -239,7 +240,7 @@ impl<'a> TimeLines<'a> {
         }
     }
 
-    /// How many times have a name there, if all together are a transcript; and the names.
+    /// The number of times that have a name at that place, if all together are a transcript, and the names.
     fn named(&self, layout: Layout) -> (usize, HashSet<&'a str>) {
         let mut speeches = Vec::new();
         let mut filled = 0;
@@ -263,7 +264,7 @@ impl<'a> TimeLines<'a> {
         (Speech::count(&speeches, filled, false), names)
     }
 
-    /// True where all times may be those of a programme.
+    /// Returns true if all times may be those of a programme.
     fn is_programme(&self) -> bool {
         let mut known = self.stamps.iter().flatten().filter(|stamp| stamp.start_ms.is_some());
         let starts_late =
@@ -271,7 +272,7 @@ impl<'a> TimeLines<'a> {
         starts_late && known.all(|stamp| stamp.start_ms.is_some_and(is_round))
     }
 
-    /// How many rows have a name, if nearly all have one; and those who have several.
+    /// The number of rows that have a name, if nearly all have one, and the names that occur more than once.
     fn rows(&self) -> (usize, HashSet<&'a str>) {
         let none = (0, HashSet::new());
         let Some(first) = self.stamps.iter().position(Option::is_some) else { return none };
@@ -290,7 +291,7 @@ impl<'a> TimeLines<'a> {
         if are_rows { (named, names.map(|(label, _)| label).collect()) } else { none }
     }
 
-    /// How many times have text below, if each has and it is speech.
+    /// The number of times that have text below, if each has one and it is speech.
     fn texts(&self) -> usize {
         let known: Vec<(usize, MediaMs)> =
             self.stamps.iter().enumerate().filter_map(|(index, stamp)| Some((index, (*stamp)?.start_ms?))).collect();
@@ -314,13 +315,13 @@ impl<'a> TimeLines<'a> {
         if is_one { known.len() } else { 0 }
     }
 
-    /// What stands at this line in the place of a time.
+    /// The text that stands at this line in the place of a time; empty for a known time.
     fn remark(&self, index: usize) -> &'a str {
         let is_unknown = self.stamps[index].is_some_and(|stamp| stamp.start_ms.is_none());
         if is_unknown { bare(self.lines[index]) } else { "" }
     }
 
-    /// What stands at the line with this index.
+    /// Returns the item that begins at the line of this index.
     pub(crate) fn at(&self, index: usize) -> Option<LineStart<'a>> {
         if self.layout == Layout::NameAbove && self.is_filled(index) && !self.is_time(index) {
             let time = (index + 1..self.lines.len()).take(2).find(|time| self.is_filled(*time));

@@ -1,8 +1,9 @@
-//! Lines that have the layout of their file's headers, and no time that can be read where one is due: `0O:25`, `00.25`, `??`,
-//! `time`, `[inaudible 00:25]`.
+//! Lines that have the layout of their file's headers, but with an unreadable time: `0O:25`, `00.25`, `??`, `time`,
+//! `[inaudible 00:25]`.
 //!
-//! What follows such a line was not said by who spoke before. It is a header without a time where somebody stands in it who has
-//! a time elsewhere in the file, or anybody beside what was a time beyond doubt; else it is told.
+//! Text below such a line was not said by the speaker before. The line is a header without a time if it contains a
+//! speaker who has a time elsewhere in the file, or any name beside a text that was certainly a time. Otherwise it is
+//! reported.
 
 use crate::format::core::person_names::is_title;
 use crate::format::core::timestamps::{
@@ -11,13 +12,13 @@ use crate::format::core::timestamps::{
 };
 use crate::format::text::header_forms::{Header, HeaderForm, HeaderShape, plain_label};
 
-/// Longer lines are looked at up to here.
+/// Longer lines are examined up to this byte.
 const HEAD_BYTES_MAX: usize = 240;
 
-/// A name has no more words.
+/// The most words of a name.
 const NAME_WORDS_MAX: usize = 6;
 
-/// What stands for a time has no more words: `00:25 ?`, `inaudible 00:25`.
+/// The most words of a text that stands for a time: `00:25 ?`, `inaudible 00:25`.
 const TIME_WORDS_MAX: usize = 3;
 
 /// The order of name, time and text in a line.
@@ -37,19 +38,19 @@ impl HeaderOrder {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct HeaderOrders {
     orders: [bool; 4],
-    /// Some have no name: a time in brackets, and text.
+    /// True if some have no name: a time in brackets, and text.
     has_nobody: bool,
 }
 
 impl HeaderOrders {
-    /// Those of rev.com's text.
+    /// The orders of rev.com's text.
     pub(crate) fn of_rev() -> Self {
         let mut orders = Self::default();
         orders.orders[HeaderOrder { is_name_first: true, has_text: false }.index()] = true;
         orders
     }
 
-    /// Takes the order of a header.
+    /// Adds the order of a header.
     pub(crate) fn take(&mut self, line: &str, shape: &HeaderShape<'_>) {
         if shape.label.is_empty() {
             self.has_nobody |= !shape.whole.is_empty();
@@ -65,14 +66,14 @@ impl HeaderOrders {
     }
 }
 
-/// A line, read as a header of which something else is the time.
+/// A line, read as a header with another text in the place of the time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct HeaderGuess<'a> {
     label: &'a str,
     remark: &'a str,
     text: &'a str,
     is_name_first: bool,
-    /// Brackets or tabs part it from the name.
+    /// True if brackets or tabs separate it from the name.
     is_marked: bool,
 }
 
@@ -81,9 +82,9 @@ impl<'a> HeaderGuess<'a> {
         HeaderOrder { is_name_first: self.is_name_first, has_text: !self.text.is_empty() }
     }
 
-    /// True for the header of somebody, of whom `is_known` says whether they have a time elsewhere.
+    /// Returns true for a header. `is_known` is true if its speaker has a time elsewhere.
     fn is_header(&self, is_known: bool) -> bool {
-        // Of a row with two times one may be read.
+        // Of a row with two times, one may be readable.
         let mut cells = self.remark.split('\t').filter(|cell| time(cell).is_none());
         let is_damaged = |cell: &str| is_unreadable(cell) || time_among_signs(cell).is_some();
         match is_known {
@@ -97,7 +98,7 @@ impl<'a> HeaderGuess<'a> {
 
     pub(crate) fn header(self) -> Header<'a> {
         let Self { label, remark, text, is_marked, .. } = self;
-        // Of start and end one may be left.
+        // Of start and end, one may be readable.
         let (start, odd) = match remark.split_once('\t') {
             Some((start, _)) => (time(start), "the end cannot be read"),
             None if let Some((start, _)) = remark.split_once("-->") => (time(start), "the end cannot be read"),
@@ -110,7 +111,7 @@ impl<'a> HeaderGuess<'a> {
     }
 }
 
-/// The first reading of `line` that is the header of somebody, in a file whose headers have these `orders`.
+/// Returns the first reading of `line` that is a header, in a file whose headers have these `orders`, or `None`.
 pub(crate) fn find<'a>(
     line: &'a str,
     orders: HeaderOrders,
@@ -124,7 +125,7 @@ pub(crate) fn find<'a>(
     found.or_else(|| nobody(line).filter(|_| orders.has_nobody))
 }
 
-/// `[…] text`, with what was a time, or two, in the brackets.
+/// Parses `[…] text`, with one or two damaged times in the brackets.
 fn nobody(line: &str) -> Option<HeaderGuess<'_>> {
     let (remark, text) = bare(line).strip_prefix(is_open)?.split_once(is_close)?;
     let is_one = is_broken_clock(remark, false) || is_broken_span(remark);
@@ -132,8 +133,8 @@ fn nobody(line: &str) -> Option<HeaderGuess<'_>> {
     (is_one && !guess.text.is_empty()).then_some(guess)
 }
 
-/// True for a line that may as well be text: somebody who is known stands where the headers have a name, and a word, or what is
-/// in brackets, where they have a time.
+/// Returns true for a line that may be a header or text: a known speaker stands where the headers have a name, and a
+/// word, or a text in brackets, where they have a time.
 pub(crate) fn is_doubtful(
     line: &str,
     orders: HeaderOrders,
@@ -155,12 +156,12 @@ pub(crate) fn is_doubtful(
     all.into_iter().any(|guess| (!guess.text.is_empty() || has_text_below) && is_one(&guess))
 }
 
-/// True for what stands between a name and a time.
+/// Returns true for signs between a name and a time.
 fn is_sign(c: char) -> bool {
     is_blank(c) || is_colon(c) || "-\u{2013}\u{2014}|\u{2022}\u{B7}@/,".contains(c)
 }
 
-/// The readings of a line, those that leave the least doubt first.
+/// The readings of a line, the most certain ones first.
 fn guesses(line: &str) -> Vec<HeaderGuess<'_>> {
     let mut all = Vec::new();
     let line = line.trim_end_matches(is_blank);
@@ -174,7 +175,7 @@ fn guesses(line: &str) -> Vec<HeaderGuess<'_>> {
     all
 }
 
-/// Rows of a table, with one time or two.
+/// Adds the readings as a row of a table, with one time or two.
 fn cells<'a>(line: &'a str, all: &mut Vec<HeaderGuess<'a>>) {
     let Some((first, below)) = line.split_once('\t') else { return };
     let (second, rest) = below.split_once('\t').unwrap_or((below, ""));
@@ -192,7 +193,7 @@ fn cells<'a>(line: &'a str, all: &mut Vec<HeaderGuess<'a>>) {
     }
 }
 
-/// `[…] Name`, `[…] Name: text`, `Name […] text`, `Name (…): text` and `[Name …] text`.
+/// Adds the readings `[…] Name`, `[…] Name: text`, `Name […] text`, `Name (…): text` and `[Name …] text`.
 fn brackets<'a>(line: &'a str, all: &mut Vec<HeaderGuess<'a>>) {
     let Some(open) = line.find(is_open).filter(|at| *at < HEAD_BYTES_MAX) else { return };
     let behind = &line[open..][line[open..].chars().next().map_or(0, char::len_utf8)..];
@@ -215,7 +216,8 @@ fn brackets<'a>(line: &'a str, all: &mut Vec<HeaderGuess<'a>>) {
     all.extend(inner.map(|guess| HeaderGuess { text, is_marked: true, ..guess }));
 }
 
-/// Names behind what is in the place of a time: all of `rest`, and what stands before its first colon.
+/// Adds readings with the name behind the `remark` in the place of a time: all of `rest`, and the text before its first
+/// colon.
 fn names<'a>(remark: &'a str, rest: &'a str, is_marked: bool, all: &mut Vec<HeaderGuess<'a>>) {
     let rest = rest.trim_start_matches(is_sign);
     let whole = plain_label(rest.trim_end_matches(is_sign));
@@ -226,7 +228,8 @@ fn names<'a>(remark: &'a str, rest: &'a str, is_marked: bool, all: &mut Vec<Head
     }
 }
 
-/// What has no brackets: some words in the place of a time, before the name or, where the line is no longer, behind it.
+/// Adds readings without brackets: some words in the place of a time, before the name, or behind it if the line ends
+/// there.
 fn words<'a>(line: &'a str, is_line: bool, all: &mut Vec<HeaderGuess<'a>>) {
     let head = &line[..line.floor_char_boundary(HEAD_BYTES_MAX)];
     let gaps: Vec<usize> = head.match_indices(is_blank).map(|(at, _)| at).collect();
@@ -240,14 +243,14 @@ fn words<'a>(line: &'a str, is_line: bool, all: &mut Vec<HeaderGuess<'a>>) {
     }
     for end in ends().take(NAME_WORDS_MAX) {
         let remark = bare(line[end..].trim_start_matches(is_sign));
-        // A sign alone is one as well.
+        // A sign alone counts as well.
         let remark = if remark.is_empty() { bare(&line[end..]) } else { remark };
         let label = plain_label(line[..end].trim_end_matches(is_sign));
         if remark.split_whitespace().count() <= TIME_WORDS_MAX {
             all.push(HeaderGuess { label, remark, text: "", is_name_first: true, is_marked: false });
         }
     }
-    // `[Name] -`, `Name --`, of which the time is gone: a sign that touches a name is one of the sentence.
+    // `[Name] -`, `Name --`, whose time is missing. A sign that touches a name belongs to the sentence.
     let label = line.trim_end_matches(is_sign);
     let is_bracketed = label.starts_with(is_open) && label.ends_with(is_close);
     if is_line && (is_bracketed || line[label.len()..].starts_with(is_blank)) && !line.ends_with(is_colon) {
@@ -268,7 +271,7 @@ mod tests {
     use crate::format::core::kinds::FileKind;
     use crate::format::text::plain_text;
 
-    /// Each layout of headers, with `TIME`, `NAME` and what is said.
+    /// The layouts of headers, with `NAME`, `TIME` and `SAID` to fill in.
     const LAYOUTS: [(FileKind, &str, &str); 19] = [
         (FileKind::Rev, "00:", "NAME: (TIME)\nSAID\n\n"),
         (FileKind::Rev, "00:", "NAME (TIME):\nSAID\n\n"),
@@ -291,7 +294,8 @@ mod tests {
         (FileKind::Timed, "00:00:", "TIME\tTIME\tNAME\tSAID\n"),
     ];
 
-    /// Who says what in a file of a layout, where `time` stands in the place of the fourth time, and whether its line is told.
+    /// Reads a file of a layout, with `time` in the place of the fourth time. Returns speakers and texts, and true if a
+    /// problem is reported for its line.
     fn said((kind, hours, layout): (FileKind, &str, &str), time: &str) -> (Vec<(String, String)>, bool) {
         let speeches = [
             ("Ann", "Good morning to you all."),
@@ -340,11 +344,12 @@ mod tests {
             ] {
                 assert_eq!(said(layout, time), (whole.clone(), true), "{layout:?} {time:?}");
             }
-            // What is any other word is told, and so is what ends a sentence or counts something, where nothing marks its place.
+            // Any other word is reported, and so are ends of sentences and counts, if nothing marks the place of the
+            // time.
             for time in ["tc", "-", "0"] {
                 assert!(said(layout, time).1, "{layout:?} {time:?}");
             }
-            // Two blanks, a tab and brackets around the name part a sign from it.
+            // Two blanks, a tab, or brackets around the name separate a sign from it.
             let is_parted = ["NAME  TIME", "NAME\tTIME", "[NAME] TIME", "[NAME TIME]", "TIME\tNAME"];
             if is_parted.iter().any(|parted| layout.2.starts_with(parted)) {
                 assert_eq!(said(layout, "-"), (whole.clone(), true), "{layout:?}");

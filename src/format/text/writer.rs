@@ -1,7 +1,7 @@
-//! Text for people: plain for a terminal, and Markdown.
+//! Writers of text for people: plain text for a terminal, and Markdown.
 //!
-//! A turn is its speaker's name with the time at which it starts, and its lines as paragraphs. A speaker who is not known
-//! has a time and no name. Plain text drops control characters: a caption must not steer the terminal that shows it.
+//! A turn is its speaker's name with the time at which it starts, and its lines as paragraphs. An unknown speaker has a
+//! time and no name. Plain text drops control characters: a caption must not control the terminal that shows it.
 
 use crate::format::text::text_lines::one_line;
 use std::collections::HashSet;
@@ -34,7 +34,7 @@ pub(crate) fn write_txt(document: &Document) -> String {
     finish(parts)
 }
 
-/// `H:MM:SS`, also below an hour: in a column of times one form is easier to read.
+/// Formats `H:MM:SS`, also below an hour, because a column of times is easier to read in one form.
 fn full_clock(ms: MediaMs) -> String {
     let clock = clock(ms);
     if clock.len() == "00:00".len() { format!("0:{clock}") } else { clock }
@@ -45,7 +45,8 @@ pub(crate) fn plain(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n").trim_matches('\n').to_owned()
 }
 
-/// CommonMark. A line is a paragraph, a `\n` in it a hard break, and every character that could mean something escaped.
+/// Writes Markdown (CommonMark). A line is a paragraph, a `\n` in it a hard break, and every character that could be
+/// markup is escaped.
 pub(crate) fn write_md(document: &Document) -> String {
     let names = document.names();
     let label = |turn: &Turn| names.of(turn.speaker.as_deref()).map(|name| escape_md(&md_label(name)));
@@ -57,7 +58,7 @@ pub(crate) fn write_md(document: &Document) -> String {
     let trailer = document.meta.trailer.as_deref().map(|trailer| (trailer, one_line(trailer)));
     let (trailer, aside) = match trailer {
         Some((_, line)) if line.starts_with(TRAILER) => (Some(line), None),
-        // The reader would take it for speech at the end, so it stands where nothing is speech.
+        // At the end the reader would take it for speech, so it stands in the preamble.
         other => (None, other.map(|(text, _)| text)),
     };
     parts.extend(aside.map(paragraphs));
@@ -71,20 +72,20 @@ pub(crate) fn write_md(document: &Document) -> String {
     }
     parts.extend(trailer.as_deref().map(escape_md));
     let written = finish(parts);
-    // A note that begins as another kind of file does.
+    // A note may begin like a file of another kind.
     match written.chars().next().filter(|_| has_sign(&written)) {
         Some(first) => format!("&#{};{}", u32::from(first), &written[first.len_utf8()..]),
         None => written,
     }
 }
 
-/// A speaker's name as it can stand in front of a turn: a longer one is no name to a reader.
+/// A speaker's name as it can stand in front of a turn. A longer one is no name to a reader.
 pub(crate) fn md_label(name: &str) -> String {
     let name: String = one_line(name).chars().take(LABEL_MAX).collect();
     name.trim_end().to_owned()
 }
 
-/// The text of a line as Markdown can hold it: runs of blanks are one, and a control character is U+FFFD.
+/// The text of a line as Markdown can hold it: runs of blanks become one, and control characters become U+FFFD.
 pub(crate) fn md_text(text: &str) -> String {
     let readable = |c: char| if c.is_control() && !c.is_whitespace() { char::REPLACEMENT_CHARACTER } else { c };
     let rows = numbered(text).map(|(_, row)| one_line(&row.chars().map(readable).collect::<String>()));
@@ -92,23 +93,23 @@ pub(crate) fn md_text(text: &str) -> String {
     tidy(&rows.join("\n"))
 }
 
-/// Blank lines part paragraphs.
+/// Splits a text into paragraphs at its blank lines.
 fn paragraphs(text: &str) -> String {
     let text = md_text(text);
     let parts = text.split("\n\n").map(|part| paragraph(part.trim_matches('\n'), None));
     parts.collect::<Vec<_>>().join("\n\n")
 }
 
-/// One paragraph: line ends are hard breaks (a backslash at the end, for editors eat blanks). What a reader would take for the
-/// time of the paragraph, for the trailer, or for the head of a turn, begins with a character reference. `named` are those who
-/// have turns; none above the first turn.
+/// Writes one paragraph. Line ends are hard breaks, with a backslash, because editors strip blanks. A text that a
+/// reader would take for the time of the paragraph, the trailer, or the head of a turn begins with a character
+/// reference. `named` are the speakers of turns; `None` above the first turn.
 fn paragraph(text: &str, named: Option<&HashSet<&str>>) -> String {
     let text = md_text(text);
     let row = |(index, row): (usize, &str)| {
         let written = escape_md(row);
         let is_taken_for_another = index == 0 && (begins_with_time(&written) || row.starts_with(TRAILER));
         match row.chars().next().filter(|_| is_taken_for_another || may_be_head(&written, named)) {
-            // It is one already.
+            // It is a character reference already.
             None | Some('\u{FEFF}') => written,
             Some(first) => {
                 let escape = usize::from(written.starts_with('\\'));
@@ -123,7 +124,7 @@ fn escape_md(line: &str) -> String {
     let mut out = String::with_capacity(line.len() + 8);
     let ordinal = line.bytes().take_while(u8::is_ascii_digit).count();
     for (at, c) in line.char_indices() {
-        // What opens a block only at the head of a line: headings, lists, quotes, rules, `1.` and `1)`.
+        // Markup only at the head of a line: headings, lists, quotes, rules, `1.` and `1)`.
         let at_head =
             at == 0 && matches!(c, '#' | '+' | '-' | '=') || ordinal > 0 && at == ordinal && matches!(c, '.' | ')');
         if at == 0 && c == '\u{FEFF}' {
