@@ -1,5 +1,6 @@
 //! Code that several commands share.
 
+mod earlier_lines;
 pub(super) mod input_files;
 pub(super) mod line_counts;
 pub(super) mod local_server;

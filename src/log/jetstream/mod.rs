@@ -39,6 +39,7 @@ mod shared;
 mod start_state;
 mod starts;
 mod stream_api;
+mod stream_followers;
 mod subjects;
 mod writer;
 

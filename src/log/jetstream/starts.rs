@@ -29,16 +29,14 @@ use tokio::time::Instant;
 use super::reachability::hears_of_most;
 use super::start_state::{FirstMessage, KnownStarts, Start, Suspicion};
 use crate::log::jetstream::shared::JetStreamShared;
-use crate::log::jetstream::stream_api::{AGAIN_AFTER, ControlMessage, PutResult, is_for_want_of_room};
+use crate::log::jetstream::stream_api::{ControlMessage, PutResult, is_for_want_of_room};
 use crate::log::{LogError, LogId};
 use crate::position::{Epoch, Offset, Starts};
 
-/// Time limit for the list of consumers: servers wait four seconds for the part of a server that is lost.
-const LISTED_WITHIN: Duration = Duration::from_secs(6);
 /// Time during which to look for a follower. A following process has a request waiting all the time, except for moments
 /// between two requests. One whose consumer was lost with a NATS server creates another within this time, and usually
 /// so does one that has just written a row and is about to follow.
-const LOOK_FOR: Duration = Duration::from_millis(1_500);
+pub(super) const LOOK_FOR: Duration = Duration::from_millis(1_500);
 /// Time for which the leader of a stream of several copies, in contact with most of them, must have had less before the
 /// stream counts as restored: a leader that was just elected may need a moment to have everything at hand.
 const SHORT_FOR: Duration = Duration::from_secs(5);
@@ -67,61 +65,6 @@ struct StreamRow {
     from: Option<u64>,
 }
 
-/// The servers' list of consumers.
-#[derive(Deserialize)]
-struct ListedFollowers {
-    #[serde(default)]
-    total: usize,
-    #[serde(default)]
-    consumers: Option<Vec<ListedConsumer>>,
-    #[serde(default)]
-    error: Option<serde_json::Value>,
-}
-
-#[derive(Deserialize)]
-struct ListedConsumer {
-    config: ListedConfig,
-    #[serde(default)]
-    num_waiting: u64,
-}
-
-#[derive(Deserialize)]
-struct ListedConfig {
-    #[serde(default)]
-    description: Option<String>,
-    #[serde(default)]
-    filter_subject: Option<String>,
-}
-
-/// Result of looking for a process that follows the stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum FollowState {
-    Yes,
-    No,
-    /// A process did, a moment ago.
-    Perhaps,
-}
-
-impl ListedFollowers {
-    /// Looks for a follower in the list. Only processes of an older release filter by `all` without a description.
-    fn followed(&self, all: &str) -> FollowState {
-        let mut followed = FollowState::No;
-        for consumer in self.consumers.iter().flatten() {
-            let ListedConfig { description, filter_subject } = &consumer.config;
-            let is_follower = match description.as_deref() {
-                Some(description) => description == WRITER,
-                None => filter_subject.as_deref() == Some(all),
-            };
-            match (is_follower, consumer.num_waiting) {
-                (false, _) => {}
-                (true, 0) => followed = FollowState::Perhaps,
-                (true, _) => return FollowState::Yes,
-            }
-        }
-        followed
-    }
-}
-
 /// Checks at the start of a process.
 impl JetStreamShared {
     /// Writes a row if no process follows the stream, and reads all rows. Call it before anything is appended, and
@@ -144,56 +87,6 @@ impl JetStreamShared {
         let known = self.read_rows().await?;
         *self.starts() = known;
         Ok(())
-    }
-
-    /// Returns true if another process follows the stream. With `is_new` none can have been there before.
-    async fn is_followed_by_others(&self, is_new: bool) -> Result<bool, LogError> {
-        let began = Instant::now();
-        loop {
-            match self.followed().await? {
-                FollowState::Yes => return Ok(true),
-                FollowState::No if is_new => return Ok(false),
-                FollowState::No | FollowState::Perhaps if began.elapsed() >= LOOK_FOR => return Ok(false),
-                FollowState::No | FollowState::Perhaps => {}
-            }
-            self.unless_closed(tokio::time::sleep(AGAIN_AFTER)).await?;
-        }
-    }
-
-    async fn followed(&self) -> Result<FollowState, LogError> {
-        let until = Instant::now() + self.options.wait.max(LISTED_WITHIN);
-        let (mut offset, mut followed) = (0, FollowState::No);
-        loop {
-            let cause = match self.list_consumers(offset).await {
-                Ok(ListedFollowers { error: Some(error), .. }) => error.to_string(),
-                Ok(listed) => {
-                    let some = listed.consumers.as_ref().map_or(0, Vec::len);
-                    match listed.followed(&self.names.all()) {
-                        FollowState::Yes => return Ok(FollowState::Yes),
-                        FollowState::Perhaps => followed = FollowState::Perhaps,
-                        FollowState::No => {}
-                    }
-                    offset += some;
-                    if some == 0 || offset >= listed.total {
-                        return Ok(followed);
-                    }
-                    continue;
-                }
-                Err(cause) => cause,
-            };
-            if Instant::now() >= until {
-                return Err(LogError::Unavailable(format!("the servers do not say who follows the stream: {cause}")));
-            }
-            self.unless_closed(tokio::time::sleep(AGAIN_AFTER)).await?;
-        }
-    }
-
-    async fn list_consumers(&self, offset: usize) -> Result<ListedFollowers, String> {
-        let subject = format!("$JS.API.CONSUMER.LIST.{}", self.names.stream);
-        let body = serde_json::json!({ "offset": offset }).to_string();
-        let request = Request::new().payload(Bytes::from(body)).timeout(Some(LISTED_WITHIN));
-        let answer = self.client.send_request(subject, request).await.map_err(|error| error.to_string())?;
-        serde_json::from_slice(&answer.payload).map_err(|error| error.to_string())
     }
 
     /// Stores a row after the last known one; false if there is another.
@@ -532,6 +425,7 @@ impl JetStreamShared {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::jetstream::stream_followers::{FollowState, ListedFollowers};
 
     /// A leader that was just elected may lack it for a moment, and again later.
     #[test]

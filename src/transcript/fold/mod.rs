@@ -12,27 +12,28 @@
 //! Every change of the view gets the next number. Records that change nothing in the view get none, so that a cursor
 //! reveals nothing about the log behind the view.
 
+mod change_queries;
 mod changes;
 mod identity;
 mod memberships;
 mod queries;
+mod settling;
+mod text_match;
+mod versions;
 
-use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use foldhash::{HashMap, HashMapExt};
 
-use super::order::{SORT_MS_MAX, compare_ids, sort_key};
+use super::order::SORT_MS_MAX;
 use super::speaker::{SpeakerIndex, Speakers};
 use super::time::{MediaMs, Timestamp};
-use super::turn::{Turn, TurnSettings, TurnState};
+use super::turn::{Turn, TurnSettings};
 use crate::position::{Epoch, Offset, StartChanges, Starts};
-use crate::transcript::assembly::{Assembly, AssemblyLine, AssemblyPosition, SlotIndex};
-use crate::transcript::fold::memberships::{ContentHistory, Destination, Memberships, Sender, SessionIndex};
-use crate::transcript::line::{
-    Break, Comparison, Content, LineKey, Status, TimeSource, Version, VersionState, compare_versions, sent_id,
-};
+use crate::transcript::assembly::{Assembly, SlotIndex};
+use crate::transcript::fold::memberships::{ContentHistory, Memberships, Sender, SessionIndex};
+use crate::transcript::line::{Comparison, Content, LineKey, Status, TimeSource, VersionState, compare_versions};
 use crate::transcript::record::{FeedMeta, Op, PublishedBy, Record};
 
 pub use self::memberships::{NamedLine, ReuseOutcome, ReusedId};
@@ -358,300 +359,6 @@ impl Transcript {
         if self.speakers_told[speaker as usize].first == 0 {
             self.pending.push(FoldItem::Speaker(speaker));
         }
-    }
-
-    fn take_version(
-        &mut self,
-        source: u32,
-        version: Version,
-        (sender, at): (Sender<'_>, Timestamp),
-        applied: &mut ApplyOutcome,
-    ) {
-        let Version { id, rev, arrival_ms, time_source, content } = version;
-        let (start_ms, end_ms) = (content.start_ms, content.end_ms);
-        let arrival = arrival_ms.map(|ms| (ms, time_source.unwrap_or(TimeSource::Arrival)));
-        let arrival = arrival.unwrap_or_else(|| (self.since_opening(at), TimeSource::Arrival));
-        let said = VersionState::Content(content);
-        let taken = self.take_said((source, &id), rev, said, Some((arrival, start_ms)), (sender, at), applied);
-        let Some((slot, is_head)) = taken else { return };
-        if is_head {
-            self.last_line_at = self.last_line_at.max(Some(at));
-        }
-        let (start, end) = self.lines[slot as usize].times(start_ms, end_ms);
-        if start_ms.is_none() && self.lines[slot as usize].arrival.1 == TimeSource::Arrival {
-            let arrived_ms = &mut self.sources[source as usize].arrived_ms;
-            *arrived_ms = (*arrived_ms).max(Some(start));
-        }
-        // An arrival time says nothing about the event's own clock.
-        let is_given = start_ms.is_some();
-        self.reach_time(source, end.unwrap_or(start), is_given, at);
-    }
-
-    /// Applies a version (with its arrival time and start) or a retraction. Returns its line, and whether it has just
-    /// become the head; `None` for a retraction of a line that does not belong to the sender.
-    fn take_said(
-        &mut self,
-        (source, id): (u32, &Arc<str>),
-        rev: Option<u64>,
-        said: VersionState,
-        times: Option<((MediaMs, TimeSource), Option<MediaMs>)>,
-        (sender, at): (Sender<'_>, Timestamp),
-        applied: &mut ApplyOutcome,
-    ) -> Option<(SlotIndex, bool)> {
-        let Some(&base) = self.sources[source as usize].slots.get(id) else {
-            return Some((self.begin_line((source, id.clone()), rev, said, times, (sender, at)), true));
-        };
-        let start_ms = times.map(|((arrival_ms, _), start_ms)| start_ms.unwrap_or(arrival_ms));
-        let (slot, is_member) = match self.destination(base, sender, (rev, &said), start_ms, &mut applied.reused) {
-            Destination::Line(slot) => (slot, true),
-            Destination::Stranger(slot) => (slot, false),
-            Destination::Repeat(slot) => return Some((slot, false)),
-            Destination::Beside(id) => {
-                let slot = self.begin_line((source, id), rev, said, times, (sender, at));
-                self.note_beside(sender, base, slot);
-                return Some((slot, true));
-            }
-            Destination::Nowhere => return None,
-        };
-        let (rev, Comparison { order, conflict }) = self.lines[slot as usize].head.compare(rev, &said);
-        let reported = match order {
-            Ordering::Greater => {
-                self.replacement(slot, sender, &said).or_else(|| self.overwriting(slot, sender, &said, start_ms))
-            }
-            Ordering::Less if !conflict => self.overtaken(slot, sender, rev, &said),
-            _ => None,
-        };
-        applied.reused.extend(reported);
-        let line = &mut self.lines[slot as usize];
-        if order.is_ne() {
-            line.keep_in_history(&said);
-        }
-        if order.is_gt() {
-            let head = FoldHead { rev, said, received_at: at, abandoned: false };
-            let before = std::mem::replace(&mut line.head, head);
-            self.new_heads.push((slot, Some(before)));
-        }
-        if conflict {
-            let session = sender.by.map(|by| by.session.clone());
-            applied.conflicts.push(RevisionConflict { key: self.key(slot), rev, session });
-        }
-        if is_member {
-            self.note_member(sender, base, slot, order.is_gt());
-        }
-        Some((slot, order.is_gt()))
-    }
-
-    fn begin_line(
-        &mut self,
-        (source, id): (u32, Arc<str>),
-        rev: Option<u64>,
-        said: VersionState,
-        times: Option<((MediaMs, TimeSource), Option<MediaMs>)>,
-        (sender, at): (Sender<'_>, Timestamp),
-    ) -> SlotIndex {
-        let arrival = times.map_or_else(|| (self.since_opening(at), TimeSource::Arrival), |(arrival, _)| arrival);
-        let slot = SlotIndex::try_from(self.lines.len()).expect("fewer than four billion lines fit in memory");
-        let known = &mut self.sources[source as usize];
-        if let Some(sent) = sent_id(&id) {
-            known.beside.entry(sent.into()).or_default().push(slot);
-        } else if known.last_id.as_ref().is_none_or(|last| compare_ids(last, &id).is_lt()) {
-            known.last_id = Some(id.clone());
-        }
-        known.slots.insert(id.clone(), slot);
-        let head = FoldHead { rev: rev.unwrap_or(0), said, received_at: at, abandoned: false };
-        let (session, told) = (sender.session, ChangeStamp::default());
-        self.lines.push(LineEntry { source, session, id, arrival, head, history: None, told, turn: None });
-        self.new_heads.push((slot, None));
-        slot
-    }
-
-    fn since_opening(&self, at: Timestamp) -> MediaMs {
-        self.opened.as_ref().map_or(0, |(_, opened, _)| at.since(*opened).max(0))
-    }
-
-    fn abandon(&mut self, source: &Arc<str>, id: &str, rev: Option<u64>) {
-        let Some(slot) = self.slot(source, id) else { return };
-        let head = &mut self.lines[slot as usize].head;
-        let is_interim = matches!(&head.said, VersionState::Content(content) if content.status == Status::Interim);
-        if is_interim && !head.abandoned && rev.is_none_or(|rev| rev == head.rev) {
-            head.abandoned = true;
-            self.new_heads.push((slot, None));
-        }
-    }
-
-    fn reach_time(&mut self, source: u32, media_ms: MediaMs, is_given: bool, at: Timestamp) {
-        let further = |known: Option<MediaMoment>| known.is_none_or(|known| known.media_ms < media_ms);
-        let clock = &mut self.sources[source as usize].reach;
-        if further(*clock) {
-            *clock = Some(MediaMoment { media_ms, at });
-        }
-        if is_given && further(self.reach) {
-            self.reach = Some(MediaMoment { media_ms, at });
-        }
-    }
-
-    /// Runs only after the whole record: content that one part adds and another part retracts never appears.
-    fn show_new_heads(&mut self) {
-        let mut heads = std::mem::take(&mut self.new_heads);
-        // For a line with several entries, the first one has the head from before the record.
-        heads.sort_by_key(|(slot, _)| *slot);
-        heads.dedup_by_key(|(slot, _)| *slot);
-        heads.retain(|(slot, before)| {
-            let line = &self.lines[*slot as usize];
-            before.as_ref().is_none_or(|before| !line.shows_the_same(before))
-        });
-        // The turns that lose a line are those from before the whole record, not those between two parts of it.
-        heads.iter().for_each(|(slot, _)| self.assembly.touch(*slot));
-        heads.iter().for_each(|(slot, _)| self.head_changed(*slot));
-        heads.iter().for_each(|(slot, _)| self.assembly.touch(*slot));
-        heads.clear();
-        self.new_heads = heads;
-    }
-
-    /// Shows, moves or hides a line whose head was replaced.
-    fn head_changed(&mut self, slot: SlotIndex) {
-        let line = &self.lines[slot as usize];
-        let is_interim = line.is_interim();
-        if is_interim {
-            self.interim.insert(slot)
-        } else {
-            self.interim.remove(&slot)
-        };
-        let was_shown = self.assembly.is_shown(slot);
-        let on_air = self.holder == Some(line.source);
-        let in_view = self.view == FoldView::Interim || !is_interim;
-        let speaks = match &line.head.said {
-            VersionState::Content(content) if on_air && in_view && !content.text.trim().is_empty() => {
-                let (start_ms, end_ms) = line.times(content.start_ms, content.end_ms);
-                Some((start_ms, end_ms, content.speaker.clone(), content.break_before == Some(Break::Turn)))
-            }
-            _ => None,
-        };
-        if was_shown || speaks.is_some() {
-            self.pending.push(FoldItem::Line(slot));
-        }
-        let Some((start_ms, end_ms, label, breaks)) = speaks else {
-            self.assembly.take(slot, (self.settings, &self.speakers));
-            return;
-        };
-        let sort = sort_key(start_ms, &self.sources[line.source as usize].name, &line.id).into();
-        let speaker = label.map(|label| self.speaker(&label));
-        if let Some(speaker) = speaker {
-            self.show_speaker(speaker);
-        }
-        let placed = AssemblyLine { spot: AssemblyPosition { start_ms, sort }, end_ms, speaker, breaks };
-        self.assembly.put(slot, placed, (self.settings, &self.speakers));
-    }
-
-    /// Records the turns that began, ended or changed, for readers.
-    fn settle_turns(&mut self) {
-        let mut touched = self.assembly.take_touched(std::mem::take(&mut self.touched));
-        let last = self.assembly.last_turn();
-        // The state of the last turn also depends on the clock and the feed's state.
-        touched.extend(self.last_turn.into_iter().chain(last).map(|slot| (slot, false)));
-        self.last_turn = last;
-        touched.sort_unstable();
-        for (index, &(slot, changed)) in touched.iter().enumerate() {
-            // Sorted: of equal slots, the last entry has `changed` set if any of them has.
-            if touched.get(index + 1).is_none_or(|next| next.0 != slot) {
-                self.settle_turn(slot, changed);
-            }
-        }
-        touched.clear();
-        self.touched = touched;
-    }
-
-    /// Updates the turn that begins at `slot`. `changed` means that one of its lines was added, removed or given new
-    /// content. Otherwise the turn has the same lines as before if its first and last lines are the same.
-    fn settle_turn(&mut self, slot: SlotIndex, changed: bool) {
-        let Some(span) = self.assembly.turn(slot) else {
-            if let Some(memo) = &mut self.lines[slot as usize].turn
-                && memo.shown.take().is_some()
-            {
-                self.pending.push(FoldItem::Turn(slot));
-            }
-            return;
-        };
-        let passed = self
-            .clock()
-            .is_some_and(|clock| clock.media_ms >= span.quiet_from_ms.saturating_add(self.settings.turn_gap_ms));
-        let is_last = self.last_turn == Some(slot);
-        let closed = !is_last || passed || self.state == FeedState::Ended;
-        let id = self.shown_turn(slot).map(|turn| turn.id.clone());
-        let id = id.unwrap_or_else(|| self.key(slot).to_string().into());
-        let memo = self.lines[slot as usize].turn.get_or_insert_default();
-        let was_open = memo.shown.as_ref().is_none_or(|turn| turn.state == TurnState::Open);
-        let changed = changed || memo.last_line != span.last;
-        memo.last_line = span.last;
-        if closed {
-            if memo.first_closed != 0 && (changed || was_open) {
-                memo.rev += 1;
-            }
-            if memo.first_closed == 0 {
-                // The turn is sent as closed now, and this record's changes get the next number.
-                memo.first_closed = self.changes + 1;
-            }
-        }
-        let turn = Turn {
-            id,
-            sort: span.spot.sort,
-            speaker: span.speaker.map(|speaker| self.speakers.id(speaker).clone()),
-            start_ms: span.spot.start_ms,
-            end_ms: span.end_ms,
-            state: if closed { TurnState::Closed } else { TurnState::Open },
-            rev: memo.rev,
-        };
-        if memo.shown.as_ref() != Some(&turn) {
-            memo.shown = Some(turn);
-            self.pending.push(FoldItem::Turn(slot));
-        }
-    }
-
-    /// Gives the next number to the changes of this record. Returns false if there are none.
-    fn number_changes(&mut self) -> bool {
-        if self.pending.is_empty() {
-            return false;
-        }
-        self.changes += 1;
-        let number = self.changes;
-        let mut pending = std::mem::take(&mut self.pending);
-        // Readers receive the parts of one change in this order.
-        pending.sort_unstable();
-        pending.dedup();
-        for &item in &pending {
-            let told = match item {
-                FoldItem::Feed => &mut self.feed_told,
-                FoldItem::Speaker(index) => &mut self.speakers_told[index as usize],
-                FoldItem::Line(slot) => &mut self.lines[slot as usize].told,
-                FoldItem::Turn(slot) => &mut self.lines[slot as usize].turn.get_or_insert_default().told,
-            };
-            if told.first == 0 {
-                told.first = number;
-            } else {
-                self.stale += 1;
-            }
-            told.last = number;
-            self.log.push((number, item));
-        }
-        pending.clear();
-        self.pending = pending;
-        if self.stale > self.log.len() / 2 {
-            let mut log = std::mem::take(&mut self.log);
-            log.retain(|entry| self.counts_still(*entry));
-            (self.log, self.stale) = (log, 0);
-        }
-        true
-    }
-
-    /// Returns true if this is the item's last change.
-    fn counts_still(&self, (number, item): (u64, FoldItem)) -> bool {
-        let told = match item {
-            FoldItem::Feed => Some(self.feed_told),
-            FoldItem::Speaker(index) => Some(self.speakers_told[index as usize]),
-            FoldItem::Line(slot) => Some(self.lines[slot as usize].told),
-            FoldItem::Turn(slot) => self.lines[slot as usize].turn.as_ref().map(|memo| memo.told),
-        };
-        told.is_some_and(|told| told.last == number)
     }
 
     fn slot(&self, source: &str, id: &str) -> Option<SlotIndex> {

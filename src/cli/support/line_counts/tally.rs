@@ -1,120 +1,104 @@
-//! A publisher that counts its lines: new, repeated, corrected and refused ones.
-//!
-//! It classifies a line by what it sent before, and by the lines that are in the feed already ([`know`]), with the
-//! server's rule for which version of a line is shown. It does not know what those lines said before they were
-//! corrected. But the server warns when it keeps a line beside another one, and when a revision is too low, unless the
-//! line has said just that before. Without such a warning nothing changed.
-//!
-//! [`know`]: CountingPublisher::know
+//! Counts lines by what they are: new, repeated, corrected, taken back.
 
-use std::cmp::Ordering;
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::ops::Deref;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use crate::cli::support::published::{InputFaults, LineCounts, PublishSummary};
-use crate::client::{PublishError, PublishProgress, Publisher, PublisherEvent, PublisherOptions, SocketUrl};
+use crate::cli::support::published::LineCounts;
 use crate::transcript::line::{VersionState, content_hash, sent_id};
 use crate::transcript::{Content, Line, MediaMs, Status, Version};
 use crate::wire::Outgoing;
+use std::cmp::Ordering;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 /// Versions of lines that are remembered: a week of speech. Beyond this all are forgotten, and repeated lines then
 /// count as new.
-const VERSIONS_MAX: usize = 500_000;
+pub(super) const VERSIONS_MAX: usize = 500_000;
+
 /// Messages that may still be refused: more than any server accepts ahead of its answers.
-const MESSAGES_MAX: usize = 16_384;
+pub(super) const MESSAGES_MAX: usize = 16_384;
 
 /// Stands for the start of a line without a time; no line has this start.
-const NO_TIME: MediaMs = -1;
-/// Stands for the content of a retracted line.
-const TAKEN_BACK: u64 = 0;
+pub(super) const NO_TIME: MediaMs = -1;
 
-/// A publisher that counts what became of its lines.
-pub(crate) struct CountingPublisher {
-    publisher: Publisher,
-    /// True if it may change lines of other sessions.
-    corrects: bool,
-    lines: Mutex<LineTally>,
-}
+/// Stands for the content of a retracted line.
+pub(super) const TAKEN_BACK: u64 = 0;
 
 #[derive(Debug, Default)]
-struct LineTally {
+pub(super) struct LineTally {
     /// Lines by the id under which they are sent; at most [`VERSIONS_MAX`].
-    known: HashMap<Arc<str>, KnownLine>,
+    pub(super) known: HashMap<Arc<str>, KnownLine>,
     /// Hashes of all final versions sent, each over an id and a mark. At most [`VERSIONS_MAX`].
-    said: HashSet<u64>,
+    pub(super) said: HashSet<u64>,
     /// Marks of lines that are kept beside another one, by the id under which they were sent.
-    beside: HashMap<Arc<str>, Vec<u64>>,
+    pub(super) beside: HashMap<Arc<str>, Vec<u64>>,
     /// The latest messages, by number.
-    messages: VecDeque<SentMessage>,
+    pub(super) messages: VecDeque<SentMessage>,
     /// Number of messages sent.
-    sent: u64,
+    pub(super) sent: u64,
     /// Server messages that were dropped; refusals may be among them.
-    missed: u64,
+    pub(super) missed: u64,
     /// Lines that the server had lost, and that were sent again.
-    resent: u64,
+    pub(super) resent: u64,
     /// Messages that the server had lost, and that could not be sent again.
-    lost: u64,
+    pub(super) lost: u64,
     /// Lines that are being retracted although they may not exist.
-    may_be_missing: HashSet<Arc<str>>,
-    counts: LineCounts,
-    warned: WarningCounts,
+    pub(super) may_be_missing: HashSet<Arc<str>>,
+    pub(super) counts: LineCounts,
+    pub(super) warned: WarningCounts,
 }
 
 /// Warnings of the server; it sends each kind once for a connection.
 #[derive(Debug, Clone, Copy, Default)]
-struct WarningCounts {
+pub(super) struct WarningCounts {
     /// A line was kept beside another session's.
-    kept_beside: bool,
+    pub(super) kept_beside: bool,
     /// A version with new content is not shown, because its revision is too low.
-    stale_rev: bool,
+    pub(super) stale_rev: bool,
 }
 
 /// A line that is in the feed, or was sent.
 #[derive(Debug)]
-struct KnownLine {
+pub(super) struct KnownLine {
     /// Its version that counts now.
-    head: ShownVersion,
+    pub(super) head: ShownVersion,
     /// Mark of another session's line, if it is not known yet whether this line is kept beside that.
-    others: Option<u64>,
+    pub(super) others: Option<u64>,
     /// True if this session may change it.
-    is_own: bool,
+    pub(super) is_own: bool,
     /// True if it had a text, and so was counted as new.
-    was_shown: bool,
+    pub(super) was_shown: bool,
     /// True if all its versions are known here.
-    is_all_known: bool,
+    pub(super) is_all_known: bool,
 }
 
 /// Ordering of a line's versions: of two the greater is shown, by the server's rule
 /// ([`compare_versions`](crate::transcript::line::compare_versions)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct ShownVersion {
-    is_final: bool,
-    rev: u64,
-    is_taken_back: bool,
+pub(super) struct ShownVersion {
+    pub(super) is_final: bool,
+    pub(super) rev: u64,
+    pub(super) is_taken_back: bool,
     /// First half of the content's hash; it differs between any two versions that meet.
-    hash: [u8; 16],
+    pub(super) hash: [u8; 16],
     /// Mark of the content; not compared, because equal contents have equal marks.
-    mark: u64,
+    pub(super) mark: u64,
 }
 
 /// A message that may still be refused.
 #[derive(Debug)]
-struct SentMessage {
-    seq: u64,
+pub(super) struct SentMessage {
+    pub(super) seq: u64,
     /// Its place in the input.
-    place: Arc<str>,
+    pub(super) place: Arc<str>,
     /// Kind and id of each of its lines.
-    lines: Vec<(LineKind, Arc<str>)>,
+    pub(super) lines: Vec<(LineKind, Arc<str>)>,
     /// Refused parts: `Some` index of a line, or `None` for the whole. A message that is sent again may be refused
     /// again.
-    refused: HashSet<Option<usize>>,
+    pub(super) refused: HashSet<Option<usize>>,
 }
 
 /// Kind of a line's version, for the counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum LineKind {
+pub(super) enum LineKind {
     New,
     Repeated,
     Corrected,
@@ -134,123 +118,8 @@ enum LineKind {
     Overtaken,
 }
 
-impl CountingPublisher {
-    /// Starts a publisher, like [`Publisher::start`].
-    pub(crate) fn start(url: SocketUrl, options: PublisherOptions) -> Self {
-        let corrects = options.corrects;
-        Self { publisher: Publisher::start(url, options), corrects, lines: Mutex::default() }
-    }
-
-    /// Registers lines that the source has in the feed already. `are_own` is true if an earlier run of this session
-    /// sent them.
-    pub(crate) fn know(&self, lines: &[Line], are_own: bool) {
-        let mut known = self.lines();
-        for line in lines {
-            known.know(line, are_own);
-        }
-    }
-
-    /// Sends a message, like [`Publisher::send`]. `place` is its place in the input.
-    pub(crate) async fn send(&self, place: &Arc<str>, message: &Outgoing) -> Result<u64, PublishError> {
-        let seq = self.publisher.send(message).await?;
-        self.lines().note((seq, place), message, self.corrects);
-        Ok(seq)
-    }
-
-    /// Returns the place in the input of the message `seq`, or of its line with this index.
-    pub(crate) fn place_of(&self, seq: u64, index: Option<usize>) -> String {
-        let lines = self.lines();
-        let message = lines.messages.binary_search_by_key(&seq, |message| message.seq).map(|at| &lines.messages[at]);
-        let Ok(SentMessage { place, lines, .. }) = message else { return format!("message {seq}") };
-        match index.and_then(|index| lines.get(index)) {
-            Some((_, id)) if lines.len() > 1 => format!("the line {id} of {place}"),
-            _ => place.to_string(),
-        }
-    }
-
-    /// Returns the range in the input of the unanswered messages; `None` if all are answered.
-    pub(crate) fn unanswered_places(&self) -> Option<String> {
-        let (settled, lines) = (self.progress().settled, self.lines());
-        let is_open = |message: &&SentMessage| message.seq > settled && !message.refused.contains(&None);
-        let mut open = lines.messages.iter().filter(is_open);
-        let first = open.next()?;
-        Some(match open.next_back() {
-            Some(last) => format!("{} to {}", first.place, last.place),
-            None => first.place.to_string(),
-        })
-    }
-
-    /// Waits until all is answered, and all warnings about it have arrived.
-    pub(crate) async fn hear_all(&self) -> Result<(), PublishError> {
-        self.publisher.hear_all().await
-    }
-
-    /// Announces that the line `id` will be retracted and may not exist: a vendor also retracts guesses that never
-    /// became lines.
-    pub(crate) fn expect_missing(&self, id: &Arc<str>) {
-        let may_be_missing = &mut self.lines().may_be_missing;
-        // With so many, the answers to the earlier ones have arrived long ago.
-        if may_be_missing.len() == MESSAGES_MAX {
-            may_be_missing.clear();
-        }
-        may_be_missing.insert(id.clone());
-    }
-
-    /// Counts what an event says about lines. Returns false if the event need not be shown.
-    pub(crate) fn heard(&self, event: &PublisherEvent) -> bool {
-        match event {
-            PublisherEvent::Refused(nack) => self.lines().refuse(nack.seq, nack.index),
-            PublisherEvent::Warning { code, id: Some(id), .. } => return self.lines().warn(code, id),
-            PublisherEvent::Missed(count) => self.lines().missed += count,
-            PublisherEvent::Lost(lost) => {
-                let mut lines = self.lines();
-                lines.resent += lost.resent_lines;
-                lines.lost += lost.forgotten;
-            }
-            _ => {}
-        }
-        true
-    }
-
-    /// Returns the summary of everything that was sent and answered.
-    pub(crate) fn published(&self, feed: &str, faults: InputFaults) -> PublishSummary {
-        let PublishProgress { sent, settled, .. } = self.progress();
-        let lines = self.lines();
-        let (counts, unacknowledged) = lines.answered(settled);
-        let counts = counts.settled(lines.warned);
-        PublishSummary {
-            feed: feed.to_owned(),
-            session: self.session().to_owned(),
-            messages: lines.sent.saturating_sub(sent - settled),
-            lines: counts,
-            faults,
-            unacknowledged,
-            resent: lines.resent,
-            lost: lines.lost,
-            missed: lines.missed,
-        }
-    }
-
-    /// Closes the publisher, like [`Publisher::close`].
-    pub(crate) async fn close(self) -> Result<(), PublishError> {
-        self.publisher.close().await
-    }
-
-    fn lines(&self) -> MutexGuard<'_, LineTally> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Deref for CountingPublisher {
-    type Target = Publisher;
-
-    fn deref(&self) -> &Publisher {
-        &self.publisher
-    }
-}
-
 impl LineTally {
-    fn know(&mut self, line: &Line, is_own: bool) {
+    pub(super) fn know(&mut self, line: &Line, is_own: bool) {
         let head = ShownVersion::of(&VersionState::Content(line.clone().into_content()), line.rev);
         match sent_id(&line.id) {
             Some(sent) => self.beside.entry(sent.into()).or_default().push(head.mark),
@@ -262,7 +131,7 @@ impl LineTally {
         }
     }
 
-    fn note(&mut self, (seq, place): (u64, &Arc<str>), message: &Outgoing, corrects: bool) {
+    pub(super) fn note(&mut self, (seq, place): (u64, &Arc<str>), message: &Outgoing, corrects: bool) {
         let kinds = match message.known_part() {
             Outgoing::Line(line) => vec![(self.kind(line, corrects), line.id.clone())],
             Outgoing::Lines(lines) => lines.iter().map(|line| (self.kind(line, corrects), line.id.clone())).collect(),
@@ -278,7 +147,7 @@ impl LineTally {
     }
 
     /// Returns the counts for all messages up to `settled`, and the number of lines after it that were not refused.
-    fn answered(&self, settled: u64) -> (LineCounts, u64) {
+    pub(super) fn answered(&self, settled: u64) -> (LineCounts, u64) {
         let (mut counts, mut unanswered) = (self.counts, 0);
         for message in self.messages.iter().rev().take_while(|message| message.seq > settled) {
             let is_refused = |at| [None, Some(at)].iter().any(|index| message.refused.contains(index));
@@ -292,7 +161,7 @@ impl LineTally {
     }
 
     /// Reclassifies a line after a warning of the server. Returns false if the warning need not be shown.
-    fn warn(&mut self, code: &str, id: &str) -> bool {
+    pub(super) fn warn(&mut self, code: &str, id: &str) -> bool {
         use LineKind::{Guess, New, NewBeside, NotTaken, Overtaken, TakenBack};
         let is_expected = code == "no_such_line" && self.may_be_missing.remove(id);
         self.warned.stale_rev |= code == "stale_rev";
@@ -325,7 +194,7 @@ impl LineTally {
     /// Handles the warning that this session's line replaced another session's final line with the same id. Its
     /// versions that counted as new then count as corrections, unless a correction or retraction of it is known
     /// already.
-    fn replaced(&mut self, id: &str) {
+    pub(super) fn replaced(&mut self, id: &str) {
         use LineKind::{Corrected, CorrectedBeside, New, NewBeside, TakenBack};
         if let Some(known) = self.known.get_mut(id) {
             known.others = None;
@@ -349,7 +218,7 @@ impl LineTally {
     }
 
     /// Forgets all lines if there are too many.
-    fn make_room(&mut self) {
+    pub(super) fn make_room(&mut self) {
         if self.known.len().max(self.said.len()) >= VERSIONS_MAX {
             self.known.clear();
             self.said.clear();
@@ -357,7 +226,7 @@ impl LineTally {
         }
     }
 
-    fn kind(&mut self, line: &Version, corrects: bool) -> LineKind {
+    pub(super) fn kind(&mut self, line: &Version, corrects: bool) -> LineKind {
         self.make_room();
         let is_blank = line.content.text.trim().is_empty();
         let first = ShownVersion::of(&VersionState::Content(line.content.clone()), line.rev.unwrap_or(0));
@@ -417,7 +286,7 @@ impl LineTally {
     }
 
     /// Classifies a retraction; a second one changes nothing.
-    fn retraction_kind(&mut self, id: &Arc<str>, rev: Option<u64>, corrects: bool) -> LineKind {
+    pub(super) fn retraction_kind(&mut self, id: &Arc<str>, rev: Option<u64>, corrects: bool) -> LineKind {
         self.make_room();
         let first = ShownVersion::of(&VersionState::Retracted, rev.unwrap_or(0));
         let was_said = !self.said.insert(said_by(id, first.mark));
@@ -445,7 +314,7 @@ impl LineTally {
 
     /// Handles a refused first version of the line `id`, at this message and index: the next version that was sent
     /// counts as its first.
-    fn begins_later(&mut self, (message, line): (usize, usize), id: &Arc<str>) {
+    pub(super) fn begins_later(&mut self, (message, line): (usize, usize), id: &Arc<str>) {
         let later = self.messages.range_mut(message..).enumerate().flat_map(|(after, message)| {
             let SentMessage { lines, refused, .. } = message;
             let first = if after == 0 { line + 1 } else { 0 };
@@ -464,7 +333,7 @@ impl LineTally {
         }
     }
 
-    fn refuse(&mut self, seq: u64, index: Option<usize>) {
+    pub(super) fn refuse(&mut self, seq: u64, index: Option<usize>) {
         let Ok(at) = self.messages.binary_search_by_key(&seq, |message| message.seq) else {
             self.counts.refused += 1;
             return;
@@ -494,19 +363,19 @@ impl LineTally {
 }
 
 impl KnownLine {
-    fn new(head: ShownVersion, was_shown: bool) -> Self {
+    pub(super) fn new(head: ShownVersion, was_shown: bool) -> Self {
         Self { head, others: None, is_own: true, was_shown, is_all_known: true }
     }
 
     /// Gives a version its revision: the next one, or that of the head for a duplicate.
-    fn next(&self, version: ShownVersion, rev: Option<u64>) -> ShownVersion {
+    pub(super) fn next(&self, version: ShownVersion, rev: Option<u64>) -> ShownVersion {
         let next = if version.hash == self.head.hash { self.head.rev } else { self.head.rev.saturating_add(1) };
         ShownVersion { rev: rev.unwrap_or(next), ..version }
     }
 }
 
 impl ShownVersion {
-    fn of(said: &VersionState, rev: u64) -> Self {
+    pub(super) fn of(said: &VersionState, rev: u64) -> Self {
         let (is_final, mark) = match said {
             VersionState::Content(content) => (content.status == Status::Final, mark(content)),
             VersionState::Retracted => (true, TAKEN_BACK),
@@ -517,7 +386,7 @@ impl ShownVersion {
 }
 
 impl LineCounts {
-    fn of(&mut self, kind: LineKind) -> &mut u64 {
+    pub(super) fn of(&mut self, kind: LineKind) -> &mut u64 {
         match kind {
             LineKind::New => &mut self.new,
             LineKind::Repeated => &mut self.repeated,
@@ -530,14 +399,14 @@ impl LineCounts {
         }
     }
 
-    fn change(&mut self, kind: &mut LineKind, to: LineKind) {
+    pub(super) fn change(&mut self, kind: &mut LineKind, to: LineKind) {
         *self.of(*kind) -= 1;
         *kind = to;
         *self.of(to) += 1;
     }
 
     /// Returns the final counts, once all warnings of the server have arrived.
-    fn settled(mut self, warned: WarningCounts) -> Self {
+    pub(super) fn settled(mut self, warned: WarningCounts) -> Self {
         let (new, corrected) = (std::mem::take(&mut self.new_beside), std::mem::take(&mut self.corrected_beside));
         if warned.kept_beside {
             self.new += new;
@@ -552,14 +421,14 @@ impl LineCounts {
 }
 
 /// Returns a hash over a line's id and the mark of a version.
-fn said_by(id: &str, mark: u64) -> u64 {
+pub(super) fn said_by(id: &str, mark: u64) -> u64 {
     let mut hasher = DefaultHasher::new();
     (id, mark).hash(&mut hasher);
     hasher.finish()
 }
 
 /// Returns a hash of a version's content, as readers see it.
-fn mark(content: &Content) -> u64 {
+pub(super) fn mark(content: &Content) -> u64 {
     let Content { status, start_ms, end_ms, speaker, text, .. } = content;
     let mut hasher = DefaultHasher::new();
     // The server trims labels.

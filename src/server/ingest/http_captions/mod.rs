@@ -8,32 +8,35 @@
 //! is one text that is continuously appended to. The part that deletions can reach is kept in memory here; after a
 //! restart of the server a new line begins.
 
-use std::collections::{HashMap, VecDeque};
-use std::hash::BuildHasher;
+mod streamtext;
+mod youtube;
+mod zoom;
+
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
 use bytes::Bytes;
 use http::HeaderMap;
-use tokio::time::Instant;
 
-use crate::client::wall_time;
 use crate::dialect::{Decoded, DecodedEvent, Options, VendorFormat};
-use crate::feed::{LiveView, OpenResult};
+use crate::feed::LiveView;
 use crate::format::TextEncoding;
-use crate::position::{Epoch, FeedId};
+use crate::position::FeedId;
 use crate::server::access::auth::Access;
 use crate::server::http::body::{charset, read};
 use crate::server::http::problem::{Problem, ProblemCode};
 use crate::server::ingest::caption_retries::{CaptionRetry, LATE_MS_MAX, RetryPlace};
-use crate::server::ingest::caption_streams::{CaptionNumber, CaptionStream, LATE_NUMBERS_MAX};
+use crate::server::ingest::caption_streams::LATE_NUMBERS_MAX;
+pub(crate) use crate::server::ingest::http_captions::streamtext::streamtext;
+use crate::server::ingest::http_captions::youtube::merged;
+pub(crate) use crate::server::ingest::http_captions::youtube::youtube;
+pub(crate) use crate::server::ingest::http_captions::zoom::{zoom, zoom_seq};
 use crate::server::ingest::identity::{PublisherIdentity, is_correcting};
 use crate::server::ingest::pipeline::{AppendMode, CommitError, IngestPipeline, MessageArrival};
 use crate::server::ingest::raw_capture::{FrameMeta, FrameRecorder, QuotaExceeded};
 use crate::server::ingest::service::IngestService;
-use crate::transcript::{Content, FoldView, MediaMs, Op, Timestamp, Version};
+use crate::transcript::{Content, MediaMs, Timestamp, Version};
 use crate::wire::publisher::{LANG_BYTES_MAX, NUMBER_MAX};
 
 /// Note for a number that is more than one above the last.
@@ -450,169 +453,10 @@ fn told(answer: impl std::fmt::Display, notes: impl IntoIterator<Item = String>)
     notes.into_iter().fold(format!("{answer}\n"), |told, note| format!("{told}{note}\n"))
 }
 
-/// `POST /v1/feeds/{feed}/zoom`
-pub(crate) async fn zoom(
-    State(service): State<Arc<IngestService>>,
-    Path(name): Path<String>,
-    Query(asked): Query<CaptionQuery>,
-    Extension(access): Extension<Access>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<String, Problem> {
-    let seq = number(&asked)?.ok_or_else(|| Problem::bad("seq is missing: it is one higher with each request"))?;
-    let text = text(&service, &headers, body).await?;
-    let mut post = CaptionPost::open(service, &name, &asked, &access, "zoom").await?;
-    let options = post.options("zoom");
-    let frame = |text: &str, seq: u64| serde_json::json!({ "seq": seq, "text": text }).to_string();
-    let decode = |text: &str, session: &str, number: u64| {
-        let mut decoded = Decoded::default();
-        let mut dialect = VendorFormat::Zoom.open(Options { tag: session.into(), ..options.clone() });
-        dialect.decode(frame(text, number).as_bytes(), &mut decoded);
-        or_blank(&mut decoded, format!("{session}-{number}"));
-        decoded
-    };
-    let notes = post.take(Some(seq), (VendorFormat::Zoom, &text, frame(&text, seq).as_bytes()), decode).await?;
-    Ok(told(seq, notes))
-}
-
-/// `GET /v1/feeds/{feed}/zoom/seq`: the last durable number; 0 if there is none. It creates no feed.
-pub(crate) async fn zoom_seq(
-    State(service): State<Arc<IngestService>>,
-    Path(name): Path<String>,
-    Query(asked): Query<CaptionQuery>,
-    Extension(access): Extension<Access>,
-) -> Result<String, Problem> {
-    let name = FeedId::new(&name)?;
-    let base = asked.get("session").map_or("zoom", String::as_str);
-    let source = access.source(asked.get("source").map(String::as_str))?;
-    let PublisherIdentity { source, session: base, .. } = PublisherIdentity::new(&service.context, source, Some(base))?;
-    let feed = match service.catalog.feeds.open(&name).await? {
-        OpenResult::Here(feed) => feed,
-        OpenResult::Absent | OpenResult::Replaced(_) => return Ok(told(0, [])),
-        OpenResult::Deleted => return Err(Problem::feed_deleted(&name)),
-    };
-    let view = feed.view(FoldView::Interim).await?;
-    view.reach(feed.head().await?).await?;
-    let (_, last) = session(&view, &source, &base);
-    Ok(told(last.saturating_sub(1), []))
-}
-
-/// `POST /v1/feeds/{feed}/youtube`. An empty body is a heartbeat. The answer is the server's time; the times of
-/// captions have to be near it.
-pub(crate) async fn youtube(
-    State(service): State<Arc<IngestService>>,
-    Path(name): Path<String>,
-    Query(asked): Query<CaptionQuery>,
-    Extension(access): Extension<Access>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<String, Problem> {
-    let text = text(&service, &headers, body).await?;
-    let now = |service: &IngestService| wall_time(service.context.clock.now());
-    if text.trim().is_empty() {
-        return Ok(told(now(&service), []));
-    }
-    let seq = number(&asked)?;
-    let mut post = CaptionPost::open(service, &name, &asked, &access, "youtube").await?;
-    let options = post.options("youtube");
-    let decode = |text: &str, session: &str, number: u64| {
-        let mut decoded = Decoded::default();
-        let tag = format!("{session}-{number}");
-        let mut dialect = VendorFormat::YouTube.open(Options { tag: tag.as_str().into(), ..options.clone() });
-        dialect.decode(text.as_bytes(), &mut decoded);
-        dialect.end(&mut decoded);
-        or_blank(&mut decoded, format!("{tag}-1"));
-        decoded
-    };
-    let notes = post.take(seq, (VendorFormat::YouTube, &text, text.as_bytes()), decode).await?;
-    Ok(told(now(&post.service), notes))
-}
-
-/// Combines all lines into one operation, for requests with a single number.
-fn merged(says: Vec<DecodedEvent>) -> Vec<DecodedEvent> {
-    let lines =
-        says.into_iter().filter_map(|said| if let DecodedEvent::Lines(lines) = said { Some(lines) } else { None });
-    let lines: Vec<_> = lines.flatten().collect();
-    if lines.is_empty() { Vec::new() } else { vec![DecodedEvent::Lines(lines)] }
-}
-
-/// `POST /v1/feeds/{feed}/streamtext`
-pub(crate) async fn streamtext(
-    State(service): State<Arc<IngestService>>,
-    Path(name): Path<String>,
-    Query(asked): Query<CaptionQuery>,
-    Extension(access): Extension<Access>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<String, Problem> {
-    let body =
-        in_utf8(&headers, read(&service.context, &headers, body, service.context.config.limits.message_bytes).await?)?;
-    let seq = number(&asked)?;
-    let mut post = CaptionPost::open(service, &name, &asked, &access, "streamtext").await?;
-    let begin = |post: &CaptionPost| {
-        let tag = Epoch::from_random(post.service.context.chance.next()).to_string();
-        CaptionStream {
-            dialect: VendorFormat::StreamText.open(post.options(&tag)),
-            session: format!("{}-{tag}", post.base).into(),
-            seq: 0,
-            last: None,
-            missing: Vec::new(),
-            recent: VecDeque::new(),
-            used: Instant::now(),
-        }
-    };
-    let stream = post.service.streams.get(
-        &post.service.context.config.limits,
-        (post.pipeline.feed.log_id().clone(), post.pipeline.publisher.source.clone()),
-        || begin(&post),
-    );
-    let mut stream = stream.lock().await;
-    stream.used = Instant::now();
-    let hash = post.service.streams.hasher.hash_one(&body);
-    let note = match seq.map(|seq| stream.note(seq, hash, Instant::now())) {
-        Some(CaptionNumber::Repeat) => {
-            post.pipeline.warn_if_off_air();
-            return Ok(told(seq.unwrap_or_default(), post.warnings()));
-        }
-        Some(CaptionNumber::AfterGap) => Some(GAP),
-        Some(CaptionNumber::Late) => Some(LATE_IN_STREAM),
-        Some(CaptionNumber::Next) | None => None,
-    };
-    let source = &post.pipeline.publisher.source;
-    // Interim lines of a stream that is no longer known. Other interim lines belong to programs that continue them.
-    let is_of_streams = |session: &str| {
-        let tag = session.strip_prefix(&*post.base).and_then(|rest| rest.strip_prefix('-'));
-        tag.is_some_and(|tag| !tag.contains('-'))
-    };
-    let open = match stream.seq {
-        0 => post.pipeline.view.transcript().interim_lines_of(source, is_of_streams),
-        _ => Vec::new(),
-    };
-    let note = note.into_iter().chain((!open.is_empty()).then_some(BEGUN_ANEW)).map(str::to_owned);
-    let (source, now) = (source.clone(), post.service.context.clock.now());
-    for (id, rev, _) in open {
-        post.pipeline.push_own(Op::Abandon { source: source.clone(), id, rev: Some(rev) }, now);
-    }
-    let mut decoded = Decoded::default();
-    stream.dialect.decode(&body, &mut decoded);
-    let (session, first) = (stream.session.clone(), stream.seq + 1);
-    stream.seq += decoded.says.len() as u64;
-    let posted = ParsedPost { format: VendorFormat::StreamText, frame: &body, says: decoded.says };
-    let notes = match post.publish(&session, first, posted).await {
-        Ok(notes) => notes,
-        Err(problem) => {
-            // The content may not be stored: if the same text is sent again, it begins a new stream.
-            *stream = begin(&post);
-            return Err(problem);
-        }
-    };
-    let faults = decoded.faults.iter().map(ToString::to_string);
-    Ok(told(seq.unwrap_or_default(), faults.chain(notes).chain(note)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::wall_time;
 
     #[test]
     fn runs_and_times_are_written() {
