@@ -1,5 +1,6 @@
-//! Fields of JSON that are there and cannot be read, whatever reader takes them: a name that stands twice in one object, a time
-//! that is none, a speaker who is nobody. Readers take what they can; what they pass over is told here, with its place.
+//! JSON fields that cannot be read, whatever the reader: a name that stands twice in one object, an invalid time, a
+//! speaker field that names nobody. Readers take what they can; this module reports the fields that they skip, with
+//! their places.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,10 +14,10 @@ use crate::format::core::json_spans::{Fields, JsonSpans, SPEAKER_FIELDS, Seconds
 use crate::format::text::text_lines::excerpt;
 use crate::transcript::Timestamp;
 
-/// No reader looks deeper.
+/// The deepest level of nesting that is examined. No reader goes deeper.
 const DEPTH_MAX: usize = 12;
 
-/// The names of times in seconds, and in milliseconds.
+/// The names of times, in seconds and in milliseconds.
 const TIME_FIELDS: [&str; 14] = [
     "start",
     "end",
@@ -34,10 +35,10 @@ const TIME_FIELDS: [&str; 14] = [
     "endOffset",
 ];
 
-/// What an object has that is a piece of a transcript: others have a `start` of their own.
+/// Fields that make an object a piece of a transcript. Other objects have a `start` of their own.
 const PIECE_FIELDS: [&str; 8] = ["text", "word", "words", "body", "value", "content", "alternatives", "elements"];
 
-/// The fields of an object in their order, with those that stand in it twice.
+/// The fields of an object in their order, including those that stand in it twice.
 struct AllFields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for AllFields<'a> {
@@ -62,11 +63,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for AllFields<'a> {
     }
 }
 
-/// A name, not copied where it has no escapes.
+/// A name, borrowed if it has no escapes.
 #[derive(Deserialize)]
 struct BorrowedName<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// Tells of the fields of `text`, which is one value of JSON, several or rows of them, that cannot be read.
+/// Reports the fields of `text` that cannot be read. `text` is one JSON value, or several, on rows of their own or not.
 pub(crate) fn tell(text: &str, gather: &mut TranscriptBuilder) {
     let places = JsonSpans::of(text);
     if let Ok(values) = crate::format::core::json_spans::values(text) {
@@ -122,14 +123,15 @@ fn check_fields<'a>(all: &[(Cow<'a, str>, &'a RawValue)], places: &JsonSpans<'a>
     }
 }
 
-/// True for what is a time of some sort, or says that there is none.
+/// Returns true for a time of some form, or a value that says that there is none.
 fn is_time(value: &str) -> bool {
     let is_none = matches!(value, "null" | "\"\"") || value.starts_with('-');
     let is_day = || serde_json::from_str::<Cow<'_, str>>(value).is_ok_and(|day| Timestamp::parse(&day).is_some());
     is_none || serde_json::from_str::<Seconds>(value).unwrap_or_default().ms().is_some() || is_day()
 }
 
-/// True for what names nobody and is no usual way to say so: nothing, an empty name, a number below 0.
+/// Returns true for a value that names nobody and is no usual way to say so: usual are `null`, an empty name, and a
+/// number below 0.
 fn is_odd_speaker(value: &str) -> bool {
     let is_object = value.starts_with(['{', '[']) && value.len() > "{}".len();
     is_object || value.starts_with(['t', 'f']) || value.starts_with(|c: char| c.is_ascii_digit())

@@ -1,8 +1,8 @@
-//! Guesses of an engine among the rows of a file, and which of them what follows takes the place of.
+//! Interim rows of an engine in a file, and the later rows that replace them.
 //!
-//! A row is a guess where one of its fields says so, by whatever name. What an engine says next in its place has the same id, or,
-//! where rows have none or each message has its own, stands where the guess stood and is by nobody else. A guess that nothing
-//! follows was said all the same.
+//! A row is interim if one of its fields says so, under any name. Its replacement has the same id; or, if rows have no
+//! ids or each message has one of its own, it starts at the same place and has no other speaker. An interim row without
+//! a replacement is kept, because it was said.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -16,13 +16,13 @@ use crate::format::json::row_fields::{FALSE_FOR_GUESSES, KIND_FIELDS, TRUE_FOR_G
 const GUESS_WORDS: [&str; 9] =
     ["partial", "interim", "hypothesis", "intermediate", "pending", "draft", "recognizing", "unconfirmed", "tentative"];
 
-/// Beginnings of what an engine says, in names of kinds.
+/// First letters of words for speech, in names of kinds.
 const SPEECH_WORDS: [&str; 7] = ["transcript", "result", "speech", "hypothes", "recogni", "asr", "stt"];
 
-/// More words are no name that a program gave.
+/// The most words in a program's name for a state.
 const STATE_WORDS_MAX: usize = 3;
 
-/// The words of a name, in small letters: `PartialTranscript` has two, as have `partial_transcript` and `ASRPartial`.
+/// The words of a name, in lower case: `PartialTranscript` has two, as have `partial_transcript` and `ASRPartial`.
 fn words_of_name(name: &str) -> Vec<String> {
     let (mut words, mut word) = (Vec::new(), String::new());
     let (mut before, mut rest) = (' ', name.chars().peekable());
@@ -40,9 +40,9 @@ fn words_of_name(name: &str) -> Vec<String> {
     words
 }
 
-/// Returns true if a name says one of `states` of a row: `partial`, `partialtranscript`, `Partial Result`. A word alone is
-/// enough where a program gave the name to a kind of rows; `pending approval` and what stands in a wide field need a word of
-/// engines.
+/// Returns true if a name contains one of `states`: `partial`, `partialtranscript`, `Partial Result`. In a name that a
+/// program gave to a kind of rows, one word is enough. In `pending approval`, and in the value of a wide field, there
+/// must also be a word for speech.
 fn names_state(name: &str, states: &[&str], is_wide: bool) -> bool {
     let is_speech = |text: &str| SPEECH_WORDS.iter().any(|word| text.starts_with(word));
     let rest = |word: &str| states.iter().find_map(|state| word.strip_prefix(state).map(str::to_owned));
@@ -58,12 +58,12 @@ fn names_state(name: &str, states: &[&str], is_wide: bool) -> bool {
         && states().any(|(at, rest)| is_whole(&rest) && (words.len() == 1 || is_speech(&rest) || has_other(at)))
 }
 
-/// True for a kind of rows that say a line, whether it is final or not.
+/// Returns true for a kind of rows that are lines, final or interim.
 pub(crate) fn is_kind_of_lines(kind: &str) -> bool {
     names_state(kind, &GUESS_WORDS, false) || names_state(kind, &["finalized", "final"], false)
 }
 
-/// True for a row that its fields call a guess.
+/// Returns true for a row that its fields mark as interim.
 pub(crate) fn is_guess(fields: &Fields<'_>) -> bool {
     let says = |names: &[&str], values: [&str; 3]| {
         let mut given = names.iter().filter_map(|name| fields.get(*name));
@@ -78,27 +78,28 @@ pub(crate) fn is_guess(fields: &Fields<'_>) -> bool {
         || states.any(|state| names_state(&state, &GUESS_WORDS, true))
 }
 
-/// The place of what follows a guess is no farther from it than this, in milliseconds, if its id is another.
+/// The greatest distance in milliseconds between an interim row and its replacement, if their ids differ.
 const SAME_PLACE_MS: u64 = 2_000;
 
-/// A guess and what corrects it start no farther apart, in milliseconds: an engine may hear the start better as it goes on.
+/// The greatest distance in milliseconds between the starts of an interim row and its correction. An engine may find a
+/// better start while it continues.
 const SAME_START_MS: u64 = 300;
 
-/// One row of those among which guesses are looked for.
+/// A row that may be interim, or may replace one.
 #[derive(Debug)]
 pub(crate) struct GuessableRow {
-    /// As the file has it, whatever may be an id elsewhere.
+    /// The field that may be an id, as it stands in the file.
     pub(crate) id: Option<Arc<str>>,
     pub(crate) said: IdSpeech,
 }
 
 impl GuessableRow {
-    /// Returns true if `now`, which stands behind this guess, is said in its place.
+    /// Returns true if the later row `now` replaces this interim row.
     fn is_replaced_by(&self, now: &Self) -> bool {
         let (before, said) = (&self.said, &now.said);
         let is_near = before.moved_to(said).is_none_or(|moved| moved <= SAME_PLACE_MS);
         let has_its_id = self.id.is_some() && self.id == now.id;
-        // Beside it another sentence may have its words: `Yes, sir.` and `Thank you, sir.`
+        // A neighbouring sentence may have the same words: `Yes, sir.` and `Thank you, sir.`
         if !(has_its_id || self.overlaps(now) || is_near && begins_alike(&before.text, &said.text)) {
             return false;
         }
@@ -109,7 +110,7 @@ impl GuessableRow {
         }
     }
 
-    /// Returns true if one of the two may be said while the other is, as far as their ends are known.
+    /// Returns true if the two may be spoken at the same time, as far as their ends are known.
     pub(crate) fn overlaps(&self, now: &Self) -> bool {
         let is_behind = |one: &IdSpeech, other: &IdSpeech| {
             let times = one.start_ms.zip(one.end_ms).zip(other.start_ms);
@@ -118,22 +119,22 @@ impl GuessableRow {
         !is_behind(&self.said, &now.said) && !is_behind(&now.said, &self.said)
     }
 
-    /// Returns true if what `now` says in the place of this guess needs no word: its words are the guess's, or at its start
-    /// half of them.
+    /// Returns true if `now` corrects this interim row in an ordinary way, so that nothing is reported: its text begins
+    /// like this one, or half of the words are the same, at the same start or with a known end.
     fn is_corrected_by(&self, now: &Self) -> bool {
         let is_there = self.said.moved_to(&now.said).is_none_or(|moved| moved <= SAME_START_MS);
         begins_alike(&self.said.text, &now.said.text)
             || (is_there || self.said.end_ms.is_some()) && self.said.shares_words(&now.said)
     }
 
-    /// Returns true if the words of `now` show that it is said in the place of this guess.
+    /// Returns true if the words of `now` show that it replaces this interim row.
     fn says_alike(&self, now: &Self) -> bool {
         self.said.shares_words(&now.said) || begins_alike(&self.said.text, &now.said.text)
     }
 }
 
-/// Returns true if one text is the beginning of the other, but for marks and capitals: the last word of a guess may be a part
-/// of one.
+/// Returns true if one text is the beginning of the other, ignoring punctuation and capitals. The last word of an
+/// interim row may be cut off.
 fn begins_alike(one: &str, other: &str) -> bool {
     let letters =
         |text: &str| -> String { text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect() };
@@ -141,13 +142,13 @@ fn begins_alike(one: &str, other: &str) -> bool {
     !one.is_empty() && !other.is_empty() && (one.starts_with(&other) || other.starts_with(&one))
 }
 
-/// For each of `rows` that is a guess the later one that takes its place, beside those that a final row of their id follows: of
-/// these the id says it. `rows` has none for what is no line.
+/// Returns, for each interim row of `rows`, the index of the later row that replaces it. Interim rows that a final row
+/// of their id follows are left out, because the id itself replaces them. `rows` has `None` for rows that are no lines.
 pub(crate) fn overtaken(rows: &[Option<GuessableRow>]) -> Vec<Option<usize>> {
     overtaken_where(rows, |_, _| true)
 }
 
-/// As [`overtaken`], where only what `may_follow` a guess takes its place.
+/// Like [`overtaken`], but only a row that `may_follow` accepts can replace an interim one.
 pub(crate) fn overtaken_where(
     rows: &[Option<GuessableRow>],
     may_follow: impl Fn(&GuessableRow, &GuessableRow) -> bool,
@@ -164,12 +165,12 @@ pub(crate) fn overtaken_where(
             last_final.insert(id, index);
         }
     }
-    // The guess of each speaker that nothing took the place of so far; none for those of nobody known.
+    // The last interim row of each speaker without a replacement; under `None`, that of an unknown speaker.
     let mut open: HashMap<Option<&str>, usize> = HashMap::new();
     for (index, row) in rows.iter().enumerate() {
         let Some(row) = row else { continue };
         let speaker = row.said.speaker.as_deref();
-        // What lacks a speaker may follow the only guess there is, if its words show it.
+        // A row without a speaker may replace the only open interim row, if its words show it.
         let only = open.keys().next().copied().filter(|_| speaker.is_none() && open.len() == 1).flatten();
         for whose in [speaker, None, only] {
             let Some(guess) = open.get(&whose).copied() else { continue };
@@ -191,7 +192,7 @@ pub(crate) fn overtaken_where(
     overtaken
 }
 
-/// Tells how many guesses have other words than the row that is read in the place of each, where no id says that it is theirs.
+/// Reports the number of interim rows whose replacement has other words, unless it has the same id.
 pub(crate) fn tell_other_words(
     rows: &[Option<GuessableRow>],
     overtaken: &[Option<usize>],
@@ -281,7 +282,8 @@ mod tests {
 
     #[test]
     fn what_an_engine_says_next_in_the_place_of_a_guess_overtakes_it() {
-        // `?` for a guess, then id, start or start and end, speaker and text; each with whether it is overtaken.
+        // Parses an optional `?` for an interim row, then id, start or start and end, speaker and text. Returns true
+        // for each row that is replaced.
         let read = |rows: &[&str]| -> Vec<bool> {
             let row = |row: &&str| {
                 let (is_final, row) = row.strip_prefix('?').map_or((true, *row), |row| (false, row));
@@ -302,7 +304,7 @@ mod tests {
             overtaken(&rows.iter().map(row).collect::<Vec<_>>()).iter().map(Option::is_some).collect()
         };
         for (rows, expected) in [
-            // Without ids, with those of messages, and with those of lines, which say it themselves.
+            // Without ids, with those of messages, and with those of lines, which suffice.
             (
                 &["?- 0 - He", "?- 0 - Hello the", "- 0 - Hello there.", "?- 5000 - And"][..],
                 &[true, true, false, false][..],
@@ -311,7 +313,7 @@ mod tests {
             (&["?1 0 - Hello the", "?1 0 - Hello there", "1 0 - Hello there."], &[false, false, false]),
             (&["?1 0 - Hello", "2 0 - Nobody.", "1 0 - Hello there."], &[false, false, false]),
             (&["?- - - a b", "- - - c d."], &[true, false]),
-            // Another line, of another or elsewhere, takes no place.
+            // Another line, by another speaker or elsewhere, replaces nothing.
             (&["?1 0 - Hello", "2 0 - Nobody."], &[false, false]),
             (&["?- 0 Ann Hello", "- 0 Ben Nobody."], &[false, false]),
             (&["?- 0 Ann Hello", "?- 100 Ben No", "- 0 Ann Hello.", "- 100 Ben Nobody."], &[true, true, false, false]),
@@ -320,7 +322,7 @@ mod tests {
             (&["?- 0 Ann Hello", "- 0 - Nobody."], &[false, false]),
             (&["?- 0 Ann Hello", "?- 0 Ben No", "- 0 - Hello."], &[false, false, false]),
             (&["?- 0 - Hello", "- 9000 - Nobody."], &[false, false]),
-            // Beside it stands another sentence, however many of its words that has.
+            // A neighbouring sentence is no replacement, however many words it shares.
             (&["?- 0-800 Ann Yes, sir.", "- 1500-2500 Ann Thank you, sir."], &[false, false]),
             (&["?- 1500-2500 Ann Thank you, sir.", "- 0-800 Ann Yes, sir."], &[false, false]),
             (&["?- 0-800 - I am Ann.", "- 800-2500 - I am Ben."], &[false, false]),

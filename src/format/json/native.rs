@@ -1,12 +1,12 @@
-//! Our own JSON and NDJSON, and the records of a log one a row, read: the feed is as it was.
+//! Reader of our own JSON and NDJSON, and of log records, one per row. It restores the feed.
 //!
-//! Of an export the records are made that lead to it: each line as it was shown last, in its revision and with the time at
-//! which it came, then names and merges. What an export does not hold, it cannot give back: earlier revisions, what was
-//! retracted, the settings of turns. The rows of a log (`{"op":…}`) give back all of it. Other rows that have text are lines as
+//! From an export it makes the records that lead to it: each line as it was last shown, with its revision and its time
+//! of receipt, then names and merges. It cannot restore what an export does not hold: earlier revisions, retracted
+//! lines, the settings of turns. The rows of a log (`{"op":…}`) restore all of that. Other rows with text are lines as
 //! publishers send them ([`super::sent_rows`]).
 //!
-//! All of these may stand in one file, and a file may be several put together: nothing of it takes the place of anything else.
-//! An id that comes again for another line, and a speaker's id that comes again for another name, get a new one, and it is told.
+//! All of these may stand in one file, and a file may be several put together: nothing replaces anything else. If an id
+//! is used again for another line, or a speaker's id for another name, it gets a new one, and that is reported.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -36,18 +36,18 @@ use crate::transcript::{
     Version,
 };
 
-/// A line of an export, and where it stands.
+/// A line of an export, with its place in the file.
 #[derive(Debug)]
 struct ExportLine {
     at: FilePlace,
-    /// Which of the exports that were put together.
+    /// The index of its export among those in the file.
     part: usize,
     line: Line,
-    /// A later revision of the line at this index.
+    /// The index of the line of which this is a later revision, if any.
     of: Option<usize>,
 }
 
-/// One export of those that a file was put together of: its lines stand beside those of all.
+/// One of the exports in a file. Its lines are in [`Export::lines`].
 #[derive(Debug, Default)]
 struct ExportPart {
     at: FilePlace,
@@ -57,17 +57,17 @@ struct ExportPart {
     speakers: Vec<Speaker>,
 }
 
-/// What the records of an export are made of.
+/// The contents of all exports in a file, from which records are made.
 #[derive(Debug, Default)]
 struct Export<'a> {
     parts: Vec<ExportPart>,
     by_epoch: HashMap<Epoch, usize>,
-    /// Which of them the rows are of that come now.
+    /// The index of the export to which the next rows belong.
     part: usize,
     lines: Vec<ExportLine>,
     /// The rows of lines, as they stand in the file.
     rows: HashSet<&'a str>,
-    /// Where each line of a part is, by source and id.
+    /// Indices of lines, by export, source and id.
     by_key: HashMap<(usize, Arc<str>, Arc<str>), usize>,
     ids: LineIds,
 }
@@ -120,7 +120,7 @@ pub(crate) fn read_ndjson(text: &str, mut gather: TranscriptBuilder) -> ParsedTr
                 }
             }
             (Some("speaker"), _) => export.speaker(row, &places, &mut gather),
-            // Its lines say the same.
+            // Its lines follow as rows of their own.
             (Some("turn"), _) => {}
             (Some("line"), _) if has("received_at") => export.line(row, &places, &mut gather),
             (None, Some(op)) if has("received_at") => match Record::decode(row.get().as_bytes()) {
@@ -135,10 +135,10 @@ pub(crate) fn read_ndjson(text: &str, mut gather: TranscriptBuilder) -> ParsedTr
                     sent.line(line, &places, &mut gather);
                 }
             }
-            // Engines call their rows by whether they are final.
+            // Engines name their rows by whether they are final.
             (Some(kind), _) if has("text") && is_kind_of_lines(kind) => sent.line(row, &places, &mut gather),
             (Some("retract"), _) => sent.retract(at, &fields, &mut gather),
-            // They say when it is, and that it is over: of a file both are known.
+            // They set the clock and end the feed. For a file both are known.
             (Some("clock" | "end"), _) => {}
             (Some("line"), _) => {
                 gather.unknown_fields.note_plain(RowObject::SentLine, &fields, at);
@@ -166,13 +166,13 @@ pub(crate) fn read_ndjson(text: &str, mut gather: TranscriptBuilder) -> ParsedTr
     history(records, gather)
 }
 
-/// Adds a record to those of its log: another one begins where a feed is opened that is another.
+/// Adds a record to its log. Another log begins at the opening of another feed or generation.
 fn log_record(logs: &mut Vec<FilePart>, at: FilePlace, record: Record, gather: &mut TranscriptBuilder) {
     let is_other = match &record.op {
         Op::Open { epoch, .. } => logs.last().is_some_and(|log| log.epoch.as_ref() != Some(epoch)),
         _ => false,
     };
-    // Records before the first opening are of the log that it opens.
+    // Records before the first opening belong to the log that it opens.
     if logs.is_empty() || is_other && logs.last().is_some_and(|log| log.epoch.is_some()) {
         logs.push(FilePart { at, is_log: true, ..FilePart::default() });
     }
@@ -185,7 +185,7 @@ fn log_record(logs: &mut Vec<FilePart>, at: FilePlace, record: Record, gather: &
     }
 }
 
-/// Cuts the name or the id of a speaker, and tells of it.
+/// Cuts the name or the id of a speaker to the limit, and reports it.
 fn hold_speaker_name(name: &mut Arc<str>, at: FilePlace, gather: &mut TranscriptBuilder) {
     if let Some(cut) = cut_name(name, SPEAKER_BYTES_MAX) {
         let bytes = name.len();
@@ -198,7 +198,7 @@ fn hold_speaker_name(name: &mut Arc<str>, at: FilePlace, gather: &mut Transcript
     }
 }
 
-/// A record of a log whose lines are no larger than lines may be. One that is, cannot become several: its corrections name it.
+/// Applies the limits to a record of a log. A line that is too long cannot be split, because corrections name it.
 fn held_record(mut record: Record, at: FilePlace, gather: &mut TranscriptBuilder) -> Record {
     match &mut record.op {
         Op::Meta(meta) => gather.hold_meta(meta),
@@ -235,14 +235,14 @@ fn held_record(mut record: Record, at: FilePlace, gather: &mut TranscriptBuilder
     record
 }
 
-/// The rows that are JSON, or the items of a list; the others are told.
+/// Returns the JSON rows of a text, or the items of its list. Rows that are no JSON are reported.
 pub(crate) fn rows<'a>(text: &'a str, gather: &mut TranscriptBuilder) -> Vec<&'a RawValue> {
     if text.trim_start().starts_with('[')
         && let Ok(items) = whole(text)
     {
         return items;
     }
-    // Values one behind the other, on lines of their own or not.
+    // Values in sequence, on lines of their own or not.
     if let Ok(values) = values(text) {
         return values;
     }
@@ -265,10 +265,10 @@ pub(crate) fn rows<'a>(text: &'a str, gather: &mut TranscriptBuilder) -> Vec<&'a
     rows
 }
 
-/// The whole objects at the end of a row that breaks off: a program that died within a row goes on behind it. What stands behind a
-/// colon, a comma or a bracket is a part of the row itself.
+/// Returns the complete objects at the end of a truncated row: a program that died within a row continues after it on
+/// the same row. An object behind a colon, a comma or a bracket is part of the truncated row itself.
 fn row_behind(broken: &str) -> Vec<&RawValue> {
-    /// No row has more objects within the part that breaks off.
+    /// The most places within a row at which an object is tried.
     const TRIES_MAX: usize = 64;
     let begins = broken.match_indices("{\"").map(|(at, _)| at).filter(|at| *at > 0).take(TRIES_MAX);
     let is_part = |at: usize| broken[..at].trim_end().ends_with([':', ',', '[']);
@@ -276,7 +276,7 @@ fn row_behind(broken: &str) -> Vec<&RawValue> {
     begins.filter(|at| !is_part(*at)).find_map(all).unwrap_or_default()
 }
 
-/// Gives lines the ids that their rows have, and others to those that have none.
+/// Gives lines the ids of their rows, and free ids to those without one.
 fn with_ids(mut reading: ParsedTranscript, ids: Vec<Option<Arc<str>>>) -> ParsedTranscript {
     let given: HashSet<Arc<str>> = ids.iter().flatten().cloned().collect();
     let mut free = (1..).map(|number: usize| Arc::from(number.to_string())).filter(|id| !given.contains(id));
@@ -286,8 +286,8 @@ fn with_ids(mut reading: ParsedTranscript, ids: Vec<Option<Arc<str>>>) -> Parsed
     reading
 }
 
-/// Adds the lines of rows as publishers send them to what else the file holds, as lines of the source that is on air: those of
-/// another would not be shown. A speaker is who is called so.
+/// Adds lines as publishers send them to the records of the file. Their source is the source on air, because lines of
+/// another would not be shown. A name that is known already means the same speaker.
 fn add_sent(records: &mut Vec<Record>, ids: Vec<Option<Arc<str>>>, gather: &mut TranscriptBuilder) {
     let shown = shown_lines(records);
     let source = shown.first().map_or_else(|| DEFAULT_SOURCE.into(), |line| line.source.clone());
@@ -320,7 +320,7 @@ fn add_sent(records: &mut Vec<Record>, ids: Vec<Option<Arc<str>>>, gather: &mut 
             if let Some(label) = content.speaker.as_ref().filter(|label| !speakers.contains(*label)) {
                 content.speaker = Some(names.get(label).unwrap_or(label).clone());
             }
-            // One without a time stands behind what is before it.
+            // A line without a time stands behind the one before it.
             before = content.start_ms.unwrap_or(before.saturating_add(1).min(SORT_MS_MAX));
             let is_placed = content.start_ms.is_none();
             let (arrival_ms, time_source) = (is_placed.then_some(before), is_placed.then_some(TimeSource::Order));
@@ -338,7 +338,8 @@ impl<'a> Export<'a> {
             && self.parts.iter().all(|part| part.meta == FeedMeta::default() && part.speakers.is_empty())
     }
 
-    /// Takes what is said of a feed: what follows is of its export. One of an epoch that was there goes on.
+    /// Begins an export with the feed's metadata: the rows that follow belong to it. If its epoch is known, that export
+    /// continues.
     fn feed(&mut self, at: FilePlace, facts: ExportFeed) {
         let ExportFeed { meta, state, epoch } = facts;
         let known = epoch.clone().map(|epoch| *self.by_epoch.entry(epoch).or_insert(self.parts.len()));
@@ -352,7 +353,7 @@ impl<'a> Export<'a> {
         self.parts.push(ExportPart { at, meta, state, epoch, speakers: Vec::new() });
     }
 
-    /// The export that rows are of; of rows without a feed before them there is one too.
+    /// The export to which the next rows belong. Creates one for rows without a feed before them.
     fn part(&mut self, at: FilePlace) -> &mut ExportPart {
         if self.parts.is_empty() {
             self.parts.push(ExportPart { at, ..ExportPart::default() });
@@ -406,8 +407,9 @@ impl<'a> Export<'a> {
         self.lines.push(ExportLine { at, part: self.part, line, of });
     }
 
-    /// Carries times on where the clock starts over, and tells of it; and of other times that go back. An export of ours is in
-    /// the order of times; one that somebody put together of two is not. A later revision is where its line is.
+    /// Adds an offset to the times after a clock that starts over, and reports each restart and each other step back.
+    /// An export is in the order of times, but one that was put together of two is not. A later revision moves with its
+    /// line.
     fn carry_on_times(&mut self, gather: &mut TranscriptBuilder) {
         let times = self.lines.iter().map(|ExportLine { line, of, .. }| {
             let times = || LineTimes::new(line.start_ms, line.end_ms, &line.words, line.speaker.as_deref());
@@ -436,7 +438,7 @@ impl<'a> Export<'a> {
         }
     }
 
-    /// Holds lines to what they may be; that is told.
+    /// Splits lines that exceed the limits, and reports it.
     fn hold_to(&mut self, limits: &LineLimits, gather: &mut TranscriptBuilder) {
         let mut taken: HashSet<Arc<str>> = self.lines.iter().map(|line| line.line.id.clone()).collect();
         for ExportLine { at, part, line, .. } in std::mem::take(&mut self.lines) {
@@ -452,7 +454,7 @@ impl<'a> Export<'a> {
         }
     }
 
-    /// The records that lead to what was exported, and what they lead to, of each export.
+    /// Returns the records of each export, made from its lines and speakers.
     fn finish(mut self, gather: &mut TranscriptBuilder) -> Vec<FilePart> {
         self.carry_on_times(gather);
         if let Some(limits) = gather.limits() {
@@ -478,7 +480,7 @@ impl ExportPart {
         if self.meta != FeedMeta::default() {
             add(&mut records, Op::Meta(self.meta));
         }
-        // Speakers are listed in the order in which they were met.
+        // Speakers are listed in the order in which they first appeared.
         for Speaker { id, name, kind, .. } in &self.speakers {
             let (speaker, name, kind) = (id.clone(), name.clone(), kind.clone());
             add(&mut records, Op::Rename { speaker, name, kind });
@@ -518,7 +520,7 @@ fn version(line: Line, is_abandoned: bool) -> Version {
     Version { id, rev, arrival_ms, time_source, content }
 }
 
-/// Records as a log has them: all but the opening, which the feed that takes them has of its own.
+/// Builds the result from the records of a log. Openings are left out, because the importing feed has one of its own.
 fn history(records: Vec<Record>, gather: TranscriptBuilder) -> ParsedTranscript {
     let mut transcript = Transcript::new(FoldView::FinalOnly);
     let mut kept = Vec::with_capacity(records.len());
@@ -541,7 +543,7 @@ mod tests {
     /// Start, text and number of words of a line.
     type LineFacts = (Option<i64>, String, usize);
 
-    /// The lines of a file, and the lines of its problems.
+    /// Reads a file. Returns its lines, and the line numbers of its problems.
     fn lines(file: &str) -> (Vec<LineFacts>, Vec<usize>) {
         let reading = crate::format::registry::read(file.as_bytes(), None).expect("it can be read");
         let line = |line: Version| (line.content.start_ms, line.content.text.to_string(), line.content.words.len());
@@ -563,7 +565,7 @@ mod tests {
             ),
             (r#"{"start_ms":1000,"text":"half"}"#, "x", &["one", "half", "end"], "behind the value"),
             (r#"{"start_ms":1000,"text":"half","#, "", &["one", "end"], "this row is no JSON"),
-            // What stands within the half is no row.
+            // An object inside the truncated row is no row.
             (r#"{"start_ms":1000,"text":"half","speaker":{"text":"x"}"#, "", &["one", "end"], "this row is no JSON"),
         ] {
             let ends = [r#"{"start_ms":0,"text":"one"}"#, r#"{"start_ms":3000,"text":"end"}"#];
@@ -590,7 +592,7 @@ mod tests {
         assert_eq!(problems, [3, 3, 5]);
     }
 
-    /// Two programs count their ids from 1, or one does again: which line is another one, its words tell.
+    /// Two programs count their ids from 1, or one does so again: the words show which line is another one.
     #[test]
     fn rows_of_two_programs_in_one_file_overwrite_nothing() {
         let rows = |rows: &[(&str, i64, &str)]| {

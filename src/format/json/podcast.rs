@@ -1,7 +1,9 @@
-//! The Podcast namespace's transcript JSON, read and written: segments with `startTime`, `endTime`, `speaker` and `body`.
+//! Reader and writer of the Podcast namespace's transcript JSON: segments with `startTime`, `endTime`, `speaker` and
+//! `body`.
 //!
-//! <https://github.com/Podcastindex-org/podcast-namespace/blob/main/transcripts/transcripts.md>. Every segment needs an end
-//! there; one that nobody knows is estimated, and `endEstimated`, a field of our own, says so; so does `startEstimated`.
+//! <https://github.com/Podcastindex-org/podcast-namespace/blob/main/transcripts/transcripts.md>. Every segment must
+//! have an end there. An unknown end is estimated and marked by `endEstimated`, a field of our own; `startEstimated`
+//! marks an estimated start.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -32,7 +34,7 @@ struct PodcastSegment<'a> {
     end_estimated: bool,
     #[serde(borrow, default)]
     body: Option<Cow<'a, str>>,
-    /// Some programs have the text under this name.
+    /// Some programs use this name for the text.
     #[serde(borrow, default)]
     text: Option<Cow<'a, str>>,
 }

@@ -1,7 +1,7 @@
-//! Rev's transcript JSON (`application/vnd.rev.transcript.v1.0+json`), read and written: monologues of elements.
+//! Reader and writer of Rev's transcript JSON (`application/vnd.rev.transcript.v1.0+json`): monologues of elements.
 //!
-//! The values of elements stand one behind the other as they are; blanks are elements of punctuation. Written, every line ends
-//! with an element of a line end; a monologue that has one is read as these lines and no others.
+//! The values of elements are concatenated as they are; blanks are elements of punctuation. In written files, every
+//! line ends with an element that is a line end. A monologue that has one is split at these and nowhere else.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -52,7 +52,7 @@ pub(crate) fn read(text: &str, mut gather: TranscriptBuilder) -> Result<ParsedTr
         let speaker = name.map(|name| label(&name)).or(number.and_then(|number| number.0));
         lines.end_line();
         lines.speaker(speaker.as_deref());
-        // A blank that was passed over: the next element stands apart.
+        // False after a blank was skipped: then the next element is separate.
         let mut is_attached = true;
         let mut follows_untyped = false;
         let elements = places.due_list(monologue, &fields, "elements", &mut gather).into_iter();
@@ -89,7 +89,7 @@ pub(crate) fn read(text: &str, mut gather: TranscriptBuilder) -> Result<ParsedTr
                     "this element has no type: read by its value, a word with blanks around it".to_owned(),
                 );
             }
-            // What blanks there were nobody knows: two words are not made one.
+            // The blanks between untyped words are unknown, but two words must not become one.
             is_attached &= !(is_word && (is_untyped || follows_untyped));
             follows_untyped = is_untyped && is_word;
             lines.push(at, WordToken { text, start_ms, end_ms, confidence, is_attached, is_punctuation });
@@ -102,7 +102,7 @@ pub(crate) fn read(text: &str, mut gather: TranscriptBuilder) -> Result<ParsedTr
 
 #[derive(Serialize)]
 struct Monologue<'a> {
-    /// -1 for somebody of whom nothing is known: the format has a number for everybody.
+    /// -1 for an unknown speaker: the format has a number for every monologue.
     speaker: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     speaker_info: Option<SpeakerInfoEntry<'a>>,
@@ -138,11 +138,12 @@ fn seconds(ms: MediaMs) -> f64 {
     ms as f64 / 1000.0
 }
 
-/// A turn is a monologue. Of lines without times of words, the first word has the line's start and the last its end.
+/// Writes a monologue for each turn. In a line without times of words, the first word has the line's start and the last
+/// its end.
 pub(crate) fn write(document: &Document) -> String {
     let names = document.names();
     let mut speakers: HashMap<&str, i64> = HashMap::new();
-    // One monologue after another: the elements of all of them are twenty times the text.
+    // One monologue at a time, because all elements together are twenty times the text.
     let mut out = b"{\"monologues\":[".to_vec();
     for (index, (turn, lines)) in document.turns.iter().enumerate() {
         let name = names.of(turn.speaker.as_deref()).filter(|name| !name.trim().is_empty());
@@ -172,7 +173,7 @@ fn write_line<'a>(line: &'a Line, elements: &mut Vec<RevElementOut<'a>>) {
         if index > 0 {
             elements.push(RevElementOut::punct(" "));
         }
-        // The word within the token, and the punctuation around it.
+        // The word within the token, without the punctuation around it.
         let is_mark = |c: char| matches!(c, ',' | '.' | '?' | '!' | ';' | ':' | '…' | '"' | '“' | '”' | '„');
         let start = token.find(|c| !is_mark(c)).unwrap_or(0);
         let end = token
@@ -208,13 +209,13 @@ fn write_line<'a>(line: &'a Line, elements: &mut Vec<RevElementOut<'a>>) {
     } else if line.words.iter().all(|word| word.end_ms < line.end_ms)
         && let Some(last) = elements[first..].iter_mut().rfind(|element| element.kind == "text")
     {
-        // The line ends with its last word, and no other word says so.
+        // The last word gets the end of the line, if it has none of its own.
         let is_behind = |end: &MediaMs| last.ts.is_some_and(|start| seconds(*end) > start);
         last.end_ts = last.end_ts.or(line.end_ms.filter(is_behind).map(seconds));
     }
 }
 
-/// The text of a line as its elements give it: its words, with a blank between any two.
+/// The text of a line as its elements give it: its words, with single blanks.
 pub(crate) fn written_text(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").replace('\0', "\u{FFFD}")
 }
@@ -227,7 +228,7 @@ pub(crate) fn holds_words(line: &Line) -> bool {
     written.eq(line.words.iter().map(|word| seconds(word.start_ms)))
 }
 
-/// Start and end of `line` as its elements give them; none for what they do not say.
+/// Start and end of `line` as its elements give them; `None` if they do not.
 pub(crate) fn written_times(line: &Line) -> (Option<MediaMs>, Option<MediaMs>) {
     let mut elements = Vec::new();
     write_line(line, &mut elements);
@@ -248,7 +249,7 @@ mod tests {
     use crate::position::FeedId;
     use crate::transcript::Timestamp;
 
-    /// An element without a type is a word by itself, or punctuation, and told.
+    /// An element without a type is a word by itself, or punctuation, and is reported.
     #[test]
     fn an_element_without_a_type_is_glued_to_no_word() {
         for (elements, said, told) in [
@@ -276,7 +277,7 @@ mod tests {
         }
     }
 
-    /// The times of words are written as they were read: no word has the end of another.
+    /// The times of words are written as they were read: no word gets the end of another.
     #[test]
     fn a_word_without_an_end_keeps_none() {
         for (ends, line_end) in [
@@ -296,7 +297,7 @@ mod tests {
             };
             let elements: Vec<_> = ends.iter().enumerate().flat_map(element).collect();
             let mut file = serde_json::json!({"monologues": [{"speaker": 0, "elements": elements}]}).to_string();
-            // Read, written and read again it stays so.
+            // A round trip does not change it.
             for _ in 0..3 {
                 let reading = crate::format::registry::read(file.as_bytes(), None).expect("it can be read");
                 let content = &reading.lines[0].content;

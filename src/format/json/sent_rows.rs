@@ -1,9 +1,9 @@
-//! Rows as publishers send them, and lines as others write theirs: `start`, or `start_ms`, `speaker` and `text`.
+//! Rows as publishers send them, and similar rows of other programs: `start`, or `start_ms`, `speaker` and `text`.
 //!
-//! A file of them is read as the server would take it: of each id the last version counts, a guess never stands in the place of
-//! what is final, and what was taken back is gone. Where the clock starts over, another program counts its ids from 1 again:
-//! its lines are others. So is a line that can be no version of the one of its id ([`crate::format::core::reused_ids`]), and one among rows that
-//! show that ids are counted anew.
+//! A file of them is read as the server would take it: the last version of each id counts, an interim version never
+//! replaces a final one, and retracted lines are gone. Where the clock starts over, another program counts its ids from
+//! 1 again, and its lines are others. So is a line that cannot be a version of the line of its id
+//! ([`crate::format::core::reused_ids`]), and one among rows that show that ids are counted again.
 
 use std::borrow::Cow;
 use std::collections::hash_map::Entry;
@@ -36,7 +36,7 @@ struct SentText<'a> {
     text: Cow<'a, str>,
 }
 
-/// What a row says.
+/// The contents of a row.
 #[derive(Debug)]
 enum RowSpeech {
     Line(Content),
@@ -46,23 +46,23 @@ enum RowSpeech {
 #[derive(Debug)]
 struct SentRow {
     at: FilePlace,
-    /// Whose ids these are: two publishers may each have a line of one id.
+    /// The source, if given: two publishers may each have a line of one id.
     source: Option<Arc<str>>,
     id: Option<Arc<str>>,
-    /// What stands as its id, if no line can be called so.
+    /// The id field, if its value cannot be the id of a line.
     odd_id: Option<Arc<str>>,
     rev: Option<u64>,
     says: RowSpeech,
 }
 
 impl SentRow {
-    /// Source and id, as one.
+    /// The key of the line: source and id in one.
     fn key(&self) -> Option<Arc<str>> {
         let id = self.id.as_ref()?;
         Some(self.source.as_ref().map_or_else(|| id.clone(), |source| format!("{source}/{id}").into()))
     }
 
-    /// What it says, as far as that shows which line is meant.
+    /// The contents of the row, as far as they show which line is meant.
     fn said(&self) -> Option<IdSpeech> {
         let RowSpeech::Line(content) = &self.says else { return None };
         Some(IdSpeech {
@@ -76,45 +76,46 @@ impl SentRow {
         })
     }
 
-    /// The id that it takes back.
+    /// The id that the row retracts, if it is a retraction.
     fn retracted(&self) -> Option<Arc<str>> {
         self.id.clone().filter(|_| matches!(self.says, RowSpeech::Retract))
     }
 }
 
-/// What a row says of the line of its id.
+/// The relation of a row to the line of its id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum RowKind {
-    /// Nothing had its id.
+    /// The id is new.
     First,
-    /// What was said already, or what follows a guess.
+    /// A repetition, or a version after an interim one.
     Same,
-    /// Something else at the same place, beside a final row.
+    /// Other contents at the same place, after a final row.
     Correction,
-    /// Something else of a final row, that may be said of the same or of another line.
+    /// Other contents after a final row, which may be a version of that line or another line.
     Version,
-    /// Of another line.
+    /// Another line.
     Another,
 }
 
-/// Which of the lines of a file, in the order in which each was said first, a row means.
+/// The line of a file that a row means, as an index in the order of first appearance.
 #[derive(Debug)]
 struct IntendedRow {
     line: usize,
     is: RowKind,
 }
 
-/// A final line that is said again from here on, in milliseconds behind where it was, may be said behind another one.
+/// A final line that starts at least this many milliseconds away from where it was may now lie on the other side of
+/// another line.
 const PASSED_MS: MediaMs = 1_000;
 
-/// What is told of a guess that is a line.
+/// The message for an interim line that is kept.
 const NEVER_FINAL: &str = "this line was never final: read as it was guessed last";
 
 /// The rows of a file that publishers would send.
 #[derive(Debug, Default)]
 pub(crate) struct SentRows(Vec<SentRow>);
 
-/// Milliseconds, as a number, as a string that is one, or as a time such as `00:01:02.345`.
+/// Parses milliseconds: a number, a string that holds one, or a time such as `00:01:02.345`.
 fn ms(raw: &RawValue) -> Option<MediaMs> {
     let text = serde_json::from_str::<Cow<'_, str>>(raw.get()).unwrap_or(Cow::Borrowed(raw.get()));
     match text.contains(':') {
@@ -123,13 +124,13 @@ fn ms(raw: &RawValue) -> Option<MediaMs> {
     }
 }
 
-/// One value of a row, if it is what it should be.
+/// Deserializes one value of a row. `None` if it is missing or has another type.
 fn value<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>) -> Option<T> {
     raw.and_then(|raw| serde_json::from_str(raw.get()).ok())
 }
 
 impl SentRows {
-    /// Takes a line.
+    /// Adds a line.
     pub(crate) fn line<'a>(&mut self, row: &'a RawValue, places: &JsonSpans<'a>, gather: &mut TranscriptBuilder) {
         let Some(SentText { text }) = places.read(row, "this row", gather) else { return };
         let Some(fields) = places.read::<Fields<'_>>(row, "this row", gather) else { return };
@@ -151,7 +152,7 @@ impl SentRows {
         }
         let is_guess = is_guess(&fields);
         let name = |name: &str| value::<Cow<'_, str>>(field(name)).filter(|name| !name.trim().is_empty());
-        // `end` alone beside `start_ms` may be in either unit; `start` and `end` are seconds.
+        // `end` alone beside `start_ms` may be in either unit. `start` and `end` together are seconds.
         let (start_names, end_names) = (["start_ms", "startMs"], ["end_ms", "endMs"]);
         let is_in_ms = start_names.iter().chain(&end_names).any(|name| field(name).is_some());
         let is_pair = field("start").is_some() && field("end").is_some();
@@ -194,7 +195,7 @@ impl SentRows {
             words,
         };
         let given = name("id").filter(|id| check_line_id(id).is_ok()).map(|id| Arc::from(&*id));
-        // Of a number no line can be called: it is somebody else's field.
+        // The id is a number, which no line can have: it is a field of another program.
         let odd_id = field("id").filter(|_| given.is_none()).map(|id| Arc::from(id.get()));
         let source = name("source").map(|source| Arc::from(&*source));
         self.0.push(SentRow {
@@ -207,7 +208,7 @@ impl SentRows {
         });
     }
 
-    /// Takes a retraction.
+    /// Adds a retraction.
     pub(crate) fn retract(&mut self, at: FilePlace, fields: &Fields<'_>, gather: &mut TranscriptBuilder) {
         let id = value::<Cow<'_, str>>(fields.get("id").copied()).filter(|id| check_line_id(id).is_ok());
         match id {
@@ -222,8 +223,8 @@ impl SentRows {
         }
     }
 
-    /// Leaves out guesses that another row takes the place of, but for those whose own id says it; and reads guesses without an
-    /// id that nothing follows as final, which is told.
+    /// Drops interim rows that another row replaces, unless they share an id. Makes interim rows final that have no id
+    /// and no replacement, and reports it.
     fn settle_guesses(&mut self, gather: &mut TranscriptBuilder) {
         let retracted: HashSet<Arc<str>> = self.0.iter().filter_map(SentRow::retracted).collect();
         let guessable = |row: &SentRow| {
@@ -246,8 +247,8 @@ impl SentRows {
         }
     }
 
-    /// The line that each row means by its id, as far as that can be told row by row; none for rows that have none. The
-    /// rows of `others` are of lines that nothing was said of before.
+    /// Returns the line that each row means by its id, as far as single rows show it; `None` for rows without an id.
+    /// The rows of `others` are taken for new lines.
     fn meant(&self, others: &HashSet<usize>) -> Vec<Option<IntendedRow>> {
         let mut ids: ReusedIds<usize> = ReusedIds::default();
         let mut lines: Vec<MediaMs> = Vec::new();
@@ -266,7 +267,7 @@ impl SentRows {
                 continue;
             };
             let start = said.start_ms.unwrap_or(-1);
-            // A correction moves no line past another one; less is of people who speak at once.
+            // A correction moves no line past another one. Smaller distances occur when people speak at once.
             let passes_another = |line: usize| {
                 let (before, now) = (lines[line].min(start), lines[line].max(start));
                 let is_far = before >= 0 && now - before >= PASSED_MS;
@@ -311,15 +312,15 @@ impl SentRows {
         meant_rows
     }
 
-    /// Gives each line an id of its own that is called as one before it, and is another line.
+    /// Gives each line with the id of an earlier, different line an id of its own.
     ///
-    /// A row alone may be a version of the line of its id. Where rows with known ids follow each other, and no fewer of them
-    /// are other lines than could be versions, a program counts its ids anew: none of those whose start moved is a version.
+    /// A single row may be a version of the line of its id. In a run of rows with known ids, if at least as many are
+    /// other lines as could be versions, a program counts its ids again: none of those whose start moved is a version.
     fn tell_apart(&mut self, gather: &mut TranscriptBuilder) -> RowIds {
         let mut meant = self.meant(&HashSet::new());
         let mut others = HashSet::new();
         let (mut versions, mut count) = (Vec::new(), 0);
-        // Behind the last row stands what ends any run, too.
+        // The end of the file ends a run as well.
         for (index, is) in
             meant.iter().map(|row| row.as_ref().map(|row| row.is)).chain([Some(RowKind::First)]).enumerate()
         {
@@ -363,8 +364,8 @@ impl SentRows {
         ids
     }
 
-    /// For each row the first one of its id that starts where it does, since nothing of that id was taken back: itself, if there
-    /// is none before it.
+    /// For each row, the index of the first row with its id and start since the last retraction of that id: itself, if
+    /// there is none before it.
     fn first_of_each_place(&self) -> Vec<usize> {
         let mut firsts: HashMap<Arc<str>, HashMap<MediaMs, usize>> = HashMap::new();
         let mut first = |(index, row): (usize, &SentRow)| {
@@ -381,14 +382,14 @@ impl SentRows {
         self.0.iter().enumerate().map(&mut first).collect()
     }
 
-    /// Gives `gather` the lines that the rows come to, in the order in which each was said first. Gives their ids; none for a
-    /// line without one.
+    /// Adds the resulting lines to `gather`, in the order of their first rows. Returns their ids; `None` for a line
+    /// without one.
     pub(crate) fn finish(mut self, gather: &mut TranscriptBuilder) -> Vec<Option<Arc<str>>> {
         self.settle_guesses(gather);
         let firsts = self.first_of_each_place();
         let mut free_ids = self.tell_apart(gather);
-        // What is said of one place again is a correction, if an odd one: it stands there, and says nothing of the clock. Of several
-        // rows of a line the last one in the file counts all the same.
+        // A repeated start under one id is a correction, even an odd one: it stays there and does not affect the clock.
+        // Of several rows of a line, the last one in the file counts all the same.
         let mut rows: Vec<(usize, SentRow)> = self.0.into_iter().enumerate().collect();
         if !gather.has_parts_at() {
             rows.sort_by_key(|(index, _)| firsts[*index]);
@@ -397,7 +398,7 @@ impl SentRows {
         let times = rows.iter().map(|(_, row)| {
             let RowSpeech::Line(content) = &row.says else { return None };
             let times = LineTimes::of(content)?;
-            // Another version of a line says nothing of the clock.
+            // Another version of a line does not affect the clock.
             match row.id.clone().map(|id| starts.entry(id)) {
                 Some(Entry::Occupied(first)) => ((first.get() - times.start).abs() > SAME_LINE_MS).then_some(times),
                 Some(Entry::Vacant(place)) => {
@@ -428,7 +429,7 @@ impl SentRows {
                 });
                 let from = gather.len();
                 if gather.line(at, content) {
-                    // Of a text that is too long for a line the first piece has the id.
+                    // If a text is split, the first piece has the id.
                     ids.push(id);
                     ids.resize(ids.len() + gather.len() - from - 1, None);
                 } else {
@@ -440,7 +441,7 @@ impl SentRows {
     }
 }
 
-/// The ids of rows, and the next that is free beside each.
+/// The ids of rows, and for each the next number for an id beside it.
 #[derive(Debug, Default)]
 struct RowIds {
     taken: HashSet<Arc<str>>,
@@ -448,12 +449,12 @@ struct RowIds {
 }
 
 impl RowIds {
-    /// Notes that `id` is taken.
+    /// Marks `id` as taken.
     fn reserve(&mut self, id: &Arc<str>) {
         self.taken.insert(id.clone());
     }
 
-    /// The first id beside `id` that is not taken; from now on it is.
+    /// Returns the first free id beside `id`, and marks it as taken.
     fn beside(&mut self, id: &Arc<str>) -> Arc<str> {
         let next = self.next.entry(id.clone()).or_insert(2);
         loop {
@@ -466,12 +467,12 @@ impl RowIds {
     }
 }
 
-/// What the rows of one part come to, by the rules of the fold: they stand in the order of their lines, each with its number in the
-/// file, which is the order in which they were said.
+/// Returns the lines that the rows of one part lead to, by the rules of the fold. `rows` are in the order of their
+/// lines, each with its number in the file, which is the order in which they were said.
 fn heads(rows: Vec<(usize, SentRow)>, gather: &mut TranscriptBuilder) -> Vec<(FilePlace, Option<Arc<str>>, Content)> {
     let source: Arc<str> = DEFAULT_SOURCE.into();
     let mut ops: Vec<(usize, Op)> = Vec::with_capacity(rows.len());
-    // Each id where it was said first, with its text if nothing is shown of it; a line without one by itself.
+    // Each id at its first row, with its text if nothing is shown of it; and each line without an id.
     let mut order: Vec<(FilePlace, Result<Arc<str>, Content>)> = Vec::new();
     let mut met: HashSet<Arc<str>> = HashSet::new();
     let (mut textless, mut retracted): (HashSet<Arc<str>>, HashSet<Arc<str>>) = (HashSet::new(), HashSet::new());
@@ -504,7 +505,7 @@ fn heads(rows: Vec<(usize, SentRow)>, gather: &mut TranscriptBuilder) -> Vec<(Fi
         }
     }
     ops.sort_by_key(|(index, _)| *index);
-    // What was never final is read as it was guessed last: it was said.
+    // A line that was never final is kept in its last version, because it was said.
     let abandoned = met.into_iter().map(|id| Op::Abandon { source: source.clone(), id, rev: None });
     let mut transcript = Transcript::new(FoldView::FinalOnly);
     for (offset, op) in (0..).zip(ops.into_iter().map(|(_, op)| op).chain(abandoned)) {
@@ -537,7 +538,7 @@ fn heads(rows: Vec<(usize, SentRow)>, gather: &mut TranscriptBuilder) -> Vec<(Fi
 mod tests {
     use crate::format::registry::read;
 
-    /// The starts and texts of the lines of rows, and how many problems and losses are told.
+    /// Reads rows. Returns the starts and texts of the lines, and the numbers of problems and losses.
     fn lines(rows: &[serde_json::Value]) -> (Vec<String>, usize, usize) {
         let file: String = rows.iter().map(|row| format!("{row}\n")).collect();
         let reading = read(file.as_bytes(), None).expect("it can be read");
@@ -560,7 +561,7 @@ mod tests {
             row
         };
         for (rows, expected) in [
-            // The same words at nearly the same place, before others: a program that was started again.
+            // The same words at nearly the same place, before other lines: a restarted program.
             (
                 vec![
                     row("1", 1_000, "Hello."),
@@ -570,7 +571,7 @@ mod tests {
                 ],
                 (vec!["1000 Hello.", "5000 One.", "1200 Hello.", "6000 Two."], 3, 0),
             ),
-            // Corrections alone, and one that is none but stands there: the clock goes on.
+            // Corrections only, and one row that shares nothing but its place: the clock does not restart.
             (
                 vec![
                     row("1", 1_000, "The boat."),
@@ -582,7 +583,7 @@ mod tests {
                 ],
                 (vec!["1000 The vote.", "5000 One.", "5000 Two.", "90000 More.", "95000 End."], 1, 1),
             ),
-            // The last correction is read, if it goes back to the first start, too.
+            // The last correction counts, even if it goes back to the first start.
             (
                 vec![
                     row("1", 1_000, "The boat."),
@@ -592,7 +593,7 @@ mod tests {
                 ],
                 (vec!["1000 The vote is closed.", "9000 Next."], 0, 1),
             ),
-            // An engine that names who speaks: no line moves past another.
+            // An engine whose ids are speakers: no line moves past another.
             (
                 vec![row("A", 0, "Yes."), row("B", 1_000, "No."), row("A", 1_500, "Yes, I say.")],
                 (vec!["0 Yes.", "1000 No.", "1500 Yes, I say."], 1, 0),
@@ -602,7 +603,7 @@ mod tests {
                 vec![with(row("1", 0, "Yes."), "source", "a".into()), with(row("1", 0, "Yes."), "source", "b".into())],
                 (vec!["0 Yes.", "0 Yes."], 1, 0),
             ),
-            // Numbers of revisions that are counted anew.
+            // Revision numbers that are counted again.
             (
                 vec![
                     with(row("1", 1_000, "Hello."), "rev", 2.into()),
@@ -610,7 +611,7 @@ mod tests {
                 ],
                 (vec!["1000 Hello.", "1500 Quite so."], 1, 0),
             ),
-            // What was taken back is said anew.
+            // A retracted line may be said again.
             (
                 vec![
                     row("1", 1_000, "Hello."),
@@ -659,7 +660,7 @@ mod tests {
                 let rows =
                     [guess(id, 1_000, "The boat"), guess(id, 1_000, "The vote is"), said, guess(id, 60_000, "Thank")];
                 let expected = vec!["1000 The vote is closed.".to_owned(), "60000 Thank".to_owned()];
-                // One of an id of its own stands for another line, too.
+                // An interim row with an id of its own stands for another line as well.
                 let told = if id.is_some() { 2 } else { 1 };
                 assert_eq!(lines(&rows), (expected, told, 0), "{mark} {id:?}");
             }
@@ -674,10 +675,10 @@ mod tests {
             let expected = vec!["0 Hello there.".to_owned(), "9000 Bye.".to_owned()];
             assert_eq!(lines(&rows), (expected, 0, losses), "{guess}");
         }
-        // The start may be heard better.
+        // The engine may find a better start.
         let rows = [row(0, "partial", "Good mourning to all"), row(100, "final", "Good morning to all.")];
         assert_eq!(lines(&rows), (vec!["100 Good morning to all.".to_owned()], 0, 0));
-        // Without an end nobody knows whether the next sentence stands in its place.
+        // Without an end it is unknown whether the next sentence replaces the first.
         let rows =
             [row(0, "partial", "Yes, sir."), row(1_500, "final", "Thank you, sir."), row(9_000, "final", "Bye.")];
         assert_eq!(lines(&rows), (vec!["1500 Thank you, sir.".to_owned(), "9000 Bye.".to_owned()], 0, 1));

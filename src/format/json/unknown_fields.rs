@@ -1,5 +1,5 @@
-//! Fields of our own rows that are not known, where one that is known was probably meant and is not there: they are passed over,
-//! and each name is told once. Other fields that are not known are somebody's own, and say nothing here.
+//! Unknown fields of our own rows that are probably typing errors for a known field which is missing. They are not
+//! read, and each name is reported once. Other unknown fields belong to other programs and are not reported.
 
 use std::collections::HashMap;
 
@@ -7,22 +7,22 @@ use crate::format::core::file_place::FilePlace;
 use crate::format::json::row_fields::{Fields, SPEAKER_FIELDS, may_say_guess};
 use crate::format::text::text_lines::excerpt;
 
-/// So many names are told of one file: more are of no one who slipped.
+/// The most names that are reported for one file. More are no typing errors.
 const NAMES_TOLD_MAX: usize = 20;
 
-/// What slips are looked for: short names have other ones beside them (`pid`, `ref`).
+/// The fields for which typing errors are looked for. Short names are too similar to others (`pid`, `ref`).
 const SLIPPED_FIELDS: [&str; 8] = ["speaker", "status", "start_ms", "end_ms", "words", "lang", "title", "text"];
 
-/// Names of four letters or more that differ from those in one, and say something else.
+/// Names of four letters or more that differ from a known field in one letter, but mean something else.
 const OTHER_NAMES: [&str; 4] = ["speakers", "stats", "states", "word"];
 
-/// A shorter name is of no one who slipped, but in a row without text.
+/// A shorter name is no typing error, except in a row without text.
 const SLIP_CHARS_MIN: usize = 4;
 
-/// An object of our own rows, by what may stand in it.
+/// A kind of object in our own rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum RowObject {
-    /// What is said of a feed.
+    /// The metadata of a feed.
     Feed,
     /// A line of an export.
     Line,
@@ -33,7 +33,7 @@ pub(crate) enum RowObject {
 }
 
 impl RowObject {
-    /// What may be meant by another name.
+    /// The fields that may have been misspelt.
     fn fields(self) -> &'static [&'static str] {
         match self {
             Self::Feed => &["title", "language", "preamble", "trailer", "state", "epoch"],
@@ -46,7 +46,7 @@ impl RowObject {
         }
     }
 
-    /// What else is known, or somebody else's.
+    /// Other known fields, and fields of other programs.
     fn others(self) -> &'static [&'static str] {
         match self {
             Self::Feed => &["type", "feed", "cursor", "speakers", "turns"],
@@ -79,7 +79,7 @@ impl RowObject {
         }
     }
 
-    /// The field that was meant by `name`, which is not known: one that differs by one slip, or in its unit.
+    /// The field that the unknown `name` was meant to be: it differs by one letter, or in its unit.
     fn meant_by(self, name: &str) -> Option<&'static str> {
         let name = name.to_lowercase();
         let is_slip = |field: &&&str| match (&*name, **field) {
@@ -91,7 +91,7 @@ impl RowObject {
         SLIPPED_FIELDS.iter().filter(|field| self.fields().contains(field)).find(is_slip).copied()
     }
 
-    /// True for a name that is read wherever it stands; `end` beside `start_ms` is not.
+    /// Returns true for a name that is read wherever it stands, which `end` beside `start_ms` is not.
     fn knows(self, name: &str) -> bool {
         let is_sent = self == Self::SentLine;
         match name {
@@ -113,13 +113,13 @@ struct IntendedField {
     count: usize,
 }
 
-/// The names that were met so far, each with what was meant; of most nothing.
+/// The names found so far, each with the field that was probably meant, usually none.
 #[derive(Debug, Default)]
 pub(crate) struct UnknownFields(HashMap<(RowObject, String), Option<IntendedField>>);
 
 impl UnknownFields {
-    /// Notes the fields of an object at `at`; `has` says of a known field whether the object says what is meant by it, under
-    /// any name that is read.
+    /// Records the fields of an object at `at`. `has` returns true for a known field whose value the object holds under
+    /// any name.
     pub(crate) fn note(&mut self, object: RowObject, fields: &Fields<'_>, at: FilePlace, has: impl Fn(&str) -> bool) {
         for (name, value) in fields {
             if object.knows(name) || value.get() == "null" {
@@ -136,12 +136,12 @@ impl UnknownFields {
         }
     }
 
-    /// Notes an object of which all fields have one name each.
+    /// Records an object whose fields have one name each.
     pub(crate) fn note_plain(&mut self, object: RowObject, fields: &Fields<'_>, at: FilePlace) {
         self.note(object, fields, at, |name| fields.get(name).is_some_and(|value| value.get() != "null"));
     }
 
-    /// What is told of each name, once, at its first place.
+    /// Returns the message for each name, once, at its first place.
     pub(crate) fn messages(self) -> Vec<(FilePlace, String)> {
         let mut messages = Vec::new();
         let mut told: Vec<_> =

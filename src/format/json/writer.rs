@@ -1,7 +1,8 @@
-//! JSON: one object, or one object a row. Lines, turns and speakers have the schema of the socket.
+//! Writers of our own JSON: one object, or one object per row. Lines, turns and speakers have the schema of the
+//! WebSocket API.
 //!
-//! Rows of ndjson carry a `type`: first one `feed`, then every `speaker`, then each `turn` followed by its `line`s, so that
-//! whoever reads row by row knows the speaker before the turn and the turn before the line.
+//! Rows of NDJSON carry a `type`: first one `feed`, then every `speaker`, then each `turn` followed by its `line`s, so
+//! that a program that reads row by row knows the speaker before the turn and the turn before the line.
 
 use serde::Serialize;
 
