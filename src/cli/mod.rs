@@ -37,6 +37,7 @@ Examples:
   captionwire watch geneva             the feed `geneva` as it is captioned
   captionwire publish geneva           caption it yourself, line by line
 
+HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY name a proxy to connect through; this machine is always connected to directly.
 Exit codes: 0 done; 1 failed, or finished with problems; 2 wrong usage.";
 
 #[derive(Debug, Subcommand)]

@@ -5,6 +5,7 @@ use std::fmt;
 use http::Uri;
 
 use super::trust::Authorities;
+use crate::client::proxy::{BadProxy, ProxySettings};
 use crate::client::token::ClientToken;
 use crate::client::transport::TransportTarget;
 use crate::position::FeedId;
@@ -54,6 +55,14 @@ impl ServerUrl {
     #[must_use]
     pub fn with_authorities(self, authorities: Option<Authorities>) -> Self {
         Self { endpoint: TransportTarget { authorities, ..self.endpoint }, ..self }
+    }
+
+    /// Sets the proxy that `proxies` name for the server and its sockets, if they name one.
+    ///
+    /// # Errors
+    /// [`BadProxy`] if that proxy cannot be used.
+    pub fn with_proxies(self, proxies: &ProxySettings) -> Result<Self, BadProxy> {
+        Ok(Self { endpoint: self.endpoint.with_proxies(proxies)?, ..self })
     }
 
     pub(super) fn token(&self) -> Option<&ClientToken> {
@@ -142,6 +151,14 @@ impl SocketUrl {
         Self { endpoint: TransportTarget { authorities, ..self.endpoint }, ..self }
     }
 
+    /// Sets the proxy that `proxies` name for this server, if they name one.
+    ///
+    /// # Errors
+    /// [`BadProxy`] if that proxy cannot be used.
+    pub fn with_proxies(self, proxies: &ProxySettings) -> Result<Self, BadProxy> {
+        Ok(Self { endpoint: self.endpoint.with_proxies(proxies)?, ..self })
+    }
+
     /// Returns the token to send as a header; `None` if the query has one.
     pub(super) fn token(&self) -> Option<&ClientToken> {
         let is_in_query = self.query.iter().any(|pair| pair.starts_with("token="));
@@ -211,7 +228,7 @@ pub(super) fn split(text: &str, rule: &'static str) -> Result<Parts, BadUrl> {
     };
     match uri.authority() {
         Some(authority) if !authority.as_str().contains('@') => {
-            let endpoint = TransportTarget { authority: authority.clone(), is_secure, authorities: None };
+            let endpoint = TransportTarget { authority: authority.clone(), is_secure, authorities: None, proxy: None };
             Ok((endpoint, uri.path().to_owned(), uri.query().map(str::to_owned)))
         }
         _ => Err(bad(text, rule)),

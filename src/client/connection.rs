@@ -130,6 +130,16 @@ pub enum ConnectionEnd {
         /// The reason and the remedy.
         cause: String,
     },
+    /// The proxy cannot be reached, or refused to connect to the server.
+    #[error("cannot connect to {address}: {cause}")]
+    Proxy {
+        /// Host and port of the server.
+        address: String,
+        /// The proxy, the variable that names it, the reason and the remedy.
+        cause: String,
+        /// True if a new attempt, with nothing changed, may succeed.
+        is_temporary: bool,
+    },
     /// The connection broke.
     #[error("the connection was lost: {0}")]
     Lost(String),
@@ -150,6 +160,7 @@ impl ConnectionEnd {
             // 408 is a timeout, 429 a rate limit, and a server with a 5xx may recover.
             Self::Refused { status, .. } => *status >= 500 || matches!(status, 408 | 429),
             Self::Unreachable { .. } | Self::Lost(_) | Self::Silent(_) => true,
+            Self::Proxy { is_temporary, .. } => *is_temporary,
             Self::Unreadable(_) | Self::NotSecure { .. } => false,
         }
     }
@@ -211,8 +222,11 @@ pub(super) async fn connect_as(
     let unreachable = |cause: String| ConnectionEnd::Unreachable { address: address.clone(), cause };
     let connecting = async {
         let stream = url.endpoint().open().await.map_err(|error| match error {
-            OpenError::Unreachable(error) => unreachable(error.to_string()),
+            OpenError::Unreachable(cause) => unreachable(cause),
             OpenError::NotSecure(cause) => ConnectionEnd::NotSecure { address: address.clone(), cause },
+            OpenError::Proxy { cause, is_temporary } => {
+                ConnectionEnd::Proxy { address: address.clone(), cause, is_temporary }
+            }
         })?;
         let config = WebSocketConfig::default()
             .read_buffer_size(16 * 1024)

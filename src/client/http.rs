@@ -1,85 +1,25 @@
 //! Single HTTP requests to a server. Each has a connection of its own, because requests are rare.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
-use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 use super::address::ServerUrl;
-use crate::client::transport::{OpenError, TransportTarget};
+use crate::client::http_error::{HttpError, ServerProblem};
+use crate::client::http_exchange::{collect, send};
 use crate::parse_error::describe_json_error;
 use crate::position::{Cursor, Epoch, FeedId};
 use crate::transcript::{FeedState, LineKey, Timestamp};
 
 /// Largest response, in bytes: a transcript of days.
 const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
-const CONNECT_WAIT: Duration = Duration::from_secs(5);
 /// Header of a transcript response that lists what the format cannot hold, with counts.
 pub const LOSSES_HEADER: &str = "captionwire-losses";
-
-/// Reason why a request failed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum HttpError {
-    /// The server answered with an error.
-    #[error("{}", .0.detail)]
-    Problem(ServerProblem),
-    /// No connection could be made.
-    #[error("cannot connect to {address}: {cause}")]
-    Unreachable {
-        /// Host and port.
-        address: String,
-        /// The reason.
-        cause: String,
-    },
-    /// TLS failed: the server did not prove its identity.
-    #[error("no secure connection to {address}: {cause}")]
-    NotSecure {
-        /// Host and port.
-        address: String,
-        /// The reason and the remedy.
-        cause: String,
-    },
-    /// The connection broke before the response was complete. The server may or may not have carried out the request.
-    #[error("the connection to the server was lost: {0}")]
-    Lost(String),
-    /// The response took longer than this. The server may or may not have carried out the request.
-    #[error("the server did not answer within {} seconds", .0.as_secs())]
-    TimedOut(Duration),
-    /// The request or the response cannot be read.
-    #[error("the server's answer cannot be read: {0}")]
-    Unreadable(String),
-}
-
-impl HttpError {
-    /// Returns the `code` of the server's problem, such as `no_such_feed`.
-    #[must_use]
-    pub fn code(&self) -> Option<&str> {
-        match self {
-            Self::Problem(problem) => Some(&problem.code),
-            _ => None,
-        }
-    }
-}
-
-/// Error of the server: `application/problem+json`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct ServerProblem {
-    /// The HTTP status.
-    pub status: u16,
-    /// Stable code for programs, such as `no_such_feed`; the status in words if the server sent none.
-    pub code: String,
-    /// The fault and its remedy, for people; not made safe for a terminal.
-    pub detail: String,
-}
 
 /// State of a feed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -374,80 +314,38 @@ impl HttpClient {
         content_type: Option<&str>,
         body: Bytes,
     ) -> Result<Response<Bytes>, HttpError> {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(self.server.target(path))
-            .header(header::HOST, self.server.endpoint().authority.as_str())
-            .header(header::CONNECTION, "close");
+        let mut request = Request::builder().method(method).uri(self.server.target(path));
         if let Some(token) = self.server.token() {
             request = request.header(header::AUTHORIZATION, token.header());
         }
         if let Some(content_type) = content_type {
             request = request.header(header::CONTENT_TYPE, content_type);
         }
-        let request =
-            request.body(Full::new(body)).map_err(|error| HttpError::Unreadable(format!("the request: {error}")))?;
+        let request = request.body(body).map_err(|error| HttpError::Unreadable(format!("the request: {error}")))?;
         match timeout(self.wait, self.exchange(request)).await {
             Ok(answer) => answer,
             Err(_) => Err(HttpError::TimedOut(self.wait)),
         }
     }
 
-    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, HttpError> {
-        exchange(self.server.endpoint(), request, async |answer| {
-            let (head, body) = answer.into_parts();
-            let body = collect(body, ANSWER_BYTES_MAX).await?;
-            match head.status.is_success() {
-                true => Ok(Response::from_parts(head, body)),
-                false => Err(HttpError::Problem(problem(head.status, &body))),
-            }
+    async fn exchange(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        let (head, body) = send(self.server.endpoint(), request).await?.into_parts();
+        let body = collect(body, ANSWER_BYTES_MAX).await?;
+        match head.status.is_success() {
+            true => Ok(Response::from_parts(head, body)),
+            false => Err(HttpError::Problem(self.problem(head.status, &body))),
+        }
+    }
+
+    fn problem(&self, status: StatusCode, body: &[u8]) -> ServerProblem {
+        serde_json::from_slice(body).unwrap_or_else(|_| {
+            let reason = status.canonical_reason().unwrap_or("no success");
+            let through =
+                self.server.endpoint().forwarder().map_or(String::new(), |proxy| format!(", through {proxy}"));
+            let detail = format!("the server answers {}: {reason}{through}", status.as_u16());
+            ServerProblem { status: status.as_u16(), code: reason.to_ascii_lowercase().replace(' ', "_"), detail }
         })
-        .await
     }
-}
-
-/// Sends a request on a connection of its own, and returns what `read` makes of the response.
-pub(super) async fn exchange<T>(
-    endpoint: &TransportTarget,
-    request: Request<Full<Bytes>>,
-    read: impl AsyncFnOnce(Response<Incoming>) -> Result<T, HttpError>,
-) -> Result<T, HttpError> {
-    let address = || endpoint.authority.to_string();
-    let unreachable = |cause: String| HttpError::Unreachable { address: address(), cause };
-    let stream = match timeout(CONNECT_WAIT, endpoint.open()).await {
-        Ok(stream) => stream.map_err(|error| match error {
-            OpenError::Unreachable(error) => unreachable(error.to_string()),
-            OpenError::NotSecure(cause) => HttpError::NotSecure { address: address(), cause },
-        })?,
-        Err(_) => return Err(unreachable(format!("no answer within {} seconds", CONNECT_WAIT.as_secs()))),
-    };
-    let lost = |error: hyper::Error| HttpError::Lost(error.to_string());
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(lost)?;
-    let answer = async { read(sender.send_request(request).await.map_err(lost)?).await };
-    // The connection may be finished before the last of the response was read from it, so only the response ends the
-    // select.
-    let driven = async {
-        let _ = connection.await;
-        std::future::pending::<Infallible>().await
-    };
-    tokio::select! {
-        answer = answer => answer,
-        never = driven => match never {},
-    }
-}
-
-/// Collects a body of at most `bytes_max` bytes.
-pub(super) async fn collect(body: Incoming, bytes_max: usize) -> Result<Bytes, HttpError> {
-    let body = Limited::new(body, bytes_max).collect().await;
-    Ok(body.map_err(|error| HttpError::Lost(error.to_string()))?.to_bytes())
-}
-
-fn problem(status: StatusCode, body: &[u8]) -> ServerProblem {
-    serde_json::from_slice(body).unwrap_or_else(|_| {
-        let reason = status.canonical_reason().unwrap_or("no success");
-        let detail = format!("the server answers {}: {reason}", status.as_u16());
-        ServerProblem { status: status.as_u16(), code: reason.to_ascii_lowercase().replace(' ', "_"), detail }
-    })
 }
 
 /// Decodes a JSON response.

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode, header};
-use http_body_util::Full;
 use tokio::time::timeout;
 
 use crate::client::address::{BadUrl, split};
-use crate::client::http::{HttpError, exchange};
+use crate::client::http_error::HttpError;
+use crate::client::http_exchange::{collect, send};
+use crate::client::proxy::{BadProxy, ProxySettings};
 use crate::client::transport::TransportTarget;
 use crate::client::trust::Authorities;
 use crate::transcript::Timestamp;
@@ -46,6 +47,20 @@ impl PostUrl {
     #[must_use]
     pub fn with_authorities(self, authorities: Option<Authorities>) -> Self {
         Self { endpoint: TransportTarget { authorities, ..self.endpoint }, ..self }
+    }
+
+    /// Sets the proxy that `proxies` name for this URL, if they name one.
+    ///
+    /// # Errors
+    /// [`BadProxy`] if that proxy cannot be used.
+    pub fn with_proxies(self, proxies: &ProxySettings) -> Result<Self, BadProxy> {
+        Ok(Self { endpoint: self.endpoint.with_proxies(proxies)?, ..self })
+    }
+
+    /// Returns the proxy for this URL, without its user, and the variable that names it.
+    #[must_use]
+    pub fn proxy(&self) -> Option<String> {
+        self.endpoint.proxy.as_ref().map(ToString::to_string)
     }
 
     /// Adds a query parameter. `value` is not escaped.
@@ -94,6 +109,8 @@ pub struct PostResponse {
     pub retry_after: Option<String>,
     /// Body; empty if it did not arrive in time or is too long.
     pub body: Bytes,
+    /// Proxy that forwarded the response, or wrote it itself; `None` without one, and behind a tunnel.
+    pub through: Option<String>,
 }
 
 /// Meaning of a response for the request that was sent.
@@ -129,7 +146,8 @@ impl PostResponse {
     pub fn cause(&self) -> String {
         let is_elsewhere = self.status.is_redirection();
         let hint = if is_elsewhere { ": give the address that this leads to, none is followed" } else { "" };
-        format!("it answers {}{hint}", self.status)
+        let through = self.through.as_ref().map_or(String::new(), |proxy| format!(", through {proxy}"));
+        format!("it answers {}{hint}{through}", self.status)
     }
 
     /// Reads `Retry-After` (RFC 9110, section 10.2.3): seconds, or a date.
@@ -155,25 +173,21 @@ pub async fn post(
     body: Bytes,
     wait: Duration,
 ) -> Result<PostResponse, HttpError> {
-    let mut request = Request::builder()
-        .method(method)
-        .uri(url.target())
-        .header(header::HOST, url.endpoint.authority.as_str())
-        .header(header::USER_AGENT, USER_AGENT)
-        .header(header::CONNECTION, "close");
+    let mut request = Request::builder().method(method).uri(url.target()).header(header::USER_AGENT, USER_AGENT);
     for (name, value) in headers {
         request = request.header(name, value);
     }
-    let request =
-        request.body(Full::new(body)).map_err(|error| HttpError::Unreadable(format!("the request: {error}")))?;
-    let asked = exchange(&url.endpoint, request, async |answer| {
+    let request = request.body(body).map_err(|error| HttpError::Unreadable(format!("the request: {error}")))?;
+    let asked = async {
+        let answer = send(&url.endpoint, request).await?;
         let status = answer.status();
         let said = answer.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
         let retry_after = said.map(str::to_owned);
-        let body = timeout(BODY_WAIT, crate::client::http::collect(answer.into_body(), ANSWER_BYTES_MAX)).await;
+        let body = timeout(BODY_WAIT, collect(answer.into_body(), ANSWER_BYTES_MAX)).await;
         let body = body.ok().and_then(Result::ok).unwrap_or_default();
-        Ok(PostResponse { status, retry_after, body })
-    });
+        let through = url.endpoint.forwarder().map(ToString::to_string);
+        Ok(PostResponse { status, retry_after, body, through })
+    };
     match timeout(wait + BODY_WAIT, asked).await {
         Ok(answer) => answer,
         Err(_) => Err(HttpError::TimedOut(wait)),
@@ -196,7 +210,7 @@ mod tests {
     fn answers_as_a_table() {
         let verdict = |status: u16, retry_after: Option<&str>| {
             let status = StatusCode::from_u16(status).expect("a status");
-            PostResponse { status, retry_after: retry_after.map(str::to_owned), body: Bytes::new() }
+            PostResponse { status, retry_after: retry_after.map(str::to_owned), body: Bytes::new(), through: None }
                 .verdict(Timestamp(0))
         };
         let (later, seconds) = (Verdict::Later(None), |s| Verdict::Later(Some(Duration::from_secs(s))));

@@ -9,17 +9,22 @@
 //!
 //! A failure that a reconnect can cure is retried here; only the others become errors. Everything is bounded: a
 //! publisher holds `limits.unacked` messages and then waits, a subscriber holds the transcript and one set of parts.
-//! Over TLS the server's certificate must match its URL; if it does not, the client does not retry.
+//! A proxy is used only where [`ProxySettings`] are given, which name it. Over TLS the server's certificate must match its
+//! URL; if it does not, the client does not retry.
 //!
-//! In reading order: `address`, `token`, `trust`, `transport`, `connection`, `publisher`, `reconnecting_link`,
-//! `screen`, `replica`, `subscriber`, `multiplex`, `http`, `http_post`, `caption_url`, `socket_follower`.
+//! In reading order: `token`, `trust`, `proxy`, `transport`, `address`, `connection`, `publisher`, `reconnecting_link`,
+//! `screen`, `replica`, `subscriber`, `multiplex`, `http_error`, `http_exchange`, `http`, `http_post`, `caption_url`,
+//! `socket_follower`.
 
 mod address;
 mod caption_url;
 mod connection;
 mod http;
+mod http_error;
+mod http_exchange;
 mod http_post;
 mod multiplex;
+mod proxy;
 mod publisher;
 mod reconnecting_link;
 mod replica;
@@ -34,18 +39,20 @@ mod update;
 
 pub use self::address::{BadUrl, ServerUrl, SocketUrl};
 pub use self::search::{SearchFound, SearchQuery};
-pub use self::trust::{Authorities, BadAuthorities};
+pub use self::trust::{Authorities, BadAuthorities, install_tls_provider};
 pub use self::update::{ReplayState, Update};
 pub use crate::client::caption_url::{CaptionFormat, CaptionUrl, wall_time};
 pub use crate::client::connection::{Backoff, ClientTimes, ConnectionEnd};
 pub use crate::client::http::{
-    DeskAnswer, DeskOp, FeedInfo, HttpClient, HttpError, ImportProblem, ImportProblemCount, Imported, LOSSES_HEADER,
-    ServerProblem, TranscriptQuery, read_answer,
+    DeskAnswer, DeskOp, FeedInfo, HttpClient, ImportProblem, ImportProblemCount, Imported, LOSSES_HEADER,
+    TranscriptQuery, read_answer,
 };
+pub use crate::client::http_error::{HttpError, ServerProblem};
 pub use crate::client::http_post::{PostResponse, PostUrl, Verdict, post};
 pub use crate::client::multiplex::{
     FeedNews, SubscriptionEvent, SubscriptionOptions, Subscriptions, SubscriptionsOptions,
 };
+pub use crate::client::proxy::{BadProxy, ProxySettings};
 pub use crate::client::publisher::{
     LostMessages, Nack, PublishError, PublishProgress, Publisher, PublisherEvent, PublisherOptions,
 };

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use http::Method;
 use serde::Deserialize;
 
-use super::http::{HttpClient, HttpError, read_answer};
+use crate::client::http::{HttpClient, read_answer};
+use crate::client::http_error::HttpError;
 use crate::position::FeedId;
 use crate::wire::search::{Hit, HitOrder};
 

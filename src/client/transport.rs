@@ -1,15 +1,22 @@
-//! Connections to a server: TCP, or TLS over TCP.
+//! Connections to a server: TCP, directly or through a proxy, and TLS over it.
 
 use std::io;
+use std::sync::Arc;
 
+use bytes::Bytes;
 use http::uri::Authority;
+use http::{Request, StatusCode, header};
+use http_body_util::Empty;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{CertificateError, Error};
+use tokio_rustls::rustls::{CertificateError, ClientConfig, Error};
 
-use super::trust::Authorities;
+use crate::client::proxy::{BadProxy, ProxyServer, ProxySettings};
+use crate::client::trust::Authorities;
 
 /// Address of a server, and whether to use TLS.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,49 +25,143 @@ pub(super) struct TransportTarget {
     pub(super) is_secure: bool,
     /// Authorities to trust; `None` for those of this machine.
     pub(super) authorities: Option<Authorities>,
+    /// Proxy to connect through; `None` to connect directly.
+    pub(super) proxy: Option<ProxyServer>,
 }
 
 /// Reason why no connection was made.
 #[derive(Debug)]
 pub(super) enum OpenError {
     /// The server cannot be reached at the moment.
-    Unreachable(io::Error),
+    Unreachable(String),
     /// The server answered, but TLS failed: it did not prove its identity, or does not speak TLS.
     NotSecure(String),
+    /// The proxy cannot be reached, or refused to connect to the server.
+    Proxy { cause: String, is_temporary: bool },
 }
 
 impl TransportTarget {
-    fn host(&self) -> &str {
-        self.authority.host().trim_start_matches('[').trim_end_matches(']')
+    /// Sets the proxy that `proxies` name for this server, if they name one.
+    pub(super) fn with_proxies(self, proxies: &ProxySettings) -> Result<Self, BadProxy> {
+        Ok(Self { proxy: proxies.proxy_for(self.is_secure, &self.authority)?, ..self })
     }
 
-    /// Opens a connection to the server, with TLS if `is_secure`.
+    /// Opens a connection for a WebSocket, with TLS if `is_secure`. Through a proxy it is a tunnel in any case, because proxies
+    /// that forward requests do not forward WebSockets.
     pub(super) async fn open(&self) -> Result<ClientTransport, OpenError> {
-        let port = self.authority.port_u16().unwrap_or(if self.is_secure { 443 } else { 80 });
-        let stream = TcpStream::connect((self.host(), port)).await.map_err(OpenError::Unreachable)?;
-        // Captions are small and must be sent at once.
-        stream.set_nodelay(true).map_err(OpenError::Unreachable)?;
-        if self.is_secure { Ok(Box::new(self.secure(stream).await?)) } else { Ok(Box::new(stream)) }
+        let unreachable = |error: io::Error| OpenError::Unreachable(error.to_string());
+        let stream: ClientTransport = match &self.proxy {
+            None => Box::new(tcp(&self.authority, self.is_secure).await.map_err(unreachable)?),
+            Some(proxy) => {
+                tunnel(self.open_proxy(proxy).await?, proxy, &address(&self.authority, self.is_secure)).await?
+            }
+        };
+        if self.is_secure { secure(stream, &self.authority, self.tls()?).await } else { Ok(stream) }
     }
 
-    async fn secure(&self, stream: TcpStream) -> Result<impl ClientStream + use<>, OpenError> {
-        let not_secure = |why: &str| OpenError::NotSecure(why.to_owned());
-        let authorities = self.authorities.clone().or_else(Authorities::of_this_machine).ok_or_else(|| {
-            not_secure("this machine has no certificates of authorities: install them, or give some (--ca-file)")
-        })?;
-        let name = ServerName::try_from(self.host().to_owned())
-            .map_err(|_| not_secure("no certificate can be for such a name"))?;
-        TlsConnector::from(authorities.config()).connect(name, stream).await.map_err(|error| {
-            match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
-                Some(inner) => OpenError::NotSecure(explain(inner)),
-                None => OpenError::Unreachable(error),
-            }
+    async fn open_proxy(&self, proxy: &ProxyServer) -> Result<ClientTransport, OpenError> {
+        let unreachable =
+            |error: &dyn std::fmt::Display| OpenError::Proxy { cause: proxy.unreachable(error), is_temporary: true };
+        let stream: ClientTransport =
+            Box::new(tcp(&proxy.authority, proxy.is_secure).await.map_err(|error| unreachable(&error))?);
+        if !proxy.is_secure {
+            return Ok(stream);
+        }
+        secure(stream, &proxy.authority, self.tls()?).await.map_err(|error| match error {
+            OpenError::NotSecure(cause) => OpenError::Proxy { cause: proxy.not_secure(&cause), is_temporary: false },
+            OpenError::Unreachable(cause) => unreachable(&cause),
+            error @ OpenError::Proxy { .. } => error,
         })
+    }
+
+    /// Returns the proxy if it forwards HTTP requests, and so may answer them itself; `None` if it opens tunnels, for https.
+    pub(super) fn forwarder(&self) -> Option<&ProxyServer> {
+        self.proxy.as_ref().filter(|_| !self.is_secure)
+    }
+
+    /// Returns the TLS configuration for the server, and for a proxy whose URL is https.
+    pub(super) fn tls(&self) -> Result<Arc<ClientConfig>, OpenError> {
+        let authorities = self.authorities.clone().or_else(Authorities::of_this_machine).ok_or_else(|| {
+            let why = "this machine has no certificates of authorities: install them, or give some (--ca-file)";
+            OpenError::NotSecure(why.to_owned())
+        })?;
+        Ok(authorities.config())
     }
 }
 
+/// Returns `HOST:PORT`.
+fn address(authority: &Authority, is_secure: bool) -> String {
+    let port = authority.port_u16().unwrap_or(if is_secure { 443 } else { 80 });
+    format!("{}:{port}", authority.host())
+}
+
+async fn tcp(authority: &Authority, is_secure: bool) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address(authority, is_secure)).await?;
+    // Captions are small and must be sent at once.
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// Returns the name that the certificate of a server must have.
+pub(super) fn server_name(authority: &Authority) -> Result<ServerName<'static>, OpenError> {
+    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+    ServerName::try_from(host.to_owned())
+        .map_err(|_| OpenError::NotSecure("no certificate can be for such a name".to_owned()))
+}
+
+async fn secure(
+    stream: ClientTransport,
+    authority: &Authority,
+    tls: Arc<ClientConfig>,
+) -> Result<ClientTransport, OpenError> {
+    let secured = TlsConnector::from(tls).connect(server_name(authority)?, stream).await;
+    let stream = secured.map_err(|error| match tls_error(&error) {
+        Some(error) => OpenError::NotSecure(explain(error)),
+        None => OpenError::Unreachable(error.to_string()),
+    })?;
+    Ok(Box::new(stream))
+}
+
+/// Opens a tunnel to `target` through a proxy (RFC 9110, section 9.3.6).
+async fn tunnel(stream: ClientTransport, proxy: &ProxyServer, target: &str) -> Result<ClientTransport, OpenError> {
+    let lost = |error: hyper::Error| OpenError::Proxy { cause: proxy.unreachable(error), is_temporary: true };
+    let mut request = Request::connect(target).header(header::HOST, target);
+    if let Some(authorization) = &proxy.authorization {
+        request = request.header(header::PROXY_AUTHORIZATION, authorization);
+    }
+    let request = request
+        .body(Empty::<Bytes>::new())
+        .map_err(|error| OpenError::Unreachable(format!("the request to the proxy: {error}")))?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(lost)?;
+    let opened = async {
+        let answer = sender.send_request(request).await.map_err(lost)?;
+        let status = answer.status();
+        if status != StatusCode::OK {
+            // As with answers of servers: 408 is a timeout, 429 a rate limit, and 5xx a server that may come back.
+            let is_temporary = status.is_server_error() || matches!(status.as_u16(), 408 | 429);
+            return Err(OpenError::Proxy { cause: proxy.refusal(Some(status)), is_temporary });
+        }
+        hyper::upgrade::on(answer).await.map_err(lost)
+    };
+    // The connection is finished before the tunnel is taken from it, so only the latter ends the select.
+    let driven = async {
+        let _ = connection.with_upgrades().await;
+        std::future::pending::<std::convert::Infallible>().await
+    };
+    tokio::select! {
+        opened = opened => Ok(Box::new(TokioIo::new(opened?))),
+        never = driven => match never {},
+    }
+}
+
+/// Returns the TLS fault within an I/O error, if it is one.
+pub(super) fn tls_error(error: &io::Error) -> Option<&Error> {
+    let inner = error.get_ref()?;
+    inner.downcast_ref().or_else(|| tls_error(inner.downcast_ref()?))
+}
+
 /// Explains a TLS failure to people, with the remedy.
-fn explain(error: &Error) -> String {
+pub(super) fn explain(error: &Error) -> String {
     let why = match error {
         Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
             "its certificate is signed by an authority that is not trusted here. If that is a private one, give its \

@@ -16,6 +16,12 @@ const ALPN: &[u8] = b"http/1.1";
 #[error("it holds no certificates of authorities in PEM, or damaged ones")]
 pub struct BadAuthorities;
 
+/// Installs ring as the TLS provider of this process, for libraries that bring none, such as the one that sends traces.
+pub fn install_tls_provider() {
+    // An earlier one stays.
+    let _ = ring::default_provider().install_default();
+}
+
 /// Certificates of the trusted authorities, as a TLS configuration.
 #[derive(Clone)]
 pub struct Authorities(Arc<ClientConfig>);
@@ -44,6 +50,11 @@ impl Authorities {
             (!roots.is_empty()).then(|| Self::new(roots))
         };
         THESE.get_or_init(read).clone()
+    }
+
+    /// Trusts nobody, for connections without TLS.
+    pub(super) fn none() -> Self {
+        Self::new(RootCertStore::empty())
     }
 
     fn new(roots: RootCertStore) -> Self {

@@ -94,7 +94,7 @@ impl ImportCommand {
             bar.inc(1);
             // Without a server the next file would fail too.
             if let Err(error) = imported
-                && matches!(error.downcast_ref(), Some(HttpError::Unreachable { .. } | HttpError::NotSecure { .. }))
+                && error.downcast_ref().is_some_and(HttpError::is_not_connected)
             {
                 break;
             }

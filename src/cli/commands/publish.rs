@@ -126,7 +126,7 @@ impl PublishCommand {
                 Err(error) => match error.downcast_ref::<HttpError>() {
                     Some(error) if error.code() == Some("no_such_feed") => {}
                     // The publisher reports that itself.
-                    Some(HttpError::Unreachable { .. } | HttpError::NotSecure { .. }) => {}
+                    Some(error) if error.is_not_connected() => {}
                     _ => note(&format!(
                         "the feed's lines cannot be read ({error}): those of earlier runs are counted as new"
                     )),

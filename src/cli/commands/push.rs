@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use crate::cli::support::outcome::Outcome;
 use crate::cli::support::outcome::misuse;
 use crate::cli::support::output::{note, print_json};
-use crate::cli::support::server_target::Url;
+use crate::cli::support::server_target::{Url, proxies};
 use crate::cli::support::signals::Signals;
 use crate::client::{
     Backoff, CaptionFormat, CaptionUrl, PostUrl, Screen, Subscriber, SubscriberOptions, Update, Verdict, post,
@@ -83,7 +83,7 @@ fn caption_url(text: &str) -> Result<PostUrl, String> {
 }
 
 impl PushCommand {
-    pub(crate) async fn run(self) -> anyhow::Result<Outcome> {
+    pub(crate) async fn run(mut self) -> anyhow::Result<Outcome> {
         let mut signals = Signals::new()?;
         if let Some(lang) = &self.lang
             && !lang.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
@@ -93,6 +93,7 @@ impl PushCommand {
         // Always from the start, so that a correction of an old line is recognized.
         let options = SubscriberOptions { interim: false, wait: true, ..SubscriberOptions::default() };
         let mut subscriber = Subscriber::new(self.url.socket(&self.feed, "subscribe")?, options);
+        self.to = self.to.with_proxies(&proxies())?;
         let mut pushing = PushLoop::new(&self).await;
         let pushed = tokio::select! {
             pushed = pushing.follow(&mut subscriber) => pushed,

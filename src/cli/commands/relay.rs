@@ -15,7 +15,7 @@ use crate::cli::support::outcome::misuse;
 use crate::cli::support::output::note;
 use crate::cli::support::publish_progress::{SendLoop, SourceWait};
 use crate::cli::support::published::InputFaults;
-use crate::cli::support::server_target::Url;
+use crate::cli::support::server_target::{Url, proxies};
 use crate::cli::support::signals::Signals;
 use crate::cli::support::vendor_frames::{LOOK_WAIT, VendorOptions, VendorSessions, parse_source, say};
 use crate::client::{ConnectionEnd, FollowerEvent, FollowerOptions, HttpClient, SocketFollower, SocketUrl};
@@ -86,7 +86,7 @@ impl VendorSocketUrl {
         let first_wait = Some(Duration::from_secs(self.vendor_wait));
         let options =
             FollowerOptions { authorization, first: self.first.clone(), first_wait, ..FollowerOptions::default() };
-        Ok(SocketFollower::new(SocketUrl::parse(&self.from)?, options))
+        Ok(SocketFollower::new(SocketUrl::parse(&self.from)?.with_proxies(&proxies())?, options))
     }
 
     /// Explains why following the vendor ended.

@@ -22,7 +22,8 @@ Examples:
 
 The first line on stdout is `listening on http://…` (or https); logs are on stderr, and CAPTIONWIRE_LOG says what is logged (`debug`,
 `captionwire=trace`). The first SIGTERM or Ctrl-C stops cleanly, a second one at once. SIGHUP reads [auth] of the configuration
-again, with the files of [tls], [auth.jwt] and the secrets of [[webhooks]], and closes connections whose token lost its rights.";
+again, with the files of [tls], [auth.jwt] and the secrets of [[webhooks]], and closes connections whose token lost its rights.
+Webhooks and pushes go through the proxy that HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names, except to hosts in NO_PROXY.";
 
 /// Run the server.
 #[derive(Debug, Args)]

@@ -60,6 +60,7 @@ mod traces {
         if !ENDPOINTS.iter().any(|name| std::env::var_os(name).is_some()) {
             return Ok(None);
         }
+        crate::client::install_tls_provider();
         let exporter = SpanExporter::builder().with_http().build().context("traces cannot be sent")?;
         let mut resource = Resource::builder();
         if std::env::var_os("OTEL_SERVICE_NAME").is_none() {

@@ -1,6 +1,6 @@
 //! Outcome of a command, and the text of its errors.
 
-use crate::client::BadUrl;
+use crate::client::{BadProxy, BadUrl};
 use crate::position::BadName;
 
 /// Outcome of a command that was carried out.
@@ -22,9 +22,12 @@ impl Outcome {
 #[error("{0}")]
 pub(crate) struct Misuse(pub(crate) String);
 
-/// Returns true if the arguments are at fault, so that the command fails whatever the files and the server are.
+/// Returns true if the arguments or the proxy variables are at fault, so that the command fails whatever the files and the
+/// server are.
 pub(crate) fn is_misuse(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| cause.is::<Misuse>() || cause.is::<BadName>() || cause.is::<BadUrl>())
+    error
+        .chain()
+        .any(|cause| cause.is::<Misuse>() || cause.is::<BadName>() || cause.is::<BadUrl>() || cause.is::<BadProxy>())
 }
 
 /// Returns a [`Misuse`] error from the current function.

@@ -7,12 +7,17 @@ use clap::Args;
 
 use crate::cli::support::local_server::LocalServer;
 use crate::cli::support::logging::{self, Logging};
-use crate::client::{Authorities, ClientToken, HttpClient, HttpError, ServerUrl, SocketUrl};
+use crate::client::{Authorities, ClientToken, HttpClient, HttpError, ProxySettings, ServerUrl, SocketUrl};
 use crate::config::{Config, Storage};
 use crate::position::FeedId;
 
 /// Time that a search of an archive opened here waits for its index: less than the client's time limit.
 const ARCHIVE_SEARCH_WAIT_MS: u64 = 50_000;
+
+/// Returns the proxies that the environment of this process names.
+pub(crate) fn proxies() -> ProxySettings {
+    ProxySettings::read(|name| std::env::var_os(name))
+}
 
 /// The address of a server.
 #[derive(Debug, Clone, Args)]
@@ -31,7 +36,13 @@ pub(crate) struct Url {
 impl Url {
     /// Returns the server, with token and certificate authorities.
     pub(crate) fn server(&self) -> anyhow::Result<ServerUrl> {
-        Ok(self.url.clone().with_token(self.token()?).with_authorities(self.authorities()?))
+        self.prepared(self.url.clone())
+    }
+
+    /// Sets the token, the authorities and the proxy of a server.
+    fn prepared(&self, server: ServerUrl) -> anyhow::Result<ServerUrl> {
+        let server = server.with_token(self.token()?).with_authorities(self.authorities()?);
+        Ok(server.with_proxies(&proxies())?)
     }
 
     fn authorities(&self) -> anyhow::Result<Option<Authorities>> {
@@ -55,15 +66,15 @@ impl Url {
         }
         let url = SocketUrl::parse(target)?;
         if url.path().ends_with(&format!("/{what}")) {
-            return Ok(url.with_token(self.token()?).with_authorities(self.authorities()?));
+            let url = url.with_token(self.token()?).with_authorities(self.authorities()?);
+            return Ok(url.with_proxies(&proxies())?);
         }
         // The URL is that of the page, or of the feed itself.
         let feed = url.feed().with_context(|| format!("{url} names no feed; write .../v1/feeds/NAME/{what}"))?;
         let base = url.path().split("/feeds/").next().unwrap_or_default().trim_end_matches("/v1");
         let server = url.server().to_string();
         let server = if base.is_empty() || server.ends_with(base) { server } else { format!("{server}{base}") };
-        let server = ServerUrl::parse(&server)?.with_token(self.token()?);
-        Ok(on(&server.with_authorities(self.authorities()?), &feed))
+        Ok(on(&self.prepared(ServerUrl::parse(&server)?)?, &feed))
     }
 }
 

@@ -151,7 +151,7 @@ impl VendorOptions {
                 match error.downcast_ref::<HttpError>() {
                     Some(error) if error.code() == Some("no_such_feed") => {}
                     // The publisher reports that itself.
-                    Some(HttpError::Unreachable { .. } | HttpError::NotSecure { .. }) => {}
+                    Some(error) if error.is_not_connected() => {}
                     _ => note(&format!(
                         "the feed's lines cannot be read ({error}): if the engine counts its times anew, say --offset-ms"
                     )),

@@ -9,7 +9,7 @@ use serde::Serialize;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::client::{Authorities, PostUrl};
+use crate::client::PostUrl;
 use crate::config::{DeliverFrom, FeedPattern, PushConfig, PushFormat, TimesConfig, WebhookConfig};
 use crate::position::FeedId;
 use crate::server::core::catalog::Catalog;
@@ -166,7 +166,7 @@ pub(crate) struct EndpointStatus {
 }
 
 impl Endpoint {
-    pub(crate) fn webhook(hook: &WebhookConfig, authorities: Option<Authorities>) -> Result<Self, SecretsError> {
+    pub(crate) fn webhook(hook: &WebhookConfig, url: PostUrl) -> Result<Self, SecretsError> {
         let headers = hook.headers.iter().filter_map(|(name, value)| {
             let mut value = HeaderValue::from_str(value.reveal()).ok()?;
             value.set_sensitive(true);
@@ -174,22 +174,15 @@ impl Endpoint {
         });
         let (secrets, headers) = (RwLock::new(WebhookSecrets::read(hook)?), headers.collect());
         let kind = EndpointKind::Webhook { secrets, headers, config: Box::new(hook.clone()) };
-        Ok(Self::new(&hook.name, (hook.url.reveal(), authorities), (hook.from, hook.feeds.clone()), kind))
+        Ok(Self::new(&hook.name, url, (hook.from, hook.feeds.clone()), kind))
     }
 
-    pub(crate) fn push(push: &PushConfig, authorities: Option<Authorities>) -> Self {
+    pub(crate) fn push(push: &PushConfig, url: PostUrl) -> Self {
         let feeds = vec![push.feed.clone()];
-        Self::new(&push.name, (push.url.reveal(), authorities), (push.from, feeds), EndpointKind::Push(push.clone()))
+        Self::new(&push.name, url, (push.from, feeds), EndpointKind::Push(push.clone()))
     }
 
-    fn new(
-        name: &str,
-        (url, authorities): (&str, Option<Authorities>),
-        (from, feeds): (DeliverFrom, Vec<FeedPattern>),
-        kind: EndpointKind,
-    ) -> Self {
-        // The configuration was checked by the same rule.
-        let url = PostUrl::parse(url).expect("a checked URL").with_authorities(authorities);
+    fn new(name: &str, url: PostUrl, (from, feeds): (DeliverFrom, Vec<FeedPattern>), kind: EndpointKind) -> Self {
         Self {
             name: name.into(),
             kind,

@@ -28,8 +28,8 @@ use futures::future::BoxFuture;
 use futures::{FutureExt, future};
 use tokio_util::task::TaskTracker;
 
-use crate::client::Authorities;
-use crate::config::{Config, DeliverFrom, Storage};
+use crate::client::{Authorities, BadProxy, PostUrl, ProxySettings};
+use crate::config::{Config, DeliverFrom, RedactedUrl, Storage};
 use crate::delivery_cursor::{FileOutbox, Outbox, OutboxError};
 use crate::feed::{Feed, FollowHandle, LiveView};
 use crate::log::{Log, LogError, LogId};
@@ -59,6 +59,14 @@ pub enum DeliveriesError {
         name: String,
         /// Fault of the secrets.
         source: SecretsError,
+    },
+    /// The proxy for a webhook or a push cannot be used.
+    #[error("deliveries to {name}: {source}")]
+    Proxy {
+        /// Name of the webhook or the push.
+        name: String,
+        /// The variable and the reason.
+        source: BadProxy,
     },
     /// The delivery cursors cannot be read.
     #[error(transparent)]
@@ -93,12 +101,20 @@ fn targets(config: &Config) -> Result<Vec<Arc<Endpoint>>, DeliveriesError> {
             Some(Authorities::from_pem(&pem).map_err(bad).map_err(DeliveriesError::Authorities)?)
         }
     };
+    let proxies = ProxySettings::read(|name| std::env::var_os(name));
+    let address = |name: &str, url: &RedactedUrl| {
+        // The configuration was checked by the same rule.
+        let url = PostUrl::parse(url.reveal()).expect("a checked URL").with_authorities(authorities.clone());
+        url.with_proxies(&proxies).map_err(|source| DeliveriesError::Proxy { name: name.to_owned(), source })
+    };
     let mut all = Vec::new();
     for hook in &config.webhooks {
         let told = |source| DeliveriesError::Secrets { name: hook.name.clone(), source };
-        all.push(Arc::new(Endpoint::webhook(hook, authorities.clone()).map_err(told)?));
+        all.push(Arc::new(Endpoint::webhook(hook, address(&hook.name, &hook.url)?).map_err(told)?));
     }
-    all.extend(config.push.iter().map(|push| Arc::new(Endpoint::push(push, authorities.clone()))));
+    for push in &config.push {
+        all.push(Arc::new(Endpoint::push(push, address(&push.name, &push.url)?)));
+    }
     Ok(all)
 }
 
@@ -145,6 +161,9 @@ impl Deliveries {
     /// Starts delivering.
     pub(super) fn start(self: &Arc<Self>, catalog: &Arc<Catalog>) {
         for target in &self.targets {
+            if let Some(proxy) = target.url.proxy() {
+                tracing::info!(to = %target.name, url = %target.url, %proxy, "deliveries go through a proxy");
+            }
             let (catalog, outbox, target) = (catalog.clone(), self.outbox.clone(), target.clone());
             self.tasks.spawn(async move {
                 let stop = catalog.context.stop.clone();

@@ -87,6 +87,7 @@ const SERVER_ROOMS: &[&str] = &[
 const OUTSIDE: &[(&[&str], &[&str])] = &[
     (&["tokio_tungstenite", "hyper", "hyper_util", "tokio::net", "std::net::TcpStream"], &["server", "client"]),
     (&["tokio_rustls", "rustls_native_certs"], &["server", "client"]),
+    (&["reqwest"], &["client"]),
     (&["axum", "tower", "std::net::TcpListener"], &["server"]),
     (&["rusqlite"], &["log", "search", "delivery_cursor"]),
     (&["async_nats"], &["log", "cluster"]),

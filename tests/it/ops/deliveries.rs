@@ -16,15 +16,16 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 
 /// The bytes 0 to 23, and 24 others.
-const SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX";
+pub(super) const SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX";
 const OLD_SECRET: &str = "whsec_FxYVFBMSERAPDg0MCwoJCAcGBQQDAgEA";
 /// Retries at once, so that tests need not wait; and no turn is closed by the time that a busy machine takes.
-const FAST: &str = "[deliveries]\nretry_first_ms = 5\nretry_max_ms = 40\n[times]\nidle_clock_after_ms = 3600000\n";
+pub(super) const FAST: &str =
+    "[deliveries]\nretry_first_ms = 5\nretry_max_ms = 40\n[times]\nidle_clock_after_ms = 3600000\n";
 
 /// A request that came.
 #[derive(Debug, Clone)]
-struct Post {
-    head: String,
+pub(super) struct Post {
+    pub(super) head: String,
     body: String,
 }
 
@@ -44,8 +45,8 @@ impl Post {
 }
 
 /// What answers posts: each with the next of the answers that it was given, then with 200. What it answered is told.
-struct Receiver {
-    addr: String,
+pub(super) struct Receiver {
+    pub(super) addr: String,
     posts: mpsc::Receiver<Post>,
     answers: Arc<Mutex<VecDeque<&'static str>>>,
     /// One for each request that may be answered.
@@ -53,7 +54,7 @@ struct Receiver {
 }
 
 impl Receiver {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let this = Self::start_closed().await;
         this.gate.add_permits(Semaphore::MAX_PERMITS / 2);
         this
@@ -86,7 +87,7 @@ impl Receiver {
     }
 
     /// The next that is a turn.
-    async fn turn(&mut self) -> Post {
+    pub(super) async fn turn(&mut self) -> Post {
         loop {
             let post = self.next().await;
             if post.json()["type"] == "turn" {
@@ -135,7 +136,7 @@ fn hmac(key: &[u8], message: &[u8]) -> Vec<u8> {
 
 /// Holds a post to what Standard Webhooks says of its headers.
 #[track_caller]
-fn assert_signed(post: &Post, secrets: &[&str]) {
+pub(super) fn assert_signed(post: &Post, secrets: &[&str]) {
     let (id, timestamp) = (post.header("webhook-id"), post.header("webhook-timestamp"));
     let now = std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_secs();
     assert!(now.abs_diff(timestamp.parse().expect("seconds")) < 300, "{timestamp} is not {now}");
@@ -154,7 +155,7 @@ fn hook(name: &str, receiver: &Receiver, more: &str) -> String {
 }
 
 /// Publishes turns of one line each, by two speakers in turn: all but the last are closed.
-async fn publish(publisher: &mut Socket, numbers: std::ops::Range<u64>) {
+pub(super) async fn publish(publisher: &mut Socket, numbers: std::ops::Range<u64>) {
     let last = numbers.end - 1;
     for number in numbers {
         let speaker = if number % 2 == 0 { "A" } else { "B" };
@@ -166,7 +167,7 @@ async fn publish(publisher: &mut Socket, numbers: std::ops::Range<u64>) {
     publisher.acked(last + 1).await;
 }
 
-async fn publisher(server: &Server, feed: &str) -> Socket {
+pub(super) async fn publisher(server: &Server, feed: &str) -> Socket {
     let mut publisher = server.publish(&format!("{feed}/publish?session=p")).await;
     publisher.expect_next("welcome").await;
     publisher
@@ -179,7 +180,7 @@ async fn standing(server: &Server, name: &str) -> Value {
     all.into_iter().find(|target| target["name"] == name).unwrap_or_else(|| panic!("no {name}"))
 }
 
-async fn until_standing(server: &Server, name: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+pub(super) async fn until_standing(server: &Server, name: &str, wanted: impl Fn(&Value) -> bool) -> Value {
     let looking = async {
         loop {
             let standing = standing(server, name).await;

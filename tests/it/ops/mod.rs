@@ -6,6 +6,7 @@ mod commands;
 mod deliveries;
 mod docs;
 mod examples;
+mod forward_proxies;
 mod metrics;
 mod openapi;
 mod search;

@@ -13,5 +13,5 @@ mod raw;
 mod replay;
 mod subscribe;
 mod text;
-mod tls;
+pub(crate) mod tls;
 mod wire;

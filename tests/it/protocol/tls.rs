@@ -38,13 +38,13 @@ const KEYS: [&str; 4] = [
 ];
 
 /// An authority, and a server's files.
-struct Authority {
+pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     dir: TempDir,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::named("an authority for tests")
     }
 
@@ -58,7 +58,7 @@ impl Authority {
         this
     }
 
-    fn ca_file(&self) -> PathBuf {
+    pub(crate) fn ca_file(&self) -> PathBuf {
         self.dir.path().join("authority.pem")
     }
 
@@ -71,7 +71,7 @@ impl Authority {
     }
 
     /// Writes the files anew, for servers of these names.
-    fn certify(&self, names: &[&str]) {
+    pub(crate) fn certify(&self, names: &[&str]) {
         let key = KeyPair::generate().expect("a key");
         self.certify_key(names, &key, &key.serialize_pem());
     }
@@ -87,7 +87,7 @@ impl Authority {
     }
 
     /// The section of a configuration, behind `more`.
-    fn config(&self, more: &str) -> String {
+    pub(crate) fn config(&self, more: &str) -> String {
         let (certificate, key) = (self.certificate_file(), self.key_file());
         format!("{more}\n[tls]\ncertificate_file = {certificate:?}\nkey_file = {key:?}\n")
     }
@@ -110,7 +110,7 @@ impl Authority {
         self.connect(tcp(server).await).await.expect("TLS")
     }
 
-    async fn http(&self, server: &Server, path: &str, headers: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn http(&self, server: &Server, path: &str, headers: &[(&str, &str)]) -> Answer {
         server.http_over(self.open(server).await, "GET", path, headers, b"").await
     }
 

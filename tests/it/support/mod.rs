@@ -4,6 +4,7 @@
 #![allow(clippy::print_stderr, reason = "what is left out is said loudly")]
 
 pub mod chance;
+pub mod forward_proxy;
 pub mod nats;
 pub mod ports;
 
@@ -96,12 +97,17 @@ impl Server {
 
     /// Starts one that sends its traces to a collector.
     pub fn start_traced(collector: &str) -> Self {
+        Self::start_with_env("", &[("OTEL_EXPORTER_OTLP_ENDPOINT", collector)])
+    }
+
+    /// Starts one with these settings and these variables of the environment, which no restart has again.
+    pub fn start_with_env(config: &str, env: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let port = ReservedPort::take();
-        let mut command = command(dir.path(), "", &port.addr());
-        command.env("OTEL_EXPORTER_OTLP_ENDPOINT", collector);
+        let mut command = command(dir.path(), config, &port.addr());
+        command.envs(env.iter().copied());
         let (child, addr) = start(command);
-        Self { child, addr, port, dir, config: String::new() }
+        Self { child, addr, port, dir, config: config.to_owned() }
     }
 
     /// `127.0.0.1:…`

@@ -1,0 +1,75 @@
+//! Reasons why an HTTP request failed.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// Reason why a request failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HttpError {
+    /// The server answered with an error.
+    #[error("{}", .0.detail)]
+    Problem(ServerProblem),
+    /// No connection could be made.
+    #[error("cannot connect to {address}: {cause}")]
+    Unreachable {
+        /// Host and port.
+        address: String,
+        /// The reason.
+        cause: String,
+    },
+    /// TLS failed: the server did not prove its identity.
+    #[error("no secure connection to {address}: {cause}")]
+    NotSecure {
+        /// Host and port.
+        address: String,
+        /// The reason and the remedy.
+        cause: String,
+    },
+    /// The proxy cannot be reached, or refused to connect to the server.
+    #[error("cannot connect to {address}: {cause}")]
+    Proxy {
+        /// Host and port of the server.
+        address: String,
+        /// The proxy, the variable that names it, the reason and the remedy.
+        cause: String,
+    },
+    /// The connection broke before the response was complete. The server may or may not have carried out the request.
+    #[error("the connection to the server was lost: {0}")]
+    Lost(String),
+    /// The response took longer than this. The server may or may not have carried out the request.
+    #[error("the server did not answer within {} seconds", .0.as_secs())]
+    TimedOut(Duration),
+    /// The request or the response cannot be read.
+    #[error("the server's answer cannot be read: {0}")]
+    Unreadable(String),
+}
+
+impl HttpError {
+    /// Returns the `code` of the server's problem, such as `no_such_feed`.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Problem(problem) => Some(&problem.code),
+            _ => None,
+        }
+    }
+
+    /// Returns true if no connection was made, so that the server was asked nothing.
+    #[must_use]
+    pub fn is_not_connected(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::NotSecure { .. } | Self::Proxy { .. })
+    }
+}
+
+/// Error of the server: `application/problem+json`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct ServerProblem {
+    /// The HTTP status.
+    pub status: u16,
+    /// Stable code for programs, such as `no_such_feed`; the status in words if the server sent none.
+    pub code: String,
+    /// The fault and its remedy, for people; not made safe for a terminal.
+    pub detail: String,
+}
