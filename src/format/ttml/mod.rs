@@ -1,11 +1,11 @@
-//! TTML, read and written: IMSC 1.1 text, EBU-TT-D, documents of EBU-TT Live, and the drafts they came from.
+//! Reader and writer of TTML: IMSC 1.1 text, EBU-TT-D, documents of EBU-TT Live, and the drafts that they come from.
 //!
-//! A `p` is a line; where several people speak in it, or parts of it have times and it has none, it is one line for each. A
-//! `p` with a time whose parts have times as well is one line with the times of its words. Times nest (W3C TTML2, 12):
-//! in a `par` they count from the parent's, in a `seq` from the end of what is before, where `br`, `set`, `metadata` and text
-//! that no element gives a duration take no time. What is never shown is no speech, and told with the reason. With a time base of `clock` or
-//! `smpte` they are those of the clock. A file may hold several documents, one behind the other; those of a sequence of
-//! EBU-TT Live take each other's place. Styles and regions are no part of a line.
+//! A `p` is a line. If several people speak in it, or parts of it have times and it has none, it is one line for each.
+//! A `p` with a time whose parts have times as well is one line with the times of its words. Times nest (W3C TTML2,
+//! 12): in a `par` they count from the parent's, in a `seq` from the end of the element before, where `br`, `set`,
+//! `metadata` and text without a duration take no time. Text that is never shown is no speech, and is reported with the
+//! reason. With a time base of `clock` or `smpte`, times are those of the clock. A file may hold several documents, one
+//! after the other; those of an EBU-TT Live sequence replace each other. Styles and regions are not part of a line.
 
 mod sequence;
 mod shown;
@@ -36,7 +36,7 @@ use crate::transcript::line::SPEAKER_BYTES_MAX;
 use crate::transcript::time::precise_clock;
 use crate::transcript::{Content, MediaMs, Word};
 
-/// TTML, or what other XML a text is.
+/// Returns `FileKind::Ttml` for TTML, and an error that names the kind of any other XML.
 pub(super) fn kind(text: &str) -> Result<FileKind, FormatError> {
     let mut xml = XmlReader::from_str(text);
     loop {
@@ -55,26 +55,27 @@ pub(super) fn kind(text: &str) -> Result<FileKind, FormatError> {
     }
 }
 
-/// How deep elements may be nested: TTML needs a handful, and what is deeper wants to cost us time.
+/// The deepest nesting of elements. TTML needs a handful; deeper files are hostile.
 const DEPTH_MAX: usize = 200;
 
-/// How many attributes of an element are read: TTML knows about a hundred, and each is compared with those before it.
+/// The most attributes of an element that are read. TTML knows about a hundred, and each is compared with those before
+/// it.
 const ATTRIBUTES_MAX: usize = 1_000;
 
-/// How many unknown elements are told by their names.
+/// The most unknown elements that are reported by name.
 const TOLD_MAX: usize = 20;
 
 /// Reason why a text is never shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum NeverShown {
-    /// It begins when what it stands in is over.
+    /// It begins when its parent is over.
     Over {
         begin: MediaMs,
         end: MediaMs,
     },
-    /// What is before it in a `seq` has no end.
+    /// The element before it in a `seq` has no end.
     Behind,
-    /// Text in a `seq`.
+    /// It is text in a `seq`, which has no duration.
     NoDuration,
     Unseen(HiddenCause),
     Condition,
@@ -103,37 +104,37 @@ impl fmt::Display for NeverShown {
     }
 }
 
-/// What holds in an element.
+/// The timing and other properties that apply in an element.
 #[derive(Debug, Clone, Default)]
 struct ActiveTiming {
     begin: MediaMs,
-    /// When it is over, where that is known without looking at what is in it.
+    /// The end, if known without looking at the contents.
     end: Option<MediaMs>,
-    /// True if it says when it begins, itself or one of those it is in.
+    /// True if it, or an element around it, has a begin.
     is_timed: bool,
-    /// True if it has a time of its own.
+    /// True if it has a begin of its own.
     has_begin: bool,
-    /// A span within the `p` has a time.
+    /// True if a span within the `p` has a time.
     is_inner: bool,
     is_seq: bool,
     agent: Option<Arc<str>>,
     lang: Option<Arc<str>>,
     keeps_blanks: bool,
     is_estimated: bool,
-    /// Its begin is estimated too.
+    /// True if its begin is estimated too.
     is_placed: bool,
     region: Option<Arc<str>>,
     never: Option<NeverShown>,
 }
 
-/// Text of a `p`, and what holds for it.
+/// A text of a `p`, with the properties that apply to it.
 #[derive(Debug)]
 struct TtmlText {
     text: String,
     begin: MediaMs,
     end: Option<MediaMs>,
     is_timed: bool,
-    /// A span within the `p` has a time.
+    /// True if a span within the `p` has a time.
     is_inner: bool,
     agent: Option<Arc<str>>,
     lang: Option<Arc<str>>,
@@ -141,7 +142,7 @@ struct TtmlText {
 }
 
 impl TtmlText {
-    /// Returns true if both are said at once, by the same people.
+    /// Returns true if both texts have the same times and speakers.
     fn goes_with(&self, other: &Self) -> bool {
         let when = |part: &Self| (part.begin, part.end, part.is_inner, part.never);
         when(self) == when(other) && self.agent == other.agent
@@ -156,14 +157,14 @@ struct TtmlReader<'a> {
     documents: Vec<SequenceDocument>,
     agents: HashMap<String, Arc<str>>,
     title: String,
-    /// Up to which byte of the text lines and characters were counted, and the place there.
+    /// The byte up to which lines and characters of the text were counted, and its place.
     counted: (usize, FilePlace),
     has_styles: Option<FilePlace>,
-    /// Elements that were told to be none of TTML.
+    /// Unknown elements that were reported.
     told: HashSet<String>,
 }
 
-/// What of a document's head counts for what is shown.
+/// The parts of a document's head that affect visibility.
 struct TtmlHead<'a> {
     styles: Styles<'a>,
     regions: HashMap<&'a str, VisibilityChanges>,
@@ -246,7 +247,7 @@ pub(super) fn read(text: &str, gather: TranscriptBuilder) -> Result<ParsedTransc
 }
 
 impl TtmlReader<'_> {
-    /// The place of a byte; asked for rising bytes, so that the text is counted once.
+    /// The place of a byte. Calls must have rising bytes, so that the text is counted once.
     fn place(&mut self, at: u64) -> FilePlace {
         let at = usize::try_from(at).unwrap_or(usize::MAX).min(self.text.len());
         let (from, place) = &mut self.counted;
@@ -267,7 +268,7 @@ impl TtmlReader<'_> {
         self.gather.left_out(at.line, at.column, message);
     }
 
-    /// Takes text that stands at `from`, up to `to`, in the file.
+    /// Adds text that stands at bytes `from..to` of the file.
     fn text(&mut self, text: &str, from: u64, to: u64) {
         let source = usize::try_from(from).ok().zip(usize::try_from(to).ok());
         let source = source.and_then(|(from, to)| self.text.get(from..to)).unwrap_or_default();
@@ -278,7 +279,7 @@ impl TtmlReader<'_> {
         self.builder.text(at, text);
     }
 
-    /// Tells of the lines of `source`, which stands at `from` and in no document.
+    /// Reports the lines of `source`, which stands at byte `from`, outside of any document.
     fn outside(&mut self, source: &str, from: u64) {
         let is_blank = |c: char| c.is_whitespace() || c == '\u{FEFF}';
         for row in source.split('\n').filter(|row| !row.trim_matches(is_blank).is_empty()) {
@@ -384,7 +385,7 @@ impl TtmlReader<'_> {
 
     fn root(&mut self, root: &TtmlElement) {
         let at = root.at;
-        // A document of its own, whatever stood before it.
+        // Each document starts with defaults.
         self.rates = Rates::default();
         self.agents.clear();
         self.gather.new_part();
@@ -412,8 +413,8 @@ impl TtmlReader<'_> {
         self.documents.push(document);
     }
 
-    /// What holds in `element`, and when it ends by its own word. `base` is where its time counts from: the begin of
-    /// `parent`, or in a `seq` the end of what is before; none where that has no end.
+    /// Returns the properties that apply in `element`, and its own end. `base` is the time from which its times count:
+    /// the begin of `parent`, or in a `seq` the end of the element before, `None` if that has no end.
     fn active(
         &mut self,
         element: &TtmlElement,
@@ -436,7 +437,7 @@ impl TtmlReader<'_> {
         let at = |time: MediaMs| if is_clock { time } else { from.saturating_add(time) };
         let start = begin.map_or(from, at);
         let is_timed = begin.is_some() || parent.is_timed || parent.is_seq && from > parent.begin;
-        // A duration counts from a start; of a document that is live, nobody but its receiver knows the start.
+        // A duration counts from a start. In a live document only the receiver knows the start.
         let lasts = dur.filter(|_| !is_clock || is_timed).map(|dur| start.saturating_add(dur));
         let own_end = [end.map(at), lasts].into_iter().flatten().min();
         if let Some(end) = own_end.filter(|end| *end <= start && parent.never.is_none()) {
@@ -483,7 +484,7 @@ impl TtmlReader<'_> {
         (active, own_end)
     }
 
-    /// Takes what `set` and `animate` in `element` change of it.
+    /// Adds the changes of `element` by `set` and `animate`.
     fn changes(&mut self, element: &TtmlElement, active: &ActiveTiming, level: &mut VisibilityLevel) {
         for change in element.elements().filter(|inner| inner.is("set") || inner.is("animate")) {
             let (when, _) = self.active(change, active, Some(active.begin));
@@ -494,7 +495,8 @@ impl TtmlReader<'_> {
         }
     }
 
-    /// Reads what is in an element. Gives when the last of it ends; none where that is when the element ends.
+    /// Reads the contents of an element. Returns when the last of them ends, or `None` if that is the end of the
+    /// element.
     fn contents(
         &mut self,
         element: &TtmlElement,
@@ -510,7 +512,7 @@ impl TtmlReader<'_> {
                 TtmlNode::Text { at, text } => {
                     let is_blank = text.trim().is_empty();
                     match parts.as_deref_mut() {
-                        // Blanks between the parts of a ruby are none of its text.
+                        // Blanks between the parts of a ruby do not belong to its text.
                         Some(_)
                             if is_blank && matches!(ruby, Some("container" | "baseContainer" | "textContainer")) => {}
                         Some(parts) => {
@@ -574,7 +576,7 @@ impl TtmlReader<'_> {
                     let role = head.styles.ruby(inner);
                     let is_text =
                         role == Some("textContainer") || role == Some("text") && ruby != Some("textContainer");
-                    // Brackets for what cannot show ruby, which this can.
+                    // A `delimiter` is for programs without ruby, and the brackets added here replace it.
                     if role != Some("delimiter") {
                         if is_text {
                             push(parts, "(", &within, head, &inside);
@@ -590,7 +592,7 @@ impl TtmlReader<'_> {
                 }
             };
             let ends = match (own_end, ends) {
-                // An end that does not lie behind its start: it takes no time.
+                // An end that is not after the start: the element takes no time.
                 (Some(end), _) if end <= within.begin => Some(within.begin),
                 (None, Some(ends)) => Some(within.end.map_or(ends, |limit| limit.min(ends))),
                 _ => within.end,
@@ -601,7 +603,7 @@ impl TtmlReader<'_> {
         if active.is_seq { next } else { last }
     }
 
-    /// Tells of an element that is none of TTML, once by its name.
+    /// Reports an element that TTML does not have, once per name.
     fn unknown(&mut self, element: &TtmlElement) {
         if self.told.len() < TOLD_MAX && self.told.insert(element.name.clone()) {
             let message = format!(
@@ -612,8 +614,8 @@ impl TtmlReader<'_> {
         }
     }
 
-    /// One or more ids of agents; one that the head does not name is its own name. No more is put together than tells that it is
-    /// too long for a label.
+    /// The names of one or more agents, by id. An id that the head does not define is used as the name. The result is
+    /// cut just above the limit of a label.
     fn agent_names(&self, ids: &str) -> Arc<str> {
         let own = |id: &str| label_start(id, SPEAKER_BYTES_MAX + 1).into();
         let mut names =
@@ -633,7 +635,7 @@ impl TtmlReader<'_> {
     }
 
     fn paragraph_ends(&mut self, at: FilePlace, mut parts: Vec<TtmlText>, paragraph: &ActiveTiming) {
-        // Blank parts belong to what is before them.
+        // Blank parts belong to the part before them.
         let mut joined: Vec<TtmlText> = Vec::new();
         for part in parts.drain(..) {
             match joined.last_mut() {
@@ -653,7 +655,7 @@ impl TtmlReader<'_> {
             }
             part.never.is_none()
         });
-        // What stood around it goes together again.
+        // Texts around a hidden one are joined again.
         let mut shown: Vec<TtmlText> = Vec::new();
         for part in joined {
             match shown.last_mut() {
@@ -666,7 +668,7 @@ impl TtmlReader<'_> {
             }
         }
         let joined = shown;
-        // In a sequence each takes the place of the one before.
+        // In a sequence, each replaces the one before.
         let is_karaoke =
             paragraph.has_begin && !paragraph.is_seq && joined.iter().filter(|part| part.is_inner).count() > 1;
         if is_karaoke {
@@ -722,7 +724,7 @@ impl TtmlReader<'_> {
     }
 }
 
-/// Adds text to a paragraph, by what holds for it where it stands.
+/// Adds text to a paragraph, with the properties that apply at its place.
 fn push(parts: &mut Vec<TtmlText>, text: &str, active: &ActiveTiming, head: &TtmlHead<'_>, sights: &VisibilityChanges) {
     let (mut begin, mut end, mut never) = (active.begin, active.end, active.never);
     if !text.trim().is_empty() && never.is_none() {
@@ -740,10 +742,10 @@ fn push(parts: &mut Vec<TtmlText>, text: &str, active: &ActiveTiming, head: &Ttm
             if (last.begin, last.end, last.is_inner, last.never) == (begin, end, active.is_inner, never)
                 && last.agent == active.agent =>
         {
-            // Blanks around a tag are one.
+            // Blanks on both sides of a tag become one.
             let is_double = last.text.ends_with(char::is_whitespace) && !active.keeps_blanks;
             last.text.push_str(if is_double { text.trim_start_matches(' ') } else { text });
-            // A line is in one language, or its language is not said.
+            // A line in several languages has no language.
             if last.lang != active.lang && !text.trim().is_empty() {
                 last.lang = None;
             }
@@ -761,7 +763,7 @@ fn push(parts: &mut Vec<TtmlText>, text: &str, active: &ActiveTiming, head: &Ttm
     }
 }
 
-/// What an agent is called: its full name, else its given and family name, else the first that it has.
+/// The name of an agent: its full name, or else its given and family name, or else the first that it has.
 fn agent_name(agent: &TtmlElement) -> Option<String> {
     let names = agent.elements().filter(|inner| inner.space == WhiteSpace::Metadata && inner.name == "name");
     let names: Vec<(Option<&str>, String)> = names
@@ -779,7 +781,7 @@ fn agent_name(agent: &TtmlElement) -> Option<String> {
     of("full").map(str::to_owned).or_else(in_parts).or_else(|| names.first().map(|(_, name)| name.clone()))
 }
 
-/// Says what is wrong with XML, in words for people.
+/// Describes an XML error for people.
 fn describe_xml_error(error: &quick_xml::Error) -> String {
     use quick_xml::Error;
     use quick_xml::errors::{IllFormedError, SyntaxError};
@@ -807,12 +809,12 @@ fn describe_xml_error(error: &quick_xml::Error) -> String {
     }
 }
 
-/// A name of the file, cut where it is too long to be one.
+/// A name from the file, shortened for a message.
 fn short(name: &str) -> String {
     name.chars().take(40).collect()
 }
 
-/// XML without `xml:space="preserve"`: each run of blanks and line ends is a blank.
+/// Collapses text without `xml:space="preserve"`: each run of blanks and line ends becomes one blank.
 fn collapsed(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -825,8 +827,8 @@ fn collapsed(text: &str) -> String {
     out
 }
 
-/// The text of parts. Two that are never on the screen together have no blank between them in some files: where the next one
-/// begins as a sentence or a name does, it is no syllable of the same word.
+/// The text of parts. Some files have no blank between two that are never on the screen together. If the next one
+/// begins like a sentence or a name, it is not a syllable of the same word, and gets a blank.
 fn joined_text(parts: &[TtmlText]) -> String {
     let mut text = String::new();
     let mut before: Option<&TtmlText> = None;

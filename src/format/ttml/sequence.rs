@@ -1,10 +1,10 @@
-//! Sequences of EBU-TT Live: of several documents a later one takes the place of those before it.
+//! Sequences of EBU-TT Live: of several documents, a later one replaces those before it.
 //!
-//! EBU Tech 3370, "Document resolved begin and end times": a document is shown from its resolved begin until it ends or a
-//! document with a higher sequence number begins, whichever is earlier; one whose number was there already is discarded; one
-//! that is over before it begins is never shown. The resolved begin is the later of the earliest begin within and the time at
-//! which the document came. A file does not say when that was, so a document without any begin is in nobody's way, and
-//! nobody in its.
+//! EBU Tech 3370, "Document resolved begin and end times": a document is shown from its resolved begin until it ends or
+//! a document with a higher sequence number begins, whichever is earlier. A document with a number that was there
+//! before is discarded, and one that is over before it begins is never shown. The resolved begin is the later of the
+//! earliest begin within and the time at which the document arrived. A file does not contain the time of arrival, so a
+//! document without any begin replaces none and is replaced by none.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -17,13 +17,13 @@ use crate::transcript::{Content, MediaMs};
 /// One document of a file.
 #[derive(Debug, Clone, Default)]
 pub(super) struct SequenceDocument {
-    /// Where in the file it begins.
+    /// The place of its beginning in the file.
     pub(super) at: FilePlace,
     pub(super) identifier: Option<String>,
     pub(super) number: Option<u64>,
-    /// The earliest begin within; none where nothing has one.
+    /// The earliest begin within. `None` if nothing has one.
     pub(super) begin: Option<MediaMs>,
-    /// What was read of it.
+    /// Indices of its lines.
     pub(super) lines: Range<usize>,
 }
 
@@ -33,10 +33,10 @@ impl SequenceDocument {
     }
 }
 
-/// What is shown of a line: where, who and what.
+/// The displayed contents of a line: time, speaker, text and language.
 type DisplayedLine = (MediaMs, Option<Arc<str>>, Arc<str>, Option<Arc<str>>);
 
-/// Leaves of the lines what the sequences in the file show of them, in the order of their documents.
+/// Keeps the parts of lines that the sequences in the file show, in the order of their documents.
 pub(super) fn resolve(documents: &[SequenceDocument], gather: &mut TranscriptBuilder) {
     if documents.len() < 2 {
         return;
@@ -61,7 +61,7 @@ pub(super) fn resolve(documents: &[SequenceDocument], gather: &mut TranscriptBui
     let mut is_placed = gone.clone();
     let mut given_way = (0, None);
     for sequence in sequences.values().filter(|sequence| sequence.len() > 1) {
-        // Where the next document that has a begin begins: the earliest of those behind.
+        // The earliest begin of the documents behind.
         let mut limits = Vec::with_capacity(sequence.len());
         let mut limit: Option<MediaMs> = None;
         for document in sequence.values().rev() {
@@ -71,7 +71,7 @@ pub(super) fn resolve(documents: &[SequenceDocument], gather: &mut TranscriptBui
         let mut ending: HashMap<DisplayedLine, usize> = HashMap::new();
         for (document, limit) in sequence.values().zip(limits.into_iter().rev()) {
             let mut until: HashMap<DisplayedLine, usize> = HashMap::new();
-            // Such a document is never shown, and neither is what in it has no time of its own.
+            // Such a document is never shown, and neither is text in it without a time of its own.
             let is_over = document.begin.is_some_and(|begin| limit.is_some_and(|limit| limit <= begin));
             for index in document.lines.clone() {
                 is_placed.insert(index);
@@ -84,7 +84,7 @@ pub(super) fn resolve(documents: &[SequenceDocument], gather: &mut TranscriptBui
                 if is_over || line.start_ms.is_some_and(|start| limit.is_some_and(|limit| start >= limit)) {
                     continue;
                 }
-                // What goes on being shown is said again by each document: it is one line.
+                // Text that continues to be shown is repeated by each document: it is one line.
                 let shown = |at: MediaMs| (at, line.speaker.clone(), line.text.clone(), line.lang.clone());
                 let before = line.start_ms.and_then(|start| ending.get(&shown(start)).copied());
                 let first = before.unwrap_or(index);
@@ -109,7 +109,7 @@ pub(super) fn resolve(documents: &[SequenceDocument], gather: &mut TranscriptBui
     gather.keep(&ordered);
 }
 
-/// Ends a line where `limit` is; true if it would have gone on.
+/// Ends a line at `limit`. Returns true if it would have continued.
 fn cut(line: &mut Content, limit: Option<MediaMs>) -> bool {
     let Some(limit) = limit else { return false };
     if line.start_ms.is_none() || line.end_ms.is_some_and(|end| end <= limit) {

@@ -1,5 +1,5 @@
-//! When text can be seen: `tts:display` and `tts:visibility`, in styles, regions, `set` and `animate` too (W3C TTML2, 10.2
-//! and 13).
+//! Visibility of text: `tts:display` and `tts:visibility`, also in styles, regions, `set` and `animate` (W3C TTML2,
+//! 10.2 and 13).
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
@@ -7,11 +7,11 @@ use std::rc::Rc;
 use crate::format::ttml::tree::{TtmlElement, WhiteSpace};
 use crate::transcript::MediaMs;
 
-/// Changes that can hold for one text, of all elements around it together, and as many of its region: each text is looked at
+/// The most changes for one text, over all elements around it, and the same number for its region. Each text is checked
 /// against all of them.
 const CHANGES_MAX: usize = 100;
 
-/// What an element says of whether it is seen.
+/// The visibility properties of an element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Display {
     pub(super) display: Option<bool>,
@@ -24,7 +24,7 @@ impl Display {
         Self::of(value("display"), value("visibility"))
     }
 
-    /// What an element says itself, and the styles that stand in it.
+    /// The properties of an element itself, and of the styles within it.
     fn own(element: &TtmlElement) -> Self {
         let inner = element.elements().filter(|inner| inner.is("style")).map(Self::inline);
         inner.fold(Self::inline(element), Self::or)
@@ -39,24 +39,25 @@ impl Display {
     }
 }
 
-/// The styles of a document by their ids.
+/// The styles of a document, by id.
 #[derive(Debug, Default)]
 pub(super) struct Styles<'a> {
     elements: HashMap<&'a str, &'a TtmlElement>,
-    /// What each of them says, with the styles that it names.
+    /// The properties of each style, including the styles that it names.
     shows: HashMap<&'a str, Display>,
 }
 
 impl<'a> Styles<'a> {
-    /// Styles with their ids, in the order of the document. Each is looked at once, whichever name it: time and memory grow with
-    /// the names that stand in the document. A style that names itself, by way of others too, says what it says without that.
+    /// Resolves styles, given with their ids in the order of the document. Each is resolved once, so that time and
+    /// memory grow with the number of references in the document. A style that names itself, directly or through
+    /// others, keeps its other properties.
     pub(super) fn of(styles: &[(&'a str, &'a TtmlElement)]) -> Self {
         let elements: HashMap<&str, &TtmlElement> = styles.iter().copied().collect();
         let shows = elements.iter().map(|(id, style)| (*id, Display::own(style))).collect();
         let mut known = Self { elements, shows };
         let mut begun: HashSet<&str> = HashSet::new();
         for (id, _) in styles {
-            // The names that are still to be looked at, and whether those that each of them names were.
+            // The styles to resolve, each with true if the styles that it names are resolved.
             let mut ahead = vec![(*id, false)];
             while let Some((id, is_ready)) = ahead.pop() {
                 let Some(style) = known.elements.get(id).copied() else { continue };
@@ -72,13 +73,14 @@ impl<'a> Styles<'a> {
         known
     }
 
-    /// What an element says, itself or by the styles that it names, of which a later one counts more.
+    /// Returns the properties of an element, from itself or from the styles that it names, of which a later one counts
+    /// more.
     pub(super) fn show(&self, element: &TtmlElement) -> Display {
         let named = names(element).rev().filter_map(|name| self.shows.get(name).copied());
         named.fold(Display::own(element), Display::or)
     }
 
-    /// What a span is of a ruby, if it is a part of one: W3C TTML2, `tts:ruby`.
+    /// Returns the role of a span in a ruby, if it has one: W3C TTML2, `tts:ruby`.
     pub(super) fn ruby<'e>(&'e self, element: &'e TtmlElement) -> Option<&'e str> {
         let by_style = || {
             let styles = names(element).filter_map(|name| self.elements.get(name));
@@ -107,18 +109,18 @@ impl StyleChange {
     }
 }
 
-/// An element that text stands in, or a region, with what was said of it so far.
+/// An element around text, or a region, with its properties and changes so far.
 #[derive(Debug)]
 pub(super) struct VisibilityLevel {
     show: Display,
     changes: Vec<StyleChange>,
-    /// How many more changes it, and what stands in it, can have.
+    /// The number of further changes that it, and the elements in it, may have.
     room: usize,
-    /// Time at which a region is there.
+    /// The time in which a region exists, for regions.
     there: Option<(MediaMs, Option<MediaMs>)>,
 }
 
-/// Reason why a text is not seen at a moment.
+/// Reason why a text is not visible at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum HiddenCause {
     Display,
@@ -126,12 +128,12 @@ pub(super) enum HiddenCause {
     Region,
 }
 
-/// What holds at a moment for what stands in an element.
+/// The visibility of the contents of an element at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Visibility {
-    /// Hides all within: it is not displayed, or its region is not there.
+    /// The reason that hides all contents: no display, or a region that does not exist.
     hidden: Option<HiddenCause>,
-    /// What the innermost says that says anything.
+    /// The innermost `visibility` that is set.
     visibility: Option<bool>,
 }
 
@@ -145,17 +147,17 @@ impl Visibility {
     }
 }
 
-/// What holds when for what stands in an element, by all the elements around it, or by a region: made once for each, however
-/// many texts stand there.
+/// The visibility of the contents of an element over time, from all elements around it, or of a region. Computed once
+/// for each, for any number of texts.
 #[derive(Debug, Clone)]
 pub(super) struct VisibilityChanges {
-    /// From which moment on what holds, the earliest first.
+    /// Moments of change, the earliest first, with the visibility from then on.
     stretches: Rc<[(MediaMs, Visibility)]>,
-    /// How many more changes what stands in it can have.
+    /// The number of further changes that the elements in it may have.
     room: usize,
 }
 
-/// Where nothing is said.
+/// Visibility if nothing is set.
 const PLAIN: &[(MediaMs, Visibility)] = &[(MediaMs::MIN, Visibility { hidden: None, visibility: None })];
 
 impl Default for VisibilityChanges {
@@ -165,17 +167,17 @@ impl Default for VisibilityChanges {
 }
 
 impl VisibilityLevel {
-    /// An element within `outer`.
+    /// Returns the level of an element within `outer`.
     pub(super) fn new(show: Display, outer: &VisibilityChanges) -> Self {
         Self { show, changes: Vec::new(), room: outer.room, there: None }
     }
 
-    /// A region, which is there from `begin` to `end`.
+    /// Returns the level of a region, which exists from `begin` to `end`.
     pub(super) fn region(show: Display, begin: MediaMs, end: Option<MediaMs>) -> Self {
         Self { there: Some((begin, end)), ..Self::new(show, &VisibilityChanges::default()) }
     }
 
-    /// Takes what a `set` or an `animate` says, which holds from `begin` to `end`. False where that is one too many.
+    /// Adds the change of a `set` or an `animate`, from `begin` to `end`. Returns false if there are too many.
     pub(super) fn change(&mut self, element: &TtmlElement, begin: MediaMs, end: Option<MediaMs>) -> bool {
         // An `animate` has a list of values, one after the other.
         let list = |name: &str| -> Vec<&str> {
@@ -209,7 +211,7 @@ impl VisibilityLevel {
         true
     }
 
-    /// What holds for what stands in it, and in `outer`.
+    /// Returns the visibility of its contents, within `outer`.
     pub(super) fn sights(self, outer: &VisibilityChanges) -> VisibilityChanges {
         let is_silent = self.show == Display::default() && self.changes.is_empty() && self.there.is_none();
         if is_silent {
@@ -234,7 +236,7 @@ impl VisibilityLevel {
         if self.there.is_some_and(|(begin, end)| at < begin || end.is_some_and(|end| end <= at)) {
             return Visibility { hidden: Some(HiddenCause::Region), visibility: None };
         }
-        // Of changes that hold at once the last one counts.
+        // Of simultaneous changes, the last one counts.
         let changes = self.changes.iter().rev().filter(|change| change.holds(at)).map(|change| change.show);
         let show = changes.chain([self.show]).fold(Display::default(), Display::or);
         Visibility {
@@ -244,7 +246,7 @@ impl VisibilityLevel {
     }
 }
 
-/// What holds within both, the one around the other, from each moment on at which either changes.
+/// The combined visibility of an outer and an inner element, at each moment at which either changes.
 fn both<'a>(
     outer: &'a [(MediaMs, Visibility)],
     inner: &'a [(MediaMs, Visibility)],
@@ -263,7 +265,8 @@ fn both<'a>(
     })
 }
 
-/// From when to when text is seen that stands in `sights`, in a region or in none, from `begin` to `end`.
+/// Returns the first and last moment at which a text with `sights`, in a region or in none, is visible between `begin`
+/// and `end`. The error is the reason why it never is.
 pub(super) fn seen(
     region: Option<&VisibilityChanges>,
     sights: &VisibilityChanges,

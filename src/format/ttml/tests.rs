@@ -1,9 +1,9 @@
-//! Documents in which one rule each decides what is shown: those of timing have the structures of the public suite of IMSC
-//! (its folder `timing`), in words and numbers of their own.
+//! Documents in which one rule each decides what is shown. Those of timing have the structures of the public suite of
+//! IMSC (its folder `timing`), with other words and numbers.
 
 use super::*;
 
-/// What is read of a body: each line with its times in seconds, then what was told.
+/// Reads a body. Returns each line with its times in seconds, and the problems.
 fn shown(root: &str, body: &str) -> (Vec<String>, Vec<String>) {
     let file = format!(
         "<tt xmlns=\"http://www.w3.org/ns/ttml\" xmlns:tts=\"http://www.w3.org/ns/ttml#styling\" \
@@ -213,7 +213,7 @@ fn times_nest_as_the_standard_says() {
             &["3-5 a", "2-5 b"],
             &["time goes back"],
         ),
-        // An end that is none takes no time, and is told.
+        // An invalid end takes no time, and is reported.
         (
             "no end",
             "<div timeContainer='seq' dur='20s'><p begin='2s' end='1s'>a</p><p dur='3s'>b</p></div>",
@@ -269,7 +269,7 @@ fn what_is_not_shown_is_no_speech() {
             &["another namespace"],
         ),
         ("<p begin='1s' end='4s'>a</p>x", &["1-4 a"], &["no paragraph"]),
-        // What is told is said again of nothing else.
+        // A text that is reported once is not reported for another reason.
         ("<p begin='1s' end='4s'> <br/> </p>", &[], &["no text"]),
     ];
     for (body, lines, told) in table {
@@ -331,7 +331,7 @@ fn an_ampersand_that_begins_no_entity_costs_nothing() {
     let (read, problems) =
         shown("", &format!("{agent}<body><div><p begin='1s' end='2s' ttm:agent='Q&A'>x</p></div></body>"));
     assert_eq!((read, problems.len()), (vec!["1-2 x".to_owned()], 2), "{problems:?}");
-    // What cannot be read on says how much is missing.
+    // If the rest cannot be read, the problem says how much is missing.
     let (read, problems) = shown("", "<body><div><p begin='1s' end='2s'>a</p><p begin='3s'>b</q>\nc</p></div></body>");
     assert_eq!(read.len(), 2);
     assert!(problems.iter().any(|problem| problem.contains("(2 lines, ")), "{problems:?}");
@@ -370,7 +370,7 @@ fn changes_are_bounded_over_all_elements_around_a_text() {
     let (lines, told) = shown("", &spans(100));
     assert_eq!((lines, told.len()), (vec!["0-9 a".to_owned()], 99));
     assert!(told[0].contains("too many changes"), "{}", told[0]);
-    // Elements beside each other do not cost each other theirs.
+    // Sibling elements do not use up each other's changes.
     let beside = format!("<div>{}</div>", format!("<p end='9s'>{animate}a</p>").repeat(5));
     assert_eq!(shown("", &beside).1, Vec::<String>::new());
 }
@@ -385,14 +385,14 @@ fn styles_may_name_each_other_in_any_way() {
         .map(|at| format!("<style xml:id='t{at}' style='{}'/>", wide.replace('1', &(at + 1).to_string())))
         .collect();
     let table: &[(&str, &str, bool)] = &[
-        // A later name counts more, and what a style says itself most.
+        // A later name counts more, and a style's own properties most.
         ("<style xml:id='a' tts:display='none'/><style xml:id='b' tts:display='auto'/>", "a b", true),
         ("<style xml:id='a' tts:display='none'/><style xml:id='b' tts:display='auto'/>", "b a", false),
         ("<style xml:id='a' tts:display='none'/><style xml:id='b' style='a' tts:display='auto'/>", "b", true),
         ("<style xml:id='a' tts:display='none'/><style xml:id='b' style='a'/>", "b", false),
         ("<style xml:id='b' style='a'/><style xml:id='a' tts:display='none'/>", "b", false),
         ("<style xml:id='a'><style tts:display='none'/></style>", "a", false),
-        // Those that name themselves, by way of others too.
+        // Styles that name themselves, directly or through others.
         ("<style xml:id='a' style='a'/>", "a", true),
         (
             "<style xml:id='a' style='b'/><style xml:id='b' style='a c'/><style xml:id='c' tts:display='none'/>",
@@ -404,7 +404,7 @@ fn styles_may_name_each_other_in_any_way() {
             "b",
             false,
         ),
-        // Many, each of which was looked at for each way that leads to it.
+        // Many styles, each of which would be resolved once for each path to it.
         (&format!("{chain}<style xml:id='c5000' tts:display='none'/>"), "c0", false),
         (&every, "n7", true),
         (&format!("{tree}<style xml:id='t30' tts:display='none'/>"), "t0", false),

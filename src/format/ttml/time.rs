@@ -2,35 +2,35 @@
 
 use crate::transcript::MediaMs;
 
-/// What frames and ticks are worth.
+/// The durations of frames and ticks.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Rates {
-    /// Frames of the clock in a second, as written.
+    /// Frames per second of the clock, as written.
     frames: f64,
-    /// What a frame's share of a second is multiplied with.
+    /// The multiplier of the frame rate (`ttp:frameRateMultiplier`).
     multiplier: f64,
     sub_frames: f64,
     ticks: Option<f64>,
     has_frames: bool,
     drops: Drops,
-    /// The times are time codes: frames are counted, and what a frame is worth gives the time.
+    /// True if the times are SMPTE time codes: they count frames, and the frame rate gives the time.
     is_smpte: bool,
-    /// The times are those of a clock, of the day or of a tape, and not counted from the parent's.
+    /// True if the times are those of a clock (of the day or of a tape), and do not count from the parent's.
     pub(super) is_clock: bool,
 }
 
-/// Frame numbers that a time code leaves out, so that it goes with the clock: W3C TTML2, 7.2.3.
+/// Frame numbers that a time code skips to stay in step with the clock: W3C TTML2, 7.2.3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Drops {
     None,
-    /// Two in each minute, but not in each tenth.
+    /// Two in each minute, except each tenth.
     Ntsc,
-    /// Four in each second minute, but not in each twentieth.
+    /// Four in each second minute, except each twentieth.
     Pal,
 }
 
 impl Drops {
-    /// The numbers that were left out up to this minute: W3C TTML2, "Time expression semantics", for the time base `smpte`.
+    /// The frame numbers skipped up to this minute: W3C TTML2, "Time expression semantics", for the time base `smpte`.
     fn before(self, hours: f64, minutes: f64) -> f64 {
         match self {
             Self::None => 0.0,
@@ -56,7 +56,7 @@ impl Default for Rates {
 }
 
 impl Rates {
-    /// Takes over an attribute of the root; false for a value that is none.
+    /// Applies a timing attribute of the root. Returns false for an invalid value.
     pub(super) fn set(&mut self, name: &str, value: &str) -> bool {
         let rate = |value: &str| value.trim().parse().ok().filter(|rate: &f64| *rate > 0.0 && rate.is_finite());
         match name {
@@ -101,7 +101,7 @@ impl Rates {
         ticks / self.ticks.unwrap_or(default)
     }
 
-    /// A clock time (`01:02:03.5`, `01:02:03:20.1`) or an offset (`1.2h`, `24f`, `120t`), in milliseconds.
+    /// Parses a clock time (`01:02:03.5`, `01:02:03:20.1`) or an offset (`1.2h`, `24f`, `120t`) into milliseconds.
     pub(super) fn parse(&self, text: &str) -> Option<MediaMs> {
         let text = text.trim();
         let seconds = if text.contains(':') { self.clock(text)? } else { self.offset(text)? };
@@ -118,7 +118,7 @@ impl Rates {
         };
         let seconds = if frames.is_some() { digits(seconds)? } else { number(seconds)? };
         let (hours, minutes) = (digits(hours)?, digits(minutes)?);
-        // A leap second is one.
+        // A leap second is valid.
         if minutes > 59.0 || seconds >= 61.0 {
             return None;
         }
@@ -217,7 +217,8 @@ mod tests {
             }
             rates.parse(text)
         };
-        // An hour of time code with drops is an hour of the clock, to some milliseconds; without it is 3.6 s longer.
+        // An hour of time code with drops is an hour of the clock, within milliseconds. Without drops it is 3.6 s
+        // longer.
         for (drops, text, ms) in [
             ("dropNTSC", "00:00:59:29", 60_027),
             ("dropNTSC", "00:01:00:02", 60_060),

@@ -1,12 +1,12 @@
-//! The elements of a document: names with their namespaces, attributes, and text that is whole, whatever comments, entities
-//! and CDATA sections it is written with.
+//! The elements of a document: names with their namespaces, attributes, and text, which is joined across comments,
+//! entities and CDATA sections.
 
 use crate::format::core::builder::FilePlace;
 
-/// No file needs more, and each name is looked up among them.
+/// The most prefixes. No file needs more, and each name is looked up among them.
 const PREFIXES_MAX: usize = 100;
 
-/// Namespaces of elements and attributes, as far as they matter here.
+/// Namespaces of elements and attributes, as far as the reader needs them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum WhiteSpace {
     /// TTML itself, and attributes without a prefix.
@@ -14,12 +14,13 @@ pub(super) enum WhiteSpace {
     Metadata,
     Styling,
     Xml,
-    /// One of somebody else's; parameters of TTML too, for they stand at the root alone, where names are enough.
+    /// A namespace of another vocabulary. Also that of TTML's parameters, which stand only at the root, where names
+    /// suffice.
     Foreign,
 }
 
 impl WhiteSpace {
-    /// The namespace that `uri` names: those of TTML, of its drafts from 2004 on, and none at all.
+    /// The namespace of `uri`: that of TTML, one of its drafts from 2004 on, or none at all. `None` for another.
     fn of(uri: &str) -> Option<Self> {
         let (base, part) = uri.trim_end_matches('#').split_once('#').unwrap_or((uri.trim_end_matches('#'), ""));
         let is_ours = base.is_empty()
@@ -33,7 +34,7 @@ impl WhiteSpace {
         })
     }
 
-    /// What a prefix means that the document does not declare.
+    /// The usual namespace of a prefix that the document does not declare.
     fn usual(prefix: &str) -> Self {
         match prefix {
             "" | "tt" => Self::Core,
@@ -54,10 +55,10 @@ pub(super) struct Attribute {
     pub(super) value: String,
 }
 
-/// An element and what is in it.
+/// An element and its contents.
 #[derive(Debug)]
 pub(super) struct TtmlElement {
-    /// Where in the file it begins.
+    /// The place of its beginning in the file.
     pub(super) at: FilePlace,
     pub(super) space: WhiteSpace,
     /// Its name without its prefix.
@@ -66,11 +67,11 @@ pub(super) struct TtmlElement {
     pub(super) nodes: Vec<TtmlNode>,
 }
 
-/// What stands in an element.
+/// A child of an element.
 #[derive(Debug)]
 pub(super) enum TtmlNode {
     Element(TtmlElement),
-    /// Text, and where in the file the first of it that is no blank stands; none where all of it is blank.
+    /// Text, and the place of its first character that is no blank; `None` if all of it is blank.
     Text {
         at: Option<FilePlace>,
         text: String,
@@ -87,7 +88,7 @@ impl TtmlElement {
         found.map(|attribute| attribute.value.as_str())
     }
 
-    /// The elements directly in it.
+    /// The elements directly within it.
     pub(super) fn elements(&self) -> impl Iterator<Item = &TtmlElement> {
         self.nodes.iter().filter_map(|node| match node {
             TtmlNode::Element(element) => Some(element),
@@ -95,14 +96,14 @@ impl TtmlElement {
         })
     }
 
-    /// All text in it.
+    /// All text within it.
     pub(super) fn text(&self) -> String {
         let mut all = String::new();
         self.add_text(&mut all);
         all
     }
 
-    /// Calls itself for what is inside, which is at most [`DEPTH_MAX`](super::DEPTH_MAX) deep.
+    /// Appends all text within it. Recursive, at most [`DEPTH_MAX`](super::DEPTH_MAX) levels deep.
     fn add_text(&self, all: &mut String) {
         for node in &self.nodes {
             match node {
@@ -112,7 +113,7 @@ impl TtmlElement {
         }
     }
 
-    /// Itself and all elements in it, in the order of the document.
+    /// Returns the element and all elements within it, in document order.
     pub(super) fn all(&self) -> Vec<&TtmlElement> {
         let (mut all, mut ahead) = (Vec::new(), vec![self]);
         while let Some(element) = ahead.pop() {
@@ -125,11 +126,11 @@ impl TtmlElement {
     }
 }
 
-/// Puts a document together.
+/// Builds the tree of a document.
 #[derive(Debug, Default)]
 pub(super) struct TreeBuilder {
     open: Vec<TtmlElement>,
-    /// Prefixes and what they mean, with how many elements are open outside of where they are declared.
+    /// Declared prefixes: the depth of the declaration, the prefix, and its namespace.
     prefixes: Vec<(usize, String, WhiteSpace)>,
 }
 
@@ -138,7 +139,7 @@ impl TreeBuilder {
         self.open.len()
     }
 
-    /// Begins an element with these attributes, by their names with prefixes.
+    /// Opens an element with these attributes, by their names with prefixes.
     pub(super) fn start(&mut self, at: FilePlace, name: &str, attributes: Vec<(String, String)>) {
         let depth = self.open.len();
         let is_root = depth == 0;
@@ -153,7 +154,7 @@ impl TreeBuilder {
             }
         }
         let (prefix, local) = name.split_once(':').unwrap_or(("", name));
-        // Whatever namespace a root declares that is called `tt`: it is what the file means by TTML.
+        // Whatever namespace a root named `tt` has: the file means TTML by it.
         if is_root && local == "tt" && self.space(prefix) == WhiteSpace::Foreign {
             self.prefixes.push((depth, prefix.to_owned(), WhiteSpace::Core));
         }
@@ -187,7 +188,7 @@ impl TreeBuilder {
         }
     }
 
-    /// Ends the element that is open; gives it if it was the outermost.
+    /// Closes the current element. Returns it if it was the root.
     pub(super) fn end(&mut self) -> Option<TtmlElement> {
         let element = self.open.pop()?;
         let depth = self.open.len();

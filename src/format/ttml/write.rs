@@ -1,6 +1,6 @@
-//! TTML, written as IMSC 1.1 text has it (W3C IMSC 1.1, text profile): a `p` for each line, an agent for each speaker.
+//! Writer of TTML, as IMSC 1.1 text (W3C IMSC 1.1, text profile): a `p` for each line, an agent for each speaker.
 //!
-//! An end that nobody knows is estimated, as for subtitles, and an attribute of a namespace of our own says so.
+//! An unknown end is estimated, as for subtitles, and marked by an attribute of a namespace of our own.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -12,7 +12,7 @@ use crate::format::text::text_lines::one_line;
 use crate::transcript::TimeSource;
 use crate::transcript::time::cue_clock;
 
-/// Two lines at the bottom, where subtitles stand.
+/// A region for two lines at the bottom of the picture, the usual place of subtitles.
 const HEAD: &str = "    <styling>\n      <style xml:id=\"s1\" tts:fontFamily=\"default\" tts:fontSize=\"100%\" \
 tts:textAlign=\"center\"/>\n    </styling>\n    <layout>\n      <region xml:id=\"r1\" tts:origin=\"10% 70%\" \
 tts:extent=\"80% 25%\" tts:displayAlign=\"after\" style=\"s1\"/>\n    </layout>\n";
@@ -73,7 +73,7 @@ pub(in super::super) fn write(document: &Document) -> String {
     out
 }
 
-/// XML 1.0, 2.2: what no document may hold becomes U+FFFD.
+/// Escapes text. Characters that XML 1.0, 2.2, does not allow become U+FFFD.
 fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -96,7 +96,7 @@ fn character(c: char) -> char {
     }
 }
 
-/// `text` with U+FFFD for what no document may hold.
+/// `text` with U+FFFD for the characters that XML does not allow.
 pub(in super::super) fn readable(text: &str) -> String {
     text.chars().map(character).collect()
 }

@@ -7,10 +7,10 @@ use super::timing::is_percentage;
 use crate::format::core::cue_syntax::number_of;
 use crate::format::text::text_lines::numbered;
 
-/// What a file consists of.
+/// The parts of a file.
 #[derive(Debug, Default)]
 pub(super) struct VttFile<'a> {
-    /// What stands behind `WEBVTT` on the first line.
+    /// The text behind `WEBVTT` on the first line.
     pub(super) title: &'a str,
     /// The lines below it, up to the first empty one. The standard skips them.
     pub(super) header: Vec<&'a str>,
@@ -28,25 +28,26 @@ pub(super) struct VttBlock<'a> {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum VttBlockKind {
-    /// With a line of times at this index of its lines: what stands before it is the id, what follows the text.
+    /// A cue, whose line of times has this index among its lines. The line before it is the id, the lines after it are
+    /// the text.
     Cue {
         times: usize,
     },
     Style,
     Region,
-    /// Everything else: a `NOTE`, or what the standard skips.
+    /// Any other block: a `NOTE`, or one that the standard skips.
     Other,
 }
 
-/// The file, if it is one: it begins with `WEBVTT`, alone or followed by a blank.
+/// Parses a file that begins with `WEBVTT`, alone or followed by a blank. Returns `None` for another text.
 pub(super) fn parse(text: &str) -> Option<VttFile<'_>> {
     let lines: Vec<&str> = numbered(text).map(|(_, line)| line).collect();
     let title = lines.first()?.strip_prefix("WEBVTT")?;
     (title.is_empty() || title.starts_with([' ', '\t'])).then(|| parse_from(&lines, 1, title.trim()))
 }
 
-/// The file, whatever it begins with, and what is wrong with its header: it is not there, or written otherwise (`WebVTT`,
-/// `WEBVTT-x`).
+/// Parses a file whatever it begins with. Also returns the fault of its header, if it is missing or written in another
+/// way (`WebVTT`, `WEBVTT-x`).
 pub(super) fn parse_any(text: &str) -> (VttFile<'_>, Option<&'static str>) {
     if let Some(file) = parse(text) {
         return (file, None);
@@ -63,7 +64,7 @@ pub(super) fn parse_any(text: &str) -> (VttFile<'_>, Option<&'static str>) {
     }
 }
 
-/// What stands behind `WEBVTT` in a line that is nearly a header.
+/// The text behind `WEBVTT` in a line that is nearly a header.
 pub(super) fn odd_title(line: &str) -> Option<&str> {
     let line = line.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{FEFF}').trim_end();
     let (sign, title) = line.split_at_checked("WEBVTT".len())?;
@@ -71,7 +72,7 @@ pub(super) fn odd_title(line: &str) -> Option<&str> {
     is_one.then(|| title.trim_start_matches(|c: char| c.is_whitespace() || ":-.,;".contains(c)))
 }
 
-/// The file whose header goes on at the line with the index `at`; without any it is the first one.
+/// Parses the file from the line with the index `at`, the next line of the header. `at` is 0 if there is no header.
 fn parse_from<'a>(lines: &[&'a str], at: usize, title: &'a str) -> VttFile<'a> {
     let mut parser = VttParser { lines, at, seen_cue: false };
     let mut file = VttFile { title, ..VttFile::default() };
@@ -116,7 +117,7 @@ impl<'a> VttParser<'_, 'a> {
                     break;
                 }
                 seen_arrow = true;
-                // Whether these are times is for the reader of cues: if not, the block is none.
+                // The reader of cues decides whether these are times. If not, the block is no cue.
                 kind = VttBlockKind::Cue { times: here - first };
                 buffer = self.at..self.at;
                 self.seen_cue |= super::timing::timings(line).is_ok();
@@ -141,14 +142,14 @@ impl<'a> VttParser<'_, 'a> {
             }
             end = here + 1;
         }
-        // A block of the header that begins with an arrow is empty; so that the parser goes on, nobody needs it longer.
+        // A block of the header that begins with an arrow is empty. It only makes the parser continue, and is not used.
         VttBlock { at: first + 1, lines: self.lines[first..end].to_vec(), kind }
     }
 }
 
-/// Parts blocks where no empty line does: a number at the end of a text, right above the times of the next cue, is that cue's where
-/// other cues have numbers; and a row `NOTE`, `STYLE`, `REGION` or `X-TIMESTAMP-MAP=` in the midst of a text, behind which another
-/// block follows, begins one. Gives the lines at which there should be one.
+/// Splits blocks at places without an empty line. A number at the end of a text, right above the times of the next cue,
+/// belongs to that cue if other cues have numbers. A row `NOTE`, `STYLE`, `REGION` or `X-TIMESTAMP-MAP=` within a text,
+/// with another block behind it, begins a block. Returns the lines above which an empty line is missing.
 pub(super) fn part(blocks: &mut Vec<VttBlock<'_>>) -> Vec<usize> {
     let number = |line: &str| number_of(line).is_some();
     let has_numbers = blocks.iter().any(|block| block.kind == VttBlockKind::Cue { times: 1 } && number(block.lines[0]));
@@ -185,13 +186,13 @@ pub(super) fn part(blocks: &mut Vec<VttBlock<'_>>) -> Vec<usize> {
     parted
 }
 
-/// True for a row of a text that nobody says: the first of a block, as programs write them.
+/// Returns true for a row of a text that is no speech: the first of a block, as programs write it.
 fn begins_block(row: &str, below: Option<&&str>) -> bool {
     let is_set = |below: &&str| below.contains(['{', ':']) && !below.contains(": ");
     match row.trim_end() {
         "NOTE" => true,
         "STYLE" | "REGION" => below.is_some_and(is_set),
-        // `NOTE THAT` in capitals may be said.
+        // `NOTE THAT` in capitals may be speech.
         row => row.starts_with(MAP) || is_block(row) && row.starts_with("NOTE") && row.contains(char::is_lowercase),
     }
 }
@@ -200,7 +201,7 @@ fn begins_block(row: &str, below: Option<&&str>) -> bool {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Region<'a> {
     pub(super) id: &'a str,
-    /// All that were understood, each once.
+    /// The valid settings, each once.
     pub(super) settings: Vec<&'a str>,
     pub(super) odd: Vec<&'a str>,
 }
@@ -261,10 +262,10 @@ mod tests {
             (format!("WEBVTT\nKind: x\n{T}\na"), vec![(3, 2, Cue { times: 0 })]),
             (format!("WEBVTT\n{T}\na"), vec![(2, 2, Cue { times: 0 })]),
             (format!("WEBVTT\n\n\n\n{T}\na\n"), vec![(5, 2, Cue { times: 0 })]),
-            // An id is one line; with two, there is a block, and then a cue.
+            // An id is one line. Two lines are a block of their own, followed by a cue.
             (format!("WEBVTT\n\nid\n{T}\na\nb\n\n"), vec![(3, 4, Cue { times: 1 })]),
             (format!("WEBVTT\n\nx\ny\n{T}\na"), vec![(3, 2, Other), (5, 2, Cue { times: 0 })]),
-            // An arrow ends a cue that has its times; an empty line does, but no blank one.
+            // An arrow ends a cue that has its times. So does an empty line, but not a line of blanks.
             (format!("WEBVTT\n\n{T}\na\n{T}\nb"), vec![(3, 2, Cue { times: 0 }), (5, 2, Cue { times: 0 })]),
             (format!("WEBVTT\n\n{T}\n{T}\nb"), vec![(3, 1, Cue { times: 0 }), (4, 2, Cue { times: 0 })]),
             (format!("WEBVTT\n\n{T}\na\n \nb"), vec![(3, 4, Cue { times: 0 })]),
@@ -278,7 +279,7 @@ mod tests {
             ("WEBVTT\n\nSTYLES\na".to_owned(), vec![(3, 2, Other)]),
             (format!("WEBVTT\n\nSTYLE\na\n{T}\nb"), vec![(3, 2, Style), (5, 2, Cue { times: 0 })]),
             (format!("WEBVTT\n\nSTYLE\n{T}\nb"), vec![(3, 3, Cue { times: 1 })]),
-            // Lines of times that are none: no cue was seen, so that a style may still come.
+            // Invalid lines of times: there is no cue yet, so a style may still come.
             ("WEBVTT\n\n-->\na\n\nSTYLE\nb".to_owned(), vec![(3, 2, Cue { times: 0 }), (6, 2, Style)]),
             ("WEBVTT\r\rNOTE x\r\ra".to_owned(), vec![(3, 1, Other), (5, 1, Other)]),
         ] {

@@ -1,9 +1,9 @@
-//! WebVTT, read: <https://www.w3.org/TR/webvtt1/>, its algorithms step by step.
+//! Reader of WebVTT: <https://www.w3.org/TR/webvtt1/>, its algorithms step by step.
 //!
-//! A cue becomes a line, and one for each voice where several speak in it. What the standard skips is told, with its text;
-//! where it would skip a cue for its times alone and these can be understood, the cue is read, and told as well, for a
-//! browser would not show it. Styles, regions, notes, ids, settings and tags are kept for a file of the same kind; lines
-//! cannot hold them.
+//! A cue becomes a line, or one for each voice if several speak in it. Text that the standard skips is reported. A cue
+//! that it would skip only because of the form of its times is read if they can be understood, and reported, because a
+//! browser would not show it. Styles, regions, notes, ids, settings and tags are kept for another file of the same
+//! kind, because lines cannot hold them.
 
 mod file;
 mod segments;
@@ -30,19 +30,19 @@ use crate::format::webvtt::file::{VttBlock, VttBlockKind, VttFile};
 use crate::format::webvtt::text::CuePiece;
 use crate::transcript::{Content, MediaMs, Word};
 
-/// True for what the standard takes for a WebVTT file.
+/// Returns true for a WebVTT file by the standard.
 pub(super) fn is_one(text: &str) -> bool {
     file::parse(text.split(['\n', '\r']).next().unwrap_or_default()).is_some()
 }
 
-/// True for a file of cues that is WebVTT, and no file by the standard: its header is written otherwise, has blank lines above it,
-/// or cues whose times are written as SubRip has them.
+/// Returns true for a file of cues that is WebVTT but not valid: its header is written in another way or has blank
+/// lines above it, or its cues have SubRip's times.
 pub(super) fn is_nearly_one(text: &str) -> bool {
     let mut lines = numbered(text).map(|(_, line)| line).skip_while(|line| line.trim().is_empty()).peekable();
     if lines.peek().is_none_or(|first| file::odd_title(first).is_none()) {
         return false;
     }
-    // What belongs to the header ends with a blank line, or with the first cue; notes, styles and regions may follow.
+    // The header ends with a blank line, or with the first cue. Notes, styles and regions may follow.
     loop {
         while lines.next_if(|line| !line.trim().is_empty() && !line.contains("-->")).is_some() {}
         while lines.next_if(|line| line.trim().is_empty()).is_some() {}
@@ -50,18 +50,17 @@ pub(super) fn is_nearly_one(text: &str) -> bool {
             break;
         }
     }
-    // A cue begins the rest: its line of times, maybe with its name above.
+    // A cue begins the rest: its line of times, maybe with its id above.
     lines.next().is_some_and(is_line_of_times) || lines.next().is_some_and(is_line_of_times)
 }
 
-/// True for a line of times as a cue has one, with a comma before its thousandths or a dot.
+/// Returns true for a line of times of a cue, with a comma or a dot before its thousandths.
 pub(super) fn is_line_of_times(line: &str) -> bool {
     timing::timings(&line.replace(',', ".")).is_ok()
 }
 
 pub(super) fn read(text: &str, mut gather: TranscriptBuilder) -> ParsedTranscript {
-    // "Replace all U+0000 NULL characters in input by U+FFFD": done, in every text that is read.
-    // The standard has no blank lines above the header.
+    // "Replace all U+0000 NULL characters in input by U+FFFD": decoding has done that.
     let lines_above = numbered(text).take_while(|(_, line)| line.trim().is_empty()).count();
     let begin = numbered(text).nth(lines_above).map_or(0, |(_, line)| line.as_ptr() as usize - text.as_ptr() as usize);
     let (segments, is_stream) = segments::split(&text[begin..]);
@@ -78,7 +77,7 @@ pub(super) fn read(text: &str, mut gather: TranscriptBuilder) -> ParsedTranscrip
     gather.meta.title = title.map(Arc::from);
     gather.meta.language = language.map(Arc::from);
     for line in &file.header {
-        // Not of the standard, but in half of what is on the web.
+        // Not in the standard, but in half of the files on the web.
         if let Some(language) = line.strip_prefix("Language:") {
             gather.meta.language = Some(language.trim().into());
         }
@@ -106,7 +105,7 @@ pub(super) fn read(text: &str, mut gather: TranscriptBuilder) -> ParsedTranscrip
     reader.hls.has_several = parts.len() > 0;
     reader.hls.is_cut = is_stream && parts.len() > 0;
     if reader.hls.is_cut {
-        // Each says where it stands in the clock of the stream.
+        // Each segment says how its times relate to the clock of the stream.
         reader.gather.times_rule();
     }
     reader.map_times(&file.header, lines_above);
@@ -126,7 +125,7 @@ pub(super) fn read(text: &str, mut gather: TranscriptBuilder) -> ParsedTranscrip
         reader.hls.segment += 1;
         match is_stream {
             true => reader.map_times(&file.header, lines_before),
-            // Another file, of whose times the notes of the one before say nothing.
+            // Another file, to which the notes of the one before do not apply.
             false => {
                 (reader.all_estimated, reader.all_times_estimated) = (false, false);
                 reader.begins_anew = true;
@@ -137,8 +136,8 @@ pub(super) fn read(text: &str, mut gather: TranscriptBuilder) -> ParsedTranscrip
     reader.finish()
 }
 
-/// Title and language as the first line says them: `WEBVTT - title`, with a dash or two and what else the title begins with.
-/// `WEBVTT FILE`, as some programs write, names nothing; others say there what belongs on the lines below.
+/// Title and language in the first line: `WEBVTT - title`, with one dash, two, or another beginning of the title.
+/// `WEBVTT FILE`, as some programs write, has no title. Others write there what belongs on the lines below.
 fn title(first: &str) -> (Option<&str>, Option<&str>) {
     let first = first.trim_start();
     if first.starts_with("Kind:") || first.starts_with("Language:") {
@@ -149,7 +148,7 @@ fn title(first: &str) -> (Option<&str>, Option<&str>) {
     (Some(title).filter(|title| !title.is_empty() && *first != *"FILE"), None)
 }
 
-/// What lines cannot hold, by kind: where it was met first, and how often.
+/// The kinds of contents that lines cannot hold.
 const LOST: [&str; 5] = [
     "styles and regions",
     "the place on the screen of cues",
@@ -162,47 +161,47 @@ struct WebVttReader {
     gather: TranscriptBuilder,
     kept: SourceMarkup,
     regions: HashSet<String>,
-    /// What notes of our own writer say of the ends that follow.
+    /// Set by notes of our own writer about the ends that follow.
     all_estimated: bool,
     end_estimated: bool,
     all_times_estimated: bool,
     times_estimated: bool,
-    /// The file says who speaks in a way that is no text: by voices, or by a note that nobody is named.
+    /// True if the file names speakers outside of texts: by voices, or by a note that nobody is named.
     names_people: bool,
-    /// No note says that each row was said.
+    /// False if a note says that each row was spoken.
     rolls: bool,
     lost: [Option<(usize, usize)>; 5],
-    /// The numbers of people in ids of cues, by name.
+    /// The person numbers in the ids of cues, by name.
     people: HashMap<String, Vec<String>>,
     hls: SegmentedFile,
     numbers: CueNumbers,
-    /// The ids of the file's cues are the names of those who speak.
+    /// True if the ids of the file's cues are speakers' names.
     ids_are_names: bool,
     has_names_for_ids: bool,
-    /// Another file has begun, of which there is no cue yet.
+    /// True if another file has begun, and no cue of it was read yet.
     begins_anew: bool,
 }
 
-/// Where a file of several segments is.
+/// The state of reading a file of several segments.
 #[derive(Default)]
 struct SegmentedFile {
     clock: crate::format::webvtt::segments::SegmentClock,
-    /// What is added to times.
+    /// Milliseconds to add to times.
     shift: MediaMs,
-    /// There are several, or several files that somebody put together.
+    /// True if there are several segments, or several joined files.
     has_several: bool,
-    /// There are several of a stream.
+    /// True if there are several segments of a stream.
     is_cut: bool,
     segment: usize,
-    /// Cues by times and text, with the segment in which they were met last.
+    /// Cues by times and text, with the last segment that has them.
     met: HashMap<(MediaMs, MediaMs, String), usize>,
     /// Cues by id, settings and text.
     shown: HashMap<(String, String, String), OpenCue>,
-    /// Where the first cue stands that goes on with another, and how many do.
+    /// The line of the first cue that continues another, and the number of such cues.
     cut: Option<(usize, usize)>,
 }
 
-/// A cue that may go on in the next segment.
+/// A cue that may continue in the next segment.
 struct OpenCue {
     segment: usize,
     start: MediaMs,
@@ -226,11 +225,12 @@ impl SegmentedFile {
     }
 }
 
-/// What packagers round the time of a segment's border by, in milliseconds.
+/// Milliseconds by which packagers round the time of a segment's border.
 const BORDER_MS: MediaMs = 1;
 
 impl WebVttReader {
-    /// Goes by what a segment's header says of its times.
+    /// Adapts the offset of times to a segment's header. If its map cannot be read, that is reported and the offset
+    /// stays.
     fn map_times(&mut self, header: &[&str], lines_before: usize) {
         self.hls.shift = match self.hls.clock.shift(header) {
             Ok(shift) => shift,
@@ -242,7 +242,8 @@ impl WebVttReader {
         };
     }
 
-    /// Returns true if the cue is there already. RFC 8216, section 3.5: a cue is in every segment in whose time it is shown.
+    /// Returns true if the cue was read before. RFC 8216, section 3.5: a cue is in every segment in whose time it is
+    /// shown.
     fn is_met(&mut self, start: MediaMs, end: MediaMs, text: &str) -> bool {
         let segment = self.hls.segment;
         if !self.hls.has_several {
@@ -252,7 +253,8 @@ impl WebVttReader {
         before.is_some_and(|before| before != segment)
     }
 
-    /// Whether the cue goes on with one of a segment before, as packagers cut it at the border: that one ends when it does.
+    /// Returns true if the cue continues one of a segment before, as packagers cut it at the border. That cue then ends
+    /// with this one.
     fn goes_on(
         &mut self,
         block: &VttBlock<'_>,
@@ -276,8 +278,8 @@ impl WebVttReader {
         true
     }
 
-    /// Who speaks by the id of a cue, as Webex writes it: `1 "Ann Lee" (3374)`. Of two people of one name, the second has the
-    /// number behind it.
+    /// The speaker in the id of a cue in Webex's form: `1 "Ann Lee" (3374)`. The second of two people with one name
+    /// gets the number behind it.
     fn speaker_of(&mut self, id: &str) -> Option<Arc<str>> {
         if self.ids_are_names && !id.is_empty() {
             return Some(id.into());
@@ -301,7 +303,7 @@ impl WebVttReader {
         *count += 1;
     }
 
-    /// Reads the blocks of a file that stands behind so many lines.
+    /// Reads the blocks of a file that starts after `lines_before` lines.
     fn blocks(&mut self, file: &mut VttFile<'_>, lines_before: usize) {
         for at in file::part(&mut file.blocks) {
             let message = "there is no empty line before this line, which is no text: read as if there were one";
@@ -345,7 +347,7 @@ impl WebVttReader {
             }
             VttBlockKind::Other => {
                 let first = block.lines[0];
-                // The header of another file, put behind the first.
+                // The header of another file, appended to the first.
                 if first.trim_start_matches('\u{FEFF}').starts_with("WEBVTT") {
                     self.gather.part_may_begin();
                 }
@@ -354,7 +356,7 @@ impl WebVttReader {
                     let message = "this line belongs into a header, right below WEBVTT: the times behind it go by it";
                     return self.gather.problem(block.at, 1, message);
                 }
-                // "A WebVTT comment block": a parser skips it as it does all that is no cue.
+                // "A WebVTT comment block": a parser skips it like all blocks that are no cues.
                 let note = first.strip_prefix("NOTE").filter(|rest| rest.is_empty() || rest.starts_with([' ', '\t']));
                 match note.map(str::trim) {
                     Some(END_ESTIMATED) if block.lines.len() == 1 => self.end_estimated = true,
@@ -377,7 +379,7 @@ impl WebVttReader {
         }
     }
 
-    /// Keeps a block as it stands, before the next cue.
+    /// Keeps a block unchanged, before the next cue.
     fn keep(&mut self, block: &VttBlock<'_>) {
         self.kept.tail.push(block.lines.join("\n"));
     }
@@ -411,7 +413,7 @@ impl WebVttReader {
         if !settings.is_empty() {
             self.lose(1, at);
         }
-        // Each stands behind the one before: the line is counted once.
+        // Each is behind the one before, so the line is scanned once.
         let (mut counted, mut column) = (0, 1);
         for setting in odd {
             let byte = (setting.as_ptr() as usize).saturating_sub(line.as_ptr() as usize);
@@ -490,7 +492,7 @@ impl WebVttReader {
         }
         let payload = text::write(pieces, start, end.max(start + 1));
         let before = std::mem::take(&mut self.kept.tail);
-        // A number that counts the cues says nothing, and nor does the key of a line, which our own files have there.
+        // An id that counts the cues means nothing, and neither does the key of a line, which our own files use.
         let count = self.kept.cues.len();
         if !self.ids_are_names
             && !id.is_empty()
@@ -520,7 +522,7 @@ impl WebVttReader {
         if !self.names_people {
             speaker_labels::take_from_texts(&mut self.gather, &mut self.kept);
         }
-        // Of two cues of one id what is kept can have but one.
+        // Two cues with one id cannot both be kept.
         self.gather.kept = (!self.has_names_for_ids).then_some(self.kept);
         self.gather.finish(FileKind::Vtt)
     }
@@ -535,7 +537,7 @@ fn is_more_than_text(piece: &CuePiece) -> bool {
     }
 }
 
-/// The words of a cue that has times inside: each begins at the time before it.
+/// The words of a cue with times inside: each begins at the time before it.
 fn words(said: &crate::format::webvtt::text::VoiceText, start: MediaMs) -> Vec<Word> {
     if said.times.is_empty() && said.begin.is_none() {
         return Vec::new();
@@ -553,7 +555,8 @@ fn words(said: &crate::format::webvtt::text::VoiceText, start: MediaMs) -> Vec<W
 mod tests {
     use super::*;
 
-    /// What has a header is WebVTT, however that is written; without one it is SubRip. Who speaks is text in neither.
+    /// A file with a header is WebVTT, however the header is written; without one it is SubRip. Voices are never part
+    /// of the text.
     #[test]
     fn a_file_without_a_readable_header_has_its_voices() {
         const ONE: &str = "00:01.000 --> 00:02.000";
@@ -580,13 +583,13 @@ mod tests {
             assert_eq!(reading.kind == FileKind::Vtt, plain, "{head:?}");
             let told: Vec<_> = reading.problems.iter().map(|problem| problem.line).collect();
             assert_eq!(told, [at], "{head:?}: {:?}", reading.problems);
-            // Without voices it is WebVTT by its header alone.
+            // Without voices, only its header makes it WebVTT.
             let text = text.replace("<v Ann>", "").replace("<v Ben>", "");
             let reading = crate::format::registry::read(text.as_bytes(), None).expect("a file");
             assert_eq!(reading.kind == FileKind::Vtt, plain, "{head:?}");
             assert_eq!(reading.problems.len(), usize::from(plain), "{head:?}: {:?}", reading.problems);
         }
-        // With times as SubRip has them it is WebVTT by its header all the same.
+        // With SubRip's times, its header still makes it WebVTT.
         let text = "WEBVTT:\n\n1\n00:00:01,000 --> 00:00:02,000\n<v Ann>one &amp; two\n";
         let reading = crate::format::registry::read(text.as_bytes(), None).expect("a file");
         let content = &reading.lines[0].content;
@@ -594,7 +597,7 @@ mod tests {
             (reading.kind, content.speaker.as_deref(), &*content.text),
             (FileKind::Vtt, Some("Ann"), "one & two")
         );
-        // A text is none that has times and tags somewhere.
+        // A text that contains times and tags somewhere is no WebVTT.
         let text = "Ann: (00:00)\nSo.\n00:01.000 --> 00:02.000\n<v Bob> is a tag.\n";
         assert!(!is_nearly_one(text) && !is_nearly_one(&format!("WebVTT: (00:00)\nIt is a format.\n\n{text}")));
     }
@@ -638,7 +641,7 @@ mod tests {
                 &[5, 5],
             ),
             (format!("WEBVTT\n\n{ONE}\na\nWEBVTT\n\n{TWO}\nb\n"), ["a", "b"], &[5]),
-            // Somebody says it.
+            // This row is speech.
             (format!("WEBVTT\n\n{ONE}\nPLEASE\nNOTE THAT\n\n{TWO}\nb\n"), ["PLEASE/NOTE THAT", "b"], &[]),
             (format!("WEBVTT\n\n{ONE}\nNOTE by x\n\n{TWO}\nb\n"), ["NOTE by x", "b"], &[]),
             (format!("WEBVTT\n\n{ONE}\na\nSTYLE\nis it\n\n{TWO}\nb\n"), ["a/STYLE/is it", "b"], &[]),

@@ -1,8 +1,7 @@
-//! Several WebVTT files, one behind the other in one: segments of an HLS stream (RFC 8216, section 3.5), or what somebody put
-//! together.
+//! Several WebVTT files in one: segments of an HLS stream (RFC 8216, section 3.5), or files that were put together.
 //!
-//! Each segment is a WebVTT file of its own, and `X-TIMESTAMP-MAP` in its header says where its times stand in the clock of
-//! the stream. What matters is how segments stand to each other: times count as the first segment has them.
+//! Each segment is a WebVTT file of its own, and `X-TIMESTAMP-MAP` in its header maps its times to the clock of the
+//! stream. Only the differences between segments matter: all times are converted to those of the first segment.
 
 use super::timing::timestamp;
 use crate::format::text::text_lines::numbered;
@@ -10,7 +9,7 @@ use crate::transcript::MediaMs;
 
 /// Ticks of the stream's clock in a millisecond.
 const TICKS_PER_MS: i64 = 90;
-/// It counts in 33 bits.
+/// The stream's clock has 33 bits.
 const TICKS_WRAP: i64 = 1 << 33;
 
 pub(super) const MAP: &str = "X-TIMESTAMP-MAP";
@@ -18,20 +17,20 @@ pub(super) const MAP: &str = "X-TIMESTAMP-MAP";
 /// A segment of a file.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct VttSegment<'a> {
-    /// The lines of the file before it.
+    /// The number of lines of the file before it.
     pub(super) lines_before: usize,
     pub(super) text: &'a str,
-    /// An empty line stands before it, as one must, or it is beyond doubt.
+    /// True if an empty line stands before it, as the standard requires, or if it is certain without one.
     pub(super) is_parted: bool,
 }
 
-/// The segments of a file, and true where they are those of a stream, of which the first header has a map. Others begin with a
-/// byte order mark, or with a header behind which there are cues.
+/// Splits a file into segments. The flag is true for segments of a stream, whose first header has a map. Other segments
+/// begin with a byte order mark, or with a header that cues follow.
 pub(super) fn split(text: &str) -> (Vec<VttSegment<'_>>, bool) {
     let mut header = numbered(text).map(|(_, line)| line).take_while(|line| !line.is_empty());
     let is_hls = header.any(|line| line.starts_with(MAP));
     let lines: Vec<(usize, &str)> = numbered(text).collect();
-    // The lines before each, and the title.
+    // The number of lines before each segment, and its title.
     let mut starts = Vec::new();
     let mut at = 0;
     for (index, (number, line)) in lines.iter().enumerate() {
@@ -52,21 +51,21 @@ pub(super) fn split(text: &str) -> (Vec<VttSegment<'_>>, bool) {
     (segments.collect(), is_hls)
 }
 
-/// How many of `lines`, from the one at `index` on, are the header of another file that stands in the midst of this one; 0 where that
-/// is none.
+/// Returns the number of `lines`, from the one at `index` on, that are the header of another file within this one; 0 if
+/// there is none.
 pub(in super::super) fn header_lines(lines: &[(usize, &str)], index: usize) -> usize {
     let is_one = title_at(lines, index, false).is_some_and(|title| title.end == 0);
     if is_one { 1 + header_of(&lines[index + 1..]).len() } else { 0 }
 }
 
-/// The first line of a file, in a line of this one.
+/// The first line of another file, within a line of this one.
 struct Title<'a> {
-    /// How far what stands before it reaches, and where it begins, behind a byte order mark.
+    /// The byte at which the text before it ends, and the byte at which it begins, behind a byte order mark.
     end: usize,
     begin: usize,
-    /// What stands behind `WEBVTT`.
+    /// The text behind `WEBVTT`.
     rest: &'a str,
-    /// An empty line stands before it, or it is beyond doubt.
+    /// True if an empty line stands before it, or if it is certain without one.
     is_parted: bool,
 }
 
@@ -84,8 +83,8 @@ impl<'a> Title<'a> {
     }
 }
 
-/// Where a row of a text, as it would be written, begins as another file or a block of its own does; the first row of a text is
-/// text.
+/// Returns the byte at which a row of a text that is being written would begin another file or a block, or `None`. The
+/// first row of a text is always text.
 pub(super) fn misleads(row: &str, is_first: bool) -> Option<usize> {
     if !is_first && (is_block(row) || row.starts_with(MAP)) {
         return Some(0);
@@ -99,10 +98,10 @@ fn header_of<'t, 'a>(below: &'t [(usize, &'a str)]) -> &'t [(usize, &'a str)] {
     &below[..length.unwrap_or(below.len())]
 }
 
-/// The title of another file that the line at `index` has. Whoever puts files together may leave neither an empty line nor a line end
-/// between them, and texts have empty lines: only what nobody says is a header.
+/// The title of another file in the line at `index`, if any. Files may be put together without an empty line or even a
+/// line end between them, and texts may have empty lines. So only a text that cannot be speech counts as a header.
 fn title_at<'a>(lines: &[(usize, &'a str)], index: usize, is_hls: bool) -> Option<Title<'a>> {
-    /// No header and no notes before the first cue are longer.
+    /// The most lines of a header and the notes before the first cue.
     const LINES_MAX: usize = 200;
     let title = Title::of(lines[index].1)?;
     let above = index.checked_sub(1).map_or("", |above| lines[above].1);
@@ -130,7 +129,7 @@ fn title_at<'a>(lines: &[(usize, &'a str)], index: usize, is_hls: bool) -> Optio
     is_one.then_some(Title { is_parted: is_sure || is_parted, ..title })
 }
 
-/// `Kind: captions`, `X-TIMESTAMP-MAP=…`, or the beginning of a block.
+/// Returns true for `Kind: captions`, `X-TIMESTAMP-MAP=…`, or the beginning of a block.
 fn is_header_line(line: &str) -> bool {
     let name = line.split([':', '=']).next().unwrap_or_default();
     let is_named =
@@ -138,14 +137,15 @@ fn is_header_line(line: &str) -> bool {
     is_named || is_block(line)
 }
 
-/// True for the first line of a block that is no cue.
+/// Returns true for the first line of a block that is no cue.
 pub(super) fn is_block(line: &str) -> bool {
     ["NOTE", "STYLE", "REGION"]
         .iter()
         .any(|word| line.strip_prefix(word).is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t'])))
 }
 
-/// True for what stands below the header of a file: blocks that are no cues, and a cue, another file, or nothing more.
+/// Returns true for lines that can stand below the header of a file: blocks that are no cues, then a cue, another file,
+/// or the end.
 fn opens_file(lines: &[(usize, &str)]) -> bool {
     let mut blocks = lines.split(|(_, line)| line.is_empty()).filter(|block| !block.is_empty());
     let Some(first) = blocks.find(|block| !is_block(block[0].1) && !block[0].1.starts_with(MAP)) else { return true };
@@ -153,16 +153,16 @@ fn opens_file(lines: &[(usize, &str)]) -> bool {
     is_title || first.iter().take(2).any(|(_, line)| line.contains("-->"))
 }
 
-/// Where the times of segments stand to those of the first.
+/// The clock of a stream's segments, relative to the first one.
 #[derive(Debug, Default)]
 pub(super) struct SegmentClock {
-    /// What the segment before said of its times, and the ticks that it is behind the first.
+    /// The ticks of the segment before, and how far it is behind the first one.
     before: Option<(i64, i64)>,
 }
 
 impl SegmentClock {
-    /// What is added to the times of the next segment; the line of its header that cannot be read, and then it goes on as
-    /// the segment before.
+    /// Returns the milliseconds to add to the times of the next segment. The error is the line of its header that
+    /// cannot be read; then the offset of the segment before stays.
     pub(super) fn shift<'a>(&mut self, header: &[&'a str]) -> Result<MediaMs, &'a str> {
         let line = header.iter().find(|line| line.starts_with(MAP));
         // "If a WebVTT segment does not have the X-TIMESTAMP-MAP, the client MUST assume that the WebVTT cue time of 0 maps to
@@ -175,7 +175,7 @@ impl SegmentClock {
         let behind = match self.before {
             None => 0,
             Some((before, behind)) => {
-                // The shorter way round: no segment is half a wrap, thirteen hours, from the one before it.
+                // The shorter way around: no segment is half a wrap, thirteen hours, from the one before it.
                 let way = (ticks - before).rem_euclid(TICKS_WRAP);
                 behind + if way < TICKS_WRAP / 2 { way } else { way - TICKS_WRAP }
             }
@@ -184,13 +184,13 @@ impl SegmentClock {
         Ok(behind / TICKS_PER_MS)
     }
 
-    /// What was added last.
+    /// Returns the last offset, in milliseconds.
     pub(super) fn last(&self) -> MediaMs {
         self.before.map_or(0, |(_, behind)| behind / TICKS_PER_MS)
     }
 }
 
-/// Where in the stream's clock the segment's time 0 stands.
+/// The ticks of the stream's clock at the segment's time 0.
 fn map(line: &str) -> Option<i64> {
     let (mut ticks, mut local) = (None, None);
     for part in line.strip_prefix(MAP)?.trim_start().strip_prefix('=')?.split(',') {
@@ -216,7 +216,7 @@ mod tests {
         let cut = |text: &str| -> Vec<(usize, String)> {
             split(text).0.into_iter().map(|segment| (segment.lines_before, segment.text.to_owned())).collect()
         };
-        // No map: whatever looks like a header is none.
+        // No map: nothing is a header here.
         let plain = "WEBVTT\n\nWEBVTT\n00:01.000 --> 00:02.000\na";
         assert_eq!(cut(plain), [(0, plain.to_owned())]);
         let (first, second) = (format!("WEBVTT\n{map}\n\n00:01.000 --> 00:02.000\na\n"), format!("WEBVTT\n{map}\n"));
@@ -248,10 +248,10 @@ mod tests {
             assert!(parts.len() > 1 && parts[1].1.starts_with("WEBVTT"), "{header}: {parts:?}");
         }
         assert_eq!(cut(&format!("{first}WEBVTT\n\n{second}")).len(), 3);
-        // In the midst of a cue it is its text.
+        // Within a cue it is text.
         assert_eq!(cut(&format!("{first}WEBVTT\nb\n")).len(), 1);
         for text in ["WEBVTT is a format", "This is WEBVTT", "a/WEBVTT", "WEBVTT\nis it.", "WEBVTTX"] {
-            // Also where a text has an empty line.
+            // Also if a text has an empty line.
             for between in ["", "\n"] {
                 let text = format!("{between}{text}");
                 assert_eq!(cut(&file(&text).replace("WEBVTT\n\n00:03", "\n00:03")).len(), 1, "{text}");

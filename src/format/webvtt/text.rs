@@ -1,7 +1,7 @@
 //! Cue text: W3C WebVTT, "WebVTT cue text parsing rules" and "WebVTT cue text tokenizer", step by step.
 //!
-//! All states of the tokenizer that follow a `<` end at the next `>` or at the end, so a tag is cut out first and then read.
-//! The tree is kept as what opens, closes and stands between, in the order of the text.
+//! All states of the tokenizer after a `<` end at the next `>` or at the end, so a tag is cut out first and then
+//! parsed. The tree is kept as a list of opening and closing tags and texts, in the order of the text.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ use crate::format::core::builder::label_start;
 use crate::transcript::MediaMs;
 use crate::transcript::line::{LANG_BYTES_MAX, SPEAKER_BYTES_MAX};
 
-/// The tags that mean something.
+/// The tags with a meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tag {
     Class,
@@ -45,13 +45,13 @@ impl Tag {
     }
 }
 
-/// What stands in a cue's text.
+/// A piece of a cue's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum CuePiece {
     Open {
         tag: Tag,
         classes: Vec<String>,
-        /// The name of a voice, the tag of a language.
+        /// The name of a voice, or the tag of a language.
         annotation: String,
     },
     Close(Tag),
@@ -59,14 +59,14 @@ pub(super) enum CuePiece {
     Time(MediaMs),
 }
 
-/// A cue's text, and what of it the standard leaves out: every tag that means nothing where it stands.
+/// A cue's text, and the tags that the standard ignores at their place.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct ParsedCueText {
     pub(super) pieces: Vec<CuePiece>,
     pub(super) left_out: Vec<String>,
 }
 
-/// Reads a cue's text; every tag that opens closes.
+/// Parses a cue's text. Every tag that opens is closed.
 pub(super) fn parse(text: &str) -> ParsedCueText {
     let mut parsed = ParsedCueText::default();
     let mut open: Vec<Tag> = Vec::new();
@@ -104,7 +104,8 @@ pub(super) fn parse(text: &str) -> ParsedCueText {
     parsed
 }
 
-/// "If token is an end tag": it closes the current node, or with `ruby` the `rt` in it as well; else it is nothing.
+/// "If token is an end tag": it closes the current node, or with `ruby` the `rt` in it as well. Any other end tag is
+/// ignored. Returns false for an ignored tag.
 fn close(name: &str, open: &mut Vec<Tag>, pieces: &mut Vec<CuePiece>) -> bool {
     match (open.last(), Tag::of(name)) {
         (Some(current), Some(named)) if *current == named => {
@@ -121,7 +122,8 @@ fn close(name: &str, open: &mut Vec<Tag>, pieces: &mut Vec<CuePiece>) -> bool {
     }
 }
 
-/// "WebVTT start tag state", "start tag class state" and "start tag annotation state", and what the tree makes of them.
+/// "WebVTT start tag state", "start tag class state" and "start tag annotation state", and the construction of the
+/// tree. Returns false for an ignored tag.
 fn start(tag: &str, open: &mut Vec<Tag>, pieces: &mut Vec<CuePiece>) -> bool {
     let is_blank = |c: char| matches!(c, '\t' | '\n' | '\u{C}' | ' ');
     let name_end = tag.find(|c| is_blank(c) || c == '.').unwrap_or(tag.len());
@@ -144,7 +146,7 @@ fn start(tag: &str, open: &mut Vec<Tag>, pieces: &mut Vec<CuePiece>) -> bool {
     true
 }
 
-/// The name in a tag `<v …>`; none for another tag, or one without a name.
+/// The name in a tag `<v …>`. `None` for another tag, or one without a name.
 pub(in crate::format) fn voice_of(tag: &str) -> Option<String> {
     match parse(tag).pieces.into_iter().next() {
         Some(CuePiece::Open { tag: Tag::Voice, annotation, .. }) => Some(annotation).filter(|name| !name.is_empty()),
@@ -152,21 +154,22 @@ pub(in crate::format) fn voice_of(tag: &str) -> Option<String> {
     }
 }
 
-/// A stretch of a cue's text by one voice.
+/// The text of one voice within a cue.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct VoiceText {
     pub(super) voice: Option<String>,
-    /// The language, if all of it is in one.
+    /// The language, if all of the text is in one.
     pub(super) lang: Option<String>,
     pub(super) text: String,
-    /// The time inside the cue that stands before its first word, if one does.
+    /// The time inside the cue before its first word, if there is one.
     pub(super) begin: Option<MediaMs>,
-    /// Where in the text, in bytes, which time begins.
+    /// Bytes of the text at which a time begins, each with the time.
     pub(super) times: Vec<(usize, MediaMs)>,
 }
 
-/// Who says what, in order. Of a name and a language no more is taken than tells that it is too long: many stretches may have
-/// one. Ruby text stands in brackets behind what it explains, as browsers without ruby show it.
+/// Splits a cue's pieces into the texts of its voices, in order. Very long names and languages are cut just above the
+/// limit, because many voices may have the same one. Ruby text stands in brackets behind its base, as in browsers
+/// without ruby.
 pub(super) fn said(pieces: &[CuePiece]) -> Vec<VoiceText> {
     let mut all: Vec<(VoiceText, Vec<Option<&str>>)> = vec![(VoiceText::default(), Vec::new())];
     let (mut voices, mut langs): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
@@ -219,12 +222,12 @@ pub(super) fn said(pieces: &[CuePiece]) -> Vec<VoiceText> {
     .collect()
 }
 
-/// The pieces as the standard wants them written, "WebVTT cue text": what is no valid text there is left out or escaped.
-/// `start` and `end` are the cue's: a time inside of it lies between them, and times rise.
+/// Writes pieces as the standard requires ("WebVTT cue text"): invalid text is dropped or escaped. `start` and `end`
+/// are those of the cue: times inside lie between them and rise.
 pub(super) fn write(pieces: &[CuePiece], start: MediaMs, end: MediaMs) -> String {
     let mut out = String::new();
     let mut latest = start;
-    // Whether each open tag was written: a voice without a name and a language without a tag cannot be.
+    // For each open tag, true if it was written. A voice without a name and a language without a tag cannot be.
     let mut written: Vec<bool> = Vec::new();
     for piece in pieces {
         match piece {
@@ -243,7 +246,7 @@ pub(super) fn write(pieces: &[CuePiece], start: MediaMs, end: MediaMs) -> String
                     classes.iter().for_each(|class| out.extend([".", class]));
                     if !annotation.is_empty() {
                         out.extend([" ", &escape(annotation)]);
-                        // Or the end of the tag would be an arrow; blanks are no part of an annotation.
+                        // Otherwise the end of the tag would be an arrow. Blanks do not belong to an annotation.
                         out.push_str(if annotation.ends_with("--") { " " } else { "" });
                     }
                     out.push('>');
@@ -256,12 +259,12 @@ pub(super) fn write(pieces: &[CuePiece], start: MediaMs, end: MediaMs) -> String
             }
         }
     }
-    // "If a voice span is the only thing in a cue, its end tag may be left out", and most writers do.
+    // "If a voice span is the only thing in a cue, its end tag may be left out", and most writers do that.
     let voices = pieces.iter().filter(|piece| matches!(piece, CuePiece::Open { tag: Tag::Voice, .. })).count();
     if voices == 1 && out.starts_with("<v") && pieces.last() == Some(&CuePiece::Close(Tag::Voice)) {
         out.truncate(out.strip_suffix("</v>").map_or(out.len(), str::len));
     }
-    // A character reference can make a line end, and an empty line would end the cue.
+    // A character reference may become a line end, and an empty line would end the cue.
     if out.contains("\n\n") || out.contains('\r') || out.starts_with('\n') || out.ends_with('\n') {
         let lines = out.split(['\n', '\r']).filter(|line| !line.is_empty());
         out = lines.collect::<Vec<_>>().join("\n");
@@ -269,7 +272,7 @@ pub(super) fn write(pieces: &[CuePiece], start: MediaMs, end: MediaMs) -> String
     without_headers(&out)
 }
 
-/// A payload in which no row begins as another file or another block does.
+/// Escapes rows of a payload that would begin another file or block.
 pub(in crate::format) fn without_headers(payload: &str) -> String {
     let row = |(index, row): (usize, &str)| match misleads(row, index == 0) {
         Some(at) => {
@@ -282,7 +285,7 @@ pub(in crate::format) fn without_headers(payload: &str) -> String {
     payload.split('\n').enumerate().map(row).collect::<Vec<_>>().join("\n")
 }
 
-/// With `>` escaped no `-->` can stand in a payload.
+/// Escapes a text for a payload. With `>` escaped, it cannot contain `-->`.
 pub(in crate::format) fn escape(text: &str) -> Cow<'_, str> {
     if text.contains(['&', '<', '>', '\0']) {
         let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
@@ -296,7 +299,7 @@ pub(in crate::format) fn escape(text: &str) -> Cow<'_, str> {
 mod tests {
     use super::*;
 
-    /// The tree in one line: `v.loud[Mary](Hello)`.
+    /// Draws the tree in one line: `v.loud[Mary](Hello)`.
     fn tree(text: &str) -> String {
         let mut out = String::new();
         for piece in parse(text).pieces {
@@ -321,7 +324,7 @@ mod tests {
     fn every_rule_of_the_tokenizer_and_the_tree() {
         for (text, expected) in [
             ("plain", "plain"),
-            // HTML character reference in data state: named, numeric, without a semicolon, and what is none.
+            // HTML character reference in data state: named, numeric, without a semicolon, and invalid.
             ("&amp;&lt;&gt;&nbsp;&lrm;&rlm;", "&<>\u{a0}\u{200e}\u{200f}"),
             ("&#65;&#x42;&copy &eacute; &xyzzy; & &", "AB© é &xyzzy; & &"),
             ("&amp;lt;", "&lt;"),
@@ -358,17 +361,17 @@ mod tests {
             ("<ruby>a<rt>b</rt>c<rt>d</ruby>e", "ruby(art(b)crt(d))e"),
             ("<rt>a</rt>", "a"),
             ("<ruby><i>a<rt>b", "ruby(i(ab))"),
-            // Timestamps: valid, with hours, and those that are none.
+            // Timestamps: valid, with hours, and invalid ones.
             ("a<00:01.000>b<01:00:00.500>c", "a@1000 b@3600500 c"),
             ("a<00:01>b<1.5>c<00:01.000 >d", "abcd"),
-            // What does not close closes at the end.
+            // Unclosed tags are closed at the end.
             ("<b><u>a", "b(u(a))"),
         ] {
             assert_eq!(tree(text), expected, "{text}");
         }
     }
 
-    /// The tree as the public suite draws it.
+    /// Draws the tree as the public suite does.
     fn drawn(text: &str) -> String {
         let (mut out, mut depth) = (String::new(), 0);
         let mut line = |depth: usize, text: &str| out.push_str(&format!("| {}{text}\n", "  ".repeat(depth)));
@@ -398,8 +401,8 @@ mod tests {
         out
     }
 
-    /// The cue-text part of the web platform tests, as w3c/webvtt.js holds them: `CAPTIONWIRE_WEBVTT_SUITE` names the
-    /// folder `test` of a checkout.
+    /// The cue-text part of the web platform tests, as w3c/webvtt.js contains them: `CAPTIONWIRE_WEBVTT_SUITE` names
+    /// the folder `test` of a checkout.
     #[test]
     fn the_public_suite() {
         let Some(folder) = std::env::var_os("CAPTIONWIRE_WEBVTT_SUITE").map(std::path::PathBuf::from) else {
@@ -417,7 +420,7 @@ mod tests {
             let all: Vec<serde_json::Value> = serde_json::from_slice(&json).expect("JSON");
             for case in all {
                 let text = case["text"].as_str().expect("a text").trim_end_matches('\n').replace('\0', "\u{FFFD}");
-                // What stands behind an empty line is another block.
+                // Text behind an empty line is another block.
                 let text = text.split("\n\n").next().unwrap_or_default().to_owned();
                 let expected = case["expectedTree"].as_str().expect("a tree");
                 cases += 1;

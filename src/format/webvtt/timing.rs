@@ -5,9 +5,9 @@ use std::fmt;
 
 use crate::transcript::MediaMs;
 
-/// "Collect a WebVTT timestamp": the time at the head of `text`, and what follows it.
+/// "Collect a WebVTT timestamp": parses the time at the head of `text`. Also returns the rest of the text.
 pub(super) fn timestamp(text: &str) -> Option<(MediaMs, &str)> {
-    // Hours are any number of digits; of more than nine no line's time can be made.
+    // Hours have any number of digits, but more than nine exceed the times of lines.
     const DIGITS_MAX: usize = 9;
     let digits = |text: &'_ str| text.bytes().take_while(u8::is_ascii_digit).count();
     let exactly = |text: &mut &str, length: usize| -> Option<i64> {
@@ -47,8 +47,8 @@ fn is_blank(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\n' | '\u{C}' | '\r')
 }
 
-/// "Collect WebVTT cue timings and settings": start, end, and the rest of the line, which is settings. An error is the
-/// byte at which the line stops being one of times.
+/// "Collect WebVTT cue timings and settings": start, end, and the rest of the line with the settings. The error is the
+/// byte at which the line is invalid.
 pub(super) fn timings(line: &str) -> Result<(MediaMs, MediaMs, &str), usize> {
     let at = |rest: &str| line.len() - rest.len();
     let text = skip_blanks(line);
@@ -60,7 +60,7 @@ pub(super) fn timings(line: &str) -> Result<(MediaMs, MediaMs, &str), usize> {
     Ok((start, end, rest))
 }
 
-/// A cue's settings that were understood, each at most once; written in an order of their own.
+/// The valid settings of a cue, each at most once. They are written in a fixed order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct CueSettings {
     pub(super) region: Option<String>,
@@ -86,7 +86,7 @@ impl fmt::Display for CueSettings {
     }
 }
 
-/// "Parse the WebVTT cue settings". Gives those that were not understood as well.
+/// "Parse the WebVTT cue settings". Also returns the invalid ones.
 pub(super) fn settings(text: &str, is_region: impl Fn(&str) -> bool) -> (CueSettings, Vec<&str>) {
     let mut settings = CueSettings::default();
     let mut odd = Vec::new();
@@ -127,7 +127,7 @@ fn is_line(value: &str) -> bool {
     let is_place = if position.ends_with('%') {
         is_percentage(position)
     } else {
-        // A number of lines, counted from the other edge if it is negative. The standard takes a fraction, too.
+        // A number of lines, counted from the other edge if it is negative. The standard allows a fraction, too.
         let digits = position.strip_prefix('-').unwrap_or(position);
         is_number(digits)
     };
@@ -139,7 +139,7 @@ fn is_position(value: &str) -> bool {
     is_percentage(position) && align.is_none_or(|align| matches!(align, "line-left" | "center" | "line-right"))
 }
 
-/// Digits with at most one dot among them, at neither end: "collect a WebVTT percentage" without its sign.
+/// Digits with at most one dot, at neither end: "collect a WebVTT percentage" without its sign.
 fn is_number(text: &str) -> bool {
     let parts: Vec<&str> = text.split('.').collect();
     parts.len() <= 2 && parts.iter().all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
@@ -269,7 +269,7 @@ mod tests {
         ] {
             assert_eq!(read(bad), (String::new(), vec![bad]), "{bad}");
         }
-        // The last of two stands, and a region only in a cue that is placed by nothing else.
+        // The last of two counts, and a region only in a cue that has no other placement.
         assert_eq!(read("align:start\talign:end").0, "align:end");
         assert_eq!(read("align:start align:x").0, "align:start");
         for placed in ["line:1", "size:50%", "vertical:rl"] {
