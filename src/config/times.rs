@@ -10,9 +10,9 @@ use super::error::ConfigError;
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TimesConfig {
-    /// Time without progress after which a write to a reader ends the connection (4001).
+    /// Time without progress after which a write to a reader ends the connection: with 4001 between messages.
     pub write_timeout_ms: u64,
-    /// Time limit for sending one message to a reader (4001).
+    /// Time limit for sending one message to a reader, with the same ending.
     pub message_timeout_ms: u64,
     /// Silence after which a reader gets a heartbeat.
     pub heartbeat_ms: u64,

@@ -1,5 +1,6 @@
 //! Accepts connections and serves HTTP on them, each in a task of its own.
 
+use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use crate::server::access::connection_limits::ConnectionLimits;
 use crate::server::access::peer::Peer;
 use crate::server::core::context::ServerContext;
 use crate::server::egress::http_stream::ConnectionAbort;
-use crate::server::transport::stream::{PatientStream, Transport};
+use crate::server::transport::stream::{PatientStream, Transport, is_stalled};
 use crate::server::transport::tls::Tls;
 
 /// Connections above the limit that are refused with a response; further ones are dropped.
@@ -125,12 +126,20 @@ async fn serve(context: &ServerContext, router: Router, stream: Transport, peer:
     // A broken connection is the client's affair and not logged.
     tokio::select! {
         biased;
-        _ = connection.as_mut() => return,
+        ended = connection.as_mut() => return note_stall(context, ended),
         () = cut.0.cancelled() => return,
         () = context.stop.cancelled() => connection.as_mut().graceful_shutdown(),
     }
     tokio::select! {
-        _ = connection => {}
+        ended = connection => note_stall(context, ended),
         () = cut.0.cancelled() => {}
+    }
+}
+
+/// Counts a response that its client did not take.
+fn note_stall(context: &ServerContext, ended: Result<(), hyper::Error>) {
+    let Err(error) = ended else { return };
+    if error.source().and_then(|source| source.downcast_ref()).is_some_and(is_stalled) {
+        context.metrics.stalled(false);
     }
 }

@@ -9,12 +9,14 @@ pub enum CloseCode {
     Done = 1000,
     /// The server is shutting down. Reconnect with your cursor.
     GoingAway = 1001,
+    /// The client does not keep to the WebSocket protocol (RFC 6455, section 7.4.1).
+    ProtocolError = 1002,
     /// A text frame was not UTF-8.
     InvalidUtf8 = 1007,
-    /// A write made no progress for too long.
+    /// The client took nothing, or too little, for too long. Sent between messages only.
     TooSlow = 4001,
-    /// Rate limit exceeded.
-    Rate = 4002,
+    /// Too many wrong tokens came from the address, or the token or address may create no further feed for now.
+    TooManyAttempts = 4002,
     /// The archive accepts no writes.
     StorageUnavailable = 4003,
     /// Connection limit of the server reached.
@@ -41,12 +43,13 @@ pub enum CloseCode {
 
 impl CloseCode {
     /// All codes, for documents and tests.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Done,
         Self::GoingAway,
+        Self::ProtocolError,
         Self::InvalidUtf8,
         Self::TooSlow,
-        Self::Rate,
+        Self::TooManyAttempts,
         Self::StorageUnavailable,
         Self::TooManyConnections,
         Self::SourceTaken,
@@ -82,7 +85,7 @@ mod tests {
         let numbers = CloseCode::ALL.map(CloseCode::number);
         assert_eq!(
             numbers,
-            [1000, 1001, 1007, 4001, 4002, 4003, 4004, 4005, 4500, 4501, 4502, 4503, 4504, 4505, 4506, 4507]
+            [1000, 1001, 1002, 1007, 4001, 4002, 4003, 4004, 4005, 4500, 4501, 4502, 4503, 4504, 4505, 4506, 4507]
         );
     }
 }

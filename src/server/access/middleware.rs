@@ -47,7 +47,8 @@ pub(crate) async fn guard(State(control): State<AccessControl>, mut request: Req
     let public = control.context.config.auth.as_ref().and_then(AuthConfig::public_origin);
     let Ok(host) = host(&request) else { return Problem::bad(BAD_HOST).into_response() };
     let is_known = host.is_some_and(|host| is_local(&host) || public.is_some_and(|public| is_public(&host, public)));
-    if !is_known && !is_health_check(&request) {
+    let is_health_check = is_health_check(&request);
+    if !is_known && !is_health_check {
         let rule = if control.context.config.auth.is_some() { PUBLIC_HOST_RULE } else { HOST_RULE };
         return Problem::new(ProblemCode::Forbidden, rule).into_response();
     }
@@ -62,7 +63,8 @@ pub(crate) async fn guard(State(control): State<AccessControl>, mut request: Req
     let is_socket = request.headers().contains_key(header::SEC_WEBSOCKET_KEY);
     // A publisher's request is counted once it is known that it may publish.
     let is_for_publisher = auth::is_for_publisher(&request);
-    if !is_socket && !is_for_publisher && !peer.may_read() {
+    // A server is not ill because it is full: an orchestrator would restart it, and close all its connections.
+    if !is_socket && !is_for_publisher && !peer.may_read() && !is_health_check {
         let detail = "the connection limit of the server or of your address is reached";
         return Problem::new(ProblemCode::TooManyConnections, detail).into_response();
     }

@@ -165,11 +165,11 @@ where
         match asked {
             Ok(asked) => {
                 let (sink, end) = serve(socket, asked).await;
-                context.metrics.closed(end.code());
+                context.metrics.closed(&end);
                 Box::pin(sink.finish(end)).await;
             }
             Err(end) => {
-                context.metrics.closed(end.code());
+                context.metrics.closed(&end);
                 Box::pin(socket.finish(end)).await;
             }
         }

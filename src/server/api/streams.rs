@@ -124,7 +124,7 @@ async fn begin(
     let tasks = service.context.tasks.clone();
     let serving = async move {
         let (sink, end) = session.run().await;
-        service.context.metrics.closed(end.code());
+        service.context.metrics.closed(&end);
         sink.finish(end).await;
     };
     tasks.spawn(serving.instrument(span));
@@ -142,11 +142,10 @@ fn problem(end: &CloseReason) -> Problem {
     let CloseReason::Close { code, reason } = end else {
         return Problem::new(ProblemCode::Internal, "there is no way on");
     };
-    let is = |known: CloseCode| *code == known.number();
     let code = match code {
-        _ if is(CloseCode::BadRequest) => ProblemCode::BadRequest,
-        _ if is(CloseCode::Unsupported) => ProblemCode::Unsupported,
-        _ if is(CloseCode::TooManyConnections) => ProblemCode::TooManyConnections,
+        CloseCode::BadRequest => ProblemCode::BadRequest,
+        CloseCode::Unsupported => ProblemCode::Unsupported,
+        CloseCode::TooManyConnections => ProblemCode::TooManyConnections,
         _ => ProblemCode::Forbidden,
     };
     Problem::new(code, reason.clone())

@@ -11,28 +11,39 @@ pub(crate) enum CloseReason {
     /// The server closes the connection.
     Close {
         /// The code.
-        code: u16,
+        code: CloseCode,
         /// Text for the client's log.
         reason: Cow<'static, str>,
     },
     /// The input is malformed; the server closes the connection and reads no further.
     Fault {
         /// The code.
-        code: u16,
+        code: CloseCode,
         /// Text for the client's log.
         reason: Cow<'static, str>,
     },
-    /// The client is gone, or does not read any more: nothing can be sent.
+    /// The client accepted nothing, or too little, for too long (`times.write_timeout_ms`, `times.message_timeout_ms`).
+    TooSlow {
+        /// True if nothing of the next message has been written: the client is sent 4001 if it reads again soon. Within a message no
+        /// close can be sent.
+        is_between_messages: bool,
+    },
+    /// The client is gone: nothing can be sent.
     Gone,
 }
+
+/// Reason of a close with 4001.
+pub(crate) const TOO_SLOW: &str =
+    "a message was not taken in time (times.write_timeout_ms, times.message_timeout_ms): connect again";
 
 impl std::fmt::Display for CloseReason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Close { code, reason } | Self::Fault { code, reason } if reason.is_empty() => {
-                write!(f, "closed ({code})")
+                write!(f, "closed ({})", code.number())
             }
-            Self::Close { code, reason } | Self::Fault { code, reason } => write!(f, "{reason} ({code})"),
+            Self::Close { code, reason } | Self::Fault { code, reason } => write!(f, "{reason} ({})", code.number()),
+            Self::TooSlow { .. } => f.write_str(TOO_SLOW),
             Self::Gone => f.write_str("the client is gone"),
         }
     }
@@ -41,14 +52,20 @@ impl std::fmt::Display for CloseReason {
 impl CloseReason {
     /// Creates a close with `code`.
     pub(crate) fn close(code: CloseCode, reason: impl Into<Cow<'static, str>>) -> Self {
-        Self::Close { code: code.number(), reason: reason.into() }
+        Self::Close { code, reason: reason.into() }
     }
 
     /// Returns the code of the close frame; 0 if none can be sent.
     pub(crate) fn code(&self) -> u16 {
+        self.close_code().map_or(0, CloseCode::number)
+    }
+
+    /// The code of the close frame; `None` where none can be sent.
+    pub(crate) fn close_code(&self) -> Option<CloseCode> {
         match self {
-            Self::Close { code, .. } | Self::Fault { code, .. } => *code,
-            Self::Gone => 0,
+            Self::Close { code, .. } | Self::Fault { code, .. } => Some(*code),
+            Self::TooSlow { is_between_messages: true } => Some(CloseCode::TooSlow),
+            Self::TooSlow { is_between_messages: false } | Self::Gone => None,
         }
     }
 
@@ -56,12 +73,13 @@ impl CloseReason {
     pub(crate) fn reason(&self) -> &str {
         match self {
             Self::Close { reason, .. } | Self::Fault { reason, .. } => reason,
+            Self::TooSlow { .. } => TOO_SLOW,
             Self::Gone => "the connection broke off",
         }
     }
 
     /// Creates the close for malformed input.
-    pub(crate) fn fault(code: u16, reason: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn fault(code: CloseCode, reason: impl Into<Cow<'static, str>>) -> Self {
         Self::Fault { code, reason: reason.into() }
     }
 }

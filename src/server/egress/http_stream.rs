@@ -53,7 +53,7 @@ impl HttpStreamSink {
     /// Sends a message as the form writes it; as text most of them are nothing. Cancel-safe.
     ///
     /// # Errors
-    /// [`CloseReason::Gone`] if the client is gone, or does not take the one before it in time.
+    /// [`CloseReason::Gone`] if the client is gone, [`CloseReason::TooSlow`] if it does not take the one before it in time.
     pub(crate) async fn send(&mut self, message: &Message) -> Result<(), CloseReason> {
         let piece = match &mut self.form {
             StreamFormat::Events => Some(sse::piece(message)),
@@ -77,7 +77,8 @@ impl HttpStreamSink {
             Ok(room) => room,
             Err(_) => match tokio::time::timeout(self.message_timeout, self.sender.reserve()).await {
                 Ok(Ok(room)) => room,
-                Ok(Err(_)) | Err(_) => return Err(CloseReason::Gone),
+                Ok(Err(_)) => return Err(CloseReason::Gone),
+                Err(_) => return Err(CloseReason::TooSlow { is_between_messages: false }),
             },
         };
         room.send(piece);
@@ -107,7 +108,7 @@ impl HttpStreamSink {
     /// Ends the answer behind what was sent. Who takes too long is cut off: its connection would be held for as long as it
     /// likes.
     pub(crate) fn finish(self, end: &CloseReason) {
-        if matches!(end, CloseReason::Gone) && !self.sender.is_closed() {
+        if matches!(end, CloseReason::Gone | CloseReason::TooSlow { .. }) && !self.sender.is_closed() {
             self.cut.cancel();
         }
     }

@@ -69,11 +69,11 @@ impl FeedSet for MultiplexedFeeds {
                 Ok(())
             }
             // Nothing can be sent any more: that is the session's end.
-            Err(CloseReason::Gone) => Err(CloseReason::Gone),
+            Err(end @ (CloseReason::Gone | CloseReason::TooSlow { .. })) => Err(end),
             Err(CloseReason::Close { code, reason } | CloseReason::Fault { code, reason }) => {
                 let was_until_head = feed.subscription.params.is_until_head;
                 self.feeds.remove(&name);
-                let message = if code == CloseCode::Done.number() {
+                let message = if code == CloseCode::Done {
                     let reason = if was_until_head { "head" } else { "ended" };
                     ToSubscriber::Unsubscribed { feed: name, reason: reason.into() }
                 } else {
@@ -152,14 +152,14 @@ impl MultiplexedFeeds {
             Err(CloseReason::Close { code, reason } | CloseReason::Fault { code, reason }) => {
                 sink.say(&subscription_error(name, code, &reason).encode()).await
             }
-            Err(CloseReason::Gone) => Err(CloseReason::Gone),
+            Err(end @ (CloseReason::Gone | CloseReason::TooSlow { .. })) => Err(end),
         }
     }
 }
 
 /// The end of a subscription, as the client is told it.
-fn subscription_error(feed: FeedId, code: u16, reason: &str) -> ToSubscriber {
-    let (code, retry) = ErrorCode::of_close(code);
+fn subscription_error(feed: FeedId, code: CloseCode, reason: &str) -> ToSubscriber {
+    let (code, retry) = ErrorCode::of_close(code.number());
     ToSubscriber::Error { feed: Some(feed), code, message: reason.into(), retry }
 }
 

@@ -57,6 +57,10 @@ pub(crate) async fn read_json<T: DeserializeOwned>(
         return Err(Problem::new(ProblemCode::UnsupportedMediaType, detail));
     }
     let bytes = read(context, headers, body, context.config.limits.message_bytes).await?;
+    // Serde would read the values of an array as the fields of an object, in their order.
+    if bytes.trim_ascii_start().first().is_some_and(|first| *first == b'[') {
+        return Err(Problem::bad("the body is an array: send one JSON object"));
+    }
     serde_json::from_slice(&bytes)
         .map_err(|error| Problem::bad(format!("the body cannot be read: {}", describe_json_error(&error, &bytes))))
 }

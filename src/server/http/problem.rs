@@ -101,6 +101,19 @@ impl ProblemCode {
             Self::StorageUnavailable | Self::TooManyConnections | Self::TooManyFeeds => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
+
+    /// Seconds after which a client may try again (RFC 9110, section 10.2.3); `None` where trying again does not help.
+    fn retry_after(self) -> Option<&'static str> {
+        match self {
+            // The time over which wrong tokens are counted.
+            Self::TooManyAttempts => Some("60"),
+            // An hour's creations are counted; an operator may make room sooner.
+            Self::TooManyFeeds => Some("60"),
+            // A connection or an archive is free again within seconds, or not for long.
+            Self::TooManyConnections | Self::StorageUnavailable => Some("5"),
+            _ => None,
+        }
+    }
 }
 
 /// An error response.
@@ -183,9 +196,8 @@ impl IntoResponse for Problem {
             // RFC 6750, section 3.
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"captionwire\""));
         }
-        if self.code == ProblemCode::TooManyAttempts {
-            // The interval in which attempts are counted.
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("60"));
+        if let Some(seconds) = self.code.retry_after() {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
         }
         if self.code == ProblemCode::UpgradeRequired {
             headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));

@@ -34,6 +34,11 @@ impl Transport {
         }
     }
 
+    /// Returns true if a write that fails has taken nothing. TLS may have taken what it could not pass on.
+    pub(crate) fn fails_without_taking(&self) -> bool {
+        matches!(self, Self::Tcp(_))
+    }
+
     fn stream(self: Pin<&mut Self>) -> Pin<&mut dyn ByteStream> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream),
@@ -103,7 +108,13 @@ impl AsyncWrite for Transport {
     }
 }
 
-/// A stream whose writes fail with [`io::ErrorKind::TimedOut`] if the peer accepts nothing for too long.
+/// Returns true for the error of a write that a [`PatientStream`] gave up, and false for one of the system.
+pub(crate) fn is_stalled(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::TimedOut && error.raw_os_error().is_none()
+}
+
+/// A stream whose writes fail with [`io::ErrorKind::TimedOut`] if the peer accepts nothing for too long. A later write waits
+/// anew.
 pub(crate) struct PatientStream<S> {
     stream: S,
     patience: Duration,
@@ -123,6 +134,7 @@ impl<S> PatientStream<S> {
         let patience = self.patience;
         let waiting = self.waiting.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + patience)));
         ready!(waiting.as_mut().poll(cx));
+        self.waiting = None;
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }

@@ -16,15 +16,16 @@ use futures::{SinkExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
 use crate::config::TimesConfig;
-use crate::server::core::connection_end::{CloseReason, Finish};
+use crate::server::core::connection_end::{CloseReason, Finish, TOO_SLOW};
 use crate::server::core::grant_lifetime::AccessEnd;
 use crate::server::transport::close_frame::close_frame;
 use crate::server::transport::keepalive::Keepalive;
-use crate::server::transport::stream::{DirectTcp, Transport};
+use crate::server::transport::stream::{DirectTcp, Transport, is_stalled};
 use crate::wire::{self, CloseCode};
 
 /// Messages up to this size may wait to be sent together with the next one.
@@ -36,8 +37,6 @@ const FRAMES_AT_ONCE: usize = 8;
 const AHEAD_BYTES_MAX: usize = 64 * 1024;
 /// Bytes that a frame takes in addition to its text.
 const FRAME_BYTES: usize = 64;
-/// Close code for a protocol violation (RFC 6455, section 7.4.1).
-const PROTOCOL_ERROR: u16 = 1002;
 
 /// Input from a client.
 #[derive(Debug)]
@@ -64,6 +63,8 @@ struct SocketState {
     stream: WebSocketStream<Transport>,
     /// Frames to be sent, without the part of the first that was written.
     rest: VecDeque<Bytes>,
+    /// True if the first of them has been written in part.
+    is_first_begun: bool,
     /// True if the layer below may hold written bytes back, as TLS does.
     is_held: bool,
     /// True if tungstenite may hold the reply to a ping or a close.
@@ -103,6 +104,7 @@ impl WebSocket {
         let state = SocketState {
             stream,
             rest: VecDeque::new(),
+            is_first_begun: false,
             is_held: false,
             has_answers: false,
             message_timeout: TimesConfig::ms(times.message_timeout_ms),
@@ -191,13 +193,10 @@ impl WebSocket {
             Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => Ok(SocketFrame::Sign),
             // The reply is pending; then the connection closes.
             Ok(Message::Close(_)) => Err(CloseReason::close(CloseCode::Done, "")),
-            Err(Error::Capacity(error)) => {
-                Err(CloseReason::fault(CloseCode::MessageTooLarge.number(), error.to_string()))
-            }
-            Err(Error::Utf8(_)) => {
-                Err(CloseReason::fault(CloseCode::InvalidUtf8.number(), "a text message is not UTF-8"))
-            }
-            Err(Error::Protocol(error)) => Err(CloseReason::fault(PROTOCOL_ERROR, error.to_string())),
+            Err(Error::Capacity(error)) => Err(CloseReason::fault(CloseCode::MessageTooLarge, error.to_string())),
+            Err(Error::Utf8(_)) => Err(CloseReason::fault(CloseCode::InvalidUtf8, "a text message is not UTF-8")),
+            Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => Err(CloseReason::Gone),
+            Err(Error::Protocol(error)) => Err(CloseReason::fault(CloseCode::ProtocolError, error.to_string())),
             Err(_) => Err(CloseReason::Gone),
         })
     }
@@ -205,7 +204,7 @@ impl WebSocket {
     /// Sends a message. Cancel-safe: a message that was begun is completed before anything else is sent.
     ///
     /// # Errors
-    /// [`CloseReason::Gone`] if the client does not accept it in time: within a message no close code can be sent.
+    /// [`CloseReason::TooSlow`] if the client does not accept it in time, [`CloseReason::Gone`] if the connection is broken.
     pub(crate) async fn send(&mut self, message: &wire::Message) -> Result<(), CloseReason> {
         if self.state.is_silent {
             return Ok(());
@@ -255,7 +254,8 @@ impl WebSocket {
     pub(crate) async fn finish_sending(&mut self) -> Result<(), CloseReason> {
         let patience = self.state.message_timeout;
         let finishing = std::future::poll_fn(|cx| self.state.poll_rest(cx));
-        tokio::time::timeout(patience, finishing).await.unwrap_or(Err(CloseReason::Gone))
+        let finished = tokio::time::timeout(patience, finishing).await;
+        finished.unwrap_or_else(|_| Err(self.state.too_slow()))
     }
 
     /// Returns true if [`send_now`](Self::send_now) can be used: over unencrypted TCP, with nothing pending.
@@ -273,7 +273,7 @@ impl WebSocket {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
             Err(_) => return Poll::Ready(Err(CloseReason::Gone)),
         };
-        self.state.rest.push_back(frame.slice(written..));
+        self.state.put_back(frame, written);
         Poll::Pending
     }
 
@@ -281,7 +281,8 @@ impl WebSocket {
     /// which [`finish_sending`](Self::finish_sending) sends.
     ///
     /// # Errors
-    /// [`CloseReason::Gone`] if the connection is broken.
+    /// [`CloseReason::Gone`] if the connection is broken, [`CloseReason::TooSlow`] if what is under way has made no progress for
+    /// too long.
     pub(crate) fn poll_send(
         &mut self,
         cx: &mut Context<'_>,
@@ -297,12 +298,13 @@ impl WebSocket {
         // Usually nothing is pending before it, and nothing is left over.
         let written = match Pin::new(state.stream.get_mut()).poll_write(cx, frame) {
             Poll::Ready(Ok(written @ 1..)) => written,
-            Poll::Ready(_) => return Poll::Ready(Err(CloseReason::Gone)),
+            Poll::Ready(Ok(_)) => return Poll::Ready(Err(CloseReason::Gone)),
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(state.write_failed(&error))),
             Poll::Pending => 0,
         };
         state.is_held = written > 0;
         if written < frame.len() {
-            state.rest.push_back(frame.slice(written..));
+            state.put_back(frame, written);
         }
         state.poll_rest(cx)
     }
@@ -314,11 +316,36 @@ impl SocketState {
         self.rest.is_empty() && !self.is_held && !self.has_answers
     }
 
+    /// Keeps what is left of a frame of which `written` bytes are written; nothing is pending before it.
+    fn put_back(&mut self, frame: &Bytes, written: usize) {
+        self.is_first_begun = written > 0;
+        self.rest.push_back(frame.slice(written..));
+    }
+
+    /// Returns the end for a client that accepts nothing, or too little. A close frame fits between messages, but not where
+    /// tungstenite may have begun a reply.
+    fn too_slow(&self) -> CloseReason {
+        CloseReason::TooSlow { is_between_messages: !self.is_first_begun && !self.has_answers }
+    }
+
+    /// Returns the end for a write that failed.
+    fn write_failed(&self, error: &io::Error) -> CloseReason {
+        match self.too_slow() {
+            _ if !is_stalled(error) => CloseReason::Gone,
+            end if self.stream.get_ref().fails_without_taking() => end,
+            // Part of the message may be inside TLS.
+            _ => CloseReason::TooSlow { is_between_messages: false },
+        }
+    }
+
     /// Writes pending data: first tungstenite's replies, then the frames. The socket is not read while a frame is
     /// partly written, so no reply can arise in the middle of one.
     fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
         if self.has_answers {
-            ready!(self.stream.poll_flush_unpin(cx)).map_err(|_| CloseReason::Gone)?;
+            ready!(self.stream.poll_flush_unpin(cx)).map_err(|error| match error {
+                Error::Io(error) if is_stalled(&error) => self.too_slow(),
+                _ => CloseReason::Gone,
+            })?;
             self.has_answers = false;
         }
         while !self.rest.is_empty() {
@@ -326,15 +353,21 @@ impl SocketState {
             let frames = self.rest.iter().zip(&mut slices).map(|(frame, slice)| *slice = io::IoSlice::new(frame));
             let count = frames.count();
             let written = ready!(Pin::new(self.stream.get_mut()).poll_write_vectored(cx, &slices[..count]));
-            let Ok(mut written @ 1..) = written else { return Poll::Ready(Err(CloseReason::Gone)) };
+            let mut written = match written {
+                Ok(written @ 1..) => written,
+                Ok(_) => return Poll::Ready(Err(CloseReason::Gone)),
+                Err(error) => return Poll::Ready(Err(self.write_failed(&error))),
+            };
             self.is_held = true;
             while let Some(first) = self.rest.front_mut() {
                 if written < first.len() {
                     first.advance(written);
+                    self.is_first_begun |= written > 0;
                     break;
                 }
                 written -= first.len();
                 self.rest.pop_front();
+                self.is_first_begun = false;
             }
         }
         // Frees the memory until the next use.
@@ -342,7 +375,11 @@ impl SocketState {
         if self.is_held {
             // TLS may hold bytes that the client has not received; without a flush they would wait for the next
             // message.
-            ready!(Pin::new(self.stream.get_mut()).poll_flush(cx)).map_err(|_| CloseReason::Gone)?;
+            ready!(Pin::new(self.stream.get_mut()).poll_flush(cx)).map_err(|error| match is_stalled(&error) {
+                // TLS holds whole messages.
+                true => self.too_slow(),
+                false => CloseReason::Gone,
+            })?;
             self.is_held = false;
         }
         Poll::Ready(Ok(()))
@@ -353,11 +390,12 @@ impl Finish for WebSocket {
     /// Sends the close reason, waits a while for the client to receive it, and closes.
     async fn finish(self, end: CloseReason) {
         let (code, reason, is_readable) = match end {
-            CloseReason::Gone => return,
+            CloseReason::Gone | CloseReason::TooSlow { is_between_messages: false } => return,
+            CloseReason::TooSlow { is_between_messages: true } => (CloseCode::TooSlow, TOO_SLOW.into(), true),
             CloseReason::Close { code, reason } => (code, reason, true),
             CloseReason::Fault { code, reason } => (code, reason, false),
         };
-        let frame = close_frame(code, &reason);
+        let frame = close_frame(code.number(), &reason);
         let mut state = self.state;
         let linger = state.linger;
         let closing = async {
@@ -480,6 +518,117 @@ mod tests {
         assert_eq!(take_frames(&read), (begun, &[][..]));
     }
 
+    /// As TLS: takes all that is written, and writes it below when it is flushed.
+    struct Buffered<S>(S, Vec<u8>);
+
+    impl<S: Unpin> AsyncRead for Buffered<S> {
+        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    impl<S: AsyncWrite + Unpin> AsyncWrite for Buffered<S> {
+        fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+            self.1.extend(buf);
+            Poll::Ready(Ok(buf.len()))
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            let Self(below, held) = &mut *self;
+            while !held.is_empty() {
+                let written = ready!(Pin::new(&mut *below).poll_write(cx, held))?;
+                held.drain(..written);
+            }
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            ready!(self.as_mut().poll_flush(cx))?;
+            Pin::new(&mut self.0).poll_shutdown(cx)
+        }
+    }
+
+    /// The close frame with 4001.
+    fn too_slow_frame() -> Vec<u8> {
+        let length = u8::try_from(2 + TOO_SLOW.len()).expect("a short frame");
+        [&[0x88, length], &4001_u16.to_be_bytes()[..], TOO_SLOW.as_bytes()].concat()
+    }
+
+    fn message(text: &str) -> wire::Message {
+        let code = wire::ErrorCode::NotText;
+        wire::ToSubscriber::Error { feed: None, code, message: text.into(), retry: false }.encode()
+    }
+
+    /// A client may have slept for a while, and reads on: it learns why the connection ends.
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_nothing_is_closed_with_4001_between_messages() {
+        let config = crate::config::Config::default();
+        let patience = TimesConfig::ms(config.times.write_timeout_ms);
+        let (below, mut client) = tokio::io::duplex(16);
+        let stream = Buffered(PatientStream::new(below, patience), Vec::new());
+        let transport = Transport::Other(Box::new(stream));
+        let mut socket = WebSocket::new(transport, &[], 512, config.limits.message_bytes, &config.times).await;
+        let (message, begun) = (message("taken late"), Instant::now());
+        let end = socket.send(&message).await.expect_err("it is not taken");
+        assert!(matches!(end, CloseReason::TooSlow { is_between_messages: true }), "{end}");
+        assert!(end.code() == 4001 && begun.elapsed() >= patience);
+        let mut read = Vec::new();
+        let (_, all) = tokio::join!(socket.finish(end), client.read_to_end(&mut read));
+        all.expect("read");
+        assert_eq!(read, [&message.frame()[..], &too_slow_frame()].concat());
+    }
+
+    /// A close frame there would be read as a part of the message.
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_nothing_is_dropped_within_a_message() {
+        let config = crate::config::Config::default();
+        let patience = TimesConfig::ms(config.times.write_timeout_ms);
+        for (room, others) in [(16, 0), (1024, 30)] {
+            let (below, mut client) = tokio::io::duplex(room);
+            let transport = Transport::Other(Box::new(PatientStream::new(below, patience)));
+            let mut socket = WebSocket::new(transport, &[], 512, config.limits.message_bytes, &config.times).await;
+            let message = message("not taken");
+            for _ in 0..others {
+                let _ = socket.say(&message).await;
+            }
+            let end = socket.send(&message).await.expect_err("it is not taken");
+            assert!(matches!(end, CloseReason::TooSlow { is_between_messages: false }), "{end}");
+            assert_eq!(end.code(), 0);
+            let mut read = Vec::new();
+            let (_, all) = tokio::join!(socket.finish(end), client.read_to_end(&mut read));
+            all.expect("read");
+            let frame = message.frame();
+            let whole = read.chunks_exact(frame.len());
+            assert!(read.len() == room && whole.remainder().len() < frame.len());
+            assert!(frame.starts_with(whole.remainder()) && whole.clone().all(|of| *of == frame[..]));
+        }
+    }
+
+    /// Where TCP stops taking bytes is its own affair; what the client reads is whole either way.
+    #[tokio::test]
+    async fn a_client_over_tcp_reads_whole_messages_and_the_close_or_a_cut() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let mut client = TcpStream::connect(listener.local_addr().expect("an address")).await.expect("connected");
+        let (stream, _) = listener.accept().await.expect("a connection");
+        let config = crate::config::Config::default();
+        let stream = Transport::Tcp(PatientStream::new(stream, Duration::from_millis(50)));
+        let mut socket = WebSocket::new(stream, &[], 512, config.limits.message_bytes, &config.times).await;
+        let (message, mut read) = (message(&"x".repeat(10_000)), Vec::new());
+        let end = loop {
+            if let Err(end) = socket.send(&message).await {
+                break end;
+            }
+        };
+        let CloseReason::TooSlow { is_between_messages } = end else { panic!("{end}") };
+        let (_, all) = tokio::join!(socket.finish(end), client.read_to_end(&mut read));
+        all.expect("read");
+        let frame = message.frame();
+        let whole = read.chunks_exact(frame.len());
+        let close = too_slow_frame();
+        let last = if is_between_messages { &close[..] } else { &frame[..whole.remainder().len()] };
+        assert!(whole.clone().all(|of| *of == frame[..]) && whole.remainder() == last, "{is_between_messages}");
+    }
+
     #[tokio::test]
     async fn a_ping_is_answered_between_messages() {
         let (mut socket, mut client, begun) = full().await;
@@ -503,10 +652,6 @@ mod tests {
         let (stream, config) = (Holding::default(), crate::config::Config::default());
         let transport = Transport::Other(Box::new(stream.clone()));
         let mut socket = WebSocket::new(transport, &[], 512, config.limits.message_bytes, &config.times).await;
-        let message = |text: &str| {
-            let code = wire::ErrorCode::NotText;
-            wire::ToSubscriber::Error { feed: None, code, message: text.into(), retry: false }.encode()
-        };
         let (first, second, large) = (message("1"), message("2"), message(&"3".repeat(5_000)));
         socket.say(&first).await.expect("kept");
         assert!(stream.0.lock().unwrap().1.is_empty());

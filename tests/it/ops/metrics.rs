@@ -79,6 +79,11 @@ async fn what_happens_is_counted_and_nobody_is_named() {
     ] {
         assert!(sample(&text, name) > 0, "{name} in\n{text}");
     }
+    let page = include_str!("../../../docs/operating.md");
+    for (name, kind) in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' ')) {
+        let name = if kind == "counter" { format!("{name}_total") } else { name.to_owned() };
+        assert!(page.contains(&format!("| `{name}` |")), "{name} is not in docs/operating.md");
+    }
     if cfg!(target_os = "linux") {
         assert!(sample(&text, "captionwire_memory_bytes") > 1_000_000, "{text}");
         assert!(sample(&text, "captionwire_descriptors") > 3, "{text}");

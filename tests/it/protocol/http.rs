@@ -17,6 +17,16 @@ async fn feeds_are_made_listed_changed_and_deleted() {
     assert_eq!((changed.status, &changed.json()["title"]), (200, &json!("Bundesrat")));
     server.json("PATCH", "/v1/feeds/bern", json!({"title": ""})).await.assert_problem(400, "bad_request");
     server.http("PATCH", "/v1/feeds/bern", &[], b"{}").await.assert_problem(415, "unsupported_media_type");
+    for (method, path, body) in [
+        ("PUT", "bern", json!(["title", "en"])),
+        ("PATCH", "bern", json!([null, null])),
+        ("POST", "bern/state", json!(["live"])),
+        ("POST", "bern/desk", json!(["speaker.unmerge", "op", "A"])),
+    ] {
+        let answer = server.json(method, &format!("/v1/feeds/{path}"), body).await;
+        answer.assert_problem(400, "bad_request");
+        assert!(answer.text().contains("array"), "{}", answer.text());
+    }
 
     let mut publisher = server.publish("arnhem/publish").await;
     publisher.expect_next("welcome").await;
@@ -368,6 +378,13 @@ async fn an_address_and_the_archive_have_their_limits() {
     let mut first = server.publish("geneva/publish").await;
     first.expect_next("welcome").await;
     assert_eq!(server.subscribe("geneva/subscribe").await.closed().await.0, 4004);
+    // A full server is not ill, and says when to come again.
+    for path in ["/healthz", "/readyz"] {
+        assert_eq!(server.get(path).await.status, 200, "{path}");
+    }
+    let full = server.get("/v1/feeds").await;
+    full.assert_problem(503, "too_many_connections");
+    assert_eq!(full.header("retry-after"), Some("5"));
     drop(first);
     // A connection has its seat until the server has seen it go, which may be after the next one has come.
     let no_seat = "the connection limit";

@@ -306,6 +306,14 @@ async fn a_reader_that_takes_nothing_is_let_go_and_harms_nobody() {
     // 32 MB are more than the sockets of this machine hold for it.
     server.say("event", &lines[1..]).await;
     soon(async { while readers().await != json!(0) {} }).await;
+    // Within a message it is dropped; between two the server waits a while for it to read the close.
+    let stalled = async {
+        let text = server.get("/metrics").await.text();
+        let counts =
+            text.lines().filter_map(|line| line.strip_prefix("captionwire_stalled_writes_total{")?.split_once("} "));
+        counts.map(|(_, count)| count.parse::<u64>().expect("a number")).sum::<u64>()
+    };
+    assert_eq!(stalled.await, 1);
     drop(stuck);
     let screen = seen(&server, "event/subscribe?until=head").await;
     assert_eq!(screen.lines.len(), lines.len());

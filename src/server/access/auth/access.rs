@@ -41,8 +41,8 @@ impl From<Denial> for CloseReason {
         match denial {
             Denial::Unauthorised(reason) => Self::close(CloseCode::Unauthorised, reason),
             Denial::Forbidden(reason) => Self::close(CloseCode::Forbidden, reason),
-            Denial::TooManyAttempts => Self::close(CloseCode::Rate, TOO_MANY_ATTEMPTS),
-            Denial::TooManyFeeds(reason) => Self::close(CloseCode::Rate, reason),
+            Denial::TooManyAttempts => Self::close(CloseCode::TooManyAttempts, TOO_MANY_ATTEMPTS),
+            Denial::TooManyFeeds(reason) => Self::close(CloseCode::TooManyAttempts, reason),
         }
     }
 }

@@ -20,6 +20,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::log::Commit;
 use crate::server::core::clock::Clock;
+use crate::server::core::connection_end::CloseReason;
 use crate::server::core::metrics::shared::{SharedHistogram, lock};
 use crate::transcript::{Op, Timestamp};
 use crate::wire::NackCode;
@@ -52,6 +53,7 @@ pub(crate) struct Metrics {
     sent_messages: Counter,
     sent_bytes: Counter,
     closes: LabelledMetric<1>,
+    stalled: LabelledMetric<1>,
     upkeep: LabelledMetric<1>,
     lags: ReaderLags,
     connections: Gauge,
@@ -125,6 +127,7 @@ impl Metrics {
             sent_messages: Counter::default(),
             sent_bytes: Counter::default(),
             closes: LabelledMetric::default(),
+            stalled: LabelledMetric::default(),
             upkeep: LabelledMetric::default(),
             lags: ReaderLags::default(),
             connections: Gauge::default(),
@@ -143,6 +146,16 @@ impl Metrics {
             memory: Gauge::default(),
             descriptors: Gauge::default(),
         };
+        // From the start, so that the first one is seen as a rise.
+        for outcome in ["closed", "dropped"] {
+            let _ = metrics.stalled.get_or_create(&[("outcome", outcome.to_owned())]);
+        }
+        Self { registry: metrics.register(started_at), ..metrics }
+    }
+
+    /// Names the metrics, in the order in which `/metrics` writes them. docs/operating.md lists them all.
+    fn register(&self, started_at: Timestamp) -> Registry {
+        let metrics = self;
         let started: Gauge = Gauge::default();
         started.set(started_at.0 / 1000);
         let mut all = Registry::with_prefix("captionwire");
@@ -163,36 +176,34 @@ impl Metrics {
         all.register("sent_messages", "Messages of changes sent to readers", metrics.sent_messages.clone());
         all.register_with_unit("sent", "Bytes of those", Unit::Bytes, metrics.sent_bytes.clone());
         all.register("closes", "Sockets that ended, by code; 0: the client was gone", metrics.closes.clone());
+        let help = "Connections that ended because the client took nothing for too long: closed with 4001, or dropped within a message";
+        all.register("stalled_writes", help, metrics.stalled.clone());
         all.register("upkeep", "Records that the server wrote of its own accord", metrics.upkeep.clone());
         all.register("connections", "Connections", metrics.connections.clone());
         all.register("publishers", "Sockets that publish", metrics.publishers.clone());
-        all.register(
-            "readers",
-            "Feeds that sockets read, by how long these have not had all of them",
-            metrics.readers.clone(),
-        );
+        all.register("readers", "Subscriptions by the time since they last had everything", metrics.readers.clone());
         all.register("feeds_open", "Feeds that are held in memory", metrics.feeds.clone());
         all.register("replays", "Replays under way", metrics.replays.clone());
         let help = "Requests to webhooks and caption URLs, by name and outcome";
         all.register("deliveries", help, metrics.deliveries.clone());
-        let help = "Feeds that these have not everything of";
+        let help = "Feeds with undelivered changes, by receiver";
         all.register("deliveries_waiting", help, metrics.waiting.clone());
-        let help = "For how long the first of those feeds has waited";
+        let help = "Time that the first of these feeds has waited, by receiver";
         all.register_with_unit("deliveries_lag", help, unit(), metrics.target_lag.clone());
-        let help = "1 for one that answered 410 Gone, and is left alone";
+        let help = "1 for a receiver that answered 410 and gets nothing more";
         all.register("deliveries_gone", help, metrics.gone.clone());
         all.register("writable", "1 while the archive takes writes", metrics.is_writable.clone());
         let help = "Records that had been acknowledged and were not in the archive when the server started";
         all.register("missing_records", help, metrics.missing.clone());
         all.register("nodes", "Servers on the same log that this one knows of, itself included", metrics.nodes.clone());
-        let help = "Shards, of 32, of whose feeds this server looks after what happens by itself";
+        let help = "Shards (of 32) whose background work this server does";
         all.register("shards_held", help, metrics.shards.clone());
         all.register_with_unit("start_time", "When the server started, since 1970", unit(), started);
         if cfg!(target_os = "linux") {
             all.register_with_unit("memory", "Memory the process holds", Unit::Bytes, metrics.memory.clone());
             all.register("descriptors", "Descriptors the process has open", metrics.descriptors.clone());
         }
-        Self { registry: all, ..metrics }
+        all
     }
 
     /// Returns the line counters of `source`; above the limit, all other sources share one set.
@@ -242,8 +253,18 @@ impl Metrics {
         self.delivery.observe(ms.max(0) as f64 / 1000.0, readers);
     }
 
-    pub(crate) fn closed(&self, code: u16) {
-        self.closes.get_or_create(&[("code", code.to_string())]).inc();
+    /// Counts the end of a socket or of a streaming response.
+    pub(crate) fn closed(&self, end: &CloseReason) {
+        self.closes.get_or_create(&[("code", end.code().to_string())]).inc();
+        if let CloseReason::TooSlow { is_between_messages } = end {
+            self.stalled(*is_between_messages);
+        }
+    }
+
+    /// Counts a connection whose client took nothing, or too little, for too long.
+    pub(crate) fn stalled(&self, is_between_messages: bool) {
+        let outcome = if is_between_messages { "closed" } else { "dropped" };
+        self.stalled.get_or_create(&[("outcome", outcome.to_owned())]).inc();
     }
 
     /// Counts the outcome of a request to the target of this name.
@@ -377,4 +398,73 @@ fn process() -> Option<(usize, usize)> {
     let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
     let descriptors = std::fs::read_dir("/proc/self/fd").ok()?.count();
     Some((kib?.trim().parse::<usize>().ok()? * 1024, descriptors))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::wire::CloseCode;
+
+    /// Each metric with at least one sample: a family without one is not written.
+    fn all_metrics() -> Metrics {
+        let metrics = Metrics::new(Timestamp(0), 1);
+        metrics.lines_of(&"main".into()).accepted.inc();
+        metrics.refused(NackCode::BadJson);
+        metrics.closed(&CloseReason::close(CloseCode::Done, ""));
+        metrics.delivered("cms", "ok");
+        metrics.upkeep(&Op::End);
+        metrics
+    }
+
+    fn gauges() -> Gauges {
+        let target = TargetGauges { name: "cms".into(), waiting: 0, lag_seconds: 0, is_gone: false };
+        Gauges {
+            connections: 0,
+            publishers: 0,
+            feeds: 0,
+            replays: 0,
+            is_writable: true,
+            missing_records: 0,
+            nodes: 1,
+            shards: 32,
+            targets: vec![target],
+        }
+    }
+
+    #[test]
+    fn the_page_for_operators_lists_every_metric_and_no_other() {
+        let text = all_metrics().encode(Timestamp(0), &gauges()).expect("text");
+        let exported = text.lines().filter_map(|line| {
+            let (name, kind) = line.strip_prefix("# TYPE ")?.split_once(' ')?;
+            // OpenMetrics 1.0, section 5.1: the samples of a counter end so, and not its family.
+            Some(if kind == "counter" { format!("{name}_total") } else { name.to_owned() })
+        });
+        let page = include_str!("../../../../docs/operating.md");
+        let documented = page.lines().filter_map(|line| {
+            let (name, _) = line.strip_prefix("| `captionwire_")?.split_once('`')?;
+            Some(format!("captionwire_{name}"))
+        });
+        let on_linux = ["captionwire_memory_bytes", "captionwire_descriptors"];
+        let documented = documented.filter(|name| cfg!(target_os = "linux") || !on_linux.contains(&name.as_str()));
+        assert_eq!(exported.collect::<BTreeSet<_>>(), documented.collect::<BTreeSet<_>>());
+    }
+
+    #[test]
+    fn a_stalled_client_is_counted_by_its_end() {
+        let metrics = Metrics::new(Timestamp(0), 1);
+        for is_between_messages in [true, false, false] {
+            metrics.closed(&CloseReason::TooSlow { is_between_messages });
+        }
+        let text = metrics.encode(Timestamp(0), &gauges()).expect("text");
+        for sample in [
+            "captionwire_closes_total{code=\"4001\"} 1",
+            "captionwire_closes_total{code=\"0\"} 2",
+            "captionwire_stalled_writes_total{outcome=\"closed\"} 1",
+            "captionwire_stalled_writes_total{outcome=\"dropped\"} 2",
+        ] {
+            assert!(text.lines().any(|line| line == sample), "{sample} in\n{text}");
+        }
+    }
 }

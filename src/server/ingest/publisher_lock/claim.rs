@@ -271,7 +271,7 @@ mod tests {
         let told = |claim: &Claim, by: &str| {
             claim.replace(&PresentPublisher { source: "main".into(), session: by.into(), since: 1_764_450_000_000 });
             match claim.end() {
-                Some(CloseReason::Close { code, reason }) => (code, reason.into_owned()),
+                Some(CloseReason::Close { code, reason }) => (code.number(), reason.into_owned()),
                 other => panic!("{other:?}"),
             }
         };

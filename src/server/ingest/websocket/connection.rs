@@ -94,7 +94,7 @@ impl<'a> PublisherConnection<'a> {
     /// Extends the close reason of a feed that was deleted to make room for another transcript.
     pub(crate) fn tell_replacement(&self, end: CloseReason) -> CloseReason {
         let feed = &self.pipeline.feed;
-        if end.code() != CloseCode::FeedDeleted.number() || !feed.is_replaced() {
+        if end.close_code() != Some(CloseCode::FeedDeleted) || !feed.is_replaced() {
             return end;
         }
         let reason =
