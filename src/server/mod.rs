@@ -37,7 +37,7 @@ use tokio_util::task::TaskTracker;
 use self::builder::OptionalServices;
 pub use self::error::ServerError;
 use self::listener::{accept, listen};
-pub use self::routes::ROUTES;
+pub use self::routes::{RouteInfo, route_list};
 use self::state::ServerState;
 use crate::config::{Config, TimesConfig};
 use crate::feed::Feeds;

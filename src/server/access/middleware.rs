@@ -13,7 +13,7 @@ use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 
 use crate::config::AuthConfig;
-use crate::server::access::auth::{self, Auth, Denial};
+use crate::server::access::auth::{self, Auth, Denial, RouteAccess, RouteRules};
 use crate::server::access::peer::Peer;
 use crate::server::core::context::ServerContext;
 use crate::server::http::problem::{Problem, ProblemCode};
@@ -40,6 +40,7 @@ pub(crate) struct AccessControl {
     pub(crate) context: Arc<ServerContext>,
     /// `None` if the server has no authentication.
     pub(crate) auth: Option<Arc<Auth>>,
+    pub(crate) rules: Arc<RouteRules>,
 }
 
 /// Checks a request and passes it on or refuses it; adds headers for browsers to the response.
@@ -62,7 +63,8 @@ pub(crate) async fn guard(State(control): State<AccessControl>, mut request: Req
     peer.note_request();
     let is_socket = request.headers().contains_key(header::SEC_WEBSOCKET_KEY);
     // A publisher's request is counted once it is known that it may publish.
-    let is_for_publisher = auth::is_for_publisher(&request);
+    let rule = control.rules.of(&request);
+    let is_for_publisher = rule.is_some_and(RouteAccess::is_for_publisher);
     // A server is not ill because it is full: an orchestrator would restart it, and close all its connections.
     if !is_socket && !is_for_publisher && !peer.may_read() && !is_health_check {
         let detail = "the connection limit of the server or of your address is reached";
@@ -86,7 +88,7 @@ pub(crate) async fn guard(State(control): State<AccessControl>, mut request: Req
     };
     request.extensions_mut().insert(peer.clone());
     let is_preflight = allowed.is_some() && request.method() == Method::OPTIONS;
-    let denial = if is_preflight { None } else { admit(&control, &mut request).await.err() };
+    let denial = if is_preflight { None } else { admit(&control, rule, &mut request).await.err() };
     let is_crowded = denial.is_none() && !is_socket && is_for_publisher && !peer.may_publish();
     let mut response = match denial {
         Some(denial) => Problem::from(denial).into_response(),
@@ -132,13 +134,15 @@ pub(crate) async fn guard(State(control): State<AccessControl>, mut request: Req
 
 /// Attaches the client's rights to the request, for its handler. A socket request is refused later, where a browser
 /// sees the reason.
-async fn admit(control: &AccessControl, request: &mut Request) -> Result<(), Denial> {
-    match auth::admit(&control.context, control.auth.as_deref(), request).await {
+async fn admit(control: &AccessControl, rule: Option<RouteAccess>, request: &mut Request) -> Result<(), Denial> {
+    match auth::admit(&control.context, control.auth.as_deref(), rule, request).await {
         Ok(access) => {
             request.extensions_mut().insert(access);
         }
         // Decided by route, not by headers: other routes do not check for this extension.
-        Err(denial) if request.headers().contains_key(header::SEC_WEBSOCKET_KEY) && auth::is_for_socket(request) => {
+        Err(denial)
+            if request.headers().contains_key(header::SEC_WEBSOCKET_KEY) && rule.is_some_and(|rule| rule.is_socket) =>
+        {
             request.extensions_mut().insert(DenialExtension(denial));
         }
         Err(denial) => return Err(denial),

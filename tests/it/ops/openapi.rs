@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use captionwire::server::{ProblemCode, ROUTES};
+use captionwire::server::{ProblemCode, RouteInfo, route_list};
 use serde_json::Value;
 
 fn read(name: &str) -> Value {
@@ -11,21 +11,34 @@ fn read(name: &str) -> Value {
     serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("docs/{name}: {error}"))
 }
 
-#[test]
-fn the_routes_are_the_documents_paths() {
+/// The operations of the document, with who may use them.
+fn documented(document: &Value) -> BTreeSet<(String, String, Option<String>, bool)> {
     const METHODS: [&str; 5] = ["get", "put", "patch", "post", "delete"];
-    let document = read("openapi.yaml");
-    let told: BTreeSet<(String, String)> = document["paths"]
-        .as_object()
-        .expect("paths")
-        .iter()
-        .flat_map(|(path, methods)| {
-            let methods = methods.as_object().expect("methods").keys().filter(|key| METHODS.contains(&key.as_str()));
-            methods.map(|method| (method.to_uppercase(), path.clone()))
+    let mut found = BTreeSet::new();
+    for (path, operations) in document["paths"].as_object().expect("paths") {
+        let operations = operations.as_object().expect("operations");
+        for (method, operation) in operations.iter().filter(|(method, _)| METHODS.contains(&method.as_str())) {
+            let role = operation["x-role"].as_str().map(str::to_owned);
+            let is_public = operation["security"].as_array().is_some_and(Vec::is_empty);
+            assert_eq!(is_public, role.is_none(), "{method} {path}: x-role or an empty security");
+            // As a scheme of its own, or as a parameter where captioning software is told each of them.
+            let takes_url_token = operation["security"].to_string().contains("tokenInUrl")
+                || operation["parameters"].to_string().contains("#/components/parameters/token\"");
+            found.insert((method.to_uppercase(), path.clone(), role, takes_url_token));
+        }
+    }
+    found
+}
+
+#[test]
+fn the_routes_are_the_documents_paths_with_their_roles() {
+    let told = documented(&read("openapi.yaml"));
+    let known: BTreeSet<_> = route_list()
+        .into_iter()
+        .map(|RouteInfo { method, path, role, takes_url_token }| {
+            (method, path.to_owned(), role.map(str::to_owned), takes_url_token)
         })
         .collect();
-    let known: BTreeSet<(String, String)> =
-        ROUTES.iter().map(|(method, path)| (method.to_uppercase(), (*path).to_owned())).collect();
     let missing: Vec<_> = known.difference(&told).collect();
     let invented: Vec<_> = told.difference(&known).collect();
     assert!(

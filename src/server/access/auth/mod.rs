@@ -1,7 +1,6 @@
 //! Authentication and authorization: tokens of the configuration, signed tokens, and anonymous rights.
 //!
-//! * One table, [`route_roles::RequiredRole::of`], has the role that each route requires; a route that is not in it
-//!   requires `admin`.
+//! * The role of each route is in the table of `routes.rs`; a method that a path does not have requires `admin`.
 //! * A token with a restriction that this server cannot enforce (`views`) is refused, never treated as broader.
 //! * Tokens are compared by hash and in constant time, and no text that is shown or logged contains one.
 //! * A grant can be revoked while the server runs: every connection that it opened is then closed.
@@ -20,4 +19,4 @@ mod route_roles;
 pub(crate) use crate::server::access::auth::access::{Access, Denial};
 pub(crate) use crate::server::access::auth::grants::Auth;
 pub(crate) use crate::server::access::auth::open_feed::open_to_publish;
-pub(crate) use crate::server::access::auth::route_roles::{admit, is_for_publisher, is_for_socket};
+pub(crate) use crate::server::access::auth::route_roles::{RequiredRole, RouteAccess, RouteRules, admit};

@@ -1,5 +1,7 @@
 //! Roles that routes require, and the check of a request against them.
 
+use std::collections::HashMap;
+
 use axum::RequestExt;
 use axum::extract::{MatchedPath, RawPathParams, Request};
 use http::{HeaderMap, Method, header};
@@ -14,116 +16,103 @@ use crate::server::http::query::url_token;
 
 /// Requirement of a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum RequiredRole {
-    /// Nothing.
+pub(crate) enum RequiredRole {
+    /// None: the route is public.
     Nothing,
     /// The role in any feed; the response shows only those feeds.
-    Somewhere(Role),
+    InAnyFeed(Role),
     /// The role in the feed named in the path.
     InFeed(Role),
 }
 
 impl RequiredRole {
-    /// Returns the requirement of a route; `path` is written as in [`ROUTES`](crate::server::ROUTES).
-    fn of(method: &Method, path: &str) -> Self {
-        let method = if method == Method::HEAD { "GET" } else { method.as_str() };
-        match (method, path) {
-            // Pages contain no captions, and health checks have no token.
-            (
-                "GET",
-                "/"
-                | "/feeds/{feed}"
-                | "/feeds/{feed}/embed"
-                | "/feeds/{feed}/overlay"
-                | "/feeds/{feed}/plain"
-                | "/embed.js"
-                | "/viewer/{file}"
-                | "/favicon.ico"
-                | "/healthz"
-                | "/readyz",
-            ) => Self::Nothing,
-            ("GET", "/metrics" | "/v1/deliveries") => Self::Somewhere(Role::Metrics),
-            ("GET", "/v1/feeds" | "/v1/search" | "/v1/subscribe") => Self::Somewhere(Role::Subscribe),
-            (
-                "GET",
-                "/v1/feeds/{feed}"
-                | "/v1/feeds/{feed}/{file}"
-                | "/v1/feeds/{feed}/subscribe"
-                | "/v1/feeds/{feed}/events"
-                | "/v1/feeds/{feed}/text"
-                | "/v1/feeds/{feed}/hls/captions.m3u8"
-                | "/v1/feeds/{feed}/hls/{segment}",
-            ) => Self::InFeed(Role::Subscribe),
-            ("GET", "/v1/feeds/{feed}/publish" | "/v1/feeds/{feed}/zoom/seq")
-            | (
-                "POST",
-                "/v1/feeds/{feed}/lines"
-                | "/v1/feeds/{feed}/zoom"
-                | "/v1/feeds/{feed}/youtube"
-                | "/v1/feeds/{feed}/streamtext",
-            )
-            | ("DELETE", "/v1/feeds/{feed}/lines/{source}/{id}") => Self::InFeed(Role::Publish),
-            ("POST", "/v1/feeds/{feed}/state" | "/v1/feeds/{feed}/desk")
-            | ("GET", "/v1/feeds/{feed}/lines/{source}/{id}/history") => Self::InFeed(Role::Desk),
-            _ => Self::InFeed(Role::Admin),
+    /// Returns the role; `None` for a public route.
+    pub(crate) fn role(self) -> Option<Role> {
+        match self {
+            Self::Nothing => None,
+            Self::InAnyFeed(role) | Self::InFeed(role) => Some(role),
         }
     }
 }
 
-/// Returns true if `request` is for one of the WebSocket routes, whatever its headers say.
-pub(crate) fn is_for_socket(request: &Request) -> bool {
-    request.extensions().get::<MatchedPath>().is_some_and(|path| is_socket(path.as_str()))
+/// The access rule of one route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RouteAccess {
+    pub(crate) role: RequiredRole,
+    /// True if a token may be in the URL: browsers, players and captioning software cannot send it otherwise.
+    pub(crate) takes_url_token: bool,
+    /// True if the route is a WebSocket: refusals are close codes, which browsers show to scripts.
+    pub(crate) is_socket: bool,
 }
 
-/// Returns true if the route is a WebSocket.
-fn is_socket(path: &str) -> bool {
-    matches!(path, "/v1/feeds/{feed}/publish" | "/v1/feeds/{feed}/subscribe" | "/v1/subscribe")
+impl RouteAccess {
+    pub(crate) const fn new(role: RequiredRole) -> Self {
+        Self { role, takes_url_token: false, is_socket: false }
+    }
+
+    pub(crate) const fn with_url_token(self) -> Self {
+        Self { takes_url_token: true, ..self }
+    }
+
+    pub(crate) const fn socket(self) -> Self {
+        Self { takes_url_token: true, is_socket: true, ..self }
+    }
+
+    /// Returns true for a route of publishers: `connections_for_publishers` keeps places for these.
+    pub(crate) fn is_for_publisher(self) -> bool {
+        self.role == RequiredRole::InFeed(Role::Publish)
+    }
 }
 
-/// Returns true if the route also accepts a token in its URL: browsers, players and captioning software cannot send it
-/// otherwise.
-fn takes_token_in_url(path: &str) -> bool {
-    const OTHERS: [&str; 8] = [
-        "/v1/feeds/{feed}/events",
-        "/v1/feeds/{feed}/text",
-        "/v1/feeds/{feed}/hls/captions.m3u8",
-        "/v1/feeds/{feed}/hls/{segment}",
-        "/v1/feeds/{feed}/zoom",
-        "/v1/feeds/{feed}/zoom/seq",
-        "/v1/feeds/{feed}/youtube",
-        "/v1/feeds/{feed}/streamtext",
-    ];
-    is_socket(path) || OTHERS.contains(&path)
+/// The access rules of all routes, by method and path as axum matches it.
+#[derive(Debug)]
+pub(crate) struct RouteRules(HashMap<(Method, &'static str), RouteAccess>);
+
+impl FromIterator<(Method, &'static str, RouteAccess)> for RouteRules {
+    fn from_iter<I: IntoIterator<Item = (Method, &'static str, RouteAccess)>>(rules: I) -> Self {
+        Self(rules.into_iter().map(|(method, path, access)| ((method, path), access)).collect())
+    }
+}
+
+impl RouteRules {
+    /// Returns the rule for `request`; `None` where no route has its path, which is answered 404 to anybody. A method that the
+    /// path does not have requires `admin`.
+    pub(crate) fn of(&self, request: &Request) -> Option<RouteAccess> {
+        let path = request.extensions().get::<MatchedPath>()?;
+        Some(self.rule(request.method(), path.as_str()))
+    }
+
+    fn rule(&self, method: &Method, path: &str) -> RouteAccess {
+        let method = if method == Method::HEAD { Method::GET } else { method.clone() };
+        self.0.get(&(method, path)).copied().unwrap_or(RouteAccess::new(RequiredRole::InFeed(Role::Admin)))
+    }
 }
 
 /// Returns the rights of the sender of `request`, if they include the required role.
 pub(crate) async fn admit(
     context: &ServerContext,
     auth: Option<&Auth>,
+    rule: Option<RouteAccess>,
     request: &mut Request,
 ) -> Result<Access, Denial> {
     let Some(auth) = auth else { return Ok(Access::everything()) };
     let address = request.extensions().get::<Peer>().map(Peer::ip);
     let anonymous = || Access { address, ..auth.anonymous() };
     // Paths without a route get 404 for everybody.
-    let Some(path) = request.extensions().get::<MatchedPath>().cloned() else { return Ok(anonymous()) };
-    let need = RequiredRole::of(request.method(), path.as_str());
-    if need == RequiredRole::Nothing {
-        return Ok(anonymous());
-    }
+    let Some(rule) = rule.filter(|rule| rule.role != RequiredRole::Nothing) else { return Ok(anonymous()) };
     let token = match bearer(request.headers())? {
         Some(token) => Some(token.to_owned()),
-        None if takes_token_in_url(path.as_str()) => url_token(request.uri().query()),
+        None if rule.takes_url_token => url_token(request.uri().query()),
         None => None,
     };
     let access = match token {
         Some(token) => Access { address, ..auth.access_of(&token, context.clock.now(), address)? },
         None => anonymous(),
     };
-    match need {
+    match rule.role {
         RequiredRole::Nothing => {}
-        RequiredRole::Somewhere(role) if access.granted.roles.contains(&role) => {}
-        RequiredRole::Somewhere(role) => return Err(access.denial(role, "any feed")),
+        RequiredRole::InAnyFeed(role) if access.granted.roles.contains(&role) => {}
+        RequiredRole::InAnyFeed(role) => return Err(access.denial(role, "any feed")),
         RequiredRole::InFeed(role) => {
             let params = request.extract_parts::<RawPathParams>().await.ok();
             let name = params.as_ref().and_then(|params| params.iter().find(|(name, _)| *name == "feed"));
@@ -152,49 +141,19 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Denial> {
     }
 }
 
-/// Returns true if the route is for publishers: `connections_for_publishers` reserves connections for these.
-pub(crate) fn is_for_publisher(request: &Request) -> bool {
-    let path = request.extensions().get::<MatchedPath>();
-    path.is_some_and(|path| {
-        matches!(RequiredRole::of(request.method(), path.as_str()), RequiredRole::InFeed(Role::Publish))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn every_route_asks_for_what_it_should() {
-        let need = |method: &str, path: &str| {
-            RequiredRole::of(
-                &method.to_uppercase().parse().expect("a method"),
-                &path.replace("transcript.{format}", "{file}"),
-            )
-        };
-        let expected = |method: &str, path: &str| match (method, path) {
-            ("get", "/metrics" | "/v1/deliveries") => RequiredRole::Somewhere(Role::Metrics),
-            (_, path) if !path.starts_with("/v1") => RequiredRole::Nothing,
-            ("get", "/v1/feeds" | "/v1/search" | "/v1/subscribe") => RequiredRole::Somewhere(Role::Subscribe),
-            (_, path) if path.ends_with("/publish") || path.ends_with("/lines") => RequiredRole::InFeed(Role::Publish),
-            ("delete", path) if path.contains("/lines/") => RequiredRole::InFeed(Role::Publish),
-            (_, path) if ["/zoom", "/zoom/seq", "/youtube", "/streamtext"].iter().any(|end| path.ends_with(end)) => {
-                RequiredRole::InFeed(Role::Publish)
-            }
-            (_, path) if ["/state", "/desk", "/history"].iter().any(|end| path.ends_with(end)) => {
-                RequiredRole::InFeed(Role::Desk)
-            }
-            // Records and vendors' frames contain retracted content.
-            ("get", path) if path.ends_with("/transcript") || path.ends_with("/raw") => {
-                RequiredRole::InFeed(Role::Admin)
-            }
-            ("get", _) => RequiredRole::InFeed(Role::Subscribe),
-            _ => RequiredRole::InFeed(Role::Admin),
-        };
-        for (method, path) in crate::server::routes::ROUTES {
-            assert_eq!(need(method, path), expected(method, path), "{method} {path}");
-        }
-        assert_eq!(need("head", "/v1/feeds/{feed}"), RequiredRole::InFeed(Role::Subscribe));
-        assert_eq!(need("get", "/v1/what/comes/later"), RequiredRole::InFeed(Role::Admin));
+    fn a_request_follows_the_rule_of_its_route() {
+        let read = RouteAccess::new(RequiredRole::InFeed(Role::Subscribe));
+        let rules: RouteRules = [(Method::GET, "/v1/feeds/{feed}", read)].into_iter().collect();
+        assert_eq!(rules.of(&Request::new(axum::body::Body::empty())), None);
+        assert_eq!(rules.rule(&Method::HEAD, "/v1/feeds/{feed}"), read);
+        let admin = RouteAccess::new(RequiredRole::InFeed(Role::Admin));
+        assert_eq!(rules.rule(&Method::POST, "/v1/feeds/{feed}"), admin);
+        assert_eq!(rules.rule(&Method::GET, "/v1/what/comes/later"), admin);
+        assert!(read.socket().is_socket && read.socket().takes_url_token && !read.with_url_token().is_socket);
     }
 }
