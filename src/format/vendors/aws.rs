@@ -1,5 +1,5 @@
-//! What Amazon Transcribe writes of a batch job: items, and the segments that say who speaks. Where it was asked to tell
-//! channels apart, each is somebody's microphone.
+//! Reader of Amazon Transcribe's output of a batch job: items, and the segments that name their speakers. If the job
+//! identifies channels, each channel is one microphone.
 //!
 //! <https://docs.aws.amazon.com/transcribe/latest/dg/how-input.html>
 
@@ -62,7 +62,7 @@ struct WholeText<'a> {
     transcript: Cow<'a, str>,
 }
 
-/// A channel with the items that were said on it.
+/// A channel with its items.
 #[derive(Deserialize)]
 struct Channel<'a> {
     #[serde(borrow, default)]
@@ -81,7 +81,7 @@ pub(in super::super) fn read(text: &str, mut gather: TranscriptBuilder) -> Resul
     let results: Fields<'_> = results.unwrap_or_default();
     let labels = results.get("speaker_labels").filter(|labels| labels.get() != "null");
     let labels: Option<Fields<'_>> = labels.and_then(|labels| places.read(labels, "who speaks", &mut gather));
-    // Older files name the speaker of a word by the time at which it starts, and there alone.
+    // Older files name the speaker of a word only in these segments, by the start of the word.
     let mut by_start: HashMap<i64, String> = HashMap::new();
     for segment in labels.map(|labels| places.list(&labels, "segments", &mut gather)).unwrap_or_default() {
         let Some(segment) = places.read::<AwsSegment<'_>>(segment, "this segment", &mut gather) else { continue };
@@ -121,7 +121,7 @@ pub(in super::super) fn read(text: &str, mut gather: TranscriptBuilder) -> Resul
     Ok(gather.finish(FileKind::Aws))
 }
 
-/// The text of results of which no item can be read, as lines without times.
+/// Reads the text of results without readable items, as lines without times.
 fn without_items<'a>(results: &Fields<'a>, places: &JsonSpans<'a>, gather: &mut TranscriptBuilder) {
     for transcript in places.list(results, "transcripts", gather) {
         let at = places.place(transcript.get());
@@ -133,7 +133,8 @@ fn without_items<'a>(results: &Fields<'a>, places: &JsonSpans<'a>, gather: &mut 
     }
 }
 
-/// What was said. Older files have the channel of an item in a list of each channel's items, and there alone.
+/// Returns the items, each with its channel. Older files have the channel of an item only in the lists of each
+/// channel's items.
 fn spoken<'a>(results: &Fields<'a>, places: &JsonSpans<'a>, gather: &mut TranscriptBuilder) -> Vec<AwsSpeech<'a>> {
     let labels = results.get("channel_labels").filter(|labels| labels.get() != "null");
     let labels: Option<Fields<'_>> = labels.and_then(|labels| places.read(labels, "which channels there are", gather));
@@ -160,7 +161,7 @@ fn spoken<'a>(results: &Fields<'a>, places: &JsonSpans<'a>, gather: &mut Transcr
     let mut all: Vec<AwsSpeech<'a>> = Vec::with_capacity(items.len());
     for (at, item) in items.into_iter().filter_map(|item| read(item, gather)) {
         let label = item.channel_label.as_deref().map(str::to_owned);
-        // A mark is of the word before it.
+        // Punctuation belongs to the word before it.
         let before = all.last().filter(|_| item.kind == "punctuation").and_then(|(channel, _)| channel.clone());
         all.push((label.or(before), (at, item)));
     }
@@ -220,7 +221,7 @@ mod tests {
             items
         };
         assert_eq!(read_lines(serde_json::json!({"channel_labels": labels, "items": items(true)})), expected);
-        // Older files have it in the lists of the channels alone.
+        // Older files have it in the lists of the channels only.
         let of = |channel: &str| -> Vec<_> {
             let mut items: Vec<_> = CALL
                 .into_iter()
@@ -234,7 +235,7 @@ mod tests {
             {"channel_label": "ch_0", "items": of("ch_0")}, {"channel_label": "ch_1", "items": of("ch_1")}
         ]});
         assert_eq!(read_lines(serde_json::json!({"channel_labels": listed, "items": items(false)})), expected);
-        // Where neither says it, that is told.
+        // If neither has it, that is reported.
         let (lines, told) = read_lines(serde_json::json!({"channel_labels": labels, "items": items(false)}));
         assert_eq!((lines, told), (vec![(None, "Can you Yes hear I me?".to_owned())], 1));
         // The speakers of each channel are counted from 0.

@@ -1,4 +1,5 @@
-//! What the editor of rev.com saves: monologues of paragraphs, each a text and the times of its words.
+//! Reader of the files that the editor of rev.com saves: monologues of paragraphs, each with a text and the times of
+//! its words.
 
 use std::borrow::Cow;
 
@@ -37,20 +38,20 @@ struct EditorNode<'a> {
     kind: Cow<'a, str>,
     #[serde(borrow, default)]
     text: Option<Cow<'a, str>>,
-    /// What stands in a node without a text of its own, as in a link.
+    /// The children of a node without a text of its own, such as a link.
     #[serde(borrow, default)]
     content: Option<Vec<&'a RawValue>>,
 }
 
-/// Nodes stand in each other no deeper: a link in a mark in a paragraph has 3.
+/// The deepest nesting of nodes. A link in a mark in a paragraph has 3.
 const NODES_DEPTH_MAX: usize = 16;
 
-/// Nodes that part words, as the editor's library names them.
+/// Nodes that separate words, under the names of the editor's library.
 const BLOCKS: [&str; 8] =
     ["paragraph", "heading", "blockquote", "bulletList", "orderedList", "listItem", "codeBlock", "hardBreak"];
 
-/// Puts the text of nodes that stand beside each other, and of those within them, behind `text`. Blocks and line breaks part
-/// words; links and marks may stand within them.
+/// Appends the text of sibling nodes, and of the nodes within them, to `text`. Blocks and line breaks separate words;
+/// links and marks may be within them.
 fn text_of<'a>(
     nodes: impl IntoIterator<Item = &'a RawValue>,
     depth: usize,
@@ -89,7 +90,7 @@ pub(in super::super) fn read(text: &str, mut gather: TranscriptBuilder) -> Resul
         let is_text = |node: &&RawValue| {
             serde_json::from_str::<Fields<'_>>(node.get()).is_ok_and(|node| node.contains_key("text"))
         };
-        // A paragraph that stands in no monologue.
+        // A paragraph outside of a monologue.
         let paragraphs = if paragraphs.iter().any(is_text) { vec![monologue] } else { paragraphs };
         for paragraph in paragraphs {
             let at = places.place(paragraph.get());
@@ -98,7 +99,7 @@ pub(in super::super) fn read(text: &str, mut gather: TranscriptBuilder) -> Resul
                 fields.get("attrs").and_then(|facts| places.read::<ParagraphFacts>(facts, "the times", &mut gather));
             let times = facts.unwrap_or_default().timestamps;
             let mut text = String::new();
-            // One without a text is an empty row.
+            // A paragraph without a text is an empty row.
             let is_odd = |name: &Cow<'_, str>| !["type", "attrs", "content"].contains(&&**name);
             let nodes = match fields.keys().any(is_odd) {
                 true => places.due_list(paragraph, &fields, "content", &mut gather),
@@ -116,7 +117,7 @@ pub(in super::super) fn read(text: &str, mut gather: TranscriptBuilder) -> Resul
             }
             let fits = times.len() == words.len();
             for (index, word) in words.into_iter().enumerate() {
-                // Where words and times do not fit, the first time still is the paragraph's.
+                // If the numbers of words and times differ, the first time still belongs to the paragraph.
                 let times = times.get(index).copied().filter(|_| fits || index == 0).unwrap_or_default();
                 let (text, start_ms, end_ms) = (word.to_owned().into(), times.s.ms(), times.e.ms());
                 lines.push(at, WordToken { text, start_ms, end_ms, ..WordToken::default() });

@@ -1,6 +1,6 @@
-//! What speech engines and editors write for themselves, read only: each has its own JSON.
+//! Readers of the JSON that speech engines and editors write. Each has its own form, and none is written.
 //!
-//! Of a recording of a stream, what was said in the end is read: a guess that was replaced is no line.
+//! From a recording of a stream, the final results are read: an interim result that was replaced is no line.
 
 pub(super) mod aws;
 pub(super) mod cdp;
@@ -11,7 +11,7 @@ pub(super) mod whisper;
 
 use crate::transcript::{MediaMs, Word};
 
-/// A word as an engine has it, of which it may not know the time.
+/// A word from an engine, which may lack a time.
 struct EngineWord<'a> {
     text: &'a str,
     start_ms: Option<MediaMs>,
@@ -19,8 +19,8 @@ struct EngineWord<'a> {
     confidence: Option<f64>,
 }
 
-/// The words that have a time, in the form in which they stand in `text`, if there are as many of them: engines strip
-/// punctuation and capitals off.
+/// Returns the words that have a time, with the spelling that they have in `text`, if the numbers of words are equal.
+/// Engines strip punctuation and capitals.
 fn as_in_text(text: &str, words: Vec<EngineWord<'_>>) -> Vec<Word> {
     let tokens: Vec<&str> = text.split_whitespace().collect();
     let is_alike = tokens.len() == words.len();

@@ -1,8 +1,8 @@
-//! Speechmatics: the JSON of a batch job, a message of its live service, or a recording of such messages, one a row.
+//! Reader of Speechmatics' JSON: a batch job, a message of its live service, or a recording of such messages, one per
+//! row.
 //!
-//! `AddTranscript` is final and never taken back; what was sent as a guess before it is passed over. A guess that nothing made
-//! final is read as it was sent last, and told. Where channels were told
-//! apart, each is somebody's microphone.
+//! `AddTranscript` is final and never retracted. Partial transcripts before it are skipped. A partial transcript that
+//! never became final is read in its last version, and reported. If channels are identified, each is one microphone.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -51,7 +51,7 @@ impl SpeechmaticsAlternative<'_> {
         serde_json::from_str::<SpeakerLabelValue>(self.speaker?.get()).ok()?.0
     }
 
-    /// `UU` is somebody whom the engine could not tell.
+    /// Returns true for `UU`, a speaker whom the engine could not identify.
     fn is_unidentified(&self) -> bool {
         self.speaker.is_some_and(|speaker| speaker.get() == "\"UU\"")
     }
@@ -61,28 +61,28 @@ impl SpeechmaticsAlternative<'_> {
 struct SpeechmaticsSpeech<'a> {
     at: (usize, usize),
     item: SpeechmaticsItem<'a>,
-    /// It is the first one of a session.
+    /// True for the first item of a session.
     begins_session: bool,
 }
 
-/// What was said, in the order of the file, with the channel of each.
+/// The items, in the order of the file, with the channel of each.
 #[derive(Default)]
 struct SpeechmaticsReader<'a> {
     items: Vec<(Option<String>, SpeechmaticsSpeech<'a>)>,
     begins_session: bool,
-    /// How many items are of the sessions before.
+    /// The number of items of earlier sessions.
     session_at: usize,
-    /// The guess of each channel that nothing made final so far.
+    /// The last partial transcript of each channel that has not become final.
     guesses: BTreeMap<&'a str, (&'a RawValue, Fields<'a>)>,
-    /// The final words of each channel in this session: a guess of what they say comes late.
+    /// The final words of each channel in this session. A partial transcript of the same words comes late.
     final_words: BTreeMap<&'a str, FinalWords>,
 }
 
-/// The final words of a channel: when each begins and ends, in milliseconds, and it in small letters.
+/// The final words of a channel: start and end of each in milliseconds, and its text in lower case.
 #[derive(Default)]
 struct FinalWords {
     words: Vec<(i64, i64, String)>,
-    /// The greatest end of the words up to each.
+    /// For each word, the greatest end of the words up to it.
     ends: Vec<i64>,
 }
 
@@ -95,7 +95,7 @@ impl FinalWords {
         }
     }
 
-    /// Puts them in the order of their starts, before they are searched.
+    /// Sorts the words by start, and computes `ends`. Must be called before a search.
     fn sort(&mut self) {
         self.words.sort();
         let mut latest = i64::MIN;
@@ -106,7 +106,8 @@ impl FinalWords {
         self.ends = later.collect();
     }
 
-    /// Those that are said while a word of a guess is. None of them for one most of which stands behind them all: that goes on.
+    /// Returns the words that overlap a word of a partial transcript. Empty if most of that word is after all of them,
+    /// because then the partial transcript continues.
     fn beside(&self, item: &SpeechmaticsItem<'_>) -> Vec<&str> {
         let (Some(start), Some(end)) = (item.start_time.ms(), item.end_time.ms()) else { return Vec::new() };
         if self.ends.last().is_none_or(|last| start.midpoint(end) > *last) {
@@ -141,7 +142,7 @@ impl<'a> SpeechmaticsReader<'a> {
         }
     }
 
-    /// Reads the guesses that nothing made final.
+    /// Reads the partial transcripts that never became final.
     fn unconfirmed(&mut self, places: &JsonSpans<'a>, gather: &mut TranscriptBuilder) {
         for (channel, (message, fields)) in std::mem::take(&mut self.guesses) {
             let before = self.items.len();
@@ -161,7 +162,7 @@ impl<'a> SpeechmaticsReader<'a> {
         }
     }
 
-    /// Puts the items from the one at `from` on before what was said behind them in their session.
+    /// Moves the items from index `from` on before the later words of their session.
     fn place_by_time(&mut self, from: usize) {
         let start = |(_, said): &(_, SpeechmaticsSpeech<'_>)| {
             said.item.start_time.ms().filter(|_| said.item.kind != "punctuation")
@@ -175,8 +176,9 @@ impl<'a> SpeechmaticsReader<'a> {
         self.items[to].1.begins_session |= begins_session;
     }
 
-    /// Takes the results of a message; of a guess those alone that are said beside nothing final. Gives how many of the others say
-    /// what nothing final beside them does.
+    /// Adds the results of a message. For a partial transcript (`final_words` is given), only those that overlap no
+    /// final word are added. Returns the number of the others whose text differs from the final words that they
+    /// overlap.
     fn results(
         &mut self,
         message: &'a RawValue,
@@ -186,7 +188,7 @@ impl<'a> SpeechmaticsReader<'a> {
         gather: &mut TranscriptBuilder,
     ) -> usize {
         let mut unsaid = 0;
-        // Messages of the live service say it once for all that is in them.
+        // Messages of the live service have one channel for all their results.
         let channel = fields.get("channel");
         let channel = channel.and_then(|channel| serde_json::from_str::<Cow<'_, str>>(channel.get()).ok());
         for item in places.due_list(message, fields, "results", gather) {
@@ -194,13 +196,13 @@ impl<'a> SpeechmaticsReader<'a> {
             let Some(item) = places.read::<SpeechmaticsItem<'_>>(item, "this result", gather) else { continue };
             let beside = final_words.map(|words| words.beside(&item)).unwrap_or_default();
             if !beside.is_empty() {
-                // The last word of a guess may be the beginning of one.
+                // The last word of a partial transcript may be cut off.
                 let word = item.alternatives.first().map(|best| best.content.to_lowercase()).unwrap_or_default();
                 unsaid += usize::from(!beside.iter().any(|said| said.starts_with(&word)));
                 continue;
             }
             let channel = item.channel.as_deref().or(channel.as_deref()).filter(|channel| !channel.trim().is_empty());
-            // A mark without a channel is of the word before it.
+            // Punctuation without a channel belongs to the word before it.
             let before = self.items.last().filter(|_| item.kind == "punctuation");
             let before = before.and_then(|(channel, _)| channel.clone());
             let channel = channel.map(str::to_owned).or(before);
@@ -211,7 +213,7 @@ impl<'a> SpeechmaticsReader<'a> {
     }
 
     fn finish(self, mut gather: TranscriptBuilder) -> ParsedTranscript {
-        // What stands next stands right behind what was last.
+        // True if the next item follows without a blank.
         let mut joins_next = false;
         read_by_channel(&self.items, &mut gather, |said, channel, has_several, lines, gather| {
             lines.may_lack_speakers();
@@ -229,7 +231,7 @@ impl<'a> SpeechmaticsReader<'a> {
                 lines.open((&*best.content).into());
                 return;
             }
-            // Speakers of punctuation are those of the word before, whatever it says.
+            // Punctuation belongs to the speaker of the word before, whatever its label is.
             if !is_punctuation {
                 match channel_speaker(channel, best.label().as_deref(), has_several) {
                     None if best.is_unidentified() => lines.unidentified_speaker(),
@@ -237,7 +239,7 @@ impl<'a> SpeechmaticsReader<'a> {
                 }
                 lines.lang(best.language.as_deref());
             }
-            // Languages that write no blanks between words.
+            // Languages without blanks between words.
             let is_unparted = matches!(best.language.as_deref(), Some("cmn" | "yue" | "ja" | "th" | "cmn_en"));
             let is_attached = is_unparted || joins_next || matches!(attaches, "previous" | "both");
             joins_next = matches!(attaches, "next" | "both");
@@ -260,7 +262,7 @@ pub(in super::super) fn read(text: &str, mut gather: TranscriptBuilder) -> Resul
 pub(in super::super) fn read_rows(text: &str, mut gather: TranscriptBuilder) -> ParsedTranscript {
     let (places, mut reader) = (JsonSpans::of(text), SpeechmaticsReader::default());
     for row in rows(text, &mut gather) {
-        // Recordings wrap each message, with the time at which it came.
+        // Recordings wrap each message, with its time of receipt.
         let Some(fields) = places.read::<Fields<'_>>(row, "this row", &mut gather) else { continue };
         reader.message(fields.get("payload").copied().unwrap_or(row), &places, &mut gather);
     }
@@ -268,7 +270,7 @@ pub(in super::super) fn read_rows(text: &str, mut gather: TranscriptBuilder) -> 
     reader.finish(gather)
 }
 
-/// True for a message of this name.
+/// Returns true for a message of this name.
 pub(in super::super) fn is_message(fields: &Fields<'_>, name: &str) -> bool {
     fields.get("message").is_some_and(|message| message.get().trim_matches('"') == name)
 }
@@ -348,7 +350,7 @@ mod tests {
         assert_eq!(read(&asked), [by("S1", "Hola."), by("S2", "\u{bf}Qu\u{e9}?")]);
         let own = [("Bien", "S1"), (".", "S1"), ("\u{bf}", "S1"), ("\u{201c}", "S1"), ("Y", "S1"), ("?", "S1")];
         assert_eq!(read(&own), [by("S1", "Bien. \u{bf}\u{201c}Y?")]);
-        // Behind the last word there is nobody else.
+        // Behind the last word there is no other speaker.
         assert_eq!(read(&[("Bien", "S1"), ("\u{bf}", "S1")]), [by("S1", "Bien\u{bf}")]);
     }
 
@@ -371,12 +373,13 @@ mod tests {
         let line = |start, text: &str| (Some(start), text.to_owned());
         assert_eq!(read(&two), (vec![line(0, "Yes")], 0));
         assert_eq!(read(&one), (vec![line(0, "Hello all")], 1));
-        // One that comes late, of what is final.
+        // A late partial transcript of final words.
         let late = [row(said, &[(0, "Hello"), (1, "all")]), row(guess, &[(0, "He"), (1, "al")])].concat();
         assert_eq!(read(&late), (vec![line(0, "Hello all")], 0));
         let other = [row(said, &[(0, "Hello"), (1, "all")]), row(guess, &[(0, "He"), (1, "nobody")])].concat();
         assert_eq!(read(&other), (vec![line(0, "Hello all")], 1));
-        // What stands between final words, and is none of them, is no late one; what others say elsewhere is no excuse.
+        // A partial word between final words is not late. One that overlaps a final word, but equals only a word elsewhere,
+        // is reported.
         let between = [row(said, &[(0, "Hello"), (100, "all")]), row(guess, &[(1, "we"), (2, "hear")])].concat();
         let (lines, told) = read(&between);
         assert_eq!((lines, told), (vec![line(0, "Hello we hear"), line(100_000, "all")], 1));
@@ -385,7 +388,7 @@ mod tests {
         // Another session in the same recording is a part of its own.
         let both = [begins, &one, begins, &two].concat();
         assert_eq!(read(&both), (vec![line(0, "Hello all"), line(3_000, "Yes")], 2));
-        // All four messages that say something.
+        // All four messages with contents.
         assert_eq!(read(&both.replace("\"results\"", "\"result\"")).1, 4);
     }
 }

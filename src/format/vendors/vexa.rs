@@ -1,8 +1,9 @@
-//! Vexa: a segment, a bundle of segments, or a recording of its messages, one a row.
+//! Reader of Vexa's JSON: a segment, a bundle of segments, or a recording of its messages, one per row.
 //!
-//! A segment that is sent again replaces itself by its id, another one of that id is kept beside it, and what is pending of a speaker replaces what was. What never
-//! was confirmed is read all the same, for it was said, and told. Times of day become media time: by the segments that
-//! have both, or else from the first on.
+//! A segment that is sent again replaces the one with its id; a different segment with that id is kept beside it. The
+//! pending segments of a speaker replace the previous ones. A segment that was never confirmed is read all the same,
+//! because it was said, and reported. Times of day become media time, by the segments that have both, or else counted
+//! from the first one.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -22,10 +23,10 @@ use crate::format::json::native::rows;
 use crate::format::text::text_lines::{excerpt, tidy};
 use crate::transcript::{Content, MediaMs, Timestamp};
 
-/// Seconds beyond this are a time of day since 1970 (2001 and later): no event lasts 31 years.
+/// Greater numbers of seconds are a time of day since 1970 (2001 and later): no event lasts 31 years.
 const WALL_SECONDS_MIN: f64 = 1e9;
 
-/// What a segment has beside its text, and no other message. One of nobody known has no `speaker`.
+/// Fields that distinguish a segment from other messages with a text. A segment of an unknown speaker has no `speaker`.
 const SEGMENT_FIELDS: [&str; 7] =
     ["speaker", "segment_id", "start", "end", "start_time", "end_time", "absolute_start_time"];
 
@@ -100,7 +101,7 @@ struct VexaWord<'a> {
     probability: Option<f64>,
 }
 
-/// A moment: on the recording's axis, or of the day.
+/// A moment, in media time or as a time of day, in milliseconds.
 #[derive(Debug, Clone, Copy, Default)]
 struct VexaTime {
     media: Option<MediaMs>,
@@ -122,11 +123,11 @@ impl VexaTime {
 #[derive(Default)]
 struct VexaReader<'a> {
     confirmed: Vec<(FilePlace, VexaSegment<'a>)>,
-    /// Which of them each id stands for.
+    /// The index of the confirmed segment that each id stands for.
     ids: ReusedIds<usize>,
-    /// Where the recording begins on the clock of the day, by the first segment that has both times.
+    /// The time of day at which the recording begins, from the first segment that has both times.
     zero: Option<i64>,
-    /// The drafts of each speaker, as they were sent last.
+    /// The last pending segments of each speaker.
     pending: BTreeMap<String, Vec<(FilePlace, VexaSegment<'a>)>>,
 }
 
@@ -254,7 +255,7 @@ pub(in super::super) fn read(text: &str, mut gather: TranscriptBuilder) -> Resul
 pub(in super::super) fn read_rows(text: &str, mut gather: TranscriptBuilder) -> ParsedTranscript {
     let (places, mut reader) = (JsonSpans::of(text), VexaReader::default());
     for row in rows(text, &mut gather) {
-        // Recordings wrap each message, with the time at which it came.
+        // Recordings wrap each message, with its time of receipt.
         let Some(fields) = places.read::<Fields<'_>>(row, "this row", &mut gather) else { continue };
         reader.message(fields.get("message").copied().unwrap_or(row), &places, &mut gather);
     }
@@ -265,7 +266,7 @@ pub(in super::super) fn read_rows(text: &str, mut gather: TranscriptBuilder) -> 
 mod tests {
     use super::*;
 
-    /// One row of a recording: a segment that is confirmed, or else pending.
+    /// A row of a recording: a segment, confirmed or pending.
     fn row(id: &str, speaker: &str, start: f64, text: &str, is_confirmed: bool) -> String {
         let segment = serde_json::json!({
             "segment_id": id, "speaker": speaker, "text": text, "start": start, "end": start + 2.0, "completed": is_confirmed,
@@ -281,7 +282,8 @@ mod tests {
         let first = [row("a:1", "Mia", 3.0, "The ferry is late.", true), row("a:2", "Mia", 8.0, "Thank you.", true)];
         let [one, two] = ["3000 The ferry is late.", "8000 Thank you."];
         let table = [
-            // An engine that was started again, an hour on, with words alike; of another speaker or not. Each of them is told.
+            // An engine that was restarted, an hour later, with similar words, by the same speaker or another. Each is
+            // reported.
             (
                 [
                     row("a:1", "Jon", 3603.0, "Is the ferry there?", true),
@@ -292,9 +294,9 @@ mod tests {
                 vec![one, two, "3603000 Is the ferry there?", "3608000 Thank you.", "7200000 The ferry is there."],
                 vec![3, 4, 5],
             ),
-            // One that is never confirmed there.
+            // A segment that is never confirmed there.
             (row("a:1", "Jon", 3603.0, "Is the", false), vec![one, two, "3603000 Is the"], vec![3]),
-            // A correction, another name for the same, all of it again, a draft that comes late.
+            // A correction, another name for the same words, a repetition, a late pending segment.
             (
                 row("a:1", "Mia", 3.2, "The ferry is very late.", true),
                 vec!["3200 The ferry is very late.", two],
@@ -323,7 +325,7 @@ mod tests {
         let lines: Vec<_> =
             reading.lines.iter().map(|line| (line.content.speaker.as_deref(), &*line.content.text)).collect();
         assert_eq!(lines, [(Some("Ann"), "Hello"), (None, "Yes")]);
-        // What is no segment is told.
+        // A message that is no segment is reported.
         assert_eq!(reading.problems.iter().map(|problem| problem.line).collect::<Vec<_>>(), [3]);
         let alone =
             read("{\"segment_id\":\"b\",\"text\":\"Yes\",\"start\":3}", TranscriptBuilder::default()).expect("JSON");

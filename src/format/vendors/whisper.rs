@@ -1,11 +1,12 @@
-//! Whisper's JSON, as openai-whisper, faster-whisper, whisperX and WhisperKit write it, OpenAI's `verbose_json` and
-//! `diarized_json`, and that of whisper.cpp: segments with start, end and text, with a speaker and words where the program knows
-//! them. Also the bare list of segments, `chunks` with a pair of times (Hugging Face), which may be words, `speakers` with such
-//! pairs (insanely-fast-whisper), and several such objects or lists one behind the other, as runs that are put into one file
-//! leave them: each is a part of its own, whose clock may start over.
+//! Reader of Whisper's JSON, as openai-whisper, faster-whisper, whisperX and WhisperKit write it, of OpenAI's
+//! `verbose_json` and `diarized_json`, and of whisper.cpp's: segments with start, end and text, and with speakers and
+//! words if the program knows them. Also of the bare list of segments, of `chunks` with a pair of times (Hugging Face),
+//! which may be words, of `speakers` with such pairs (insanely-fast-whisper), and of several such objects or lists one
+//! after the other, from runs that append to one file: each is a part of its own, whose clock may start over.
 //!
-//! whisperX gives each word a speaker. A segment in which several people speak is a line for each of them. Words alone, as OpenAI
-//! gives them, have no marks: lines are made of the text beside them, with their times.
+//! whisperX gives each word a speaker. A segment in which several people speak is a line for each of them. OpenAI's
+//! words without segments have no punctuation: their lines have the spelling of the text beside them, and the times of
+//! the words.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -43,7 +44,7 @@ struct WhisperSegment<'a> {
     /// Hugging Face: start and end.
     #[serde(default)]
     timestamp: SpanMs,
-    /// whisper.cpp, in milliseconds; and as times of the clock.
+    /// whisper.cpp: in milliseconds, and below as clock times.
     #[serde(default)]
     offsets: SpanMs,
     #[serde(default)]
@@ -61,7 +62,7 @@ impl WhisperSegment<'_> {
     }
 }
 
-/// Two times: a list of both, or `from` and `to`. Anything else is none.
+/// Two times: a list of both, or `from` and `to`. Any other value has none.
 #[derive(Debug, Clone, Copy, Default)]
 struct SpanMs {
     from: Seconds,
@@ -89,7 +90,7 @@ impl<'de> Deserialize<'de> for SpanMs {
     }
 }
 
-/// A word, under the names that programs give its fields: several of them may stand beside each other.
+/// A word, under the names of its fields in different programs. It may have several of them.
 #[derive(Deserialize)]
 struct WordFields<'a> {
     #[serde(borrow, default)]
@@ -119,7 +120,7 @@ struct WhisperWord<'a> {
     speaker: Option<String>,
 }
 
-/// Reads words; one without a text is told.
+/// Deserializes words. A word without a text is reported.
 fn timed_words<'a>(
     words: Vec<&'a RawValue>,
     places: &JsonSpans<'a>,
@@ -144,7 +145,7 @@ fn timed_words<'a>(
     words.into_iter().filter_map(word).collect()
 }
 
-/// Who says what `piece` says.
+/// The speaker of `piece`.
 fn speaker(piece: &RawValue) -> Option<String> {
     let fields = may_name_speaker(piece).then(|| serde_json::from_str::<Fields<'_>>(piece.get()).ok());
     speaker_of(&fields??)
@@ -152,36 +153,38 @@ fn speaker(piece: &RawValue) -> Option<String> {
 
 const TIMES: [&str; 5] = ["start", "end", "offsets", "timestamp", "timestamps"];
 
-/// True for an object that is a segment of this kind.
+/// Returns true for an object that is a segment.
 pub(in super::super) fn is_segment(fields: &Fields<'_>) -> bool {
     let has = |name: &str| fields.contains_key(name);
     let is_timed = TIMES.into_iter().any(has);
     has("text") && (is_timed || has("words")) || has("words") && is_timed
 }
 
-/// True for an object that is a word of this kind.
+/// Returns true for an object that is a word.
 pub(in super::super) fn is_word(fields: &Fields<'_>) -> bool {
     fields.contains_key("word") && ["start", "end"].iter().any(|name| fields.contains_key(*name))
 }
 
-/// True for an object that is a whole transcript: it has lists of segments, or words alone, as OpenAI gives them if asked.
+/// Returns true for an object that is a whole transcript: it has lists of segments, or words without segments, which
+/// OpenAI returns on request.
 pub(in super::super) fn is_transcript(fields: &Fields<'_>) -> bool {
     let has = |name: &str| fields.contains_key(name);
     let has_lists = LISTS[1..].iter().any(|name| has(name));
     has_lists || ["speakers"].into_iter().chain(WORD_LISTS).any(has) && !TIMES.into_iter().any(has)
 }
 
-/// The names of lists of segments: of the first that has some, the lines are made. With names of speakers
-/// (insanely-fast-whisper) is better than without.
+/// The names of lists of segments. Lines are made of the first list that has some. A list with speakers
+/// (insanely-fast-whisper) is better than one without.
 pub(in super::super) const LISTS: [&str; 4] = ["speakers", "segments", "transcription", "chunks"];
 
-/// The names of lists of words, of a transcript without segments.
+/// The names of lists of words, in a transcript without segments.
 pub(in super::super) const WORD_LISTS: [&str; 2] = ["words", "word_segments"];
 
-/// What a message of OpenAI's service is called that says a segment.
+/// The type of OpenAI's messages that hold a segment.
 pub(in super::super) const SEGMENT_MESSAGE: &str = "transcript.text.segment";
 
-/// The segment ends with its words, as far as they differ by no more: programs round either, and pad segments a little.
+/// The greatest difference, in milliseconds, between a segment and its words that is normal: programs round both, and
+/// pad segments a little.
 const WORDS_OFF_MS: MediaMs = 1_000;
 
 pub(in super::super) fn read(text: &str, mut gather: TranscriptBuilder) -> Result<ParsedTranscript, FormatError> {
@@ -191,7 +194,7 @@ pub(in super::super) fn read(text: &str, mut gather: TranscriptBuilder) -> Resul
     Ok(gather.finish(FileKind::Whisper))
 }
 
-/// Segments and whole transcripts, one behind the other; in a file also lists of them.
+/// Reads segments and whole transcripts in sequence; in a file also lists of them.
 fn items<'a>(items_of: Vec<&'a RawValue>, is_file: bool, places: &JsonSpans<'a>, gather: &mut TranscriptBuilder) {
     let (mut bare, mut whole_texts, from) = (Vec::new(), Vec::new(), gather.len());
     for item in items_of {
@@ -199,7 +202,7 @@ fn items<'a>(items_of: Vec<&'a RawValue>, is_file: bool, places: &JsonSpans<'a>,
         let is_list = is_file && item.get().starts_with('[');
         let Some(fields) = fields.filter(is_transcript_or_message) else {
             if !is_list {
-                // Rows of a program may be other messages, of its own state.
+                // Rows may be other messages, about the state of the program.
                 if !is_file || says_something(item) {
                     bare.push(item);
                 }
@@ -211,7 +214,7 @@ fn items<'a>(items_of: Vec<&'a RawValue>, is_file: bool, places: &JsonSpans<'a>,
             items(inner, false, places, gather);
             continue;
         };
-        // The other messages of OpenAI's service say the same again, the last of them all of it.
+        // OpenAI's other messages repeat the text; the last one has all of it.
         if is_repeat(&fields) {
             whole_texts.extend(fields.get("text").copied());
             continue;
@@ -252,13 +255,13 @@ fn begin_part(gather: &mut TranscriptBuilder) {
     }
 }
 
-/// One transcript of a program.
+/// Reads one transcript.
 fn transcript<'a>(whole: &'a RawValue, fields: &Fields<'a>, places: &JsonSpans<'a>, gather: &mut TranscriptBuilder) {
     language(fields, places, gather);
     let from = gather.len();
     let mut read = None;
     for name in LISTS {
-        // Where people are listed, there are names and no segments.
+        // A list of speakers without segments contains only names.
         let are_people = |list: &[&RawValue]| name == "speakers" && !list.iter().any(|item| is_segment_in(item));
         let list = places.list(fields, name, gather);
         if list.is_empty() || are_people(&list) {
@@ -286,8 +289,8 @@ fn is_segment_in(item: &RawValue) -> bool {
     serde_json::from_str::<Fields<'_>>(item.get()).is_ok_and(|fields| is_segment(&fields))
 }
 
-/// True for chunks of Hugging Face that are words: none has more than one, and as with Whisper's tokens a blank stands before
-/// some of them.
+/// Returns true for chunks of Hugging Face that are words: none has more than one, and some begin with a blank, like
+/// Whisper's tokens.
 fn are_words(chunks: &[&RawValue]) -> bool {
     let text =
         |chunk: &&RawValue| Some(serde_json::from_str::<WhisperSegment<'_>>(chunk.get()).ok()?.text?.into_owned());
@@ -297,7 +300,7 @@ fn are_words(chunks: &[&RawValue]) -> bool {
         && texts.iter().any(|text| text.starts_with(' '))
 }
 
-/// Tells of what the transcript says beside the list that was read, and no line of it has.
+/// Reports text of the transcript that is outside of the list that was read, and in none of its lines.
 fn tell_unread<'a>(
     fields: &Fields<'a>,
     read: Option<&str>,
@@ -329,12 +332,12 @@ fn tell_unread<'a>(
     }
 }
 
-/// `text` without the marks of Whisper's model, which WhisperKit leaves in it: `<|startoftranscript|>`, `<|0.00|>`.
+/// Removes the tokens of Whisper's model that WhisperKit leaves in texts: `<|startoftranscript|>`, `<|0.00|>`.
 fn without_model_marks(text: &str) -> Cow<'_, str> {
     let mut out = String::new();
     let mut rest = text;
     while let Some((before, behind)) = rest.split_once("<|") {
-        // A mark is one word.
+        // A token is one word.
         let end = behind.find(|c: char| c.is_whitespace() || c == '<').unwrap_or(behind.len());
         match behind[..end].find("|>") {
             Some(at) => {
@@ -350,14 +353,14 @@ fn without_model_marks(text: &str) -> Cow<'_, str> {
     if rest.len() == text.len() { Cow::Borrowed(text) } else { Cow::Owned(out + rest) }
 }
 
-/// Where programs count segments from 0 or 1, and in the midst of them do it again, other segments were put behind.
+/// Recognises appended runs: programs count segments from 0 or 1, and a count that starts again shows another run.
 #[derive(Default)]
 struct SegmentCount {
     before: Option<(String, u64)>,
 }
 
 impl SegmentCount {
-    /// True if the count begins anew with the segment of this id: a number, or one behind a word (`seg_001`).
+    /// Returns true if the count starts again at the segment of this id: a number, or one behind a word (`seg_001`).
     fn begins_anew(&mut self, id: Option<&RawValue>) -> bool {
         let Some(id) = id else { return false };
         let id = id.get().trim_matches('"');
@@ -369,12 +372,12 @@ impl SegmentCount {
     }
 }
 
-/// Fields by which a segment may say that it is a guess; others say other things of it (`end_of_turn`).
+/// Fields that may mark a segment as interim. Other fields have other meanings for segments (`end_of_turn`).
 const STATE_FIELDS: [&str; 3] = ["completed", "is_final", "status"];
 
-/// Leaves out guesses that a segment behind them takes the place of, where both are said at one time. The others were said, and are
-/// read; that is told, but of the last segment: so ends what an engine says while it listens. Their ids are counted anew in each
-/// run, and say nothing.
+/// Drops interim segments that a later segment at the same time replaces. The others are kept, because they were said,
+/// and reported, except for the last segment, which is often interim while an engine listens. Ids are ignored, because
+/// they are counted again in each run.
 fn settled<'a>(
     segments: Vec<&'a RawValue>,
     places: &JsonSpans<'a>,
@@ -411,7 +414,7 @@ fn settled<'a>(
 fn segments<'a>(segments: Vec<&'a RawValue>, places: &JsonSpans<'a>, gather: &mut TranscriptBuilder) {
     let segments = settled(segments, places, gather);
     let mut count = SegmentCount::default();
-    // Words that are listed and not in the text of their segment, and where the first of them are.
+    // The number of listed words that are missing in the text of their segment, and the place of the first.
     let (mut unsaid, mut unsaid_at) = (0, None);
     for raw in segments {
         let at = places.place(raw.get());
@@ -471,8 +474,8 @@ fn segments<'a>(segments: Vec<&'a RawValue>, places: &JsonSpans<'a>, gather: &mu
     }
 }
 
-/// Time at which a segment begins and ends: by its words, where these do not lie within it, or are all of it and end long
-/// before it does. That is told where they are far off.
+/// Returns start and end of a segment. They are taken from its words if these exceed it, or if they are all of its text
+/// and end long before it. A large difference is reported.
 fn span_of(
     at: (usize, usize),
     (start, end): (Option<MediaMs>, Option<MediaMs>),
@@ -481,7 +484,7 @@ fn span_of(
     gather: &mut TranscriptBuilder,
 ) -> (Option<MediaMs>, Option<MediaMs>) {
     let first = words.iter().filter_map(|word| word.start.ms()).min();
-    // Of a last word without an end nobody knows how far its segment goes.
+    // A last word without an end leaves the end of the segment unknown.
     let last = words.last().and_then(|word| word.end.ms());
     let last = last.max(words.iter().filter_map(|word| word.end.ms()).max().filter(|_| last.is_some()));
     let is_early = start.zip(first).is_some_and(|(start, first)| start - first > WORDS_OFF_MS);
@@ -506,7 +509,8 @@ fn span_of(
     (start, if is_off { last } else { end.max(last) })
 }
 
-/// A tag (`en`) is kept; OpenAI writes the language as a word (`english`), which is none.
+/// Reads the language, if it is a tag (`en`). OpenAI writes a word (`english`), which is no tag and is reported as a
+/// loss.
 fn language<'a>(fields: &Fields<'a>, places: &JsonSpans<'a>, gather: &mut TranscriptBuilder) {
     let inner = fields.get("result").and_then(|result| serde_json::from_str::<Fields<'_>>(result.get()).ok());
     let found = fields.get("language").copied().or_else(|| inner.as_ref()?.get("language").copied());
@@ -519,15 +523,15 @@ fn language<'a>(fields: &Fields<'a>, places: &JsonSpans<'a>, gather: &mut Transc
     }
 }
 
-/// True where people other than the first are known to say words.
+/// Returns true if words of at least two speakers are known.
 fn has_several_speakers(words: &[WhisperWord<'_>]) -> bool {
     let mut speakers = words.iter().filter_map(|word| word.speaker.as_deref());
     let first = speakers.next();
     speakers.any(|speaker| Some(speaker) != first)
 }
 
-/// What stands behind `word` in `text`, which begins with it: letters and digits must be the same in any case, and what else
-/// there is, engines strip off words. It goes with a word up to the blank behind its letters.
+/// The text behind `word` in `text`, if `text` begins with it. Letters and digits must be equal, ignoring case.
+/// Punctuation, which engines strip from words, belongs to the word up to the next blank.
 fn behind<'a>(text: &'a str, word: &str) -> Option<&'a str> {
     let folded = |c: char| c.is_alphanumeric().then(|| c.to_lowercase()).into_iter().flatten();
     let mut rest = text;
@@ -539,12 +543,12 @@ fn behind<'a>(text: &'a str, word: &str) -> Option<&'a str> {
     Some(if rest.len() < text.len() { behind_marks(rest) } else { rest })
 }
 
-/// What stands behind the marks at the head of `text`.
+/// The text behind the punctuation at the head of `text`.
 fn behind_marks(text: &str) -> &str {
     text.trim_start_matches(|c: char| !c.is_whitespace() && !c.is_alphanumeric())
 }
 
-/// The piece of `text` that each word stands for, none where they are not all of it.
+/// The piece of `text` that each word stands for. `None` if the words are not all of the text.
 fn pieces_of<'a>(text: &'a str, words: &[WhisperWord<'_>]) -> Option<Vec<&'a str>> {
     let mut pieces = Vec::with_capacity(words.len());
     let mut rest = text;
@@ -553,7 +557,7 @@ fn pieces_of<'a>(text: &'a str, words: &[WhisperWord<'_>]) -> Option<Vec<&'a str
         rest = behind(rest, &word.word)?;
         pieces.push(said[..said.len() - rest.len()].trim());
     }
-    // What stands alone at the end, as a dash does.
+    // Punctuation that stands alone at the end, such as a dash.
     match (rest.contains(char::is_alphanumeric), pieces.iter_mut().rev().find(|piece| !piece.is_empty())) {
         (false, Some(last)) => {
             *last = to_the_end(text, last);
@@ -563,16 +567,16 @@ fn pieces_of<'a>(text: &'a str, words: &[WhisperWord<'_>]) -> Option<Vec<&'a str
     }
 }
 
-/// `piece` of `text`, with all that stands behind it.
+/// `piece` of `text`, extended to the end of `text`.
 fn to_the_end<'a>(text: &'a str, piece: &str) -> &'a str {
     text[piece.as_ptr() as usize - text.as_ptr() as usize..].trim_end()
 }
 
-/// How many words, and pieces of text, are looked at to find where a text and a list of its words agree again.
+/// The most words, and pieces of text, that are examined to find where a text and a list of words agree again.
 const RESYNC_PIECES: usize = 24;
 
-/// The words of a text that is not all of what its words are: pieces of `text`, all of it, each with the word that it is, none
-/// where it is none of them.
+/// The pieces of a text that differs from its words: all of `text`, each piece with its word, or `None` if no word
+/// matches.
 fn agreeing_pieces<'t, 'w>(text: &'t str, words: &'w [WhisperWord<'w>]) -> Vec<(Option<&'w WhisperWord<'w>>, &'t str)> {
     let mut pieces: Vec<(Option<&WhisperWord<'_>>, &str)> = Vec::new();
     let (mut rest, mut words) = (text, words);
@@ -598,7 +602,7 @@ fn agreeing_pieces<'t, 'w>(text: &'t str, words: &'w [WhisperWord<'w>]) -> Vec<(
     pieces
 }
 
-/// The pieces of `text`, and how many of `words`, that are to be passed over so that both agree again: as few as possible.
+/// The pieces of `text`, and the number of `words`, to skip until both agree again: as few as possible.
 fn resync<'t>(text: &'t str, words: &[WhisperWord<'_>]) -> (Vec<&'t str>, usize) {
     let mut starts = vec![text];
     while let Some(rest) = starts.last().filter(|_| starts.len() <= RESYNC_PIECES).and_then(|rest| behind_piece(rest)) {
@@ -608,7 +612,7 @@ fn resync<'t>(text: &'t str, words: &[WhisperWord<'_>]) -> (Vec<&'t str>, usize)
         let (Some(text), Some(word)) = (starts.get(texts), words.get(passed)) else { return false };
         let is_one = |word: &WhisperWord<'_>| word.word.contains(char::is_alphanumeric);
         let Some(rest) = behind(text, &word.word).filter(|_| is_one(word)) else { return false };
-        // One word that is the same may be so by chance.
+        // One equal word may be a coincidence.
         let next = words.get(passed + 1);
         next.is_none_or(|next| behind(rest, &next.word).is_some()) || !rest.contains(char::is_alphanumeric)
     };
@@ -622,8 +626,8 @@ fn resync<'t>(text: &'t str, words: &[WhisperWord<'_>]) -> (Vec<&'t str>, usize)
     (starts.windows(2).take(texts).map(piece).filter(|piece| !piece.is_empty()).collect(), passed)
 }
 
-/// What stands behind the first piece of `text`: a word with the marks around it, or one character of a script without blanks.
-/// None where there are no letters.
+/// The text behind the first piece of `text`: a word with its punctuation, or one character of a script without blanks.
+/// `None` if there are no letters.
 fn behind_piece(text: &str) -> Option<&str> {
     let at = text.find(char::is_alphanumeric)?;
     let unit = match text[at..].chars().next() {
@@ -633,10 +637,10 @@ fn behind_piece(text: &str) -> Option<&str> {
     Some(behind_marks(&text[at + unit..]))
 }
 
-/// A piece of a text, with whether it stands right behind the one before.
+/// A piece of a text, and true if no blank separates it from the piece before.
 type TextPiece<'a> = (&'a str, bool);
 
-/// Pieces of one text, each with whether it stands right behind the one before: not all languages have blanks.
+/// Pieces of one text, each with true if no blank separates it from the piece before: not all languages have blanks.
 fn with_gaps(pieces: Vec<&str>) -> impl Iterator<Item = TextPiece<'_>> {
     let mut before = None;
     pieces.into_iter().map(move |piece| {
@@ -647,8 +651,8 @@ fn with_gaps(pieces: Vec<&str>) -> impl Iterator<Item = TextPiece<'_>> {
     })
 }
 
-/// Words as pieces of a text that is not there. Where some begin with a blank, as Whisper's do, those that do not stand right
-/// behind the word before.
+/// Words as pieces, if there is no text. If some words begin with a blank, as Whisper's do, a word without one is
+/// attached to the word before.
 fn own_pieces<'w>(words: &'w [WhisperWord<'w>]) -> Vec<(Option<&'w WhisperWord<'w>>, TextPiece<'w>)> {
     let have_blanks = words.iter().any(|word| word.word.starts_with(' '));
     let piece = |word: &'w WhisperWord<'w>| {
@@ -658,8 +662,8 @@ fn own_pieces<'w>(words: &'w [WhisperWord<'w>]) -> Vec<(Option<&'w WhisperWord<'
     words.iter().map(piece).collect()
 }
 
-/// The lines of a transcript without segments: of its text, which has the marks that its words are without, with the times of
-/// these.
+/// Makes the lines of a transcript without segments: from its text, which has the punctuation that its words lack, with
+/// the times of the words.
 fn words_alone<'a>(
     whole: &'a RawValue,
     fields: &Fields<'a>,
@@ -696,8 +700,8 @@ fn words_alone<'a>(
 /// Words with their pieces of a text.
 type TextPieces<'a> = Vec<(Option<&'a WhisperWord<'a>>, TextPiece<'a>)>;
 
-/// Who says each of the pieces. One without a speaker is by that of its sentence; a sentence, or words between pauses, without one
-/// is by `speaker`, who is said to say all.
+/// The speaker of each piece. A piece without one gets that of its sentence. A sentence without one, or a run of words
+/// between pauses, gets `speaker`, the speaker of the whole segment.
 fn speakers<'a>(pieces: &'a TextPieces<'_>, speaker: Option<&'a str>) -> Vec<Option<&'a str>> {
     let label = |at: usize| pieces.get(at).and_then(|(word, _)| word.as_ref()?.speaker.as_deref());
     let is_pause = |at: usize| {
@@ -721,13 +725,13 @@ fn speakers<'a>(pieces: &'a TextPieces<'_>, speaker: Option<&'a str>) -> Vec<Opt
     found
 }
 
-/// Returns true if a text ends as a sentence does.
+/// Returns true if a text ends like a sentence.
 fn ends_sentence(text: &str) -> bool {
     text.trim_end_matches(['"', '\'', '”', '’', ')', ']', ' '])
         .ends_with(['.', '?', '!', '…', '。', '？', '！', '।', '؟'])
 }
 
-/// The lines of words, each with its piece of a text, of which `speaker` is said to say all.
+/// Makes lines of words, each with its piece of a text. `speaker` is the speaker of the whole segment.
 fn spoken(at: (usize, usize), pieces: TextPieces<'_>, speaker: Option<&str>, gather: &mut TranscriptBuilder) {
     let mut lines = WordLines::default();
     for ((word, (text, is_attached)), speaking) in pieces.iter().copied().zip(speakers(&pieces, speaker)) {
@@ -756,7 +760,7 @@ fn spoken(at: (usize, usize), pieces: TextPieces<'_>, speaker: Option<&str>, gat
 mod tests {
     use super::*;
 
-    /// Words by Ann (`a:`), by Ben (`b:`) and by nobody who is named (`:`), a second each; `_` is a pause.
+    /// Words by Ann (`a:`), by Ben (`b:`) and by an unknown speaker (`:`), a second each; `_` is a pause.
     #[test]
     fn words_without_a_speaker_go_with_their_sentence_or_are_nobodys() {
         for (words, expected) in [
@@ -790,7 +794,7 @@ mod tests {
         }
     }
 
-    /// Who says what of a segment whose words are by Ann (`a:`) and Ben (`b:`), and how many problems are told.
+    /// Reads a segment with words by Ann (`a:`) and Ben (`b:`). Returns speakers and texts, and the number of problems.
     fn read_shared(text: &str, words: &str) -> (Vec<(Option<String>, String)>, usize) {
         let word = |(at, word): (usize, &str)| {
             let (speaker, word) = word.split_once(':').expect("a speaker");
@@ -831,11 +835,11 @@ mod tests {
                 &whole,
                 0,
             ),
-            // Two runs: the second one's clock starts over, however little it falls.
+            // Two runs: the clock of the second one starts over, however small the step back is.
             (format!("{one}\n{two}\n"), &both, 1),
             (format!("{}\n{}", one.replace(",\"segments", ",\n\"segments"), two), &both, 1),
             (format!("[{one},{two}]"), &both, 1),
-            // A bad row spoils no other.
+            // A bad row does not affect the others.
             (format!("{one}\n{{\"segments\":[\n{two}\n"), &both, 2),
         ] {
             let reading = read(&file, TranscriptBuilder::default()).expect("it can be read");
@@ -867,7 +871,8 @@ mod tests {
             let texts: Vec<_> = lines.iter().map(|(_, _, text)| text.as_str()).collect();
             assert_eq!((texts, told, losses), (vec!["Hello there.", "Oh", "Bye."], 1, 0), "{file}");
         }
-        // What is said beside it, whatever its words, and where a turn does not end, takes no place; the last one is open.
+        // A segment at another time replaces nothing, whatever its words. A field such as `end_of_turn` marks nothing as
+        // interim. An interim last segment is not reported.
         for (guess, texts, expected) in
             [(",\"completed\":false", ["No.", "No, no."], 1), (",\"end_of_turn\":false", ["No.", "No, no."], 0)]
         {
@@ -896,7 +901,7 @@ mod tests {
                 expected.iter().map(|(who, what)| (Some((*who).to_owned()), (*what).to_owned())).collect();
             assert_eq!(read_shared(text, words), (expected, 0), "{text}");
         }
-        // Of another text nobody can say which words are whose: that is told.
+        // If the text differs from the words, their speakers are unknown, which is reported.
         for (text, words) in [("Yes. Never.", "a:Yes. b:No"), ("Yes. No. And?", "a:Yes. b:No"), ("Yes.", "a:Yes b:No")]
         {
             assert_eq!(read_shared(text, words), (vec![(Some("a".to_owned()), text.to_owned())], 1), "{text}");
@@ -906,7 +911,7 @@ mod tests {
     /// Start and end of a line, and its text behind its speaker.
     type ReadLine = (Option<MediaMs>, Option<MediaMs>, String);
 
-    /// The lines of a file, how much is told, and how much of it as a loss.
+    /// Reads a file. Returns its lines, the number of problems, and the number of losses.
     fn read_lines(file: &str) -> (Vec<ReadLine>, usize, usize) {
         assert_eq!(super::super::super::detect::detect(file, None), Ok(FileKind::Whisper), "{file}");
         let reading = read(file, TranscriptBuilder::default()).expect("it can be read");
@@ -918,7 +923,7 @@ mod tests {
         (reading.lines.iter().map(line).collect(), reading.problems.len(), reading.losses.len())
     }
 
-    /// A transcript of words alone, at a word a second.
+    /// A transcript of words without segments, one word per second.
     fn words_file(text: &str, words: &str) -> String {
         let word = |(at, word): (usize, &str)| serde_json::json!({"word": word, "start": at, "end": at + 1});
         let words: Vec<_> = words.split(' ').enumerate().map(word).collect();
@@ -998,7 +1003,7 @@ mod tests {
             let (start, end) = (Some(expected.0), Some(expected.1));
             assert_eq!(read_lines(&file), (vec![(start, end, "So much.".to_owned())], told, 0), "{file}");
         }
-        // Words that are not all of the text do not end it.
+        // Words that are not all of the text do not set its end.
         let file = "{\"segments\":[{\"start\":0,\"end\":9,\"text\":\"So much.\",\"words\":[{\"word\":\"So\",\"start\":0,\"end\":1}]}]}";
         assert_eq!(read_lines(file), (vec![(Some(0), Some(9_000), "So much.".to_owned())], 0, 0));
     }
@@ -1007,7 +1012,7 @@ mod tests {
     fn relatives_of_whisper_are_read() {
         let line = |start, end, text: &str| (Some(start), end, text.to_owned());
         for (file, lines, told, losses) in [
-            // whisper.cpp without offsets, and with the voice of a channel that it does not know.
+            // whisper.cpp without offsets, and with the voice of an unknown channel.
             (
                 r#"{"transcription":[{"timestamps":{"from":"00:00:01,000","to":"00:00:02,000"},"text":" a","speaker":"?"}]}"#,
                 vec![line(1_000, Some(2_000), "a")],
@@ -1022,7 +1027,7 @@ mod tests {
                 0,
                 0,
             ),
-            // Hugging Face, asked for words.
+            // Hugging Face, with word timestamps.
             (
                 r#"{"text":" Hi, there. So","chunks":[{"text":" Hi,","timestamp":[0,1]},{"text":" there.","timestamp":[1,2]},
                 {"text":" So","timestamp":[2,null]}]}"#,
@@ -1037,7 +1042,7 @@ mod tests {
                 0,
                 0,
             ),
-            // Words without a text, and segments that have the times of their words alone.
+            // Words without a text, and segments that get times only from their words.
             (
                 r#"{"segments":[{"text":"a b","words":[{"word":"a","start":1,"end":2},{"word":"b","start":2,"end":3}]},
                 {"start":4,"words":[{"word":" c","start":4,"end":5},{"word":"-d","start":5,"end":6}]}]}"#,
@@ -1061,9 +1066,9 @@ mod tests {
                 0,
                 1,
             ),
-            // What is said in no segment is told.
+            // Text outside of segments is reported.
             (r#"{"text":"a b","segments":[{"start":0,"end":1,"text":"a"}]}"#, vec![line(0, Some(1_000), "a")], 0, 1),
-            // Segments that are counted anew were put behind, and so were those of another list.
+            // Segments that are counted again were appended, and so were those of another list.
             (
                 r#"[{"id":0,"start":0,"text":"a"},{"id":1,"start":5,"text":"b"},{"id":0,"start":0,"text":"c"}]"#,
                 vec![line(0, None, "a"), line(5_000, None, "b"), line(6_000, None, "c")],
