@@ -1,16 +1,17 @@
-//! HLS: a feed as a live playlist of WebVTT segments (RFC 8216, sections 3.5 and 4.3), for the players of videos.
+//! HLS: a feed as a live playlist of WebVTT segments (RFC 8216, sections 3.5 and 4.3), for video players.
 //!
-//! Promises, all of them by [`Timeline`], which folds a feed's log:
-//! 1. Segment `n` holds what is on the screen from `n` times the length of a segment on, and a cue that goes on longer is
-//!    in the next ones too, with the same id, times and text.
-//! 2. **What is published never changes.** Whether a segment is published, and what is in it, follows from the records up
-//!    to some place of the log and from the settings, never from a clock: every server, before and after a restart, gives
+//! Promises, all of them kept by [`Timeline`], which folds a feed's log:
+//! 1. Segment `n` holds the cues that are on the screen from `n` times the length of a segment on. A cue that lasts longer
+//!    is also in the next segments, with the same id, times and text.
+//! 2. **Published segments never change.** Whether a segment is published, and its contents, follow from the records up to
+//!    some offset of the log and from the settings, never from a clock: every server, before and after a restart, gives
 //!    the same bytes.
-//! 3. No line is lost: one that comes, or is corrected, when its segments are published is in the first that is not.
-//! 4. A playlist only gets longer at its end and, where it slides, shorter at its beginning (RFC 8216, section 6.2.2), and a
-//!    player that asks once in the length of a segment sees each segment.
+//! 3. No line is lost. A line that comes, or is corrected, after its segments are published is in the first segment that
+//!    is not.
+//! 4. A playlist grows only at its end and, if it slides, shrinks only at its beginning (RFC 8216, section 6.2.2). A player
+//!    that polls once per segment length sees each segment.
 //!
-//! In reading order: [`Timeline`], then here the playlist and the segment as text.
+//! In reading order: [`Timeline`], then, in this file, the playlist and the segment as text.
 
 mod timeline;
 
@@ -22,37 +23,41 @@ use crate::position::Epoch;
 use crate::transcript::time::cue_clock;
 use crate::transcript::{FeedState, MediaMs, Timestamp};
 
-/// Raised whenever a release cuts or writes segments otherwise: their names differ then, so that caches keep both apart.
+/// Layout version, raised when a release cuts or writes segments in another way. It changes their names, so that caches
+/// keep both.
 const LAYOUT: u32 = 2;
-/// What the empty segment before media time 0 is called in place of a number.
+/// The name of the empty segment before media time 0, in place of a number.
 const LEAD_IN: &str = "lead-in";
-/// Where media time 0 stands in the clock of MPEG-2 streams: what packagers take for the beginning, ten seconds after 0, so
-/// that nothing before it is negative.
+/// MPEG-2 timestamp of media time 0. Like packagers, it begins ten seconds after 0, so that no earlier time is
+/// negative.
 const MPEGTS_START: i64 = 900_000;
-/// MPEG-2 counts in 33 bits (RFC 8216, section 3.5, refers to it).
+/// MPEG-2 timestamps have 33 bits (RFC 8216, section 3.5, refers to them).
 const MPEGTS_WRAPS: i64 = 1 << 33;
 /// Ticks of that clock in a millisecond.
 const TICKS_PER_MS: i64 = 90;
 
-/// Which segments a playlist lists.
+/// The segments that a playlist lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PlaylistEntry {
-    /// The last so many, and what was published at once for as long as so many last.
+    /// The last segments, as many as given. Segments that were published at once stay listed for as long as that many
+    /// last.
     Last(u64),
-    /// All since the beginning.
+    /// All segments since the beginning.
     All,
 }
 
 impl Timeline {
-    /// The playlist as it stands. `start_at` says when media time 0 was, where that is known better than by the first line's
-    /// arrival; `query` goes with every segment's address, and begins with `?` unless it is empty.
+    /// Returns the current playlist. `start_at` is the time of day of media time 0, if known better than by the arrival
+    /// of the first line. `query` is appended to the address of every segment; it begins with `?` unless it is empty.
     ///
-    /// Of more than `listed_max` segments it lists the last: a feed whose clock has leapt has millions, and players read the
-    /// whole list again and again. A comment says so, and nothing that it is an event's: segments leave it.
+    /// Lists at most the last `listed_max` segments: a feed whose clock has jumped has millions, and players read the
+    /// whole list again and again. Then a comment says so, and the playlist is not marked as an event's, because
+    /// segments leave it.
     ///
-    /// Before anything is published it lists an empty segment before media time 0: players take a playlist without any for
-    /// a fault, and give up. It slides away like others, at once where the first segment is not that of media time 0: players
-    /// take what is listed for one piece. A playlist from the beginning begins with the first segment.
+    /// Before anything is published, lists an empty segment before media time 0, because players give up on a playlist
+    /// without segments. It slides away like others, or at once if the first segment is not that of media time 0,
+    /// because players take the list for one continuous piece. A playlist from the beginning begins with the first
+    /// segment.
     #[must_use]
     pub fn playlist(&self, listed: PlaylistEntry, listed_max: u64, start_at: Option<Timestamp>, query: &str) -> String {
         let (begin, published) = (self.first(), self.published());
@@ -70,7 +75,7 @@ impl Timeline {
         // Version 3, for durations with decimals.
         let mut out =
             format!("#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:{seconds}\n#EXT-X-MEDIA-SEQUENCE:{sequence}\n");
-        // Nothing may leave a playlist that says this, and the lead-in does.
+        // No segment may leave a playlist with this tag, but the lead-in does.
         if listed == PlaylistEntry::All && !has_lead_in && !is_short {
             out.push_str("#EXT-X-PLAYLIST-TYPE:EVENT\n");
         }
@@ -88,10 +93,11 @@ impl Timeline {
             let _ = writeln!(out, "#EXTINF:{seconds}.000,\n{name}{query}");
         };
         if has_lead_in {
-            // By what is known from the start alone, or it would change.
+            // Uses only what is known from the start, because the value must not change.
             list(self.lead_in(), start_at.map(|at| Timestamp(at.0.saturating_sub(self.cut().segment_ms))));
         }
-        // With each segment: were it with the first that is listed, others would change as those before them leave.
+        // With each segment. With only the first one, the times of the others would change when segments leave the
+        // list.
         let zero_at = start_at.or(self.begun_at());
         for number in first..published {
             list(self.name_of(number), zero_at.map(|at| Timestamp(at.0.saturating_add(self.start_of(number)))));
@@ -102,21 +108,22 @@ impl Timeline {
         out
     }
 
-    /// The segment of that name, if it is published. `offset_ms` is how far media time 0 stands behind the beginning of the
-    /// video.
+    /// Returns the segment of that name, or `None` if it is not published. `offset_ms` is the time of media time 0
+    /// within the video.
     #[must_use]
     pub fn segment(&self, name: &str, offset_ms: MediaMs) -> Option<String> {
         if name == self.lead_in() {
             return Some(write(std::iter::empty(), offset_ms));
         }
         let number = name.strip_suffix(".vtt")?.rsplit_once('-')?.1.parse().ok()?;
-        // One name for one segment: `007` is none.
+        // A segment has one name: `007` is none.
         let is_published = (self.first()..self.published()).contains(&number) && self.name_of(number) == name;
         is_published.then(|| write(self.cues(number), offset_ms))
     }
 
-    /// All that a segment's bytes depend on is in its name: the life of the log, the start of the log in which it was published, the
-    /// rules of fold and layout, the cut. A log that was put back to an earlier state publishes its number again, with other text.
+    /// Builds the name of a segment, which contains everything that its bytes depend on: the generation of the log, the
+    /// start of the log in which it was published, the rules of fold and layout, and the cut. After a restore to an
+    /// earlier state, its number is published again with other text.
     fn name(&self, start: Option<&Epoch>, which: impl std::fmt::Display) -> String {
         let SegmentCut { segment_ms, hold_back_ms } = self.cut();
         let fold = self.fold_name();
@@ -134,7 +141,7 @@ impl Timeline {
     }
 }
 
-/// RFC 8216, section 3.5: every segment says how its times stand to the clock of MPEG-2 streams.
+/// Writes a segment. RFC 8216, section 3.5: every segment maps its times to the MPEG-2 clock.
 fn write<'a>(cues: impl Iterator<Item = &'a Cue>, offset_ms: MediaMs) -> String {
     let start = offset_ms.saturating_mul(TICKS_PER_MS).saturating_add(MPEGTS_START).rem_euclid(MPEGTS_WRAPS);
     let mut out = format!("WEBVTT\nX-TIMESTAMP-MAP=MPEGTS:{start},LOCAL:00:00:00.000\n");

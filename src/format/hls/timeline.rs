@@ -1,21 +1,23 @@
-//! Which cue is in which segment, and when a segment is published.
+//! The cues of each segment, and the publication of segments.
 //!
-//! **Publication follows from the log alone.** After each record the feed's clock (the greatest line or clock time of the
-//! source on air, and the time of day that has passed since, as far as records say) says how far it is: segments whose end
-//! lies `hold_back_ms` or more behind it are published, in order, with the cues that are known then. An end of the feed
-//! publishes all that is left. A feed that was imported is published by its end at first, for nobody has watched it before.
+//! **Publication follows from the log alone.** After each record, the feed's clock is the greatest line or clock time
+//! of the source on air, plus the time of day that has passed since, as far as records show it. Segments whose end lies
+//! `hold_back_ms` or more behind it are published, in order, with the cues that are known then. An end of the feed
+//! publishes all remaining segments. An imported feed is first published at its end, because nobody has watched it
+//! before.
 //!
-//! **The first segment** is the one in which the first cue stands, with [`LEAD`] empty ones before it: a feed whose times are
-//! those of the day begins there, and not at midnight. It is known, and stays as it is, once the first cue is published. A
-//! line that stands before it and comes later is late like any other.
+//! **The first segment** is the one with the first cue, after [`LEAD`] empty ones: a feed whose times are times of day
+//! begins there, and not at midnight. It is fixed once the first cue is published. A later line that stands before it
+//! is late like any other.
 //!
-//! **Time passes by the records**: what lies between two of them counts, up to [`SILENCE_MS_MAX`]. While players ask, ticks
-//! come far more often; where the time of day jumps, or goes back, as records from a wrong clock say, nothing else does.
+//! **Time passes by the records**: the difference between two records counts, up to [`SILENCE_MS_MAX`]. While players
+//! poll, ticks come far more often. So if the time of day jumps or goes back, because of records from a wrong clock,
+//! the effect is bounded.
 //!
-//! A line that is shown first, or says something else, after segments of its time were published begins in the first that
-//! is not. If it is on the screen there still, it keeps its times; else it is shown from that segment's beginning on, for as
-//! long as it would have been. A line taken back is left out of what is not published. What comes after an end is
-//! published if the feed goes on.
+//! A line that first appears, or changes, after segments of its time were published begins in the first segment that is
+//! not. If it is still on the screen there, it keeps its times. Otherwise it is shown from that segment's beginning on,
+//! for as long as it would have been. A retracted line is left out of unpublished segments. Lines after an end are
+//! published if the feed continues.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,115 +31,115 @@ use crate::position::{Epoch, Offset, Starts};
 use crate::transcript::order::SORT_MS_MAX;
 use crate::transcript::{FeedState, FoldView, Line, MediaMs, Record, Timestamp, Transcript};
 
-/// How a feed is cut into segments.
+/// The settings by which a feed is cut into segments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SegmentCut {
     /// The length of a segment in media time; whole seconds, at least one.
     pub segment_ms: MediaMs,
-    /// How far the feed's clock has to be past a segment's end before it is published.
+    /// Milliseconds by which the feed's clock must pass a segment's end before the segment is published.
     pub hold_back_ms: MediaMs,
 }
 
-/// Ten minutes: the longest that a cue is on the screen, and so in how many segments it is, whatever its line says.
+/// Ten minutes: the longest time of a cue on the screen, which bounds the number of its segments.
 const CUE_MS_MAX: MediaMs = 600_000;
 
-/// Empty segments before the first that has a cue: a live playlist holds three (RFC 8216, section 6.2.2), so that what was
-/// listed before them may leave it.
+/// Empty segments before the first one with a cue. A live playlist holds three segments (RFC 8216, section 6.2.2), so
+/// that those listed before can leave it.
 const LEAD: u64 = 2;
 
-/// A minute: the longest segment, and more than lies between the ticks of a feed that players ask for.
+/// A minute: the longest segment, and more than the distance of ticks while players poll a feed.
 const SILENCE_MS_MAX: MediaMs = 60_000;
 
-/// What is on the screen, from when to when.
+/// A text on the screen, with start and end.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Cue {
-    /// The line's key, and from its second cue on which one: players take cues with one id for one cue.
+    /// The line's key, with a number from its second cue on, because players merge cues with equal ids.
     pub(super) id: String,
     pub(super) start: MediaMs,
     pub(super) end: MediaMs,
     pub(super) payload: String,
 }
 
-/// What makes a line another one for those who have read it.
+/// The contents of a line that matter to readers: if they change, another cue is published.
 type LineIdentity = (Arc<str>, Option<Arc<str>>, Option<Arc<str>>);
 
-/// Starts on the screen, and the place among lines that start at once.
+/// The start on the screen, and the order among lines with equal starts.
 type CueOrder = (MediaMs, Arc<str>);
 
-/// A line that is to be in segments that are not published.
+/// A line for segments that are not published yet.
 #[derive(Debug)]
 struct Waiting {
     key: String,
     line: Line,
-    /// Known for a line that came late.
+    /// The end of a line that came late.
     end: Option<MediaMs>,
-    /// As it is in segments that are published.
+    /// Its cue in published segments, if any.
     cue: Option<Arc<Cue>>,
 }
 
-/// What is known of a line.
+/// The state of a line.
 #[derive(Debug, Default)]
 struct TimelineLine {
-    /// Where it starts, while it is shown.
+    /// Its start, while it is shown.
     start: Option<MediaMs>,
-    /// Where it waits, while it does.
+    /// Its key in `waiting`, while it waits.
     place: Option<CueOrder>,
-    /// What its last cue that was published says.
+    /// The contents of its last published cue.
     said: Option<LineIdentity>,
-    /// Number of cues of it were published.
+    /// The number of its published cues.
     cues: u32,
 }
 
-/// Signs of where a source is: its clock, its last line, how the feed stands.
+/// The signs of a source's activity: its clock, its last line, the state of the feed.
 type SourceSigns = (Option<MediaMs>, Option<Timestamp>, Option<Timestamp>, FeedState);
 
-/// What one record published.
+/// The segments that one record published.
 #[derive(Debug)]
 struct PublishedBatch {
-    /// How much time had passed then, in milliseconds.
+    /// The time that had passed by then, in milliseconds.
     passed_ms: MediaMs,
-    /// The number of the first segment that was not published before.
+    /// The number of the first of these segments.
     first: u64,
     /// The start of the log in which the record was written.
     start: Option<Epoch>,
 }
 
-/// A feed cut into segments, as far as its log was taken.
+/// A feed cut into segments, up to the last record applied.
 #[derive(Debug)]
 pub struct Timeline {
     cut: SegmentCut,
     log_starts: Starts,
     transcript: Transcript,
     begun_at: Option<Timestamp>,
-    /// When the last record was taken, by its own word.
+    /// The time in the last record.
     taken_at: Option<Timestamp>,
-    /// How much time has passed by the records, in milliseconds.
+    /// The time that has passed by the records, in milliseconds.
     passed_ms: MediaMs,
-    /// What was heard of the source last, and how much time had passed then.
+    /// The last signs of the source, and the time that had passed by then.
     heard: (SourceSigns, MediaMs),
     lines: HashMap<String, TimelineLine>,
-    /// How many lines start where, for the ends that nobody knows.
+    /// The number of lines at each start, for estimating unknown ends.
     starts: BTreeMap<MediaMs, usize>,
     waiting: BTreeMap<CueOrder, Waiting>,
-    /// The number of the first segment, once it is known.
+    /// The number of the first segment, once it is fixed.
     first: Option<u64>,
-    /// The number of the first segment that is not published.
+    /// The number of the first unpublished segment.
     published: u64,
-    /// Each time that something was published.
+    /// The publications so far.
     batches: Vec<PublishedBatch>,
-    /// Those that hold cues.
+    /// Published segments that hold cues.
     segments: BTreeMap<u64, Vec<Arc<Cue>>>,
 }
 
 impl Timeline {
-    /// That of a feed whose log is not taken yet.
+    /// Returns the timeline of a feed before its first record.
     #[must_use]
     pub fn new(cut: SegmentCut) -> Self {
         Self::with_starts(cut, Starts::default())
     }
 
-    /// As [`Timeline::new`], of a log that has starts: by them the names of segments differ that were published of something that
-    /// is gone.
+    /// Like [`Timeline::new`], for a log with starts. They distinguish the names of segments that were published from
+    /// records that are gone.
     #[must_use]
     pub fn with_starts(cut: SegmentCut, log_starts: Starts) -> Self {
         Self {
@@ -158,7 +160,7 @@ impl Timeline {
         }
     }
 
-    /// Takes the next record; as [`Transcript::apply`].
+    /// Applies the next record, like [`Transcript::apply`].
     pub fn apply(&mut self, offset: Offset, record: Record) {
         let (before, state) = (self.transcript.change(), self.transcript.state());
         let since = self.taken_at.replace(record.received_at).map_or(0, |before| record.received_at.since(before));
@@ -190,18 +192,19 @@ impl Timeline {
         }
     }
 
-    /// How far the feed's clock is. That of a live one goes on when nobody speaks; a record that changes nothing else says
-    /// so too.
+    /// The feed's clock, in milliseconds. While the feed is live, it also advances without speech. A record without
+    /// other effect advances it too.
     fn passed(&self) -> MediaMs {
         let Some(clock) = self.transcript.clock() else { return 0 };
         if self.transcript.state() != FeedState::Live {
             return clock.media_ms;
         }
-        // As the server's own clock for silent feeds: a line is a sign of where the source is, also one that is behind.
+        // Like the server's own clock for silent feeds: any line is a sign of the source's activity, also one with an
+        // earlier time.
         clock.media_ms.saturating_add(self.passed_ms - self.heard.1)
     }
 
-    /// The place after the last record taken.
+    /// Returns the offset after the last record applied.
     #[must_use]
     pub fn next_offset(&self) -> Offset {
         self.transcript.next_offset()
@@ -211,7 +214,7 @@ impl Timeline {
         self.cut
     }
 
-    /// The starts of the log that it was made with.
+    /// Returns the starts of the log that it was made with.
     #[must_use]
     pub fn log_starts(&self) -> &Starts {
         &self.log_starts
@@ -231,23 +234,24 @@ impl Timeline {
         self.transcript.state()
     }
 
-    /// When media time 0 was, by when its first time was taken; that of an imported event nobody knows.
+    /// The time of day of media time 0, from the arrival of the first time. `None` for an imported event, for which it
+    /// is unknown.
     pub(super) fn begun_at(&self) -> Option<Timestamp> {
         self.begun_at
     }
 
-    /// The number of the first segment; 0 while it is not known.
+    /// The number of the first segment; 0 until it is fixed.
     pub(super) fn first(&self) -> u64 {
         self.first.unwrap_or(0)
     }
 
-    /// The number of the first segment that is not published: that of the first one, while none is.
+    /// The number of the first unpublished segment: that of the first one, if none is published.
     pub(super) fn published(&self) -> u64 {
         self.published
     }
 
-    /// The first of the last `window` segments. What was published at once, as after a jump of the feed's clock, is among them
-    /// for as long as so many segments last, so that players have the time to see it. Never falls.
+    /// The first of the last `window` segments. Segments that were published at once, as after a jump of the feed's
+    /// clock, are included for as long as that many last, so that players have the time to see them. Never decreases.
     pub(super) fn first_of_last(&self, window: u64) -> u64 {
         let lasts = i64::try_from(window).unwrap_or(i64::MAX).saturating_mul(self.cut.segment_ms);
         let batch = self.batches.partition_point(|batch| self.passed_ms - batch.passed_ms > lasts);
@@ -260,12 +264,12 @@ impl Timeline {
         self.segments.get(&number).into_iter().flatten().map(|cue| &**cue)
     }
 
-    /// Where a segment starts.
+    /// The media time at which a segment starts.
     pub(super) fn start_of(&self, number: u64) -> MediaMs {
         i64::try_from(number).unwrap_or(i64::MAX).saturating_mul(self.cut.segment_ms)
     }
 
-    /// The segment in which a moment lies; the first for those before it.
+    /// The segment that contains a moment; the first one for earlier moments.
     fn number_at(&self, ms: MediaMs) -> u64 {
         u64::try_from(ms / self.cut.segment_ms).unwrap_or(0)
     }
@@ -284,7 +288,7 @@ impl Timeline {
         *self.starts.entry(start).or_default() += 1;
         let is_said = known.said.as_ref() == Some(&said(&line));
         if is_said && known.place.as_ref().is_some_and(|place| self.waiting[place].cue.is_some()) {
-            // What was published of it goes on as it began.
+            // Its published part continues as it began.
             return;
         }
         known.place.take().map(|place| self.waiting.remove(&place));
@@ -307,13 +311,13 @@ impl Timeline {
         self.waiting.insert(place, Waiting { key, line, end, cue: None });
     }
 
-    /// Time at which a line that is on the screen from `start` on leaves it.
+    /// The media time at which a line that is shown from `start` leaves the screen.
     fn end_of(&self, line: &Line, start: MediaMs) -> MediaMs {
         let until_next = self.starts.range(start + 1..).next().map(|(next, _)| next - start);
         end_of(line, start, until_next).0.min(start + CUE_MS_MAX)
     }
 
-    /// Fixes the first segment where the first cue's is before `number`; true if it is known.
+    /// Fixes the first segment if that of the first cue is before `number`. Returns true if it is fixed.
     fn begin_before(&mut self, number: u64) -> bool {
         if self.first.is_none()
             && let Some(((start, _), _)) = self.waiting.first_key_value()
@@ -326,7 +330,7 @@ impl Timeline {
         self.first.is_some()
     }
 
-    /// Publishes what waits, to its end.
+    /// Publishes all waiting lines to their ends.
     fn publish_all(&mut self) {
         if !self.begin_before(u64::MAX) {
             return;
@@ -339,7 +343,7 @@ impl Timeline {
         self.published = self.published.max(self.number_at(clock.saturating_add(self.cut.segment_ms - 1)));
     }
 
-    /// Publishes the segments before `number`. Those without a cue cost nothing, however many they are.
+    /// Publishes the segments before `number`. Segments without a cue cost nothing, however many they are.
     fn publish_to(&mut self, number: u64) {
         if !self.begin_before(number) {
             return;
