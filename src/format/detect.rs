@@ -1,6 +1,6 @@
-//! What kind of file a text is: its content says so, and only where that leaves it open, its name.
+//! Detection of a file's kind: its content decides, and its name only if the content fits several kinds.
 //!
-//! What is known and is no transcript is named, so that nobody wonders what is wrong with it.
+//! A known file that is no transcript is named in the refusal, so that nobody has to guess what is wrong with it.
 
 use std::borrow::Cow;
 
@@ -19,10 +19,11 @@ use crate::format::text::time_lines::TimeLines;
 use crate::format::text::{markdown, nlp, rttm};
 use crate::format::{srt, ttml, webvtt};
 
-/// How many rows are looked at before a file of rows is given up: a recording begins with what is said of the connection.
+/// The most rows that are examined to find the kind of a file of rows. A recording begins with messages about the
+/// connection.
 const ROWS_MAX: usize = 100;
 
-/// Returns true if `text` begins as a file does that is known by its first lines, which plain text and Markdown are not.
+/// Returns true if the first lines of `text` show its kind, as those of plain text and Markdown do not.
 pub(super) fn has_sign(text: &str) -> bool {
     webvtt::is_one(text)
         || nlp::is_one(text)
@@ -45,7 +46,8 @@ pub(super) fn detect(text: &str, file_name: Option<&str>) -> Result<FileKind, Fo
     if let Some(refusal) = unread_text(text).or_else(|| of_beginning(text)) {
         return Err(refusal);
     }
-    // A text may begin as XML or JSON does, and go on otherwise: what follows from its lines counts for more than a refusal.
+    // A text may begin like XML or JSON and continue otherwise: a kind that its lines show counts for more than a
+    // refusal.
     let refusal = match text.trim_start().as_bytes().first() {
         Some(b'<') => match ttml::kind(text) {
             Ok(kind) => return Ok(kind),
@@ -58,9 +60,10 @@ pub(super) fn detect(text: &str, file_name: Option<&str>) -> Result<FileKind, Fo
         _ => None,
     };
     let named = file_name.and_then(Format::from_name).and_then(FileKind::of);
-    // Of what has no sign at its head, the kind that most lines of it follow; the name decides between those it follows.
+    // Without a sign at its head, a file is of the kind that most of its lines follow. The name decides between kinds
+    // that it follows.
     let headers = |kind| speech_evidence::count(kind, numbered(text).map(|(_, line)| line));
-    // Other texts have a name and a time on one line too: such are a transcript if they begin with it, or do it again.
+    // Other texts have a name and a time on one line too. They are transcripts if they begin with it, or repeat it.
     let first = numbered(text).map(|(_, line)| line).find(|line| !line.trim().is_empty());
     let sure = |kind| match headers(kind) {
         1 if speech_evidence::count(kind, first.into_iter()) == 0 => 0,
@@ -73,7 +76,7 @@ pub(super) fn detect(text: &str, file_name: Option<&str>) -> Result<FileKind, Fo
         rows if names * 2 > rows => 0,
         rows => rows,
     };
-    // Rows with two times and text behind them are no cues, where they can be read as rows.
+    // Rows with two times and text behind them are no cues, if they can be read as rows.
     let (cues, rows) = srt::count(text);
     let cues = if rows * 2 > cues && timed >= rows { cues - rows } else { cues };
     let bold = markdown::count(text);
@@ -85,14 +88,14 @@ pub(super) fn detect(text: &str, file_name: Option<&str>) -> Result<FileKind, Fo
         (FileKind::Otter, sure(FileKind::Otter)),
         (FileKind::Timed, timed),
     ];
-    // Cues they are; with a header of WebVTT, its.
+    // Cues below a header of WebVTT are WebVTT.
     let of_cues = |kind| if kind == FileKind::Srt && webvtt::is_nearly_one(text) { FileKind::Vtt } else { kind };
     if let Some((kind, 1..)) = counts.into_iter().find(|(kind, _)| Some(*kind) == named) {
         return Ok(of_cues(kind));
     }
     let most = |counts: &[(FileKind, usize)]| counts.iter().rev().copied().max_by_key(|(_, count)| *count);
     let sure = most(&counts).filter(|(_, count)| *count > 0);
-    // `**Name** (00:01):` is both.
+    // `**Name** (00:01):` counts as both.
     let sure = sure.map(|found| if found == (FileKind::Rev, bold) { (FileKind::Markdown, bold) } else { found });
     let times = TimeLines::of(&lines).map(|times| (times.kind(), times.count));
     let loose = [
@@ -101,7 +104,7 @@ pub(super) fn detect(text: &str, file_name: Option<&str>) -> Result<FileKind, Fo
         (FileKind::Names, speech_evidence::count_loose(FileKind::Names, &lines)),
         times.unwrap_or((FileKind::Otter, 0)),
     ];
-    // Forms that other texts have as well count only where hardly anything is of another.
+    // Forms that other texts have as well count only if hardly anything has another form.
     let loose = most(&loose).filter(|(_, count)| *count > sure.map_or(0, |(_, sure)| sure * 4));
     let Some((kind, count)) = loose.or(sure) else { return Err(refusal.unwrap_or_else(|| of_lines(text))) };
     // Programmes, chapters and logs have such lines too.
@@ -113,7 +116,7 @@ pub(super) fn detect(text: &str, file_name: Option<&str>) -> Result<FileKind, Fo
     }
 }
 
-/// True for what begins as JSON does; `[inaudible]` does not, nor does `{\an8}`.
+/// Returns true for a text that begins like JSON. `[inaudible]` and `{\an8}` do not.
 fn is_json(text: &str) -> bool {
     let inside = text.trim_start()[1..].trim_start();
     inside.starts_with(['"', '{', '}', '[', ']']) && !text.trim_start().starts_with("[[")
@@ -148,7 +151,7 @@ fn json(text: &str) -> Result<FileKind, FormatError> {
             None => many(&items, "a list of"),
         };
     }
-    // Transcripts of several runs, one behind the other.
+    // Transcripts of several runs, one after the other.
     let fields: Fields<'_> = match whole(text) {
         Ok(fields) => fields,
         Err(broken) => {
@@ -175,7 +178,7 @@ fn json(text: &str) -> Result<FileKind, FormatError> {
     }
 }
 
-/// What a file is that holds several objects of JSON, rows or items of a list.
+/// Returns the kind of a file that holds several JSON objects, as rows or as items of a list.
 fn many(objects: &[Fields<'_>], what: &str) -> Result<FileKind, FormatError> {
     let Some(first) = objects.first() else { return Err(is_no(format!("{what} what is no object"))) };
     match objects.iter().find_map(|object| object_kind(object)) {
@@ -194,10 +197,11 @@ fn many(objects: &[Fields<'_>], what: &str) -> Result<FileKind, FormatError> {
     }
 }
 
-/// The refusal of objects with text, start and end that are no segments of speech: pieces of a text, or days of a calendar.
+/// Returns the refusal of objects with text, start and end that are no segments of speech: pieces of a text, or days of
+/// a calendar.
 fn untimed(objects: &[Fields<'_>]) -> Option<FormatError> {
     let number = |fields: &Fields<'_>, name: &str| fields.get(name).and_then(|value| value.get().parse::<i64>().ok());
-    // Their times count characters. One segment may last as many seconds as it has letters, by chance.
+    // Their times count characters. A single segment may last as many seconds as it has letters, by chance.
     let are_many = objects.len() > 1;
     let is_piece = |fields: &Fields<'_>| {
         let (start, end, text) = (number(fields, "start")?, number(fields, "end")?, word(fields, "text")?);
@@ -225,7 +229,8 @@ fn untimed(objects: &[Fields<'_>]) -> Option<FormatError> {
     }
 }
 
-/// A line as publishers send it: text, and its start in milliseconds or at least who says it; or one that may be a guess.
+/// Returns true for a line as publishers send it: text, with its start in milliseconds or at least its speaker; or with
+/// `start` and a mark as interim.
 fn is_plain_line(fields: &Fields<'_>) -> bool {
     let is_line = word(fields, "type").is_none_or(|kind| kind == "line" || is_kind_of_lines(&kind));
     let has = |name: &str| fields.contains_key(name);
@@ -239,7 +244,7 @@ fn names_speaker(fields: &Fields<'_>) -> bool {
     SPEAKER_FIELDS.into_iter().any(|name| fields.contains_key(name))
 }
 
-/// The refusal of a transcript that says when nothing was said: its text stands beside lists without a segment or a word.
+/// Returns the refusal of a transcript without times: a text beside lists without a segment or a word.
 fn text_without_times(fields: &Fields<'_>) -> Option<FormatError> {
     let is_empty =
         |name: &str| fields.get(name).is_none_or(|list| matches!(list.get(), "null" | "{}") || is_empty_list(list));
@@ -263,11 +268,11 @@ fn word<'a>(fields: &Fields<'a>, name: &str) -> Option<Cow<'a, str>> {
     fields.get(name).and_then(|word| serde_json::from_str(word.get()).ok())
 }
 
-/// What a file is that is one object.
+/// Returns the kind of a file that is one object.
 fn object_kind(fields: &Fields<'_>) -> Option<FileKind> {
     let has = |name: &str| fields.contains_key(name);
     let is_list = |name: &str| fields.get(name).is_some_and(|value| value.get().starts_with('['));
-    // Lists of one name are of several programs: their first items say whose.
+    // Several programs use a list of one name: the first items show which one it is.
     let items = |name: &str| -> Vec<&RawValue> {
         let list = fields.get(name).and_then(|list| serde_json::from_str::<Vec<&RawValue>>(list.get()).ok());
         list.unwrap_or_default()
@@ -275,7 +280,7 @@ fn object_kind(fields: &Fields<'_>) -> Option<FileKind> {
     let objects = |name: &str| -> Vec<Fields<'_>> {
         items(name).into_iter().take(ROWS_MAX).filter_map(|item| serde_json::from_str(item.get()).ok()).collect()
     };
-    // Of a list without items its name says whose it is; one of texts or numbers is nobody's.
+    // For a list without items, its name suffices. A list of texts or numbers fits no kind.
     let any = |name: &str, is_one: fn(&Fields<'_>) -> bool| items(name).is_empty() || objects(name).iter().any(is_one);
     let results = fields.get("results").and_then(|results| serde_json::from_str::<Fields<'_>>(results.get()).ok());
     match () {
@@ -296,7 +301,7 @@ fn object_kind(fields: &Fields<'_>) -> Option<FileKind> {
         () if is_list("segments") && has("version") => Some(FileKind::Podcast),
         () if is_list("transcription") && any("transcription", whisper::is_segment) => Some(FileKind::Whisper),
         () if is_list("chunks") && any("chunks", whisper::is_segment) => Some(FileKind::Whisper),
-        // Words alone, beside their text if it is known. With a `transcript` they are another engine's.
+        // Words without segments, with their text if it is known. With a `transcript` they are another engine's.
         () if word(fields, "type").is_none() && !has("transcript") && whisper::is_transcript(fields) => {
             let are_words = |name: &&str| objects(name).iter().any(whisper::is_word);
             let is_empty = is_list("words") && items("words").is_empty() && has("text") && has("duration");
@@ -306,7 +311,8 @@ fn object_kind(fields: &Fields<'_>) -> Option<FileKind> {
     }
 }
 
-/// Finds the kind of a file that has such a row, which may wrap its message once, as recordings do: readers look no deeper.
+/// Returns the kind of a file with such a row, which may wrap its message once, as recordings do. Readers look no
+/// deeper.
 fn row_kind(fields: &Fields<'_>) -> Option<FileKind> {
     let inner = |name: &str| fields.get(name).and_then(|inner| serde_json::from_str::<Fields<'_>>(inner.get()).ok());
     match inner("payload").or_else(|| inner("message")) {
@@ -337,25 +343,25 @@ fn message_kind(fields: &Fields<'_>) -> Option<FileKind> {
     }
 }
 
-/// The words for what to ask an engine for.
+/// The hint about other formats of an engine.
 const INSTEAD_OF_JSON: &str = "ask for SubRip or WebVTT, or write its lines as rows of JSON \
      ({\"start_ms\": 1500, \"speaker\": \"Ann\", \"text\": \"Hello.\"})";
 
-/// What stands in JSON that is a text without times, beside that text.
+/// The fields beside the text in JSON that is a text without times.
 const BESIDE_TEXT: [&str; 9] =
     ["text", "task", "language", "duration", "usage", "logprobs", "segments", "words", "x_groq"];
 
-/// The names by which engines say when a piece of a transcript was said.
+/// The names of the start of a piece, in the JSON of engines.
 const TIMES_OF_PIECES: [&str; 8] =
     ["start", "end", "start_ms", "start_time", "startTime", "startOffset", "offsetInTicks", "timestamp"];
 
-/// By which they say when it was over.
+/// The names of its end.
 const ENDS_OF_PIECES: [&str; 5] = ["end", "end_ms", "end_time", "endTime", "endOffset"];
 
-/// And by which they say what.
+/// The names of its text.
 const TEXTS_OF_PIECES: [&str; 6] = ["text", "word", "content", "transcript", "body", "alternatives"];
 
-/// The JSON of engines that is known, and not read.
+/// Returns the refusal of an engine's JSON that is known but not read.
 fn unread_json(fields: &Fields<'_>) -> Option<FormatError> {
     let has = |name: &str| fields.contains_key(name);
     let inner = |name: &str, field: &str| {
@@ -390,7 +396,7 @@ fn unread_json(fields: &Fields<'_>) -> Option<FormatError> {
     Some(FormatError::NotRead { what, instead: INSTEAD_OF_JSON })
 }
 
-/// The pieces in the lists of an object that have a text and say when it was said, each with the name of its list.
+/// The pieces in the lists of an object that have a text and a time, each with the name of its list.
 fn timed_pieces<'a>(fields: &Fields<'a>) -> Vec<(String, Fields<'a>)> {
     let mut all = Vec::new();
     for (name, list) in fields {
@@ -405,7 +411,7 @@ fn timed_pieces<'a>(fields: &Fields<'a>) -> Vec<(String, Fields<'a>)> {
     all
 }
 
-/// What is a transcript by the pieces in its lists, and not read.
+/// Returns the refusal of JSON that is a transcript by the pieces in its lists, but not read.
 fn unread_pieces(fields: &Fields<'_>) -> Option<FormatError> {
     let pieces = timed_pieces(fields);
     let has = |list: &str, names: &[&str]| {
@@ -428,11 +434,11 @@ fn unread_pieces(fields: &Fields<'_>) -> Option<FormatError> {
     Some(FormatError::NotRead { what, instead: INSTEAD_OF_JSON })
 }
 
-/// What an object is that is no transcript.
+/// Describes an object that is no transcript.
 fn words(fields: &Fields<'_>) -> String {
     let has = |name: &str| fields.contains_key(name);
     let kind = word(fields, "type").or_else(|| word(fields, "event")).or_else(|| word(fields, "message"));
-    // What has blanks in it may have been said, and stands in no refusal.
+    // A value with blanks may be speech, which a refusal must not contain.
     let kind = kind.filter(|kind| !kind.contains(char::is_whitespace));
     let names: Vec<_> = fields.keys().take(6).map(|name| excerpt(name)).collect();
     match () {
@@ -455,7 +461,7 @@ fn words(fields: &Fields<'_>) -> String {
 mod tests {
     use super::*;
 
-    /// Short files of programs that are known: each is read as what it is, or refused by its name.
+    /// Short files of known programs: each is read as its kind, or refused by its name.
     #[test]
     fn no_kind_is_claimed_that_is_not_read() {
         for (file, name) in [
@@ -497,7 +503,7 @@ mod tests {
             ("0:00:00.100,0:00:01.200\nHello.\n\n0:00:01.600,0:00:03.000\nAnn: yes.\n", "SBV"),
             ("{1}{30}Hello.|Yes.\n{40}{75}No.\n", "MicroDVD"),
             ("{\\rtf1 x}", "RTF"),
-            // Lists that are no segments.
+            // Lists of other things than segments.
             (
                 "[{\"start\":0,\"end\":5,\"text\":\"Apple\",\"label\":\"ORG\"},{\"start\":9,\"end\":15,\"text\":\"Berlin\"}]",
                 "entities",
@@ -520,7 +526,7 @@ mod tests {
             ("{\"name\":\"x\",\"version\":\"1.0.0\",\"scripts\":{},\"dependencies\":{}}", "dependencies, name"),
             ("{\"segments\":[{\"name\":\"a\",\"size\":1}],\"language\":\"en\"}", "JSON of another kind"),
             ("{\"type\":\"FeatureCollection\",\"features\":[]}", "FeatureCollection"),
-            // Lists of what is no segment and no sentence.
+            // Lists whose items are neither segments nor sentences.
             ("{\"segments\":[[0,1.2,\"Hello\"]]}", "segments"),
             ("{\"sentences\":[\"Hello.\"]}", "AssemblyAI"),
             ("{\"transcription\":[1,2]}", "transcription"),
@@ -678,7 +684,7 @@ mod tests {
         }
     }
 
-    /// Short files that people have beside transcripts: none is taken for one, whatever it is called, and most are named.
+    /// Short files that people have beside transcripts: none is taken for one, whatever its name, and most are named.
     #[test]
     fn what_is_no_transcript_is_refused_by_what_it_looks_like() {
         for (file, named) in [
@@ -750,7 +756,7 @@ mod tests {
             ("[12/03/24, 10:02:11] Ann Lee: Good morning\n[12/03/24, 10:03:15] Ben: Morning!\n", "chat"),
             ("[12.03.2024 10:02:11] Ann Lee: Good morning\n[12.03.2024 10:03:15] Ben: Morning!\n", "chat"),
             ("2024-01-02 10:02:11 Ann Lee: fix the build\n2024-01-02 10:12:30 Ben Roth: add tests\n", "dates"),
-            // Known by how they begin.
+            // Recognised by their beginnings.
             ("<!DOCTYPE html>\n<html><body><p>Hello.</p>\nAnn: (00:01)\nHello.\n</body></html>\n", "HTML"),
             ("BEGIN:VCALENDAR\nVERSION:2.0\nDTSTART:20260101T100000Z\nSUMMARY:Meeting\nEND:VCALENDAR\n", "calendar"),
             ("BEGIN:VCARD\nFN:Ann Lee\nTEL:12345\nEND:VCARD\n", "vCard"),
@@ -817,7 +823,7 @@ mod tests {
         }
     }
 
-    /// Heads of transcripts that have one thing or another of a list with times.
+    /// Beginnings of transcripts that share a feature with lists with times.
     #[test]
     fn transcripts_are_no_lists() {
         for (file, kind) in [
@@ -840,7 +846,7 @@ mod tests {
             ("Ann Lee: (10:00)\nI said so.\n\nBen Roth: (10:30)\nWhy?\n\nCarl Oss: (11:00)\nI see.\n", FileKind::Rev),
             ("Ann Lee: (10:00)\nwe begin\n\nBen Roth: (10:30)\nyes\n\nAnn Lee: (11:00)\ngood\n", FileKind::Rev),
             ("[10:00] Ann Lee: We begin.\n[10:05] Ben Roth: Yes, please do.\n", FileKind::Timed),
-            // Somebody who says what a log says.
+            // A speaker who says words of a log.
             ("Ann Lee: (00:01)\nERROR, it said.\n\nBen Roth: (00:05)\nAnd INFO.\n", FileKind::Rev),
             ("[00:01] Ann: WARNING, it said.\n[00:03] Ben: Info?\n[00:04] Ann: No.\n", FileKind::Timed),
             ("Ann Lee  10:02 AM\nGood morning\nBen Roth  10:03 AM\nMorning!\n", FileKind::Otter),

@@ -1,26 +1,33 @@
-//! Files: transcripts that others wrote become lines, and a feed's transcript becomes a file.
+//! Transcript files: reads files of many kinds into lines, and writes a feed's transcript as a file.
 //!
 //! Promises:
-//! 1. [`read`] is total: whatever bytes a file holds it does not panic, and memory stays in proportion to them.
-//! 2. A reader loses no text. What it cannot take for a block stays text of the block before, or preamble, and a
-//!    [`FileProblem`] names the place. An error is for a file of which nothing can be said.
-//! 3. [`write()`] cannot fail, and what it writes obeys the format, whatever the lines say.
-//! 4. What [`Format::Rev`] writes, [`read`] takes back: same labels, same starts (in whole seconds), same texts.
+//! 1. [`read`] is total: it does not panic, whatever bytes a file holds, and its memory is proportional to them.
+//! 2. A reader loses no text. Text that fits no block stays in the block before, or in the preamble, and a
+//!    [`FileProblem`] names the place. Only a file of which nothing can be read is an error.
+//! 3. [`write()`] cannot fail, and its output is valid in the format, whatever the lines contain.
+//! 4. [`read`] restores what [`Format::Rev`] writes: same labels, same starts (in whole seconds), same texts.
 //!
-//! Two lists say what there is: [`FileKind`], what can be read, and [`Format`], what can be written. `docs/formats.md` says
-//! what of each survives.
+//! [`FileKind`] lists the kinds that can be read, and [`Format`] the formats that can be written. `docs/formats.md` says what
+//! each of them keeps.
 //!
-//! In reading order: [`Document`], what is written; `encoding` (with `seven_bit`) and `detect`, by which bytes become text of a
-//! known kind, or named for what else it is (`other_files`);
-//! `gather`, where all readers put what they find, with `clock_restart`, `line_limits` and `kept`, what is kept beside lines; the
-//! readers of text, `plain_text` by way of `headers` and `header_forms` (with `stamp`, `person` and `time_lines`: times, names,
-//! times alone on a line; `unreadable_times`: headers whose time cannot be read; `label_spelling`: names
-//! that are nearly the same; `speech_evidence`: whether a file with times is
-//! a transcript), `markdown`, `webvtt` and `srt` (with `rolling`, for cues that repeat rows); those of JSON, by way of `places`
-//! and `field_faults`, and of words, by way of `words`: `ours` (with `sent_rows`, `reused_ids`, `guessed_rows`,
-//! `unknown_fields` and `joined_parts`),
-//! `rev_json`, `podcast`, `vendors`, `nlp` with `rttm`; `ttml`; the writers `json`, `text` (txt and md), `cues` (vtt and srt),
-//! and those beside their readers; `fidelity`, what each of them keeps; [`hls`], what goes on. This room opens no file.
+//! In reading order:
+//! 1. `registry`, the entry points; [`Document`], the input of all writers.
+//! 2. `core::encoding` (with `seven_bit`) and `detect` (with `other_files`): bytes become text of a known kind, or the
+//!    refusal names what the file is.
+//! 3. `core::builder`, in which all readers collect lines and problems, with `clock_restart`, `line_limits` and
+//!    `source_markup`, the markup beside lines.
+//! 4. The readers of text: `text::plain_text`, by way of `headers` and `header_forms`. They use `core::timestamps`,
+//!    `core::person_names` and `text::time_lines` (times alone on a line), `text::unreadable_times` (headers with an
+//!    unreadable time), `core::label_spelling` (names that are nearly equal) and `core::speech_evidence` (whether a file
+//!    with times is a transcript).
+//! 5. `text::markdown`, and `webvtt` and `srt`, with `core::rolling` for cues that repeat rows.
+//! 6. The readers of JSON, by way of `core::json_spans` and `json::field_faults`, and of words, by way of
+//!    `core::word_lines`: `json::native` (with `sent_rows`, `reused_ids`, `guessed_rows`, `unknown_fields` and
+//!    `joined_parts`), `rev_json`, `podcast`, `vendors`, and `text::nlp` with `rttm`. Then `ttml`.
+//! 7. The writers `json::writer`, `text::writer` (txt and md) and `core::cues` (vtt and srt), and those beside their
+//!    readers. `core::fidelity` says what each format keeps. [`hls`] writes a feed as a live playlist.
+//!
+//! This module opens no file.
 
 mod core;
 mod detect;

@@ -1,4 +1,5 @@
-//! Files that are no transcripts, or are of a kind that is not read: known by their first lines, and named in the refusal.
+//! Files that are no transcripts, or of a kind that is not read: recognised by their first lines, and named in the
+//! refusal.
 
 use crate::format::core::cue_syntax;
 use crate::format::core::error::FormatError;
@@ -6,7 +7,7 @@ use crate::format::core::kinds::FileKind;
 use crate::format::core::speech_evidence::timed_list_of_any_form;
 use crate::format::text::text_lines::{excerpt, numbered};
 
-/// How files begin that hold other things than speech, in small letters, and what they are.
+/// Beginnings of files without speech, in lower case, each with a description.
 const BEGINNINGS: [(&str, &str); 17] = [
     ("<!doctype html", "a page in HTML: save what is said on it as text"),
     ("<html", "a page in HTML: save what is said on it as text"),
@@ -29,7 +30,7 @@ const BEGINNINGS: [(&str, &str); 17] = [
 
 const INSTEAD_OF_SUBTITLES: &str = "save it as SubRip (.srt), WebVTT (.vtt) or TTML; ffmpeg and subtitle editors do it";
 
-/// The refusal of what holds no speech, whatever stands further down.
+/// Returns the refusal of a file whose beginning shows that it has no speech, whatever follows.
 pub(super) fn of_beginning(text: &str) -> Option<FormatError> {
     let head = text.trim_start();
     let head = head[..head.floor_char_boundary(400)].to_ascii_lowercase();
@@ -54,7 +55,7 @@ pub(super) fn is_no(what: impl Into<String>) -> FormatError {
     FormatError::NotATranscript { what: what.into() }
 }
 
-/// The refusal of subtitles and documents that are known, and not read.
+/// Returns the refusal of subtitles and documents of a kind that is known but not read.
 pub(super) fn unread_text(text: &str) -> Option<FormatError> {
     let head = text.trim_start().get(..text.trim_start().floor_char_boundary(400)).unwrap_or_default();
     let lower = head.to_ascii_lowercase();
@@ -89,7 +90,7 @@ pub(super) fn unread_text(text: &str) -> Option<FormatError> {
     Some(FormatError::NotRead { what, instead: INSTEAD_OF_SUBTITLES })
 }
 
-/// The refusal of a text in which no kind was seen.
+/// Returns the refusal of a text without a recognised kind.
 pub(super) fn of_lines(text: &str) -> FormatError {
     let lines: Vec<&str> = numbered(text).map(|(_, line)| line).collect();
     let rows: Vec<&str> = lines.iter().copied().filter(|line| !line.trim().is_empty()).take(20).collect();
@@ -113,7 +114,7 @@ pub(super) fn of_lines(text: &str) -> FormatError {
     FormatError::UnknownFormat
 }
 
-/// True for a head of fields (RFC 5322, section 2.2) that has a subject and says from whom it is.
+/// Returns true for a mail header (RFC 5322, section 2.2) with a subject and a sender.
 fn is_mail(lines: &[&str]) -> bool {
     let head = || lines.iter().take_while(|line| !line.trim().is_empty());
     let field = |line: &str| line.split_once(':').map(|(name, _)| name.to_ascii_lowercase());

@@ -14,45 +14,46 @@ use crate::format::json::{field_faults, native, podcast, rev_json, writer};
 use crate::format::text::{self, markdown, nlp, plain_text, rev, rttm, text_lines};
 use crate::format::{detect, srt, ttml, vendors, webvtt};
 
-/// What is known of a file before it is read.
+/// Options for reading a file.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ReadOptions<'a> {
-    /// Its name, which only decides where its content leaves its kind open.
+    /// Its name, which decides only if the content fits several kinds.
     pub file_name: Option<&'a str>,
-    /// Its kind, whatever it looks like.
+    /// Its kind. `None` to detect it.
     pub kind: Option<FileKind>,
-    /// Its encoding, whatever it looks like.
+    /// Its encoding. `None` to detect it.
     pub encoding: Option<TextEncoding>,
-    /// For words (`.nlp`) that have no times: an RTTM file of when their speakers speak.
+    /// An RTTM file with the times of the speakers, for words (`.nlp`) without times.
     pub speaker_times: Option<&'a [u8]>,
-    /// Lines of the file at which another recording begins, whose times are carried on if they fall. What the file shows
-    /// itself need not be said.
+    /// Lines of the file at which another recording begins. If times fall there, they continue from the times before.
+    /// Restarts that the file itself shows need not be listed.
     pub parts_at: &'a [usize],
-    /// What its lines are held to, where they are to be published: longer texts are read as several lines. None for a file that
-    /// becomes another file.
+    /// The limits of lines that are published: longer texts are read as several lines. `None` for a file that is
+    /// converted to another file.
     pub limits: Option<LineLimits>,
 }
 
-/// Reads a transcript. The content says what kind of file it is; `file_name` only decides where the content leaves it open.
+/// Reads a transcript. The content decides its kind; `file_name` decides only if the content fits several kinds.
 ///
 /// # Errors
-/// [`FormatError::NotText`] for what holds zero bytes and is neither UTF-16 nor UTF-32 nor text with a few of them;
-/// [`FormatError::UnknownFormat`], [`FormatError::NotRead`] and [`FormatError::NotATranscript`] where nothing can be read,
-/// [`FormatError::NotSpeech`] for what only has times, [`FormatError::Broken`] where JSON or XML breaks off, and
-/// [`FormatError::NoLines`] or [`FormatError::NoSpeech`] where nobody says anything.
+/// [`FormatError::NotText`] for bytes with zeros that are neither UTF-16 nor UTF-32 nor text with a few of them;
+/// [`FormatError::NotDecoded`] for an encoding that is recognised but not decoded; [`FormatError::UnknownFormat`],
+/// [`FormatError::NotRead`] and [`FormatError::NotATranscript`] if the file cannot be read; [`FormatError::NotSpeech`]
+/// for a list with times that is no transcript; [`FormatError::Broken`] for truncated or invalid JSON or XML of which
+/// nothing can be read; and [`FormatError::NoLines`] or [`FormatError::NoSpeech`] if there is no line of speech.
 pub fn read(bytes: &[u8], file_name: Option<&str>) -> Result<ParsedTranscript, FormatError> {
     read_with(bytes, &ReadOptions { file_name, ..ReadOptions::default() })
 }
 
-/// Reads a file that is of `kind`, whatever it looks like.
+/// Reads a file as `kind`, without detection.
 ///
 /// # Errors
-/// As [`read`], but for those of a kind that is not known.
+/// As [`read`], except for those of an unknown kind.
 pub fn read_as(kind: FileKind, bytes: &[u8]) -> Result<ParsedTranscript, FormatError> {
     read_with(bytes, &ReadOptions { kind: Some(kind), ..ReadOptions::default() })
 }
 
-/// Reads a file of words (`.nlp`), with what an RTTM file says of when its speakers speak, for words that have no times.
+/// Reads a file of words (`.nlp`), with an RTTM file that provides the times of its speakers if the words have none.
 ///
 /// # Errors
 /// As [`read`].
@@ -60,7 +61,7 @@ pub fn read_words(words: &[u8], speaker_times: &[u8]) -> Result<ParsedTranscript
     read_with(words, &ReadOptions { speaker_times: Some(speaker_times), ..ReadOptions::default() })
 }
 
-/// A reading in which something is said; `taken_for` is its kind if only its looks say so.
+/// Returns the reading, or an error if it has no lines. `taken_for` is its kind if that was only detected.
 fn spoken(reading: ParsedTranscript, taken_for: Option<FileKind>) -> Result<ParsedTranscript, FormatError> {
     match taken_for {
         _ if !reading.lines.is_empty() => Ok(reading),
@@ -69,7 +70,7 @@ fn spoken(reading: ParsedTranscript, taken_for: Option<FileKind>) -> Result<Pars
     }
 }
 
-/// Reads a transcript of which more is known.
+/// Reads a transcript with options.
 ///
 /// # Errors
 /// As [`read`].
@@ -92,7 +93,7 @@ pub fn read_with(bytes: &[u8], options: &ReadOptions<'_>) -> Result<ParsedTransc
         Cow::Owned(text) => Cow::Owned(text),
         Cow::Borrowed(_) => text,
     };
-    // Of rows each is read by itself.
+    // In a file of rows, each row is parsed by itself.
     let closed = if are_rows { None } else { json_spans::closed_json(&text) };
     let closed = closed.and_then(|closed| {
         let reading = read_text(Cow::Borrowed(&closed.text), is_repaired, options).ok();
@@ -105,7 +106,7 @@ pub fn read_with(bytes: &[u8], options: &ReadOptions<'_>) -> Result<ParsedTransc
         Some(reading) => reading,
         None => read_text(text, is_repaired, options)?,
     };
-    // A guess of the encoding; of zero bytes most readers tell by line.
+    // The guess of an encoding. Most readers report zero bytes by line themselves.
     let is_told = |problem: &FileProblem| reading.problems.iter().any(|told| told.line == problem.line);
     if let Some(problem) = problem.filter(|problem| !(problem.message == encoding::ZERO_BYTES && is_told(problem))) {
         reading.problems.insert(0, problem);
@@ -114,20 +115,20 @@ pub fn read_with(bytes: &[u8], options: &ReadOptions<'_>) -> Result<ParsedTransc
         reading.problems.insert(0, problem);
     }
     if let Some(problem) = zero_tail {
-        // Before the one that counts the others.
+        // Before the last problem, which counts those that are not listed.
         let end = reading.problems.len() - usize::from(!reading.unlisted.is_empty());
         reading.problems.insert(end, problem);
     }
     Ok(reading)
 }
 
-/// Reads a text of which more is known.
+/// Reads a decoded text with options.
 fn read_text(
     text: Cow<'_, str>,
     mut is_repaired: bool,
     options: &ReadOptions<'_>,
 ) -> Result<ParsedTranscript, FormatError> {
-    // A file of cues may be known by nothing but its lines of times.
+    // Lines of times may be the only sign of a file of cues.
     let (with_plain_times, repaired_cues) =
         encoding::with_plain_times(&text, |_, plain| webvtt::is_line_of_times(plain));
     let kind = match (options.kind, options.speaker_times) {
@@ -152,7 +153,7 @@ fn read_text(
         _ => Cow::Borrowed(&*text),
     };
     is_repaired |= matches!(plain, Cow::Owned(_));
-    // Where files of lines were put together each may have a byte order mark; subtitles have it in their texts as well.
+    // If files of lines were put together, each may have a byte order mark. Subtitles may have it within texts.
     let (text, marked) = match kind {
         FileKind::Vtt | FileKind::Srt | FileKind::Ttml | FileKind::Json => (plain, Vec::new()),
         _ => text_lines::without_inner_marks(plain),
@@ -166,7 +167,7 @@ fn read_text(
         Some(times) => rttm::read(&encoding::decode(times)?.text, &mut gather.problems),
         None => Vec::new(),
     };
-    // The readers of texts and subtitles tell of each line of theirs, as they read it.
+    // The readers of texts and subtitles report invalid characters of each line themselves.
     let tells_itself = matches!(
         kind,
         FileKind::Rev
@@ -208,7 +209,8 @@ fn read_text(
     spoken(reading, is_taken.then_some(kind))
 }
 
-/// Writes `document`. Text is neither shortened nor reordered; what a format cannot say is told beside its writer.
+/// Writes `document`. Text is neither shortened nor reordered. [`losses`](crate::format::losses) counts what the format
+/// cannot hold.
 #[must_use]
 pub fn write(format: Format, document: &Document) -> String {
     let written = match format {
@@ -223,7 +225,7 @@ pub fn write(format: Format, document: &Document) -> String {
         Format::Ttml => ttml::write(document),
         Format::Podcast => podcast::write(document),
     };
-    // At the head of a file it would be taken for a byte order mark, and be gone.
+    // At the head of a file it would be read as a byte order mark, and lost.
     if written.starts_with('\u{FEFF}') { format!("\n{written}") } else { written }
 }
 
@@ -254,7 +256,7 @@ mod tests {
             assert_eq!(reading.problems.len(), told.len(), "{file} {:?}", reading.problems);
             assert!(reading.problems.iter().zip(told).all(|(problem, told)| problem.message.contains(told)), "{file}");
         }
-        // Where nothing is read before it, the place is said.
+        // If nothing before the damage can be read, the error has its place.
         let broken = read(&segments.as_bytes()[..20], None).expect_err("nothing is said");
         assert!(matches!(broken, FormatError::Broken { .. }), "{broken}");
     }
@@ -372,7 +374,7 @@ mod tests {
             ("Ann Lee: 00:00:01\nGood.\nBen Roth: 00:00~:05\nMorning.\n", Some(5_000)),
             ("Ann Lee  00:01\nGood.\nBen Roth  0~0:05\nMorning.\n", Some(5_000)),
             ("[00:01] Ann Lee: Good.\n[00:0~5] Ben Roth: Morning.\n", Some(5_000)),
-            // A digit may be gone: nobody knows the time.
+            // A digit may be missing: the time is unknown.
             ("Ann Lee: (00:01)\nGood.\nBen Roth: (~0:05)\nMorning.\n", None),
             ("Ann Lee: (00:01)\nGood.\nBen Roth: (00:~5)\nMorning.\n", None),
         ] {

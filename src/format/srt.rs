@@ -1,14 +1,15 @@
-//! SubRip, read. There is no standard: this takes what is met, and tells what is odd.
+//! Reader of SubRip. There is no standard: this reader accepts what occurs in practice, and reports deviations.
 //!
 //! A cue is a line of times (`-->`), with its number above it and its text below it, up to the next one. Numbers may be
-//! missing, stand twice or be out of order; a text may hold blank lines. In a file whose cues have numbers, a line of digits
-//! right above a line of times is a number, whatever it is. Of times that are written otherwise what can be
-//! understood is taken. A cue whose number stands behind a blank line, in its place among the others, is a cue without
-//! times where the line of times is missing. Tags (`<i>`, `{\an8}`) and what follows the times are kept for a file of the
-//! same kind, and are no part of a line. `<v Name>` of a WebVTT file that lost its header says who speaks.
+//! missing, repeated or out of order, and a text may hold blank lines. In a file whose cues have numbers, a line of
+//! digits right above a line of times is a number, whatever its value. Times in other forms are read as far as they can
+//! be understood. If a line of times is missing, the number behind a blank line, in its place among the others, begins
+//! a cue without times. Tags (`<i>`, `{\an8}`) and settings behind the times are kept for a file of the same kind, and
+//! are not part of a line. `<v Name>`, in a WebVTT file that lost its header, names the speaker.
 //!
-//! **Files put together** need neither a blank line nor a line end between them. The second one's first number is the 1 with
-//! which the first one's began, or a byte order mark stands before it, or a header of WebVTT: a new part begins.
+//! **Files that are put together** need neither a blank line nor a line end between them. A second file begins where
+//! the number with which the first one began, 0 or 1, comes again, at a byte order mark, or at a header of WebVTT. It
+//! begins a new part.
 
 use crate::format::core::cue_syntax::BYTE_ORDER_MARK;
 use crate::format::core::cue_syntax::CueNumbers;
@@ -28,10 +29,10 @@ use crate::format::text::text_lines::{excerpt, numbered, tidy};
 use crate::format::webvtt;
 use crate::transcript::{Content, MediaMs};
 
-/// What is met in place of `-->`, where both sides are times.
+/// Forms of `-->` that are accepted if both sides are times.
 const ODD_ARROWS: [&str; 9] = ["-->", "-- >", "- ->", "- - >", "->", "=>", "\u{2013}>", "\u{2014}>", "\u{2192}"];
 
-/// A line that is meant to be one of times, with what of it can be understood.
+/// A malformed line of times, with the parts that can be understood.
 #[derive(Debug, PartialEq, Eq)]
 struct UnusualTimes<'a> {
     start: Option<MediaMs>,
@@ -39,7 +40,7 @@ struct UnusualTimes<'a> {
     settings: &'a str,
 }
 
-/// A line of times that [`times`] does not understand; none for a line that has no times.
+/// Parses a line of times that [`times`] refuses. Returns `None` for a line that is none.
 fn odd_times(line: &str) -> Option<UnusualTimes<'_>> {
     let (at, arrow) =
         ODD_ARROWS.iter().filter_map(|arrow| line.find(arrow).map(|at| (at, *arrow))).min_by_key(|(at, _)| *at)?;
@@ -47,7 +48,7 @@ fn odd_times(line: &str) -> Option<UnusualTimes<'_>> {
     let start = odd_time(left).and_then(|(ms, rest)| rest.trim().is_empty().then_some(ms));
     let end = odd_time(right).filter(|(_, rest)| rest.is_empty() || rest.starts_with(char::is_whitespace));
     let is_one = match arrow {
-        // Whatever of it cannot be understood: nobody speaks like this.
+        // Even if a side cannot be understood: no speech looks like this.
         "-->" => start.is_some() || end.is_some() || resembles_time(left) && resembles_time(right),
         _ => start.is_some() && end.is_some(),
     };
@@ -61,7 +62,8 @@ fn resembles_time(text: &str) -> bool {
         && !word.contains(char::is_alphabetic)
 }
 
-/// A time as people mistype it: below zero, with blanks around its colons, with the signs of a Chinese keyboard.
+/// Parses a time with typing errors: a minus sign, blanks around colons, full-width signs. Also returns the rest of the
+/// text.
 fn odd_time(text: &str) -> Option<(MediaMs, &str)> {
     let text = text.trim_start();
     let (sign, digits) = match text.strip_prefix(['-', '\u{2212}']) {
@@ -77,7 +79,7 @@ fn odd_time(text: &str) -> Option<(MediaMs, &str)> {
             '\u{FF0E}' => '.',
             c => c,
         };
-        // A blank is part of a time where a sign stands beside it.
+        // A blank is part of a time if a colon, comma or dot is beside it.
         let is_parted = end < at && !plain.ends_with(is_sign) && !is_sign(known);
         match known {
             ' ' | '\t' => continue,
@@ -91,7 +93,8 @@ fn odd_time(text: &str) -> Option<(MediaMs, &str)> {
     rest.is_empty().then(|| (sign * ms, &digits[end..]))
 }
 
-/// How many cues `text` holds, and how many of them may as well be rows: text stands behind their times, and no number above.
+/// Returns the number of cues in `text`, and the number of those that may be rows instead: they have text behind their
+/// times, and no number above.
 pub(super) fn count(text: &str) -> (usize, usize) {
     let (mut cues, mut rows) = (0, 0);
     let mut is_below_number = false;
@@ -108,10 +111,11 @@ pub(super) fn count(text: &str) -> (usize, usize) {
     (cues, rows)
 }
 
-/// Settings of a cue behind its times: where it stands on the screen, by SubRip (`X1:100 Y1:20`) or W3C WebVTT, 4.4.
+/// Settings behind the times of a cue: its place on the screen, in SubRip's form (`X1:100 Y1:20`) or that of W3C
+/// WebVTT, 4.4.
 const SETTINGS: [&str; 10] = ["x1", "x2", "y1", "y2", "vertical", "line", "position", "size", "align", "region"];
 
-/// What stands behind the times of a cue: its settings, and text.
+/// Splits the text behind the times of a cue into settings and text.
 fn settings_and_text(behind: &str) -> (&str, &str) {
     let behind = behind.trim();
     let is_setting = |word: &str| {
@@ -125,8 +129,8 @@ fn settings_and_text(behind: &str) -> (&str, &str) {
     (behind[..behind.len() - text.len()].trim_end(), text)
 }
 
-/// Where in `text`, which stands between the times of two cues, others begin that have a number and no times: behind a
-/// blank line, with a number that lies between that of the cue before (`last`) and that of the one behind (`next`).
+/// Returns the indices in `text`, between the times of two cues, at which cues begin that have a number and no times:
+/// behind a blank line, with a number between that of the cue before (`last`) and that of the cue after (`next`).
 fn untimed(text: &[&str], mut last: Option<u64>, next: Option<u64>, is_head: bool) -> Vec<usize> {
     let mut found = Vec::new();
     for (index, line) in text.iter().enumerate() {
@@ -135,7 +139,7 @@ fn untimed(text: &[&str], mut last: Option<u64>, next: Option<u64>, is_head: boo
         let follows = last.map_or(is_head && number <= 1, |last| last.checked_add(1) == Some(number));
         let is_before_next = next.is_none_or(|next| number < next);
         let is_between = next.is_some() && last.is_some_and(|last| last < number);
-        // Right below a text only where it is the one number that is missing.
+        // Right below a text only if it is the one missing number.
         let is_missing = index > 0 && follows && next == number.checked_add(1);
         if is_before_next && (is_parted && (follows || is_between) || is_missing) {
             found.push(index);
@@ -145,14 +149,14 @@ fn untimed(text: &[&str], mut last: Option<u64>, next: Option<u64>, is_head: boo
     found
 }
 
-/// Time at which the cue begins whose line of times this is.
+/// The start of the cue whose line of times this is.
 fn start_of(line: &str) -> Option<MediaMs> {
     let line = without_mark(line);
     times(line).map(|(start, ..)| start).filter(|_| line.contains("-->"))
 }
 
-/// The names above the lines of times, by the index of those, where the file has one for nearly every cue: it may have a number above
-/// it. None in other files.
+/// The names above the lines of times, by the indices of these lines, if nearly every cue of the file has one. A number
+/// may stand above the name. Empty for other files.
 fn names_above<'a>(lines: &[(usize, &'a str)]) -> HashMap<usize, &'a str> {
     let cues: Vec<usize> = (0..lines.len()).filter(|index| start_of(lines[*index].1).is_some()).collect();
     let is_parted = |above: &str| above.trim().is_empty() || number_of(above).is_some();
@@ -169,8 +173,8 @@ fn names_above<'a>(lines: &[(usize, &'a str)]) -> HashMap<usize, &'a str> {
     }
 }
 
-/// The lines of a file, and true where its cues have numbers. Where another file was put behind the end of a line, the first
-/// line of that is one of its own.
+/// The lines of a file, and true if its cues have numbers. If another file was appended to a line without a line end,
+/// the first line of that file becomes a line of its own.
 fn lines_of<'a>(text: &'a str) -> (Vec<(usize, &'a str)>, bool) {
     let mut lines: Vec<(usize, &'a str)> = Vec::new();
     for (at, line) in numbered(text) {
@@ -188,7 +192,8 @@ fn lines_of<'a>(text: &'a str) -> (Vec<(usize, &'a str)>, bool) {
     };
     let cues: Vec<usize> = (0..lines.len()).filter(|index| starts[*index].is_some()).collect();
     let has_numbers = cues.iter().any(|index| is_parted(*index));
-    // `two1`, above the times of the other file's first cue: the next one is 2, or there is none and the time falls.
+    // `two1`, above the times of the other file's first cue: the number of the next cue is 2, or it is the last cue and
+    // the time falls.
     let is_glued = |place: &usize| {
         let index = cues[*place];
         let Some(above) = index.checked_sub(1).filter(|above| starts[*above].is_none()) else { return false };
@@ -212,21 +217,22 @@ fn lines_of<'a>(text: &'a str) -> (Vec<(usize, &'a str)>, bool) {
     (lines.into_iter().enumerate().flat_map(split).flatten().collect(), has_numbers)
 }
 
-/// A line of times without the byte order mark in front of it. That of a number is seen where the times stand below it.
+/// A line of times without the byte order mark in front of it. A mark before a number is handled at the line of times
+/// below it.
 fn without_mark(line: &str) -> &str {
     let bare = line.trim_start_matches(BYTE_ORDER_MARK);
     if bare.contains("-->") { bare } else { line }
 }
 
 struct OpenSrtCue<'a> {
-    /// The line of its times, or of its number where it has none.
+    /// The line of its times, or of its number if it has no times.
     at: usize,
     start: Option<MediaMs>,
     end: Option<MediaMs>,
     settings: &'a str,
     /// Text behind its times.
     behind: &'a str,
-    /// Its text below, and below that, so far, what may be the number of the next cue.
+    /// Its text below. While reading, it may end with the number of the next cue.
     text: Vec<&'a str>,
     speaker: Option<&'a str>,
 }
@@ -261,7 +267,7 @@ pub(super) fn read(text: &str, gather: TranscriptBuilder) -> ParsedTranscript {
             header -= 1;
             continue;
         }
-        // Where files were put together, it stands in the midst of one.
+        // If files were put together, there is a mark within the file.
         let above = index.checked_sub(1).map(|above| lines[above].1).filter(|above| number_of(above).is_some());
         let has_mark =
             index > 0 && [Some(line), above].into_iter().flatten().any(|line| line.starts_with(BYTE_ORDER_MARK));
@@ -317,20 +323,21 @@ struct SrtReader<'a> {
     kept: SourceMarkup,
     open: Option<OpenSrtCue<'a>>,
     numbers: CueNumbers,
-    /// Some cue of the file has one, parted from the text above it.
+    /// True if a cue of the file has a number that is separate from the text above it.
     has_numbers: bool,
-    /// Another file begins here.
+    /// True if another file begins here.
     begins_anew: bool,
-    /// Where tags, and places on the screen, were met first, and how often.
+    /// The line of the first cue with a tag, and the number of tags.
     tags: (usize, usize),
+    /// The line of the first cue with a place on the screen, and the number of such cues.
     places: (usize, usize),
-    /// Some cue says by a tag of WebVTT who speaks.
+    /// True if a WebVTT tag in some cue names a speaker.
     has_voices: bool,
 }
 
 impl<'a> SrtReader<'a> {
-    /// How many of `lines`, from the one at `index` on, are the header of a WebVTT file: the cues behind it do not go on with the numbers
-    /// of those before.
+    /// Returns the number of `lines`, from the one at `index` on, that are the header of a WebVTT file; 0 if there is
+    /// none. It is none if the cues behind it continue the numbers of those before.
     fn header_lines(&self, lines: &[(usize, &str)], index: usize) -> usize {
         let count = webvtt::header_lines(lines, index);
         if count == 0 {
@@ -342,7 +349,7 @@ impl<'a> SrtReader<'a> {
         if goes_on { 0 } else { count }
     }
 
-    /// Returns true if a line of times may stand here: at the beginning, below a blank line or a number.
+    /// Returns true if a line of times may stand here: at the beginning, or below a blank line or a number.
     fn is_between_cues(&self, before: &[(usize, &str)]) -> bool {
         let Some(open) = &self.open else {
             return before.last().is_none_or(|(_, line)| line.trim().is_empty() || number_of(line).is_some());
@@ -352,7 +359,7 @@ impl<'a> SrtReader<'a> {
         line.trim().is_empty() || number_of(line).is_some() && (self.has_numbers || is_parted())
     }
 
-    /// Begins the cue whose line of times stands at `at`.
+    /// Begins the cue whose line of times stands at line `at`.
     fn begin(
         &mut self,
         at: usize,
@@ -380,7 +387,8 @@ impl<'a> SrtReader<'a> {
         self.open = Some(OpenSrtCue { at, start, end, settings, behind, text: Vec::new(), speaker: None });
     }
 
-    /// What stands before the first line of times: cues without times, and what belongs to no cue.
+    /// Reads the lines before the first line of times: cues without times, and lines outside of cues, which are
+    /// reported.
     fn head(&mut self, before: &[(usize, &'a str)], next: Option<u64>) {
         let lines: Vec<&str> = before.iter().map(|(_, line)| *line).collect();
         let begins = untimed(&lines, None, next, true);
@@ -393,7 +401,7 @@ impl<'a> SrtReader<'a> {
         }
     }
 
-    /// The cues that begin at `begins` of `lines`, the first of which stands at `at`.
+    /// Adds the cues that begin at the indices `begins` of `lines`, the first of which is line `at` of the file.
     fn untimed_cues(&mut self, at: usize, lines: &[&'a str], begins: &[usize]) {
         let ends = begins.iter().skip(1).copied().chain([lines.len()]);
         for (&begin, end) in begins.iter().zip(ends) {
@@ -407,7 +415,7 @@ impl<'a> SrtReader<'a> {
         }
     }
 
-    /// Takes the number of the cue whose times stand at line `at` off what stands above it.
+    /// Removes the number of the cue whose times stand at line `at` from the lines above it. Returns it.
     fn take_number(&mut self, at: usize, before: &mut Vec<(usize, &'a str)>) -> Option<u64> {
         match &mut self.open {
             None => {
@@ -422,7 +430,7 @@ impl<'a> SrtReader<'a> {
                 let filled = open.text.iter().rposition(|line| !line.trim().is_empty())?;
                 let number = number_of(open.text[filled])?;
                 let is_parted = filled.checked_sub(1).is_none_or(|above| open.text[above].trim().is_empty());
-                // With a blank line below it as well, it is the one that is due.
+                // With a blank line below it as well, it must be the next number.
                 let is_due = self.numbers.last.and_then(|last| last.checked_add(1)) == Some(number);
                 let is_one = match filled + 1 == open.text.len() {
                     true => is_parted || self.has_numbers,
@@ -445,7 +453,8 @@ impl<'a> SrtReader<'a> {
         }
     }
 
-    /// Takes the number of the cue whose times stand at line `at`, which begins before the one above if `falls`.
+    /// Records the number of the cue whose times stand at line `at`, and reports a missing or unexpected one. `falls`
+    /// is true if the cue begins before the one above.
     fn number(&mut self, at: usize, number: Option<u64>, falls: bool) {
         let last = self.numbers.last;
         let begins_anew = number.is_some_and(|number| self.numbers.take(number));
@@ -467,7 +476,7 @@ impl<'a> SrtReader<'a> {
         }
     }
 
-    /// Ends the open cue, before the one that has the number `next`.
+    /// Ends the open cue. `next` is the number of the next one.
     fn close(&mut self, next: Option<u64>) {
         let Some(mut open) = self.open.take() else { return };
         let (at, lines) = (open.at + 1, std::mem::take(&mut open.text));
@@ -520,20 +529,21 @@ impl<'a> SrtReader<'a> {
                 self.gather.losses.add(at, 1, format!("{what} {HELD} ({count} times)"));
             }
         }
-        // A file of ours says what was said, however often.
+        // A file of ours holds what was said, including repetitions.
         if !speaker_labels::take_marked(self.gather.contents()) {
             rolling::read_once(&mut self.gather, &mut self.kept);
             if !self.has_voices {
                 speaker_labels::take_from_texts(&mut self.gather, &mut self.kept);
             }
         }
-        // Names that stand above times have no place in what is kept.
+        // The kept markup has no place for names above the times.
         self.gather.kept = (!has_names).then_some(self.kept);
         self.gather.finish(FileKind::Srt)
     }
 }
 
-/// The rows of a text as SubRip can hold them: nothing in them is a tag, a line of times, or a number above one.
+/// The rows of a text as SubRip can hold them: without anything that looks like a tag, a line of times, or a number
+/// above one.
 pub(super) fn written_text(rows: &str) -> String {
     let rows = no_arrow(&without_controls(&no_tags(rows)));
     let mut out = String::with_capacity(rows.len());
@@ -542,7 +552,7 @@ pub(super) fn written_text(rows: &str) -> String {
         if index > 0 {
             out.push(if is_below_number && odd_times(row).is_some() { ' ' } else { '\n' });
         }
-        // Without what is no character it would be a line of times to a reader.
+        // Without its invalid characters, a reader would take it for a line of times.
         match row.contains(char::REPLACEMENT_CHARACTER) && row.replace(char::REPLACEMENT_CHARACTER, "").contains("-->")
         {
             true => out.push_str(&row.replace("->", "- >").replace("\u{FFFD}>", "\u{FFFD} >")),
@@ -553,7 +563,7 @@ pub(super) fn written_text(rows: &str) -> String {
     out
 }
 
-/// A name as it can stand in front of a text: nothing in it begins a tag, whatever comes behind it.
+/// A name as it can stand in front of a text: nothing in it begins a tag, whatever follows.
 pub(super) fn written_name(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
     let mut rest = &*no_arrow(&speaker_labels::markable(name));
@@ -568,7 +578,7 @@ pub(super) fn written_name(name: &str) -> String {
     out + rest
 }
 
-/// `text` in which nothing is a tag: with a blank behind its first character, what was said of one is no tag.
+/// Adds a blank behind the first character of each tag in `text`, so that it is no tag.
 fn no_tags(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -580,8 +590,8 @@ fn no_tags(text: &str) -> String {
     out + rest
 }
 
-/// What is said in a cue, by the voices that WebVTT's tags name; all of it by nobody where there are none. A dash before a tag is none
-/// of the text.
+/// Splits the text of a cue into the texts of its voices, which WebVTT tags name. Without such tags all of it has no
+/// speaker. A dash before a tag is dropped.
 fn by_voices(text: &str) -> Vec<(Option<String>, String)> {
     let mut all: Vec<(Option<String>, String)> = vec![(None, String::new())];
     let mut rest = text;
@@ -616,8 +626,7 @@ fn by_voices(text: &str) -> Vec<(Option<String>, String)> {
     all
 }
 
-/// The text without `<i>`, `</font>`, `{\an8}` and their like, and how many of them there were. `<` and `{` of other things
-/// stay.
+/// Removes `<i>`, `</font>`, `{\an8}` and similar tags from a text, and counts them. Other `<` and `{` stay.
 fn without_tags(text: &str) -> (String, usize) {
     let mut out = String::with_capacity(text.len());
     let mut count = 0;
@@ -641,7 +650,7 @@ fn without_tags(text: &str) -> (String, usize) {
 }
 
 fn tag_length(text: &str) -> Option<usize> {
-    /// No tag is longer, and a `<` that is none must not make us look through the whole text.
+    /// The longest tag. The limit also keeps a stray `<` from making each search scan the whole text.
     const TAG_MAX: usize = 200;
     let head = text.as_bytes();
     let close = if head[0] == b'{' { b'}' } else { b'>' };
@@ -664,7 +673,7 @@ fn is_tag_name(name: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// What lost its header is read as SubRip, but for who speaks.
+    /// WebVTT without its header is read as SubRip, except for the speakers.
     #[test]
     fn voices_of_webvtt_say_who_speaks() {
         const ONE: &str = "1\n00:00:01.000 --> 00:00:02.000\n";
@@ -764,11 +773,11 @@ mod tests {
             ),
             (format!("1\n{T}\none\n\n2\ntwo\n"), vec!["one", "-two"], vec![5]),
             (format!("1\none\n\n2\n{U}\ntwo\n"), vec!["-one", "two"], vec![1]),
-            // No blank line, but the one number that is missing.
+            // No blank line, but it is the one missing number.
             (format!("1\n{T}\none\n2\ntwo\n\n3\n{U}\nthree\n"), vec!["one", "-two", "three"], vec![4]),
             // Numbers with a gap.
             (format!("1\n{T}\none\n\n4\ntwo\n\n9\n{U}\nthree\n"), vec!["one", "-two", "three"], vec![5]),
-            // A line of times of which nothing can be read, or the start alone.
+            // A line of times of which nothing, or only the start, can be read.
             (
                 format!("1\n{T}\none\n\n2\n00:61:00,0 --> 00:62:00,0\ntwo\n\n3\n{U}\nthree\n"),
                 vec!["one", "-two", "three"],
@@ -776,13 +785,13 @@ mod tests {
             ),
             (format!("1\n{T}\none\n\n2\n00:00:03,000 -->\ntwo\n"), vec!["one", "two"], vec![6]),
             (format!("1\n{T}\none\n2\n-00:00:03,000 --> 00:00:04,000\ntwo\n"), vec!["one", "-two"], vec![4, 5, 5]),
-            // Digits in a text are text: of no place among the numbers, or right below the times.
+            // Digits in a text are text: their value is not the next one, or they are right below the times.
             (format!("1\n{T}\none\n\n2\n\n2\n{U}\ntwo\n"), vec!["one\n\n2", "two"], vec![]),
             (format!("1\n{T}\none\n\n1984\nwas it\n\n2\n{U}\ntwo\n"), vec!["one\n\n1984\nwas it", "two"], vec![]),
             (format!("1\n{T}\none\n\n7\nmore\n"), vec!["one\n\n7\nmore"], vec![]),
             (format!("1\n{T}\n2\ntwo\n\n2\n{U}\nthree\n"), vec!["2\ntwo", "three"], vec![]),
             (format!("{T}\none\n\n2\ntwo\n\n{U}\nthree\n"), vec!["one\n\n2\ntwo", "three"], vec![]),
-            // A cue with neither times nor text is told, and none.
+            // A cue with neither times nor text is reported, and no line.
             (format!("1\n{T}\none\n\n2\n\n3\n{U}\nthree\n"), vec!["one", "three"], vec![5, 5]),
         ] {
             let reading = read(&file, TranscriptBuilder::default());
@@ -824,7 +833,7 @@ mod tests {
             (format!("1\n{T}\na\n1984\n{T}\nb"), vec!["a", "b"], vec![(4, "no blank line")]),
             (format!("1\n{T}\na\n\n2\n\n{T}\nb"), vec!["a", "b"], vec![]),
             (format!("1\n{T}\na\n\n1984\n\n{T}\nb"), vec!["a\n\n1984", "b"], vec![(7, "no number")]),
-            // Where no cue has a number, digits are text.
+            // If no cue has a number, digits are text.
             (format!("{T}\na\n1984\n{T}\nb"), vec!["a\n1984", "b"], vec![(3, "kept as text")]),
             (format!("1\n{T}\n\n2\n{T}\n1984\n"), vec!["1984"], vec![(2, "no text")]),
             (format!("x\n1\n{T}\na --> b\n"), vec!["a --> b"], vec![(1, "no cue"), (4, "no line of times")]),
@@ -857,14 +866,14 @@ mod tests {
             ("\n\n", 1, two(1)),
             ("\n", 1, two(1)),
             ("\n", 0, two(0)),
-            // No line end, either.
+            // Without a line end between the two files.
             ("", 1, two(1)),
             ("", 0, two(0)),
             ("\u{FEFF}", 1, two(1)),
             ("\u{FEFF}", 1, two(9)),
             ("\n\u{FEFF}", 1, two(9)),
             ("\n\n\u{FEFF}", 1, two(9)),
-            // The second one's times begin between those of the first.
+            // The second file's times begin between those of the first.
             ("\n", 1, cue(1, 2, "one") + "\n" + &cue(2, 3, "two")),
             ("\n", 1, header.to_owned() + &two(9)),
             ("\n", 1, header.to_owned() + &two(1)),
@@ -874,19 +883,19 @@ mod tests {
             let begins = if second.contains("00:00:02,000") { 6 } else { 5 };
             assert_eq!(texts, ["1 one", "3 two", &format!("{begins} one"), "7 two"], "{file}");
         }
-        // Parts of one cue.
+        // Parts of one cue each.
         for (between, second) in [("\n\n", 1), ("\n", 1), ("", 1), ("\u{FEFF}", 1), ("\n\u{FEFF}", 9)] {
             let file = cue(1, 4, "one") + between + &cue(second, 2, "two");
             assert_eq!(read_all(&file), ["4 one", "7 two"], "{file}");
         }
-        // Cues in no order, and those that all have one number, are one file.
+        // Cues in no order, and cues that all have one number, are one file.
         for file in [
             [cue(2, 2, "b"), cue(3, 4, "c"), cue(1, 3, "a"), cue(4, 5, "d")].join("\n\n"),
             [cue(1, 2, "b"), cue(1, 4, "c"), cue(1, 3, "a"), cue(1, 5, "d")].join("\n\n"),
         ] {
             assert_eq!(read_all(&file), ["2 b", "4 c", "3 a", "5 d"], "{file}");
         }
-        // What is said stays: no number is due, and these words are no header.
+        // Speech stays: no number is expected here, and these words are no header.
         let file = [cue(1, 1, "room 1"), cue(2, 3, "WEBVTT"), cue(3, 5, "This is WEBVTT")].join("\n\n");
         assert_eq!(read_all(&file), ["1 room 1", "3 WEBVTT", "5 This is WEBVTT"]);
     }
@@ -912,7 +921,7 @@ mod tests {
             assert_eq!(said(heads), ["Speaker 1: t1", "Speaker 2: t2", "Speaker 1: t3"]);
         }
         assert_eq!(said(["Ann Lee\n", "Ben\n", "Ann Lee\n"]), ["Ann Lee: t1", "Ben: t2", "Ann Lee: t3"]);
-        // Other lines there are none of a name.
+        // Other lines at that place are no names.
         for other in [["x\n", "y\n", "x\n"], ["Ann\n", "Ben\n", "Carl\n"], ["Note\n", "Note\n", "Note\n"]] {
             let reading = read(&file(other), TranscriptBuilder::default());
             assert!(reading.lines.iter().all(|line| line.content.speaker.is_none()), "{other:?}");
