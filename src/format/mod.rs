@@ -7,8 +7,8 @@
 //! 3. [`write()`] cannot fail, and its output is valid in the format, whatever the lines contain.
 //! 4. [`read`] restores what [`Format::Rev`] writes: same labels, same starts (in whole seconds), same texts.
 //!
-//! [`FileKind`] lists the kinds that can be read, and [`Format`] the formats that can be written. `docs/formats.md` says what
-//! each of them keeps.
+//! [`FileKind`] lists the kinds that can be read, and [`Format`] the formats that can be written. `docs/formats.md`
+//! says what each of them keeps.
 //!
 //! In reading order:
 //! 1. `registry`, the entry points; [`Document`], the input of all writers.
@@ -18,12 +18,12 @@
 //!    `source_markup`, the markup beside lines.
 //! 4. The readers of text: `text::plain_text`, by way of `headers` and `header_forms`. They use `core::timestamps`,
 //!    `core::person_names` and `text::time_lines` (times alone on a line), `text::unreadable_times` (headers with an
-//!    unreadable time), `core::label_spelling` (names that are nearly equal) and `core::speech_evidence` (whether a file
-//!    with times is a transcript).
+//!    unreadable time), `core::label_spelling` (names that are nearly equal) and `core::speech_evidence` (whether a
+//!    file with times is a transcript).
 //! 5. `text::markdown`, and `webvtt` and `srt`, with `core::rolling` for cues that repeat rows.
 //! 6. The readers of JSON, by way of `core::json_spans` and `json::field_faults`, and of words, by way of
-//!    `core::word_lines`: `json::native` (with `sent_rows`, `reused_ids`, `guessed_rows`, `unknown_fields` and
-//!    `joined_parts`), `rev_json`, `podcast`, `vendors`, and `text::nlp` with `rttm`. Then `ttml`.
+//!    `core::word_lines`: `json::native` (with `sent_rows`, `guessed_rows`, `unknown_fields`, `core::reused_ids` and
+//!    `core::joined_parts`), `rev_json`, `podcast`, `vendors`, and `text::nlp` with `rttm`. Then `ttml`.
 //! 7. The writers `json::writer`, `text::writer` (txt and md) and `core::cues` (vtt and srt), and those beside their
 //!    readers. `core::fidelity` says what each format keeps. [`hls`] writes a feed as a live playlist.
 //!

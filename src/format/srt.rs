@@ -40,7 +40,7 @@ struct UnusualTimes<'a> {
     settings: &'a str,
 }
 
-/// Parses a line of times that [`times`] refuses. Returns `None` for a line that is none.
+/// Parses a line of times that [`times`] refuses. Returns `None` for any other line.
 fn odd_times(line: &str) -> Option<UnusualTimes<'_>> {
     let (at, arrow) =
         ODD_ARROWS.iter().filter_map(|arrow| line.find(arrow).map(|at| (at, *arrow))).min_by_key(|(at, _)| *at)?;
@@ -337,7 +337,7 @@ struct SrtReader<'a> {
 
 impl<'a> SrtReader<'a> {
     /// Returns the number of `lines`, from the one at `index` on, that are the header of a WebVTT file; 0 if there is
-    /// none. It is none if the cues behind it continue the numbers of those before.
+    /// none. Cues that continue the numbers of those before show that the lines are text.
     fn header_lines(&self, lines: &[(usize, &str)], index: usize) -> usize {
         let count = webvtt::header_lines(lines, index);
         if count == 0 {

@@ -7,6 +7,8 @@
 //! 1. It falls by more than [`FALL_MS`] to under [`LOW_MS`], and later starts rise from there.
 //! 2. The file itself starts again there ([`PartMark`]): its cues are counted from 1 again, or another header stands
 //!    there.
+//! 3. The clock is back where the part began, and a run of lines follows that would interleave with all those of the part:
+//!    see `ClockPart::begins_again`. So a first part is noticed even if it is shorter than the fall of the first case.
 //!
 //! The times of a part continue behind the greatest time of the part before, so that its lines never interleave with
 //! those of another part. Any other step back comes from lines that are out of order in the file: they stand where

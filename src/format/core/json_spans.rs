@@ -444,7 +444,7 @@ impl PlainLabel<'_> {
     }
 }
 
-/// The speaker in `fields`: the first of [`SPEAKER_FIELDS`] that names somebody.
+/// The speaker in `fields`: the first of [`SPEAKER_FIELDS`] that holds a name or a label.
 pub(crate) fn speaker_of(fields: &Fields<'_>) -> Option<String> {
     let named = SPEAKER_FIELDS.into_iter().filter_map(|name| fields.get(name));
     // whisper.cpp writes `?` for an unknown voice.

@@ -194,7 +194,7 @@ mod tests {
             ("@4000 Aye, al.", "Ben@4000 Aye, all.", false),
             // Other words.
             ("Ann@4000 Aye.", "Ann@4000 No.", true),
-            // A guess is replaced by what follows it.
+            // An interim line is replaced by what follows it.
             ("?Ann@4000 The boat", "Ann@4000 Nobody votes.", false),
             ("?Ann@4000 The vote", "?Ben@4000 The vote is", false),
             ("?Ann@4000 The vote", "Ann@9000 The vote is closed.", false),

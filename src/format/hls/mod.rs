@@ -1,15 +1,15 @@
 //! HLS: a feed as a live playlist of WebVTT segments (RFC 8216, sections 3.5 and 4.3), for video players.
 //!
 //! Promises, all of them kept by [`Timeline`], which folds a feed's log:
-//! 1. Segment `n` holds the cues that are on the screen from `n` times the length of a segment on. A cue that lasts longer
-//!    is also in the next segments, with the same id, times and text.
-//! 2. **Published segments never change.** Whether a segment is published, and its contents, follow from the records up to
-//!    some offset of the log and from the settings, never from a clock: every server, before and after a restart, gives
-//!    the same bytes.
-//! 3. No line is lost. A line that comes, or is corrected, after its segments are published is in the first segment that
-//!    is not.
-//! 4. A playlist grows only at its end and, if it slides, shrinks only at its beginning (RFC 8216, section 6.2.2). A player
-//!    that polls once per segment length sees each segment.
+//! 1. Segment `n` holds the cues that are on the screen from `n` times the length of a segment on. A cue that lasts
+//!    longer is also in the next segments, with the same id, times and text.
+//! 2. **Published segments never change.** Whether a segment is published, and its contents, follow from the records up
+//!    to some offset of the log and from the settings, never from a clock: every server, before and after a restart,
+//!    gives the same bytes.
+//! 3. No line is lost. A line that comes, or is corrected, after its segments are published is in the first segment
+//!    that is not.
+//! 4. A playlist grows only at its end and, if it slides, shrinks only at its beginning (RFC 8216, section 6.2.2). A
+//!    player that polls once per segment length sees each segment.
 //!
 //! In reading order: [`Timeline`], then, in this file, the playlist and the segment as text.
 
@@ -116,7 +116,7 @@ impl Timeline {
             return Some(write(std::iter::empty(), offset_ms));
         }
         let number = name.strip_suffix(".vtt")?.rsplit_once('-')?.1.parse().ok()?;
-        // A segment has one name: `007` is none.
+        // A segment has one name, and `007` is not that of segment 7.
         let is_published = (self.first()..self.published()).contains(&number) && self.name_of(number) == name;
         is_published.then(|| write(self.cues(number), offset_ms))
     }

@@ -312,7 +312,7 @@ impl SentRows {
         meant_rows
     }
 
-    /// Gives each line with the id of an earlier, different line an id of its own.
+    /// Gives a new id to each line that has the id of an earlier, different line.
     ///
     /// A single row may be a version of the line of its id. In a run of rows with known ids, if at least as many are
     /// other lines as could be versions, a program counts its ids again: none of those whose start moved is a version.
@@ -388,7 +388,7 @@ impl SentRows {
         self.settle_guesses(gather);
         let firsts = self.first_of_each_place();
         let mut free_ids = self.tell_apart(gather);
-        // A repeated start under one id is a correction, even an odd one: it stays there and does not affect the clock.
+        // A repeated start under one id is a correction, even with unrelated words: it does not affect the clock.
         // Of several rows of a line, the last one in the file counts all the same.
         let mut rows: Vec<(usize, SentRow)> = self.0.into_iter().enumerate().collect();
         if !gather.has_parts_at() {

@@ -451,7 +451,7 @@ impl<'a> Headers<'a> {
         is_short && !self.known.contains(label) && self.letters.contains(&letters(label))
     }
 
-    /// Returns why a line that looks like a header is none, or `None` if it does not look like one.
+    /// Returns why a line that looks like a header is not taken for one. `None` for a line that does not look like one.
     pub(crate) fn near_miss(&self, line: &str, place: FileLine) -> Option<HeaderNearMiss> {
         let at = |label: &str| label.as_ptr() as usize - line.as_ptr() as usize;
         let why = |why| Some(HeaderNearMiss { at: 0, why });
@@ -540,7 +540,7 @@ fn is_over(label: &str) -> bool {
     label.ends_with(['.', '?', '!', ',', '\u{2026}', '-'])
 }
 
-/// A line that resembles a header and is none.
+/// A line that resembles a header but is not taken for one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct HeaderNearMiss {
     /// The byte at which the fault is.
@@ -723,7 +723,7 @@ mod tests {
         // All rows have one: a sentence is still none, and a possible one is reported.
         let rows = ["Ann: a", "Ben: b", "lee (she/her): c", sentences[0]];
         assert_eq!(labels(&rows), [named("Ann"), named("Ben"), ("lee (she/her)".to_owned(), true), named("")]);
-        // A label that stands twice is a name, but a repeated sentence is none.
+        // A label that stands twice is a name, but a repeated sentence is not.
         let rows = ["lee: a", "lee: b", "c", "d", sentences[0], sentences[0]];
         assert_eq!(labels(&rows), ["lee", "lee", "", "", "", ""].map(named));
     }

@@ -378,8 +378,8 @@ mod tests {
         assert_eq!(read(&late), (vec![line(0, "Hello all")], 0));
         let other = [row(said, &[(0, "Hello"), (1, "all")]), row(guess, &[(0, "He"), (1, "nobody")])].concat();
         assert_eq!(read(&other), (vec![line(0, "Hello all")], 1));
-        // A partial word between final words is not late. One that overlaps a final word, but equals only a word elsewhere,
-        // is reported.
+        // A partial word between final words is not late. One that overlaps a final word, but equals only a word
+        // elsewhere, is reported.
         let between = [row(said, &[(0, "Hello"), (100, "all")]), row(guess, &[(1, "we"), (2, "hear")])].concat();
         let (lines, told) = read(&between);
         assert_eq!((lines, told), (vec![line(0, "Hello we hear"), line(100_000, "all")], 1));

@@ -871,8 +871,8 @@ mod tests {
             let texts: Vec<_> = lines.iter().map(|(_, _, text)| text.as_str()).collect();
             assert_eq!((texts, told, losses), (vec!["Hello there.", "Oh", "Bye."], 1, 0), "{file}");
         }
-        // A segment at another time replaces nothing, whatever its words. A field such as `end_of_turn` marks nothing as
-        // interim. An interim last segment is not reported.
+        // A segment at another time replaces nothing, whatever its words. A field such as `end_of_turn` marks nothing
+        // as interim. An interim last segment is not reported.
         for (guess, texts, expected) in
             [(",\"completed\":false", ["No.", "No, no."], 1), (",\"end_of_turn\":false", ["No.", "No, no."], 0)]
         {

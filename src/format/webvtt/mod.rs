@@ -61,6 +61,7 @@ pub(super) fn is_line_of_times(line: &str) -> bool {
 
 pub(super) fn read(text: &str, mut gather: TranscriptBuilder) -> ParsedTranscript {
     // "Replace all U+0000 NULL characters in input by U+FFFD": decoding has done that.
+    // The standard has no blank lines above the header.
     let lines_above = numbered(text).take_while(|(_, line)| line.trim().is_empty()).count();
     let begin = numbered(text).nth(lines_above).map_or(0, |(_, line)| line.as_ptr() as usize - text.as_ptr() as usize);
     let (segments, is_stream) = segments::split(&text[begin..]);

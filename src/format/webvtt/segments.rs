@@ -165,8 +165,8 @@ impl SegmentClock {
     /// cannot be read; then the offset of the segment before stays.
     pub(super) fn shift<'a>(&mut self, header: &[&'a str]) -> Result<MediaMs, &'a str> {
         let line = header.iter().find(|line| line.starts_with(MAP));
-        // "If a WebVTT segment does not have the X-TIMESTAMP-MAP, the client MUST assume that the WebVTT cue time of 0 maps to
-        // an MPEG-2 timestamp of 0."
+        // "If a WebVTT segment does not have the X-TIMESTAMP-MAP, the client MUST assume that the WebVTT cue time of 0
+        // maps to an MPEG-2 timestamp of 0."
         let (ticks, bad) = match line {
             None => (Some(0), None),
             Some(line) => (map(line), Some(*line)),

@@ -110,8 +110,8 @@ pub(super) fn settings(text: &str, is_region: impl Fn(&str) -> bool) -> (CueSett
         };
         if is_sound { *field = Some(value.to_owned()) } else { odd.push(setting) }
     }
-    // "If cue's line is not auto or its size is not 100 or its writing direction is not horizontal, but it has a region,
-    // let the region be null."
+    // "If cue's line is not auto or its size is not 100 or its writing direction is not horizontal, but it has a
+    // region, let the region be null."
     let is_placed = settings.line.is_some()
         || settings.vertical.is_some()
         || settings.size.as_deref().is_some_and(|size| size.trim_end_matches('%').parse() != Ok(100.0));
