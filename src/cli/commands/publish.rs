@@ -24,7 +24,7 @@ use crate::cli::support::server_target::Url;
 use crate::cli::support::shown_lines::shown_lines;
 use crate::cli::support::signals::Signals;
 use crate::cli::support::vendor_frames::{LOOK_WAIT, VendorOptions, parse_session, parse_source};
-use crate::client::{HttpClient, HttpError, random_name};
+use crate::client::{HttpClient, HttpError, PublishError, random_name};
 use crate::parse_error::describe_json_error;
 use crate::position::FeedId;
 use crate::transcript::json_text::replace_lone_surrogates;
@@ -179,6 +179,43 @@ async fn is_at_end(input: &mut (impl AsyncBufRead + Unpin)) -> bool {
     input.fill_buf().await.map_or(true, <[u8]>::is_empty)
 }
 
+/// Reports what of the input is not sent, because the command is stopped at a line of which `bytes` were read.
+async fn note_stop(
+    input: &mut (impl AsyncBufRead + Unpin),
+    (number, bytes): (u64, &[u8]),
+    has_end: bool,
+    faults: &mut InputFaults,
+) {
+    if has_end {
+        faults.is_cut_short = !bytes.is_empty() || !is_at_end(input).await;
+        if faults.is_cut_short {
+            let read = counted(number - 1, "line");
+            note(&format!("stopped: {read} of the input were read and sent, what follows was not"));
+        }
+    } else if !bytes.trim_ascii().is_empty() {
+        faults.unreadable += 1;
+        note(&format!("line {number} of the input was not sent: it had come in part when this was stopped"));
+    }
+}
+
+/// Sends a message of the input; returns the reason if it is too large to be sent.
+async fn send(
+    publisher: &CountingPublisher,
+    place: &Arc<str>,
+    message: InputMessage,
+    faults: &mut InputFaults,
+) -> anyhow::Result<Option<String>> {
+    for (index, why) in message.left_out {
+        faults.unreadable += 1;
+        note(&format!("line {} in {place} was not sent: {why}", index + 1));
+    }
+    match publisher.send(place, &message.says).await {
+        Ok(_) => Ok(None),
+        Err(error @ PublishError::TooLarge { .. }) => Ok(Some(error.to_string())),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Sends every line of `input`, until it ends or `stop` is cancelled, the first one after `prepared` is ready. Counts
 /// lines that cannot be read. If the input `has_end`, an early stop is reported.
 async fn read(
@@ -196,16 +233,7 @@ async fn read(
     for number in 1.. {
         bytes.clear();
         let Some(read) = stop.run_until_cancelled(input.read_until(b'\n', &mut bytes)).await else {
-            if has_end {
-                faults.is_cut_short = !bytes.is_empty() || !is_at_end(&mut input).await;
-                if faults.is_cut_short {
-                    let read = counted(number - 1, "line");
-                    note(&format!("stopped: {read} of the input were read and sent, what follows was not"));
-                }
-            } else if !bytes.trim_ascii().is_empty() {
-                faults.unreadable += 1;
-                note(&format!("line {number} of the input was not sent: it had come in part when this was stopped"));
-            }
+            note_stop(&mut input, (number, &bytes), has_end, faults).await;
             break;
         };
         if read.context("cannot read the input")? == 0 {
@@ -239,33 +267,20 @@ async fn read(
             note(&format!("{place} was not sent: it goes on with the JSON before it"));
             continue;
         }
-        let sent = match message(text, &format!("{run}-{number}")) {
-            Ok(InputMessage { says, left_out }) => {
-                for (index, why) in left_out {
-                    faults.unreadable += 1;
-                    note(&format!("line {} in {place} was not sent: {why}", index + 1));
-                }
-                publisher.send(&place, &says).await.map_err(|error| match error {
-                    crate::client::PublishError::TooLarge { .. } => Ok(error.to_string()),
-                    error => Err(error),
-                })
-            }
+        let why = match message(text, &format!("{run}-{number}")) {
+            Ok(message) => send(publisher, &place, message, faults).await?,
             Err(why) => {
                 spread.begins_with(text);
-                Err(Ok(why))
+                Some(why)
             }
         };
-        match sent {
-            Ok(_) => {
-                faults.repaired += u64::from(encoding.is_err());
-                // Until the end of the input is read.
-                faults.is_cut_short = has_end;
-            }
-            Err(Ok(why)) => {
-                faults.unreadable += 1;
-                note(&format!("{place} was not sent: {why}"));
-            }
-            Err(Err(error)) => return Err(error.into()),
+        if let Some(why) = why {
+            faults.unreadable += 1;
+            note(&format!("{place} was not sent: {why}"));
+        } else {
+            faults.repaired += u64::from(encoding.is_err());
+            // Until the end of the input is read.
+            faults.is_cut_short = has_end;
         }
     }
     Ok(())

@@ -70,21 +70,14 @@ pub(crate) async fn guard(State(control): State<AccessControl>, mut request: Req
         let detail = "the connection limit of the server or of your address is reached";
         return Problem::new(ProblemCode::TooManyConnections, detail).into_response();
     }
-    let origin = request.headers().get(header::ORIGIN).cloned();
-    let allowed = match &origin {
-        None => None,
-        Some(origin) if is_own(origin, request.headers(), peer.is_https()) => None,
-        Some(origin) if public.is_some_and(|(scheme, name)| origin == format!("{scheme}://{name}").as_str()) => None,
-        Some(origin)
-            if control.context.config.allowed_origins.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes()) =>
-        {
-            Some(origin.clone())
-        }
-        Some(_) if is_socket => {
+    let allowed = match origin(&control, &request, peer.is_https()) {
+        RequestOrigin::Own => None,
+        RequestOrigin::Allowed(origin) => Some(origin),
+        RequestOrigin::Foreign if is_socket => {
             request.extensions_mut().insert(ForeignOrigin);
             None
         }
-        Some(_) => return Problem::new(ProblemCode::Forbidden, ORIGIN_RULE).into_response(),
+        RequestOrigin::Foreign => return Problem::new(ProblemCode::Forbidden, ORIGIN_RULE).into_response(),
     };
     request.extensions_mut().insert(peer.clone());
     let is_preflight = allowed.is_some() && request.method() == Method::OPTIONS;
@@ -109,7 +102,12 @@ pub(crate) async fn guard(State(control): State<AccessControl>, mut request: Req
         response = Problem::bad("the path or the query cannot be read").into_response();
     }
     response = peer.keep_permit(response);
-    let headers = response.headers_mut();
+    set_headers(&control, response.headers_mut(), allowed);
+    response
+}
+
+/// Sets the headers that every response has, and those that let a page of an allowed origin read it.
+fn set_headers(control: &AccessControl, headers: &mut HeaderMap, allowed: Option<HeaderValue>) {
     let mut say = |name: HeaderName, value: &'static str| headers.insert(name, HeaderValue::from_static(value));
     say(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     say(header::REFERRER_POLICY, "no-referrer");
@@ -129,7 +127,32 @@ pub(crate) async fn guard(State(control): State<AccessControl>, mut request: Req
         say(header::ACCESS_CONTROL_EXPOSE_HEADERS, "ETag");
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     }
-    response
+}
+
+/// The site whose page sends a request.
+enum RequestOrigin {
+    /// This server, or no page.
+    Own,
+    /// One of `allowed_origins`.
+    Allowed(HeaderValue),
+    Foreign,
+}
+
+/// Tells which site's page sends a request, by its `Origin`.
+fn origin(control: &AccessControl, request: &Request, is_https: bool) -> RequestOrigin {
+    let config = &control.context.config;
+    let public = config.auth.as_ref().and_then(AuthConfig::public_origin);
+    match request.headers().get(header::ORIGIN) {
+        None => RequestOrigin::Own,
+        Some(origin) if is_own(origin, request.headers(), is_https) => RequestOrigin::Own,
+        Some(origin) if public.is_some_and(|(scheme, name)| origin == format!("{scheme}://{name}").as_str()) => {
+            RequestOrigin::Own
+        }
+        Some(origin) if config.allowed_origins.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes()) => {
+            RequestOrigin::Allowed(origin.clone())
+        }
+        Some(_) => RequestOrigin::Foreign,
+    }
 }
 
 /// Attaches the client's rights to the request, for its handler. A socket request is refused later, where a browser

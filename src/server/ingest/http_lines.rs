@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::feed::{FeedRecord, ReadEnd};
+use crate::log::LogError;
 use crate::parse_error::describe_json_error;
 use crate::position::{FeedId, Offset};
 use crate::server::access::auth::Access;
@@ -81,29 +82,9 @@ pub(crate) async fn post(
     let mut publisher =
         PublisherIdentity::new(&service.context, access.source(query.get("source").map(String::as_str))?, session)?;
     publisher.corrects = is_correcting(&query)?;
-    let is_ndjson = match media_type(&headers) {
-        Some("application/json") => false,
-        Some("application/x-ndjson") => true,
-        _ => {
-            let detail = "send JSON or NDJSON, and say which: Content-Type: application/json or application/x-ndjson";
-            return Err(Problem::new(ProblemCode::UnsupportedMediaType, detail));
-        }
-    };
+    let is_ndjson = is_ndjson(&headers)?;
     let body = read(&service.context, &headers, body, service.context.config.limits.lines_bytes).await?;
-    let text = std::str::from_utf8(&body).map_err(|error| {
-        let at = error.valid_up_to();
-        let row = body[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
-        Problem::bad(format!("the body is not UTF-8 from byte {at} on, in row {row}: send it in UTF-8"))
-    })?;
-    // Programs on Windows write a byte order mark before UTF-8.
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let lines = split(text, is_ndjson)?;
-    let lines_max = service.context.config.limits.lines_per_request;
-    if lines.len() > lines_max {
-        let detail = format!("these are {} lines, of {lines_max} at most: send them in several requests", lines.len());
-        return Err(Problem::new(ProblemCode::TooLarge, detail));
-    }
-
+    let lines = read_lines(&body, is_ndjson, service.context.config.limits.lines_per_request)?;
     let feed = service.open_feed(&access, &name).await??;
     let mut pipeline = IngestPipeline::begin_request(&service, feed, publisher).await?;
     if session.is_some() {
@@ -136,18 +117,8 @@ pub(crate) async fn post(
             CommitError::SessionTaken => Problem::new(ProblemCode::Conflict, format!("{error}: take another session")),
         })?;
     for record in committed.conflicts {
-        // Another node used this number first, for the same line or for another.
-        let same = match &record.op {
-            Op::Line { lines, .. } => lines.first().cloned().map(Incoming::Line),
-            Op::Retract { id, rev, .. } => Some(Incoming::Retract { id: id.clone(), rev: *rev }),
-            _ => None,
-        };
-        let seq = record.published.map_or(0, |published| published.seq);
+        let (seq, resend) = find_conflict(&mut pipeline, &record).await?;
         let index = given.get(&seq).copied().unwrap_or_default();
-        let resend = match &same {
-            Some(message) => pipeline.find_resend(seq, message).await?,
-            None => Resend::Other,
-        };
         if resend == Resend::Same {
             pipeline.count_repeats(1);
             repeats += 1;
@@ -164,6 +135,56 @@ pub(crate) async fn post(
     }
     let warnings = pipeline.warnings.drain(..).map(Into::into).collect();
     Ok(Json(AcceptedLines { accepted: committed.accepted, repeats, refused, warnings }).into_response())
+}
+
+/// Returns true if the body is NDJSON, and false if it is JSON.
+///
+/// # Errors
+/// A problem if its content type is neither.
+fn is_ndjson(headers: &HeaderMap) -> Result<bool, Problem> {
+    match media_type(headers) {
+        Some("application/json") => Ok(false),
+        Some("application/x-ndjson") => Ok(true),
+        _ => {
+            let detail = "send JSON or NDJSON, and say which: Content-Type: application/json or application/x-ndjson";
+            Err(Problem::new(ProblemCode::UnsupportedMediaType, detail))
+        }
+    }
+}
+
+/// Splits a body into its lines.
+///
+/// # Errors
+/// A problem if it is not UTF-8 or not JSON, or has more than `lines_max` lines.
+fn read_lines(body: &[u8], is_ndjson: bool, lines_max: usize) -> Result<Vec<&str>, Problem> {
+    let text = std::str::from_utf8(body).map_err(|error| {
+        let at = error.valid_up_to();
+        let row = body[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+        Problem::bad(format!("the body is not UTF-8 from byte {at} on, in row {row}: send it in UTF-8"))
+    })?;
+    // Programs on Windows write a byte order mark before UTF-8.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let lines = split(text, is_ndjson)?;
+    if lines.len() > lines_max {
+        let detail = format!("these are {} lines, of {lines_max} at most: send them in several requests", lines.len());
+        return Err(Problem::new(ProblemCode::TooLarge, detail));
+    }
+    Ok(lines)
+}
+
+/// Finds what another node stored first under the number of `record`: the same line, or another one.
+async fn find_conflict(pipeline: &mut IngestPipeline, record: &Record) -> Result<(u64, Resend), LogError> {
+    let same = match &record.op {
+        Op::Line { lines, .. } => lines.first().cloned().map(Incoming::Line),
+        Op::Retract { id, rev, .. } => Some(Incoming::Retract { id: id.clone(), rev: *rev }),
+        _ => None,
+    };
+    let seq = record.published.as_ref().map_or(0, |published| published.seq);
+    let resend = match &same {
+        Some(message) => pipeline.find_resend(seq, message).await?,
+        None => Resend::Other,
+    };
+    Ok((seq, resend))
 }
 
 /// Result for an accepted message of a request.

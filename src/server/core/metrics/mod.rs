@@ -150,60 +150,69 @@ impl Metrics {
         for outcome in ["closed", "dropped"] {
             let _ = metrics.stalled.get_or_create(&[("outcome", outcome.to_owned())]);
         }
-        Self { registry: metrics.register(started_at), ..metrics }
+        let mut registry = Registry::with_prefix("captionwire");
+        metrics.register_traffic(&mut registry);
+        metrics.register_state(&mut registry, started_at);
+        Self { registry, ..metrics }
     }
 
-    /// Names the metrics, in the order in which `/metrics` writes them. docs/operating.md lists them all.
-    fn register(&self, started_at: Timestamp) -> Registry {
-        let metrics = self;
+    /// Registers the metrics of what is published, stored and sent. docs/operating.md lists all metrics.
+    fn register_traffic(&self, all: &mut Registry) {
+        let unit = || Unit::Seconds;
+        let help = "Lines by source and outcome; a message that cannot be read counts as one";
+        all.register("lines", help, self.lines.clone());
+        all.register("refused", "Refused messages and lines, by code", self.refused.clone());
+        let help = "Ids that a session used for a line although an earlier line has them, by source";
+        all.register("reused_ids", help, self.reused_ids.clone());
+        all.register_with_unit(
+            "ack",
+            "Time from the arrival of a message until it is durable",
+            unit(),
+            self.ack.clone(),
+        );
+        let help = "Time from the arrival of a line until it is written to a live subscriber, in whole milliseconds";
+        all.register_with_unit("delivery", help, unit(), self.delivery.clone());
+        all.register_with_unit("commit", "Duration of a flush of the archive", unit(), self.commit.clone());
+        all.register("commit_records", "Records per flush", self.commit_records.clone());
+        all.register("sent_messages", "Messages of changes sent to subscribers", self.sent_messages.clone());
+        all.register_with_unit("sent", "Bytes of changes sent to subscribers", Unit::Bytes, self.sent_bytes.clone());
+        let help = "Closed sockets, by code; 0: the client disconnected without one";
+        all.register("closes", help, self.closes.clone());
+        let help = "Connections that ended because the client took nothing for too long: closed with 4001, or dropped within a message";
+        all.register("stalled_writes", help, self.stalled.clone());
+        let help = "Records that the server wrote by itself: ended events, abandoned guesses";
+        all.register("upkeep", help, self.upkeep.clone());
+        let help = "Requests to webhooks and caption URLs, by name and outcome";
+        all.register("deliveries", help, self.deliveries.clone());
+    }
+
+    /// Registers the metrics of what there is at the moment.
+    fn register_state(&self, all: &mut Registry, started_at: Timestamp) {
+        let unit = || Unit::Seconds;
+        all.register("connections", "Open connections", self.connections.clone());
+        all.register("publishers", "Connected publishers", self.publishers.clone());
+        let help = "Subscriptions by time since they were last caught up";
+        all.register("readers", help, self.readers.clone());
+        all.register("feeds_open", "Feeds held in memory", self.feeds.clone());
+        all.register("replays", "Running replays", self.replays.clone());
+        let help = "Feeds with undelivered changes, by webhook";
+        all.register("deliveries_waiting", help, self.waiting.clone());
+        let help = "Time for which the oldest undelivered change has waited, by webhook";
+        all.register_with_unit("deliveries_lag", help, unit(), self.target_lag.clone());
+        let help = "1 for a webhook that answered 410 Gone and receives nothing more";
+        all.register("deliveries_gone", help, self.gone.clone());
+        all.register("writable", "1 while the log accepts records", self.is_writable.clone());
+        let help = "Acknowledged records that were missing from the archive at the start";
+        all.register("missing_records", help, self.missing.clone());
+        all.register("nodes", "Connected servers on the same log, this one included", self.nodes.clone());
+        all.register("shards_held", "Shards (of 32) whose background work this server does", self.shards.clone());
         let started: Gauge = Gauge::default();
         started.set(started_at.0 / 1000);
-        let mut all = Registry::with_prefix("captionwire");
-        let unit = || Unit::Seconds;
-        all.register(
-            "lines",
-            "Lines by source and outcome; a message that could not be read counts as one",
-            metrics.lines.clone(),
-        );
-        all.register("refused", "Refused messages and lines, by code", metrics.refused.clone());
-        let help = "Ids that a session used for another line than an earlier session did, or it itself, by source";
-        all.register("reused_ids", help, metrics.reused_ids.clone());
-        all.register_with_unit("ack", "From a message's arrival until it was durable", unit(), metrics.ack.clone());
-        let help = "From a line's arrival until a live reader's socket had taken it, in whole milliseconds";
-        all.register_with_unit("delivery", help, unit(), metrics.delivery.clone());
-        all.register_with_unit("commit", "What a flush of the archive took", unit(), metrics.commit.clone());
-        all.register("commit_records", "Records that shared a flush", metrics.commit_records.clone());
-        all.register("sent_messages", "Messages of changes sent to readers", metrics.sent_messages.clone());
-        all.register_with_unit("sent", "Bytes of those", Unit::Bytes, metrics.sent_bytes.clone());
-        all.register("closes", "Sockets that ended, by code; 0: the client was gone", metrics.closes.clone());
-        let help = "Connections that ended because the client took nothing for too long: closed with 4001, or dropped within a message";
-        all.register("stalled_writes", help, metrics.stalled.clone());
-        all.register("upkeep", "Records that the server wrote of its own accord", metrics.upkeep.clone());
-        all.register("connections", "Connections", metrics.connections.clone());
-        all.register("publishers", "Sockets that publish", metrics.publishers.clone());
-        all.register("readers", "Subscriptions by the time since they last had everything", metrics.readers.clone());
-        all.register("feeds_open", "Feeds that are held in memory", metrics.feeds.clone());
-        all.register("replays", "Replays under way", metrics.replays.clone());
-        let help = "Requests to webhooks and caption URLs, by name and outcome";
-        all.register("deliveries", help, metrics.deliveries.clone());
-        let help = "Feeds with undelivered changes, by receiver";
-        all.register("deliveries_waiting", help, metrics.waiting.clone());
-        let help = "Time that the first of these feeds has waited, by receiver";
-        all.register_with_unit("deliveries_lag", help, unit(), metrics.target_lag.clone());
-        let help = "1 for a receiver that answered 410 and gets nothing more";
-        all.register("deliveries_gone", help, metrics.gone.clone());
-        all.register("writable", "1 while the archive takes writes", metrics.is_writable.clone());
-        let help = "Records that had been acknowledged and were not in the archive when the server started";
-        all.register("missing_records", help, metrics.missing.clone());
-        all.register("nodes", "Servers on the same log that this one knows of, itself included", metrics.nodes.clone());
-        let help = "Shards (of 32) whose background work this server does";
-        all.register("shards_held", help, metrics.shards.clone());
-        all.register_with_unit("start_time", "When the server started, since 1970", unit(), started);
+        all.register_with_unit("start_time", "Start of the server, since 1970", unit(), started);
         if cfg!(target_os = "linux") {
-            all.register_with_unit("memory", "Memory the process holds", Unit::Bytes, metrics.memory.clone());
-            all.register("descriptors", "Descriptors the process has open", metrics.descriptors.clone());
+            all.register_with_unit("memory", "Memory of the process", Unit::Bytes, self.memory.clone());
+            all.register("descriptors", "Open file descriptors of the process", self.descriptors.clone());
         }
-        all
     }
 
     /// Returns the line counters of `source`; above the limit, all other sources share one set.
