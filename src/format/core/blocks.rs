@@ -55,7 +55,7 @@ impl Blocks {
         self.gather.left_out(line, column, message);
     }
 
-    /// True once a block has begun.
+    /// Returns true once a block has begun.
     pub(crate) fn is_open(&self) -> bool {
         self.open.is_some()
     }

@@ -182,7 +182,7 @@ impl fmt::Display for Loss {
 pub struct Losses(pub Vec<Loss>);
 
 impl Losses {
-    /// True if nothing is lost.
+    /// Returns true if nothing is lost.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

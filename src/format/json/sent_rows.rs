@@ -1,9 +1,9 @@
 //! Rows as publishers send them, and similar rows of other programs: `start`, or `start_ms`, `speaker` and `text`.
 //!
 //! A file of them is read as the server would take it: the last version of each id counts, an interim version never
-//! replaces a final one, and retracted lines are gone. Where the clock starts over, another program counts its ids from
-//! 1 again, and its lines are others. So is a line that cannot be a version of the line of its id
-//! ([`crate::format::core::reused_ids`]), and one among rows that show that ids are counted again.
+//! replaces a final one, and retracted lines are gone. An id means another line in three cases: where the clock starts
+//! over, because another program counts its ids from 1 again; if a row cannot be a version of the line of its id
+//! ([`crate::format::core::reused_ids`]); and within rows that show that ids are counted again.
 
 use std::borrow::Cow;
 use std::collections::hash_map::Entry;
