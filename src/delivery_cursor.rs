@@ -71,52 +71,52 @@ pub struct OutboxError {
 impl OutboxError {
     /// An error at `place` (file or key) with its cause and remedy.
     #[must_use]
-    pub fn at(place: String, cause: &str) -> Self {
+    pub(crate) fn at(place: String, cause: &str) -> Self {
         Self { place, cause: cause.to_owned() }
     }
 }
 
 /// Position of a target (a webhook or caption URL) in a feed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeliveryCursor {
+pub(crate) struct DeliveryCursor {
     /// Generation of the feed's log.
-    pub life: u64,
+    pub(crate) life: u64,
     /// Epoch of the view; `None` if the target begins with changes after `next`.
-    pub epoch: Option<Epoch>,
+    pub(crate) epoch: Option<Epoch>,
     /// Number of the last change of that view that was delivered, or is part of `waiting`.
-    pub change: u64,
+    pub(crate) change: u64,
     /// Offset before which everything was delivered.
-    pub next: Offset,
+    pub(crate) next: Offset,
     /// Number of the next text to be pushed, once one was pushed.
-    pub seq: Option<u64>,
+    pub(crate) seq: Option<u64>,
     /// Texts to be pushed next.
-    pub waiting: Arc<[PendingPush]>,
+    pub(crate) waiting: Arc<[PendingPush]>,
     /// Number of texts in `waiting` that were pushed.
-    pub done: usize,
+    pub(crate) done: usize,
 }
 
 impl DeliveryCursor {
     /// The cursor at the start of a generation.
     #[must_use]
-    pub fn start(life: u64) -> Self {
+    pub(crate) fn start(life: u64) -> Self {
         Self { life, epoch: None, change: 0, next: Offset::START, seq: None, waiting: Arc::default(), done: 0 }
     }
 }
 
 /// Text that waits to be pushed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PendingPush {
+pub(crate) struct PendingPush {
     /// Time at which the server received it, in milliseconds since 1970.
-    pub at_ms: i64,
+    pub(crate) at_ms: i64,
     /// The text.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 /// Position in each feed: its generation, and the offset before which everything was delivered.
-pub type DeliveryCursors = Vec<(FeedId, u64, Offset)>;
+pub(crate) type DeliveryCursors = Vec<(FeedId, u64, Offset)>;
 
 /// Storage of delivery cursors. Reads and writes that fail return an [`OutboxError`].
-pub trait Outbox: Send + Sync + 'static {
+pub(crate) trait Outbox: Send + Sync + 'static {
     /// Returns all cursors of `target`; `None` for a target that was never registered.
     fn places<'a>(&'a self, target: &'a str) -> BoxFuture<'a, Result<Option<DeliveryCursors>, OutboxError>>;
 
@@ -153,14 +153,14 @@ pub trait Outbox: Send + Sync + 'static {
 
 /// Outbox of one server: a file beside the archive. Calls are short, and run on threads that may block.
 #[derive(Debug, Clone)]
-pub struct FileOutbox {
+pub(crate) struct FileOutbox {
     db: Arc<Mutex<Connection>>,
     place: Arc<str>,
 }
 
 /// Copy of the delivery cursors at one moment, for a backup. It is small: a row for each feed of each target.
 #[derive(Debug)]
-pub struct OutboxCopy(Connection);
+pub(crate) struct OutboxCopy(Connection);
 
 impl OutboxCopy {
     /// Copies the outbox from an archive's directory, if it has one, and checks that it is sound; a server may be
@@ -169,7 +169,7 @@ impl OutboxCopy {
     ///
     /// # Errors
     /// [`OutboxError`], also for a damaged file, or one of another program or another version.
-    pub fn take(dir: &Path) -> Result<Option<Self>, OutboxError> {
+    pub(crate) fn take(dir: &Path) -> Result<Option<Self>, OutboxError> {
         let path = dir.join(FILE_NAME);
         if !path.exists() {
             return Ok(None);
@@ -185,7 +185,7 @@ impl OutboxCopy {
     ///
     /// # Errors
     /// [`OutboxError`], also if there is an outbox already.
-    pub fn write(&self, dir: &Path) -> Result<(), OutboxError> {
+    pub(crate) fn write(&self, dir: &Path) -> Result<(), OutboxError> {
         let path = dir.join(FILE_NAME);
         let failed = |cause: String| failed(&path.display().to_string(), &cause);
         let name = path.to_str().ok_or_else(|| failed("its name is not UTF-8".into()))?;
@@ -217,7 +217,7 @@ impl FileOutbox {
     ///
     /// # Errors
     /// [`OutboxError`], also for a file of another program or another version.
-    pub fn open(dir: Option<&Path>) -> Result<Self, OutboxError> {
+    pub(crate) fn open(dir: Option<&Path>) -> Result<Self, OutboxError> {
         let path: Option<PathBuf> = dir.map(|dir| dir.join(FILE_NAME));
         let place: Arc<str> = path.as_ref().map_or("in memory".into(), |path| path.display().to_string().into());
         let opened = match &path {

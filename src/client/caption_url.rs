@@ -11,6 +11,7 @@ use crate::transcript::Timestamp;
 
 /// Format of the texts that a caption URL accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum CaptionFormat {
     /// `&seq=N`, and the text.
     Zoom,

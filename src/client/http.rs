@@ -91,6 +91,7 @@ pub struct ImportProblem {
 /// Operation on speakers. It changes no line, and a merge can be undone exactly.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "op")]
+#[non_exhaustive]
 pub enum DeskOp {
     /// Renames a speaker.
     #[serde(rename = "speaker.rename")]

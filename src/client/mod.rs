@@ -12,6 +12,25 @@
 //! A proxy is used only where [`ProxySettings`] are given, which name it. Over TLS the server's certificate must match its
 //! URL; if it does not, the client does not retry.
 //!
+//! Programs with a WebSocket of their own use [`crate::wire`] for the messages and [`Screen`] for the transcript:
+//!
+//! ```
+//! use captionwire::client::Screen;
+//! use captionwire::wire::ToSubscriber;
+//!
+//! let message = r#"{"type": "changes", "feed": "geneva", "cursor": "k3f9q2hxw7m5.1i:1",
+//!     "lines": [{"source": "main", "id": "1", "rev": 0, "sort": "b0", "start_ms": 0, "text": "It is open.",
+//!                "status": "final", "received_at": "2026-06-01T09:00:00.000Z"}],
+//!     "turns": [{"id": "main/1", "sort": "b0", "start_ms": 0, "state": "open", "rev": 0}]}"#;
+//! let mut screen = Screen::default();
+//! if let ToSubscriber::Changes(changes) = serde_json::from_str(message)? {
+//!     screen.apply(*changes);
+//! }
+//! let turn = screen.turns().next().expect("a turn");
+//! assert_eq!(turn.lines().next().map(|line| &*line.text), Some("It is open."));
+//! # Ok::<(), serde_json::Error>(())
+//! ```
+//!
 //! In reading order: `token`, `trust`, `proxy`, `transport`, `address`, `connection`, `publisher`, `reconnecting_link`,
 //! `screen`, `replica`, `subscriber`, `multiplex`, `http_error`, `http_exchange`, `http`, `http_post`, `caption_url`,
 //! `socket_follower`.

@@ -57,6 +57,7 @@ pub struct FeedNews {
 
 /// Events of feeds and of the connection.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum SubscriptionEvent {
     /// An update of a feed.
     Feed {

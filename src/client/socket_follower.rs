@@ -33,6 +33,7 @@ pub struct FollowerOptions {
 
 /// Events of the socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum FollowerEvent {
     /// A connection was made.
     Connected {

@@ -10,6 +10,7 @@ use crate::wire::subscriber::Pace;
 
 /// Event of a feed or of its connection.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum Update {
     /// The server sent the present state of the feed: after every connect, and when an awaited feed begins.
     Hello {

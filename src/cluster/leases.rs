@@ -34,7 +34,7 @@ use crate::position::FeedId;
 
 /// Number of shards: several for each of as many nodes as there will be, few enough to be read one by one. It must be
 /// the same on all nodes and in all releases, so it is not configurable.
-pub const SHARDS: usize = 32;
+pub(crate) const SHARDS: usize = 32;
 
 /// Returns the shard of a feed.
 fn shard(feed: &FeedId) -> usize {

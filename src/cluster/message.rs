@@ -9,38 +9,38 @@ use crate::log::LogId;
 use crate::position::FeedId;
 
 /// Id of one run of one node: random, so that a restarted node has another one.
-pub type NodeId = Arc<str>;
+pub(crate) type NodeId = Arc<str>;
 
 /// Connection of a publisher, as its node announces it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PresentPublisher {
+pub(crate) struct PresentPublisher {
     /// Source that it publishes as.
-    pub source: Arc<str>,
+    pub(crate) source: Arc<str>,
     /// Session of the publisher.
-    pub session: Arc<str>,
+    pub(crate) session: Arc<str>,
     /// Time at which it connected, in milliseconds since 1970. Of two connections of one source the greater is the
     /// newer.
-    pub since: u64,
+    pub(crate) since: u64,
 }
 
 /// Connections to one feed at one node.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FeedPresence {
+pub(crate) struct FeedPresence {
     /// Publishers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub publishers: Vec<PresentPublisher>,
+    pub(crate) publishers: Vec<PresentPublisher>,
     /// Number of readers.
     #[serde(default)]
-    pub readers: usize,
+    pub(crate) readers: usize,
     /// True if video players request it.
     #[serde(default)]
-    pub players: bool,
+    pub(crate) players: bool,
 }
 
 impl FeedPresence {
     /// Returns true if there are no connections.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 }
@@ -71,7 +71,7 @@ impl PresenceEntry {
 }
 
 /// Version of the messages that this release understands. 1: a feed that continues in a staged generation.
-pub const SPEAKS: u32 = 1;
+pub(crate) const SPEAKS: u32 = 1;
 
 /// Announcement to all nodes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -129,7 +129,7 @@ impl Announcement {
 /// Command that all other nodes carry out, and whose answers are awaited.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "word", rename_all = "snake_case")]
-pub enum ClusterCommand {
+pub(crate) enum ClusterCommand {
     /// A newer connection publishes as this source. Older ones are closed, and their pending messages answered, before
     /// this command is answered.
     Leave {
@@ -181,7 +181,7 @@ pub enum ClusterCommand {
 impl ClusterCommand {
     /// Returns the log that the command is about.
     #[must_use]
-    pub fn log_id(&self) -> LogId {
+    pub(crate) fn log_id(&self) -> LogId {
         let (Self::Leave { feed, life, .. }
         | Self::LeaveIfSilent { feed, life, .. }
         | Self::Replacing { feed, life }
@@ -223,7 +223,7 @@ pub(super) struct ClusterReply {
 /// Result of a command at one node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum CommandReply {
+pub(crate) enum CommandReply {
     /// It was carried out, or there was nothing to do.
     Done,
     /// There is an even newer connection of the source; the one in the command has to close.

@@ -44,12 +44,14 @@ use tokio_util::task::TaskTracker;
 
 use self::bus::{BusMessage, MessageBus};
 use self::leases::Leases;
-pub use self::leases::SHARDS;
+pub(crate) use self::leases::SHARDS;
 use self::table::Table;
 pub use self::table::TableError;
 use crate::cluster::cursors::SharedOutbox;
 use crate::cluster::message::{Announcement, ClusterMessage, ClusterReply};
-pub use crate::cluster::message::{ClusterCommand, CommandReply, FeedPresence, NodeId, PresentPublisher, SPEAKS};
+pub(crate) use crate::cluster::message::{
+    ClusterCommand, CommandReply, FeedPresence, NodeId, PresentPublisher, SPEAKS,
+};
 use crate::cluster::peers::PeerTable;
 use crate::delivery_cursor::Outbox;
 use crate::log::LogId;
@@ -65,27 +67,27 @@ const GATHER: Duration = Duration::from_millis(20);
 
 /// Names and time limits of the cluster.
 #[derive(Debug, Clone)]
-pub struct ClusterSettings {
+pub(crate) struct ClusterSettings {
     /// First part of the cluster's subjects and tables: letters, digits, `_` and `-`.
-    pub name: String,
+    pub(crate) name: String,
     /// Number of copies that NATS keeps of leases and delivery cursors.
-    pub replicas: usize,
+    pub(crate) replicas: usize,
     /// Interval of a node's announcements.
-    pub announce: Duration,
+    pub(crate) announce: Duration,
     /// Silence after which a node no longer counts.
-    pub forget_after: Duration,
+    pub(crate) forget_after: Duration,
     /// Duration of a lease that is not renewed.
-    pub lease: Duration,
+    pub(crate) lease: Duration,
     /// Time limit for the answers to a command.
-    pub answer: Duration,
+    pub(crate) answer: Duration,
     /// Additional time if a connection is first asked for a sign of life.
-    pub holder_answer: Duration,
+    pub(crate) holder_answer: Duration,
     /// True if there are webhooks or pushes: their delivery cursors are in the table, and are lost with it.
-    pub delivers: bool,
+    pub(crate) delivers: bool,
 }
 
 /// The local node: what it announces, and how it carries out commands.
-pub trait ClusterNode: Send + Sync + 'static {
+pub(crate) trait ClusterNode: Send + Sync + 'static {
     /// Returns the connections to all feeds here.
     fn all(&self) -> Vec<(LogId, FeedPresence)>;
     /// Returns the feeds whose connections have changed since the last call.
@@ -99,7 +101,7 @@ pub trait ClusterNode: Send + Sync + 'static {
 }
 
 /// The local node in its cluster.
-pub struct Cluster {
+pub(crate) struct Cluster {
     own: NodeId,
     bus: Arc<dyn MessageBus>,
     settings: ClusterSettings,
@@ -150,7 +152,7 @@ impl Cluster {
     ///
     /// # Errors
     /// [`TableError`] if a subject cannot be subscribed to.
-    pub async fn start(
+    pub(crate) async fn start(
         self: &Arc<Self>,
         node: Arc<dyn ClusterNode>,
         tasks: &TaskTracker,
@@ -198,31 +200,31 @@ impl Cluster {
 
     /// Returns the id of this run of the node.
     #[must_use]
-    pub fn own(&self) -> &NodeId {
+    pub(crate) fn own(&self) -> &NodeId {
         &self.own
     }
 
     /// Returns the number of known nodes, including this one.
     #[must_use]
-    pub fn nodes(&self) -> usize {
+    pub(crate) fn nodes(&self) -> usize {
         self.others().nodes().len() + 1
     }
 
     /// Returns true once presence is complete: a node or connection that is not known then does not exist.
     #[must_use]
-    pub fn is_settled(&self) -> bool {
+    pub(crate) fn is_settled(&self) -> bool {
         self.others().is_settled(Instant::now())
     }
 
     /// Returns true once all nodes that exist are known.
     #[must_use]
-    pub fn knows_all(&self) -> bool {
+    pub(crate) fn knows_all(&self) -> bool {
         self.others().knows_all(self.settings.announce, Instant::now())
     }
 
     /// Returns true if all nodes understand all messages of this release. Waits, for at most two announcement
     /// intervals, until they are known. Cancel-safe.
-    pub async fn all_speak(&self) -> bool {
+    pub(crate) async fn all_speak(&self) -> bool {
         let until = Instant::now() + self.settings.announce * 2;
         while !self.knows_all() && Instant::now() < until {
             tokio::time::sleep(LOOK_AGAIN_AFTER).await;
@@ -232,7 +234,7 @@ impl Cluster {
 
     /// Returns the reason why this node should get no new clients now, if there is one.
     #[must_use]
-    pub fn trouble(&self) -> Option<String> {
+    pub(crate) fn trouble(&self) -> Option<String> {
         if let Some(why) = self.lost.get() {
             return Some(why.clone());
         }
@@ -243,49 +245,49 @@ impl Cluster {
 
     /// Returns the connections to a feed at other nodes.
     #[must_use]
-    pub fn elsewhere(&self, log_id: &LogId) -> FeedPresence {
+    pub(crate) fn elsewhere(&self, log_id: &LogId) -> FeedPresence {
         self.others().of(log_id)
     }
 
     /// Returns a channel that changes whenever something is learned about other nodes.
     #[must_use]
-    pub fn learned(&self) -> watch::Receiver<u64> {
+    pub(crate) fn learned(&self) -> watch::Receiver<u64> {
         self.others_changed.subscribe()
     }
 
     /// Returns true if this node does the background work of `feed` now.
     #[must_use]
-    pub fn looks_after(&self, feed: &FeedId) -> bool {
+    pub(crate) fn looks_after(&self, feed: &FeedId) -> bool {
         self.leases.hold(feed)
     }
 
     /// Waits until this node does not do the background work of `feed`. Cancel-safe.
-    pub async fn lose(&self, feed: &FeedId) {
+    pub(crate) async fn lose(&self, feed: &FeedId) {
         self.leases.lose(feed).await;
     }
 
     /// Returns the number of shards, out of [`SHARDS`], whose background work this node does.
     #[must_use]
-    pub fn held(&self) -> usize {
+    pub(crate) fn held(&self) -> usize {
         self.leases.held()
     }
 
     /// Returns a channel that changes whenever this node gains or loses a shard.
     #[must_use]
-    pub fn shifts(&self) -> watch::Receiver<u64> {
+    pub(crate) fn shifts(&self) -> watch::Receiver<u64> {
         self.leases.shifts()
     }
 
     /// Returns the delivery cursors that all nodes share.
     #[must_use]
-    pub fn outbox(&self) -> Arc<dyn Outbox> {
+    pub(crate) fn outbox(&self) -> Arc<dyn Outbox> {
         self.outbox.clone()
     }
 
     /// Sends `word` to all other nodes, and waits until each has carried it out, within the time limits. Returns
     /// [`CommandReply::Newer`] or [`CommandReply::Taken`] if a node answers so. Nodes that do not answer are named in a
     /// log message.
-    pub async fn tell(&self, word: &ClusterCommand) -> CommandReply {
+    pub(crate) async fn tell(&self, word: &ClusterCommand) -> CommandReply {
         let until = Instant::now() + self.settings.answer;
         let last = until + self.asking(word);
         let waited = timeout_at(last, self.ask_all(word, until, last)).await;

@@ -54,7 +54,7 @@ impl Cluster {
     ///
     /// # Errors
     /// [`TableError`] if the table cannot be opened.
-    pub async fn join(client: Client, own: NodeId, settings: ClusterSettings) -> Result<Self, TableError> {
+    pub(crate) async fn join(client: Client, own: NodeId, settings: ClusterSettings) -> Result<Self, TableError> {
         let name = format!("{}_nodes", settings.name);
         let table = NatsTable::open(client.clone(), &name, settings.replicas).await?;
         Ok(Self::new(Arc::new(NatsBus(client)), Arc::new(table), own, settings))

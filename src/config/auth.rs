@@ -103,6 +103,7 @@ pub struct JwtConfig {
 /// Role in a feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Role {
     /// Publish captions.
     Publish,

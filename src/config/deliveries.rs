@@ -65,6 +65,7 @@ impl fmt::Debug for RedactedUrl {
 /// Start point in a feed that existed before its webhook or push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum DeliverFrom {
     /// Later changes only.
     #[default]
@@ -76,6 +77,7 @@ pub enum DeliverFrom {
 /// View of a feed that is delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum DeliveredView {
     /// Final lines only.
     #[default]
@@ -135,6 +137,7 @@ fn all_feeds() -> Vec<FeedPattern> {
 /// Format of the final lines that are pushed to a caption URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum PushFormat {
     /// `&seq=N`, and the text.
     Zoom,

@@ -48,6 +48,7 @@ const DESCRIPTORS_BESIDE: usize = 128;
 
 /// Storage of records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Storage {
     /// An archive in the data directory.
     #[default]

@@ -66,7 +66,7 @@ impl std::fmt::Debug for SharedLog {
 
 /// One generation of one feed.
 #[derive(Debug)]
-pub struct Feed {
+pub(crate) struct Feed {
     pub(super) log_id: LogId,
     pub(super) log: SharedLog,
     /// The map that it is open in, to remove it once its log reports the deletion.
@@ -85,26 +85,26 @@ pub struct Feed {
 impl Feed {
     /// Returns its name.
     #[must_use]
-    pub fn name(&self) -> &FeedId {
+    pub(crate) fn name(&self) -> &FeedId {
         &self.log_id.feed
     }
 
     /// Returns the id of its log.
     #[must_use]
-    pub fn log_id(&self) -> &LogId {
+    pub(crate) fn log_id(&self) -> &LogId {
         &self.log_id
     }
 
     /// Returns true for a feed that was deleted to make room for another generation of its name.
     #[must_use]
-    pub fn is_replaced(&self) -> bool {
+    pub(crate) fn is_replaced(&self) -> bool {
         self.replaced.load(Ordering::SeqCst)
     }
 
     /// Returns true once a record was appended here after the feed was opened, or the feed was created here: the log
     /// has changed since then.
     #[must_use]
-    pub fn is_written(&self) -> bool {
+    pub(crate) fn is_written(&self) -> bool {
         self.is_written.load(Ordering::SeqCst)
     }
 
@@ -141,7 +141,7 @@ impl Feed {
     ///
     /// # Errors
     /// [`LogError::Deleted`] if the feed no longer exists; otherwise the log's error.
-    pub async fn view(&self, which: FoldView) -> Result<Arc<LiveView>, LogError> {
+    pub(crate) async fn view(&self, which: FoldView) -> Result<Arc<LiveView>, LogError> {
         let view = self.follow(which);
         view.reach(self.head().await?).await?;
         Ok(view)
@@ -149,7 +149,7 @@ impl Feed {
 
     /// Returns a view of the feed as far as it is folded, which may be nothing yet.
     #[must_use]
-    pub fn view_now(&self, which: FoldView) -> Arc<LiveView> {
+    pub(crate) fn view_now(&self, which: FoldView) -> Arc<LiveView> {
         self.follow(which)
     }
 
@@ -157,7 +157,7 @@ impl Feed {
     ///
     /// # Errors
     /// As [`Log::replaced_life`].
-    pub async fn replaced_life(&self) -> Result<Option<u64>, LogError> {
+    pub(crate) async fn replaced_life(&self) -> Result<Option<u64>, LogError> {
         self.log.0.replaced_life(&self.log_id).await
     }
 
@@ -165,13 +165,13 @@ impl Feed {
     ///
     /// # Errors
     /// As [`Feed::view`].
-    pub async fn head(&self) -> Result<Offset, LogError> {
+    pub(crate) async fn head(&self) -> Result<Offset, LogError> {
         self.log.0.head(&self.log_id).await
     }
 
     /// Returns true if other servers may write to its log.
     #[must_use]
-    pub fn is_shared(&self) -> bool {
+    pub(crate) fn is_shared(&self) -> bool {
         self.log.0.is_shared()
     }
 
@@ -179,7 +179,7 @@ impl Feed {
     ///
     /// # Errors
     /// As [`Feed::view`].
-    pub async fn starts(&self) -> Result<Starts, LogError> {
+    pub(crate) async fn starts(&self) -> Result<Starts, LogError> {
         self.log.0.starts(&self.log_id).await
     }
 
@@ -187,7 +187,7 @@ impl Feed {
     ///
     /// # Errors
     /// As [`Feed::head`], for [`ReadEnd::Head`].
-    pub async fn reader(&self, from: Offset, end: ReadEnd) -> Result<FeedReader, LogError> {
+    pub(crate) async fn reader(&self, from: Offset, end: ReadEnd) -> Result<FeedReader, LogError> {
         FeedReader::open(&self.log.0, &self.log_id, from, end).await
     }
 
@@ -197,7 +197,7 @@ impl Feed {
     ///
     /// # Errors
     /// As [`Feed::reader`].
-    pub async fn storage_reader(&self, from: Offset, end: ReadEnd) -> Result<FeedReader, LogError> {
+    pub(crate) async fn storage_reader(&self, from: Offset, end: ReadEnd) -> Result<FeedReader, LogError> {
         FeedReader::open(&self.log.0, &self.log_id, from, end).await
     }
 
@@ -205,7 +205,7 @@ impl Feed {
     ///
     /// # Errors
     /// As [`FeedReader::next_record`].
-    pub async fn fold(&self, which: FoldView, end: ReadEnd) -> Result<Transcript, LogError> {
+    pub(crate) async fn fold(&self, which: FoldView, end: ReadEnd) -> Result<Transcript, LogError> {
         reader::fold_log(&self.log.0, &self.log_id, which, end).await
     }
 
@@ -214,7 +214,7 @@ impl Feed {
     ///
     /// # Errors
     /// As [`Log::append_all`].
-    pub async fn append(&self, records: &[Record]) -> Result<AppendResult, LogError> {
+    pub(crate) async fn append(&self, records: &[Record]) -> Result<AppendResult, LogError> {
         self.note_writing();
         self.log.0.append_all(&self.log_id, encode(&mut records.iter(), usize::MAX)).await
     }
@@ -224,7 +224,10 @@ impl Feed {
     ///
     /// # Errors
     /// As [`Log::append_all`]. Some of the first records may be durable then.
-    pub async fn append_all(&self, records: impl IntoIterator<Item = impl Borrow<Record>>) -> Result<Offset, LogError> {
+    pub(crate) async fn append_all(
+        &self,
+        records: impl IntoIterator<Item = impl Borrow<Record>>,
+    ) -> Result<Offset, LogError> {
         /// Bytes of records per append, not counting the last record: few, so that other publishers' appends can be
         /// interleaved.
         const AT_ONCE_BYTES: usize = 64 * 1024;

@@ -20,17 +20,17 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use crate::feed::generation::Feed;
+pub(crate) use crate::feed::generation::Feed;
 use crate::feed::generation::{OpenFeeds, ReplaceGuard, SharedLog};
-pub use crate::feed::reader::{FeedReader, FeedRecord, ReadEnd};
-pub use crate::feed::view::{ChangePage, EncodedChanges, FeedProgress, FollowHandle, LiveView, ReuseNews};
+pub(crate) use crate::feed::reader::{FeedReader, FeedRecord, ReadEnd};
+pub(crate) use crate::feed::view::{ChangePage, EncodedChanges, FeedProgress, FollowHandle, LiveView};
 use crate::log::{Log, LogError, LogId, NameLookup};
 use crate::position::{FeedId, Offset};
 use crate::transcript::{FoldView, Record, Transcript};
 
 /// Result of opening a feed by name.
 #[derive(Debug, Clone)]
-pub enum OpenResult {
+pub(crate) enum OpenResult {
     /// The feed does not exist.
     Absent,
     /// The feed exists.
@@ -43,7 +43,7 @@ pub enum OpenResult {
 
 /// The feeds that are open, by name.
 #[derive(Debug)]
-pub struct Feeds {
+pub(crate) struct Feeds {
     log: SharedLog,
     /// A sorted map, so that operations on all feeds run in one order.
     open: Arc<OpenFeeds>,
@@ -85,7 +85,7 @@ impl Drop for CreationTurn<'_> {
 impl Feeds {
     /// Creates the feeds of `log`. Their tasks run on `tasks` and end with `stop`.
     #[must_use]
-    pub fn new(log: Arc<dyn Log>, tasks: TaskTracker, stop: CancellationToken) -> Self {
+    pub(crate) fn new(log: Arc<dyn Log>, tasks: TaskTracker, stop: CancellationToken) -> Self {
         Self {
             log: SharedLog(log),
             open: Arc::default(),
@@ -101,7 +101,7 @@ impl Feeds {
 
     /// Returns the log under the feeds.
     #[must_use]
-    pub fn log(&self) -> &Arc<dyn Log> {
+    pub(crate) fn log(&self) -> &Arc<dyn Log> {
         &self.log.0
     }
 
@@ -109,7 +109,7 @@ impl Feeds {
     ///
     /// # Errors
     /// As [`FeedReader::next_record`].
-    pub async fn fold(&self, log_id: &LogId, which: FoldView, end: ReadEnd) -> Result<Transcript, LogError> {
+    pub(crate) async fn fold(&self, log_id: &LogId, which: FoldView, end: ReadEnd) -> Result<Transcript, LogError> {
         reader::fold_log(&self.log.0, log_id, which, end).await
     }
 
@@ -118,7 +118,7 @@ impl Feeds {
     ///
     /// # Errors
     /// As [`Log::read_many`].
-    pub async fn fold_many(
+    pub(crate) async fn fold_many(
         &self,
         logs: &[(LogId, Offset)],
         bytes_max: u64,
@@ -132,7 +132,7 @@ impl Feeds {
     ///
     /// # Errors
     /// The log's error if it cannot be read.
-    pub async fn open(&self, name: &FeedId) -> Result<OpenResult, LogError> {
+    pub(crate) async fn open(&self, name: &FeedId) -> Result<OpenResult, LogError> {
         loop {
             let creations = *self.created.borrow();
             if let Some(feed) = self.opened(name) {
@@ -160,7 +160,7 @@ impl Feeds {
     ///
     /// # Errors
     /// [`LogError::Deleted`] for a deleted name unless `anew` is set; otherwise the log's error.
-    pub async fn create(
+    pub(crate) async fn create(
         &self,
         name: &FeedId,
         anew: bool,
@@ -188,13 +188,13 @@ impl Feeds {
 
     /// Returns a receiver that is notified of every created feed, for readers that wait for one.
     #[must_use]
-    pub fn creations(&self) -> watch::Receiver<u64> {
+    pub(crate) fn creations(&self) -> watch::Receiver<u64> {
         self.created.subscribe()
     }
 
     /// Returns a receiver that is notified when a feed is first written to after it was opened ([`Feed::is_written`]).
     #[must_use]
-    pub fn writings(&self) -> watch::Receiver<u64> {
+    pub(crate) fn writings(&self) -> watch::Receiver<u64> {
         self.written.subscribe()
     }
 
@@ -204,7 +204,7 @@ impl Feeds {
     ///
     /// # Errors
     /// The log's error; the feed then does not count as being replaced.
-    pub async fn delete(&self, feed: &Feed, replace: bool) -> Result<(), LogError> {
+    pub(crate) async fn delete(&self, feed: &Feed, replace: bool) -> Result<(), LogError> {
         feed.replaced.store(replace, Ordering::SeqCst);
         if replace {
             self.note_replacing(&feed.log_id);
@@ -225,7 +225,7 @@ impl Feeds {
     ///
     /// # Errors
     /// The log's error.
-    pub async fn stage(
+    pub(crate) async fn stage(
         &self,
         name: &FeedId,
         records: impl IntoIterator<Item = impl Borrow<Record>>,
@@ -245,7 +245,7 @@ impl Feeds {
     ///
     /// # Errors
     /// The log's error; the staged generation is then discarded.
-    pub async fn switch(&self, staged: LogId, old: Option<&Feed>) -> Result<Option<Arc<Feed>>, LogError> {
+    pub(crate) async fn switch(&self, staged: LogId, old: Option<&Feed>) -> Result<Option<Arc<Feed>>, LogError> {
         let turn = CreationTurn::new(&self.creating, &staged.feed);
         let _turn = turn.lock.lock().await;
         if let Some(old) = old {
@@ -296,7 +296,7 @@ impl Feeds {
 
     /// Records that another server wrote to a shared log. Readers that wait for a new feed are notified. With `to_open`
     /// the feed is opened and counts as written to ([`Feed::is_written`]).
-    pub fn note_written(&self, log_id: &LogId, to_open: bool) {
+    pub(crate) fn note_written(&self, log_id: &LogId, to_open: bool) {
         if self.heard_of.lock().unwrap_or_else(PoisonError::into_inner).insert(log_id.clone()) {
             self.note_created(&log_id.feed);
         }
@@ -307,7 +307,7 @@ impl Feeds {
 
     /// Records that a feed is about to be deleted, here or by another server, to make room for the next generation of
     /// its name.
-    pub fn note_replacing(&self, log_id: &LogId) {
+    pub(crate) fn note_replacing(&self, log_id: &LogId) {
         self.replacing.insert(log_id);
         if let Some(feed) = self.opened(&log_id.feed).filter(|feed| feed.log_id == *log_id) {
             feed.replaced.store(true, Ordering::SeqCst);
@@ -316,7 +316,7 @@ impl Feeds {
 
     /// Records that no other generation will replace this one: it stays, or is deleted for good. Readers that wait for
     /// the next one are told so after a while.
-    pub fn note_not_replaced(&self, log_id: &LogId) {
+    pub(crate) fn note_not_replaced(&self, log_id: &LogId) {
         self.replacing.remove_life(log_id);
         if let Some(feed) = self.opened(&log_id.feed).filter(|feed| feed.log_id == *log_id) {
             feed.replaced.store(false, Ordering::SeqCst);
@@ -330,20 +330,20 @@ impl Feeds {
     }
 
     /// Removes a deleted feed from the open ones.
-    pub fn forget(&self, log_id: &LogId) {
+    pub(crate) fn forget(&self, log_id: &LogId) {
         self.heard_of.lock().unwrap_or_else(PoisonError::into_inner).remove(log_id);
         self.lock().retain(|_, open| open.log_id != *log_id);
     }
 
     /// Returns the feeds that are open now.
     #[must_use]
-    pub fn all_open(&self) -> Vec<Arc<Feed>> {
+    pub(crate) fn all_open(&self) -> Vec<Arc<Feed>> {
         self.lock().values().cloned().collect()
     }
 
     /// Closes a feed unless another handle exists or `may_go` returns false. It is folded again when next opened.
     /// Nothing is appended between the call of `may_go` and the removal.
-    pub fn put_away(&self, feed: Arc<Feed>, may_go: impl FnOnce(&Feed) -> bool) {
+    pub(crate) fn put_away(&self, feed: Arc<Feed>, may_go: impl FnOnce(&Feed) -> bool) {
         let mut open = self.lock();
         // Two handles are this one and the map's. Handles are only given out under this lock.
         let is_its_own = open.get(feed.name()).is_some_and(|known| Arc::ptr_eq(known, &feed));

@@ -23,7 +23,7 @@ const RECORDS_PER_TURN: usize = 256;
 
 /// Position at which a [`FeedReader`] stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReadEnd {
+pub(crate) enum ReadEnd {
     /// The head of the log when the reader is opened.
     Head,
     /// An offset up to which everything is durable already, such as an earlier head or the offset after an append. The
@@ -36,13 +36,13 @@ pub enum ReadEnd {
 
 /// A record of a feed's log.
 #[derive(Debug, Clone)]
-pub struct FeedRecord {
+pub(crate) struct FeedRecord {
     /// Its offset.
-    pub offset: Offset,
+    pub(crate) offset: Offset,
     /// The record; [`Op::Unknown`](crate::transcript::Op::Unknown) if it was erased or cannot be decoded.
-    pub record: Record,
+    pub(crate) record: Record,
     /// Its bytes, as they are stored; empty if it was erased.
-    pub encoded: Bytes,
+    pub(crate) encoded: Bytes,
 }
 
 impl FeedRecord {
@@ -55,7 +55,7 @@ impl FeedRecord {
 type LogPages = BoxStream<'static, Result<Vec<LogEntry>, LogError>>;
 
 /// Reads the records of one generation of a feed from an offset up to a [`ReadEnd`].
-pub struct FeedReader {
+pub(crate) struct FeedReader {
     log: Arc<dyn Log>,
     log_id: LogId,
     /// `None` before the first page and at the end, so that an idle reader holds no records in memory. Never locked:
@@ -109,7 +109,7 @@ impl FeedReader {
     /// Returns the offset after the last record that was returned; before the first, the offset at which the reader
     /// began.
     #[must_use]
-    pub fn next_offset(&self) -> Offset {
+    pub(crate) fn next_offset(&self) -> Offset {
         self.next
     }
 
@@ -120,7 +120,7 @@ impl FeedReader {
     /// [`LogError::Deleted`] if the feed is deleted before the end is reached, [`LogError::Closed`] if the server
     /// stops, and otherwise the errors of [`Log::tail`] and [`Log::head`]. An error of the tail is repeated by each
     /// later call.
-    pub async fn next_record(&mut self) -> Result<Option<FeedRecord>, LogError> {
+    pub(crate) async fn next_record(&mut self) -> Result<Option<FeedRecord>, LogError> {
         if self.next >= self.end && !self.has_new_end().await? {
             *self.pages.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
             return Ok(None);
@@ -144,7 +144,7 @@ impl FeedReader {
     ///
     /// # Errors
     /// As [`next_record`](Self::next_record). The records before the error are applied.
-    pub async fn fold_into(&mut self, transcript: &mut Transcript) -> Result<(), LogError> {
+    pub(crate) async fn fold_into(&mut self, transcript: &mut Transcript) -> Result<(), LogError> {
         while let Some(FeedRecord { offset, record, .. }) = self.next_record().await? {
             transcript.apply(offset, record);
         }

@@ -31,18 +31,18 @@ const REPORTS_MAX: usize = 256;
 
 /// Progress of a view.
 #[derive(Debug, Clone)]
-pub struct FeedProgress {
+pub(crate) struct FeedProgress {
     /// The offset after the last record folded.
-    pub next: Offset,
+    pub(crate) next: Offset,
     /// The number of the last change.
-    pub change: u64,
+    pub(crate) change: u64,
     /// `Yes` while the view follows its log.
-    pub following: FollowHandle,
+    pub(crate) following: FollowHandle,
 }
 
 /// State of a view's follower.
 #[derive(Debug, Clone)]
-pub enum FollowHandle {
+pub(crate) enum FollowHandle {
     /// The view follows the log.
     Yes,
     /// The view has ended, with the reason: the feed was deleted, the server is stopping, or the log cannot be read.
@@ -51,41 +51,41 @@ pub enum FollowHandle {
 
 /// Reports for one session about ids that it used and that already named lines.
 #[derive(Debug)]
-pub struct ReuseNews {
+pub(crate) struct ReuseNews {
     /// The number of the view's last report.
-    pub last: u64,
+    pub(crate) last: u64,
     /// The session's reports; only the latest if there are very many.
-    pub reports: Vec<ReusedId>,
+    pub(crate) reports: Vec<ReusedId>,
     /// Number of lines of other sessions that it has replaced, as far as known; includes lines whose reports were
     /// dropped.
-    pub replaced: u64,
+    pub(crate) replaced: u64,
 }
 
 /// Messages that take a reader from one position to another.
 #[derive(Debug)]
-pub struct EncodedChanges {
+pub(crate) struct EncodedChanges {
     /// The unit of the messages.
-    pub unit: Unit,
+    pub(crate) unit: Unit,
     /// Number of the last change before them.
-    pub since: u64,
+    pub(crate) since: u64,
     /// Number of the last change in them.
-    pub to: u64,
+    pub(crate) to: u64,
     /// True if more changes follow because of the size limit.
-    pub behind: bool,
+    pub(crate) behind: bool,
     /// Arrival time of the first record behind these changes; `None` if it is no longer remembered.
-    pub arrived_at: Option<Timestamp>,
+    pub(crate) arrived_at: Option<Timestamp>,
     /// The messages.
-    pub parts: Vec<Message>,
+    pub(crate) parts: Vec<Message>,
 }
 
 /// The changes of a transcript after one position, up to a size limit.
 #[derive(Debug)]
-pub struct ChangePage {
+pub(crate) struct ChangePage {
     since: u64,
     /// Number of the last change in it.
-    pub to: u64,
+    pub(crate) to: u64,
     /// True if more changes follow.
-    pub behind: bool,
+    pub(crate) behind: bool,
     cursors: Option<Cursors>,
     differs: ReplicaMismatch,
 }
@@ -99,7 +99,7 @@ enum ReplicaMismatch {
 impl ChangePage {
     /// Collects the changes of `transcript` after the first `since` ones.
     #[must_use]
-    pub fn of(transcript: &Transcript, unit: Unit, since: u64) -> Self {
+    pub(crate) fn of(transcript: &Transcript, unit: Unit, since: u64) -> Self {
         // Below the message limit by the possible error of the size estimate.
         const BYTES_MAX: usize = CHANGES_BYTES_MAX / 2;
         let (differs, to, behind) = match unit {
@@ -118,7 +118,7 @@ impl ChangePage {
 
     /// Encodes the messages of the page.
     #[must_use]
-    pub fn encode(self, feed: &FeedId) -> Vec<Message> {
+    pub(crate) fn encode(self, feed: &FeedId) -> Vec<Message> {
         // Only a damaged log has changes before its first record.
         let Some(cursors) = self.cursors else { return Vec::new() };
         match self.differs {
@@ -132,7 +132,7 @@ impl ChangePage {
 
 /// One fold of a feed.
 #[derive(Debug)]
-pub struct LiveView {
+pub(crate) struct LiveView {
     feed: FeedId,
     transcript: RwLock<Transcript>,
     bell: watch::Sender<FeedProgress>,
@@ -157,21 +157,21 @@ impl LiveView {
     }
 
     /// Locks the transcript for reading. Hold the guard for a few lines, never across an await.
-    pub fn transcript(&self) -> RwLockReadGuard<'_, Transcript> {
+    pub(crate) fn transcript(&self) -> RwLockReadGuard<'_, Transcript> {
         // The fold does not panic (see its property tests). If it did, readers would still see what was folded before.
         self.transcript.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the current progress.
     #[must_use]
-    pub fn now(&self) -> FeedProgress {
+    pub(crate) fn now(&self) -> FeedProgress {
         self.bell.borrow().clone()
     }
 
     /// Returns a receiver that is notified of every change of the view and of its end. Subscribe before reading, and no
     /// change is missed.
     #[must_use]
-    pub fn bell(&self) -> watch::Receiver<FeedProgress> {
+    pub(crate) fn bell(&self) -> watch::Receiver<FeedProgress> {
         self.bell.subscribe()
     }
 
@@ -179,7 +179,7 @@ impl LiveView {
     ///
     /// # Errors
     /// The reason if the view ends first.
-    pub async fn reach(&self, offset: Offset) -> Result<(), LogError> {
+    pub(crate) async fn reach(&self, offset: Offset) -> Result<(), LogError> {
         let mut bell = self.bell.subscribe();
         let far_enough = |bell: &FeedProgress| bell.next >= offset || matches!(bell.following, FollowHandle::No(_));
         let reached = match bell.wait_for(far_enough).await {
@@ -195,7 +195,7 @@ impl LiveView {
     /// Returns the encoded changes after the first `since` ones; `None` if there are none. For whole turns the result
     /// may hold no message but still advances the position.
     #[must_use]
-    pub fn bodies(&self, unit: Unit, since: u64) -> Option<Arc<EncodedChanges>> {
+    pub(crate) fn bodies(&self, unit: Unit, since: u64) -> Option<Arc<EncodedChanges>> {
         let change = self.bell.borrow().change;
         if since >= change {
             return None;
@@ -226,7 +226,7 @@ impl LiveView {
     /// Returns the arrival time of the first record behind the changes after `since`; `None` if it is no longer
     /// remembered.
     #[must_use]
-    pub fn arrived_after(&self, since: u64) -> Option<Timestamp> {
+    pub(crate) fn arrived_after(&self, since: u64) -> Option<Timestamp> {
         let arrivals = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
         let _oldest = arrivals.front().filter(|(change, _)| *change <= since)?;
         arrivals.iter().find(|(change, _)| *change > since).map(|(_, at)| *at)
@@ -234,7 +234,7 @@ impl LiveView {
 
     /// Returns the messages for a reader that begins now, and the number of the change at which it begins.
     #[must_use]
-    pub fn bodies_from_now(&self, unit: Unit) -> (u64, Vec<Message>) {
+    pub(crate) fn bodies_from_now(&self, unit: Unit) -> (u64, Vec<Message>) {
         let (cursor, changes): (Option<Cursor>, ViewChanges) = {
             let transcript = self.transcript();
             let mut changes = transcript.changes_from_now();
@@ -251,7 +251,7 @@ impl LiveView {
     /// Returns the conflicts of a session of a source after the `seen`-th, and the number of the view's last conflict.
     /// Only the latest if there are very many.
     #[must_use]
-    pub fn conflicts_of(&self, (source, session): (&str, &str), seen: u64) -> (u64, Vec<RevisionConflict>) {
+    pub(crate) fn conflicts_of(&self, (source, session): (&str, &str), seen: u64) -> (u64, Vec<RevisionConflict>) {
         let conflicts = self.conflicts.lock().unwrap_or_else(PoisonError::into_inner);
         let is_of = |conflict: &RevisionConflict| {
             *conflict.key.source == *source && conflict.session.as_deref() == Some(session)
@@ -261,13 +261,13 @@ impl LiveView {
 
     /// Returns the number of the last conflict; 0 before the first.
     #[must_use]
-    pub fn last_conflict(&self) -> u64 {
+    pub(crate) fn last_conflict(&self) -> u64 {
         self.conflicts.lock().unwrap_or_else(PoisonError::into_inner).last
     }
 
     /// Returns the reports of reused ids after the `seen`-th for a session of a source.
     #[must_use]
-    pub fn reuse_news(&self, (source, session): (&str, &str), seen: u64) -> ReuseNews {
+    pub(crate) fn reuse_news(&self, (source, session): (&str, &str), seen: u64) -> ReuseNews {
         let reused = self.reused.lock().unwrap_or_else(PoisonError::into_inner);
         let of_session = |reused: &&ReusedId| *reused.key.source == *source && *reused.session == *session;
         let reports = reused.reports.after(seen).filter(of_session).cloned().collect();
@@ -276,7 +276,7 @@ impl LiveView {
 
     /// Returns the number of the last report of a reused id; 0 before the first.
     #[must_use]
-    pub fn last_reused(&self) -> u64 {
+    pub(crate) fn last_reused(&self) -> u64 {
         self.reused.lock().unwrap_or_else(PoisonError::into_inner).reports.last
     }
 

@@ -5,38 +5,38 @@ use crate::transcript::ViewChanges;
 
 /// One generation of a feed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct IndexedLife {
+pub(crate) struct IndexedLife {
     /// The feed.
-    pub feed: FeedId,
+    pub(crate) feed: FeedId,
     /// Number of the generation: unique within one archive.
-    pub number: u64,
+    pub(crate) number: u64,
 }
 
 /// Position of the index in a feed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IndexCursor {
+pub(crate) struct IndexCursor {
     /// Epoch of the view from which it was built.
-    pub epoch: Epoch,
+    pub(crate) epoch: Epoch,
     /// Number of the last change of that view in the index.
-    pub change: u64,
+    pub(crate) change: u64,
     /// Offset of the log before which everything is in the index.
-    pub next: Offset,
+    pub(crate) next: Offset,
 }
 
 /// Changes of a feed.
 #[derive(Debug)]
-pub struct IndexBatch {
+pub(crate) struct IndexBatch {
     /// The feed.
-    pub life: IndexedLife,
+    pub(crate) life: IndexedLife,
     /// Epoch of the view whose changes are counted.
-    pub epoch: Epoch,
+    pub(crate) epoch: Epoch,
     /// Epoch of the position from which it continues: the same, or one that the view recognizes as its own. `None` if
     /// it begins at the start.
-    pub follows: Option<Epoch>,
+    pub(crate) follows: Option<Epoch>,
     /// Number of the change after which these come; 0 replaces everything that the index has of the feed.
-    pub since: u64,
+    pub(crate) since: u64,
     /// The changes.
-    pub changes: ViewChanges,
+    pub(crate) changes: ViewChanges,
     /// Offset that the view has reached, if these are all changes up to there.
-    pub next: Option<Offset>,
+    pub(crate) next: Option<Offset>,
 }

@@ -31,10 +31,10 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{mpsc, oneshot};
 
-pub use crate::search::batch::{IndexBatch, IndexCursor, IndexedLife};
-pub use crate::search::query::{Question, RANKED_MAX, SearchHits};
-pub use crate::search::query_parser::{BadWords, Words};
-pub use crate::search::schema::FeedHome;
+pub(crate) use crate::search::batch::{IndexBatch, IndexCursor, IndexedLife};
+pub(crate) use crate::search::query::{Question, RANKED_MAX, SearchHits};
+pub(crate) use crate::search::query_parser::Words;
+pub(crate) use crate::search::schema::FeedHome;
 
 /// Commands that wait for the thread; further callers wait for room. Each is a page of changes or a search.
 const QUEUE_MAX: usize = 64;
@@ -42,7 +42,7 @@ const QUEUE_MAX: usize = 64;
 /// Reason why the index could not do what it was asked.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
-pub enum SearchError {
+pub(crate) enum SearchError {
     /// A search exceeded its time limit.
     #[error("the search took too long: use more words, or a feed, a speaker or a time")]
     TooLong,
@@ -66,14 +66,14 @@ enum IndexCommand {
 
 /// Index of an archive. If dropped without [`Index::close`], it ends as in a crash, and nothing is lost.
 #[derive(Debug)]
-pub struct Index {
+pub(crate) struct Index {
     commands: mpsc::Sender<IndexCommand>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Index {
     /// Removes the index file of a directory, when search is disabled.
-    pub fn remove(dir: PathBuf) {
+    pub(crate) fn remove(dir: PathBuf) {
         schema::throw_away(&FeedHome::Directory(dir));
     }
 
@@ -81,7 +81,7 @@ impl Index {
     ///
     /// # Errors
     /// The error of the system if no thread can be started.
-    pub fn start(home: FeedHome) -> std::io::Result<Self> {
+    pub(crate) fn start(home: FeedHome) -> std::io::Result<Self> {
         let (commands, inbox) = mpsc::channel(QUEUE_MAX);
         let thread = std::thread::Builder::new().name("search-index".into()).spawn(move || run(&home, inbox))?;
         Ok(Self { commands, thread: Mutex::new(Some(thread)) })
@@ -91,7 +91,7 @@ impl Index {
     ///
     /// # Errors
     /// [`SearchError`], like all methods that follow.
-    pub async fn places(&self) -> Result<HashMap<IndexedLife, IndexCursor>, SearchError> {
+    pub(crate) async fn places(&self) -> Result<HashMap<IndexedLife, IndexCursor>, SearchError> {
         self.ask(IndexCommand::Places).await
     }
 
@@ -99,7 +99,7 @@ impl Index {
     ///
     /// # Errors
     /// [`SearchError`].
-    pub async fn place(&self, life: u64) -> Result<Option<IndexCursor>, SearchError> {
+    pub(crate) async fn place(&self, life: u64) -> Result<Option<IndexCursor>, SearchError> {
         self.ask(|reply| IndexCommand::Place(life, reply)).await
     }
 
@@ -108,7 +108,7 @@ impl Index {
     ///
     /// # Errors
     /// [`SearchError`].
-    pub async fn apply(&self, batch: IndexBatch) -> Result<Option<IndexCursor>, SearchError> {
+    pub(crate) async fn apply(&self, batch: IndexBatch) -> Result<Option<IndexCursor>, SearchError> {
         self.ask(|reply| IndexCommand::Apply(Box::new(batch), reply)).await
     }
 
@@ -117,7 +117,7 @@ impl Index {
     ///
     /// # Errors
     /// [`SearchError`].
-    pub async fn forget(&self, life: IndexedLife) -> Result<(), SearchError> {
+    pub(crate) async fn forget(&self, life: IndexedLife) -> Result<(), SearchError> {
         self.ask(|reply| IndexCommand::Forget(life, reply)).await
     }
 
@@ -125,12 +125,12 @@ impl Index {
     ///
     /// # Errors
     /// [`SearchError`].
-    pub async fn find(&self, question: Question, timeout: Duration) -> Result<SearchHits, SearchError> {
+    pub(crate) async fn find(&self, question: Question, timeout: Duration) -> Result<SearchHits, SearchError> {
         self.ask(|reply| IndexCommand::Find(Box::new(question), timeout, reply)).await
     }
 
     /// Carries out queued commands, then closes the file. Ready when it is closed.
-    pub async fn close(&self) {
+    pub(crate) async fn close(&self) {
         // If the thread has ended, the file is closed.
         let _ = self.commands.send(IndexCommand::Close).await;
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();

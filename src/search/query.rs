@@ -12,7 +12,7 @@ use crate::wire::search::{Hit, HitOrder, TextPart};
 
 /// Matches that are counted and ranked at most. Ranking looks at each match. If there are more, the newest come first
 /// instead, and the search ends when it has enough of them.
-pub const RANKED_MAX: usize = 10_000;
+pub(crate) const RANKED_MAX: usize = 10_000;
 
 /// Marks that the engine puts before and after each match. Indexed texts never contain them.
 const MARKS: [char; 2] = ['\u{2}', '\u{3}'];
@@ -23,30 +23,30 @@ const STEPS_BETWEEN_LOOKS: i32 = 10_000;
 
 /// A search. All conditions apply together.
 #[derive(Debug, Clone)]
-pub struct Question {
+pub(crate) struct Question {
     /// The words.
-    pub words: Words,
+    pub(crate) words: Words,
     /// Generations of the feeds to search; no others are searched or counted.
-    pub lives: Vec<u64>,
+    pub(crate) lives: Vec<u64>,
     /// Name of the speaker, after renames and merges; case is ignored.
-    pub speaker: Option<String>,
+    pub(crate) speaker: Option<String>,
     /// Lines that start at or after the first media time, and before the second.
-    pub media: (Option<MediaMs>, Option<MediaMs>),
+    pub(crate) media: (Option<MediaMs>, Option<MediaMs>),
     /// Lines whose present text was received at or after the first moment, and before the second.
-    pub taken: (Option<Timestamp>, Option<Timestamp>),
+    pub(crate) taken: (Option<Timestamp>, Option<Timestamp>),
     /// Number of hits to skip, and number to return at most.
-    pub page: (usize, usize),
+    pub(crate) page: (usize, usize),
 }
 
 /// Result of a search.
 #[derive(Debug, Clone, PartialEq)]
-pub struct SearchHits {
+pub(crate) struct SearchHits {
     /// The hits of this page.
-    pub hits: Vec<Hit>,
+    pub(crate) hits: Vec<Hit>,
     /// Number of all hits, up to [`RANKED_MAX`].
-    pub total: usize,
+    pub(crate) total: usize,
     /// Order of the hits.
-    pub order: HitOrder,
+    pub(crate) order: HitOrder,
 }
 
 /// Conditions of a search. The full-text match comes first (a `CROSS JOIN` keeps the order): to look up each line of a

@@ -10,7 +10,7 @@ const TERMS_MAX: usize = 32;
 
 /// Reason why a text cannot be searched for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum BadWords {
+pub(crate) enum BadWords {
     /// The text has no letter or digit.
     #[error("there is no word to look for")]
     None,
@@ -21,14 +21,14 @@ pub enum BadWords {
 
 /// Search terms in the engine's notation: at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Words(String);
+pub(crate) struct Words(String);
 
 impl Words {
     /// Parses the text that a user typed.
     ///
     /// # Errors
     /// [`BadWords`], with a message for the user.
-    pub fn parse(typed: &str) -> Result<Self, BadWords> {
+    pub(crate) fn parse(typed: &str) -> Result<Self, BadWords> {
         let mut terms = Vec::new();
         // Every second piece is in quotes; a missing last quote is added.
         for (n, piece) in typed.split(['"', '“', '”', '„']).enumerate() {

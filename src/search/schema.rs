@@ -10,7 +10,7 @@ use crate::transcript::fold::RULES;
 
 /// Location of an index.
 #[derive(Debug, Clone)]
-pub enum FeedHome {
+pub(crate) enum FeedHome {
     /// In a file of this directory, which must exist.
     Directory(PathBuf),
     /// In memory, starting with a copy of the file in this directory, which is only read.

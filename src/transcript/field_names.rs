@@ -61,7 +61,7 @@ const SYNONYMS: &[(&str, &str)] = &[
 
 /// Returns the name among `known` that `name` probably means: by a synonym, or by a small edit distance.
 #[must_use]
-pub fn nearest_field(name: &str, known: &[&'static str]) -> Option<&'static str> {
+pub(crate) fn nearest_field(name: &str, known: &[&'static str]) -> Option<&'static str> {
     // `isFinal`, `Start-Ms` and `start_ms` are one name.
     let mut plain = String::new();
     for c in name.chars() {

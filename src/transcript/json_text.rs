@@ -3,7 +3,7 @@
 /// Replaces escapes of surrogates that have no partner by `\ufffd`, which is U+FFFD; `None` if there are none. Programs
 /// that cut text within a character write them (RFC 8259, section 8.2), and such an escape is no reason to lose a line.
 #[must_use]
-pub fn replace_lone_surrogates(json: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn replace_lone_surrogates(json: &[u8]) -> Option<Vec<u8>> {
     if !json.contains(&b'\\') {
         return None;
     }

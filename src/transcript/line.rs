@@ -102,6 +102,7 @@ pub enum Status {
 /// Boundary that a source requests before a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Break {
     /// A new turn begins here, whoever speaks.
     Turn,
@@ -110,6 +111,7 @@ pub enum Break {
 /// Origin of a line's start that its source did not give.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum TimeSource {
     /// The feed's media time when the first version arrived.
     Arrival,

@@ -10,6 +10,7 @@ use super::time::MediaMs;
 /// Kind of a mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum MarkKind {
     /// Could not be heard.
     Inaudible,

@@ -7,9 +7,9 @@
 //! [`turn`] and its rule, [`mark`], and [`fold`], which combines them.
 
 mod assembly;
-pub mod field_names;
+pub(crate) mod field_names;
 pub mod fold;
-pub mod json_text;
+pub(crate) mod json_text;
 pub mod line;
 pub mod mark;
 pub mod order;

@@ -77,6 +77,7 @@ impl FeedMeta {
 
 /// Operation of a record.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum Op {
     /// Versions of lines of one source.
     Line {

@@ -4,6 +4,7 @@
 /// A WebSocket close code that the server sends. The numbers are a contract: none is changed or reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u16)]
+#[non_exhaustive]
 pub enum CloseCode {
     /// Everything was sent.
     Done = 1000,

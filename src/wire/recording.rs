@@ -7,55 +7,55 @@ use crate::transcript::{FrameBytes, MediaMs, Timestamp};
 
 /// A row of a recording: a frame, or the begin or end of a connection.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct RecordingRow {
+pub(crate) struct RecordingRow {
     /// Milliseconds since the first connection.
-    pub at_ms: u64,
+    pub(crate) at_ms: u64,
     /// The frame, if the row is one.
     #[serde(flatten)]
-    pub frame: FrameBytes,
+    pub(crate) frame: FrameBytes,
     /// `true` where a connection begins, `false` where it ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub connected: Option<bool>,
+    pub(crate) connected: Option<bool>,
     /// Format with which a server decoded the connection that begins here; `None` if no server did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub read_as: Option<RecordingFormat>,
+    pub(crate) read_as: Option<RecordingFormat>,
 }
 
 /// Settings with which a server decoded the frames of a connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RecordingFormat {
+pub(crate) struct RecordingFormat {
     /// The vendor's format.
-    pub format: String,
+    pub(crate) format: String,
     /// Media time at the start of the vendor's session, if its program gave one; otherwise the server determined it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub offset_ms: Option<MediaMs>,
+    pub(crate) offset_ms: Option<MediaMs>,
     /// True if speaker labels mean the same in every session.
     #[serde(default)]
-    pub names: bool,
+    pub(crate) names: bool,
     /// Language of lines that name none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lang: Option<String>,
+    pub(crate) lang: Option<String>,
     /// The time of day at media time 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub wall_start: Option<Timestamp>,
+    pub(crate) wall_start: Option<Timestamp>,
 }
 
 impl RecordingRow {
     /// Creates the row of a frame.
     #[must_use]
-    pub fn of_frame(at_ms: u64, frame: &[u8]) -> Self {
+    pub(crate) fn of_frame(at_ms: u64, frame: &[u8]) -> Self {
         Self { at_ms, frame: FrameBytes::new(frame), ..Self::default() }
     }
 
     /// Creates the row of a connection's begin (`true`) or end.
     #[must_use]
-    pub fn of_connection(at_ms: u64, connected: bool) -> Self {
+    pub(crate) fn of_connection(at_ms: u64, connected: bool) -> Self {
         Self { at_ms, connected: Some(connected), ..Self::default() }
     }
 
     /// Encodes the row as in the file, with its line feed.
     #[must_use]
-    pub fn encode(&self) -> String {
+    pub(crate) fn encode(&self) -> String {
         serde_json::to_string(self).expect("a row has no map with odd keys") + "\n"
     }
 }

@@ -17,6 +17,7 @@ pub enum HitOrder {
 
 /// Piece of a line's text. The pieces in sequence are the line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct TextPart {
     /// The text, without markup.
     pub text: String,
@@ -27,6 +28,7 @@ pub struct TextPart {
 
 /// A line that matches.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Hit {
     /// Its feed.
     pub feed: FeedId,

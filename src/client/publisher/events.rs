@@ -69,6 +69,7 @@ pub enum PublishError {
 
 /// Events about messages and the connection, except acknowledgements.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PublisherEvent {
     /// The server sent `welcome`; unanswered messages are sent again.
     Connected {

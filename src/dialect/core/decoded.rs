@@ -7,6 +7,7 @@ use crate::transcript::{MediaMs, Version};
 
 /// An event decoded from a frame.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum DecodedEvent {
     /// Versions of lines that belong into one record. They have no revisions: the fold numbers them.
     Lines(Vec<Version>),
@@ -24,6 +25,7 @@ pub enum DecodedEvent {
 
 /// Kind of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DecodeFaultKind {
     /// The frame is unreadable. Nothing of it was kept.
     Unreadable,
@@ -51,6 +53,7 @@ impl DecodeFaultKind {
 
 /// A fault in a frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DecodeFault {
     /// Kind of the fault.
     pub kind: DecodeFaultKind,

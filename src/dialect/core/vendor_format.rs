@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 /// A vendor's format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum VendorFormat {
     /// Deepgram's live API, version 1: `Results`.
     Deepgram,

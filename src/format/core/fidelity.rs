@@ -34,6 +34,7 @@ pub enum StartPrecision {
 /// The parts of a transcript that a format keeps. All formats keep texts and the names of speakers, as far as they can
 /// hold their characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Fidelity {
     /// The starts of lines.
     pub starts: StartPrecision,
@@ -59,6 +60,7 @@ pub struct Fidelity {
 
 /// The kinds of loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum LossKind {
     /// Starts of lines other than the first of a turn; or a start before the first word, in a format whose words hold
     /// the start.
@@ -142,6 +144,7 @@ impl LossKind {
 
 /// One kind of loss, with its count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Loss {
     /// The kind.
     pub kind: LossKind,

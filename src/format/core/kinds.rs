@@ -4,6 +4,7 @@ use std::fmt;
 
 /// A file format that is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Format {
     /// One JSON object: the feed, its speakers, its turns with their lines.
     Json,
@@ -112,6 +113,7 @@ impl fmt::Display for Format {
 
 /// A kind of file that is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum FileKind {
     /// The plain text that rev.com publishes: blocks below `Name: (MM:SS)` or `Name (MM:SS):`.
     Rev,

@@ -13,6 +13,7 @@ pub const PROBLEMS_MAX: usize = 1_000;
 
 /// A fault in a file. The rest of the file was read all the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FileProblem {
     /// The line of the file, from 1.
     pub line: usize,
@@ -52,6 +53,7 @@ impl FileProblem {
 
 /// The number of problems of one kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ProblemCount {
     /// The message that they have in common, without quotations and numbers.
     pub kind: String,

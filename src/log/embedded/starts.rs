@@ -124,6 +124,7 @@ fn write_at_start(mut file: &File, bytes: &[u8]) -> io::Result<()> {
 
 /// Acknowledged data that the archive lacks, as far as that is known: a lower bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct MissingRecords {
     /// Number of records.
     pub records: u64,

@@ -27,6 +27,7 @@ const COPY_TRIES: usize = 3;
 
 /// Result of verifying a whole archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Verification {
     /// The archive file.
     pub file: PathBuf,
@@ -38,6 +39,7 @@ pub struct Verification {
 
 /// A verified log.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CheckedLog {
     /// Name of its feed, as the archive has it.
     pub feed: String,
@@ -49,6 +51,7 @@ pub struct CheckedLog {
 
 /// Fault in an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ArchiveFault {
     /// The file, a table, or a row of a feed.
     pub place: String,

@@ -83,6 +83,7 @@ impl fmt::Debug for JetStreamOptions {
 
 /// Credentials for the servers.
 #[derive(Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Credentials {
     /// No credentials.
     #[default]

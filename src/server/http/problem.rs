@@ -12,6 +12,7 @@ use crate::server::core::catalog::CreateRefused;
 /// Kind of an error. The names are a contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum ProblemCode {
     /// The request is invalid.
     BadRequest,

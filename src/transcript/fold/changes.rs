@@ -43,6 +43,7 @@ impl FeedState {
 
 /// Selects the lines that a fold shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum FoldView {
     /// All lines, interim ones too.
     #[default]

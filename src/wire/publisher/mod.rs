@@ -37,6 +37,7 @@ pub struct Limits {
 /// Reason why a message, or one line of it, was refused. The names are a contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum NackCode {
     /// The message is not JSON, or not an object.
     BadJson,
@@ -112,6 +113,7 @@ impl NackCode {
 /// Kind of a warning to a publisher: the message was accepted, but people should look at it. The names are a contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum WarningCode {
     /// One revision of a line was sent with two contents.
     Conflict,
@@ -187,6 +189,7 @@ impl WarningCode {
 /// A refusal: the fault, its location, and the remedy. Nothing of the refused message was stored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
+#[non_exhaustive]
 pub struct Refusal {
     /// Kind of fault.
     pub code: NackCode,

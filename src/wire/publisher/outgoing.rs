@@ -10,6 +10,7 @@ use crate::wire::publisher::incoming::Incoming;
 
 /// A message from a publisher; the counterpart of [`FromPublisher::decode`](super::FromPublisher::decode).
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum Outgoing {
     /// A version of a line. Its `arrival_ms` and `time_source` belong to the server and are not sent.
     Line(Version),

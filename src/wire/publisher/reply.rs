@@ -11,6 +11,7 @@ use crate::wire::publisher::{Limits, NackCode, Refusal};
 /// A message from the server to a publisher.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum ToPublisher {
     /// The first message.
     Welcome {

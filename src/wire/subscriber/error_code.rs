@@ -8,6 +8,7 @@ use crate::wire::publisher::NackCode;
 /// Reason why a subscriber's message was refused, or why one of many subscriptions ended. The names are a contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum ErrorCode {
     /// The message is not JSON, or not an object with a type.
     BadJson,

@@ -14,6 +14,7 @@ use crate::wire::subscriber::request::Pace;
 /// A message from the server to a subscriber.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum ToSubscriber {
     /// The first message; sent again when a feed that the reader waits for is created or replaced.
     Hello {

@@ -11,6 +11,7 @@ use crate::wire::publisher::{NackCode, Refusal};
 /// Unit in which a reader receives a feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Unit {
     /// Lines as they arrive, and the boundaries between turns.
     #[default]
@@ -21,6 +22,7 @@ pub enum Unit {
 
 /// Pace of a replay.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub enum Pace {
     /// A multiple of the original speed; above 0.
     Times(f64),
@@ -190,6 +192,7 @@ impl Unit {
 /// End of a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum SubscribeUntil {
     /// As long as the feed continues.
     #[default]
@@ -207,6 +210,7 @@ impl SubscribeUntil {
 /// Position to begin at.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[non_exhaustive]
 pub enum StartPoint {
     /// The beginning of the transcript.
     #[default]
@@ -260,6 +264,7 @@ impl From<StartPoint> for String {
 /// Target of a seek in a replay.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "RawSeek", into = "RawSeek")]
+#[non_exhaustive]
 pub enum Seek {
     /// The first record whose line starts at or after this media time.
     Media(MediaMs),

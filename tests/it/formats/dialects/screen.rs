@@ -58,6 +58,7 @@ impl Screen {
                     write!(told, ", clock {media_ms}").expect("a string takes it");
                     self.apply(Op::Clock { source, media_ms });
                 }
+                other => panic!("{other:?} is not shown here"),
             }
         }
         for fault in out.faults {
@@ -136,5 +137,6 @@ pub(crate) fn check(said: &DecodedEvent) {
                 assert!(size < 60_000, "a line of {size} bytes does not fit into a message");
             }
         }
+        other => panic!("{other:?} is not checked here"),
     }
 }

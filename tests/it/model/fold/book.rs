@@ -491,6 +491,7 @@ impl Book {
             }
             Op::Pause | Op::Resume | Op::End | Op::Reopen => self.change_state(record),
             Op::Frame(_) | Op::Unknown => {}
+            other => panic!("the book has no rule for {other:?}"),
         }
     }
 
