@@ -25,7 +25,6 @@
 //! describes its protocol.
 
 mod core;
-mod registry;
 mod vendors;
 
 pub use crate::dialect::core::decoded::{DecodeFault, DecodeFaultKind, Decoded, DecodedEvent};

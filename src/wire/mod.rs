@@ -7,7 +7,7 @@
 pub mod close;
 pub mod message;
 pub mod publisher;
-pub(crate) mod recording;
+pub mod recording;
 pub mod search;
 pub mod subscriber;
 

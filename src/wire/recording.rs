@@ -7,55 +7,55 @@ use crate::transcript::{FrameBytes, MediaMs, Timestamp};
 
 /// A row of a recording: a frame, or the begin or end of a connection.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub(crate) struct RecordingRow {
+pub struct RecordingRow {
     /// Milliseconds since the first connection.
-    pub(crate) at_ms: u64,
+    pub at_ms: u64,
     /// The frame, if the row is one.
     #[serde(flatten)]
-    pub(crate) frame: FrameBytes,
+    pub frame: FrameBytes,
     /// `true` where a connection begins, `false` where it ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) connected: Option<bool>,
+    pub connected: Option<bool>,
     /// Format with which a server decoded the connection that begins here; `None` if no server did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) read_as: Option<RecordingFormat>,
+    pub read_as: Option<RecordingFormat>,
 }
 
 /// Settings with which a server decoded the frames of a connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct RecordingFormat {
+pub struct RecordingFormat {
     /// The vendor's format.
-    pub(crate) format: String,
+    pub format: String,
     /// Media time at the start of the vendor's session, if its program gave one; otherwise the server determined it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) offset_ms: Option<MediaMs>,
+    pub offset_ms: Option<MediaMs>,
     /// True if speaker labels mean the same in every session.
     #[serde(default)]
-    pub(crate) names: bool,
+    pub names: bool,
     /// Language of lines that name none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) lang: Option<String>,
+    pub lang: Option<String>,
     /// The time of day at media time 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) wall_start: Option<Timestamp>,
+    pub wall_start: Option<Timestamp>,
 }
 
 impl RecordingRow {
     /// Creates the row of a frame.
     #[must_use]
-    pub(crate) fn of_frame(at_ms: u64, frame: &[u8]) -> Self {
+    pub fn of_frame(at_ms: u64, frame: &[u8]) -> Self {
         Self { at_ms, frame: FrameBytes::new(frame), ..Self::default() }
     }
 
     /// Creates the row of a connection's begin (`true`) or end.
     #[must_use]
-    pub(crate) fn of_connection(at_ms: u64, connected: bool) -> Self {
+    pub fn of_connection(at_ms: u64, connected: bool) -> Self {
         Self { at_ms, connected: Some(connected), ..Self::default() }
     }
 
     /// Encodes the row as in the file, with its line feed.
     #[must_use]
-    pub(crate) fn encode(&self) -> String {
+    pub fn encode(&self) -> String {
         serde_json::to_string(self).expect("a row has no map with odd keys") + "\n"
     }
 }

@@ -86,6 +86,17 @@ pub(crate) trait EngineSession: Send {
     /// A message: a JSON value, or a line of text.
     type Message: ?Sized;
 
+    /// Returns the message within a row that the vendor's own program recorded; `None` if the object is the message.
+    fn recorded_message(_row: &Value) -> Option<&Value> {
+        None
+    }
+
+    /// Returns true if a JSON message has one of the format's known shapes. [`Self::read`] checks the type of the message,
+    /// and whether that is known.
+    fn is_known(_message: &Value) -> bool {
+        false
+    }
+
     /// Creates a session.
     fn new(options: Options) -> Self;
 
@@ -929,12 +940,12 @@ impl<E: EngineSession<Message = Value>> JsonSessions<E> {
 impl<E: EngineSession<Message = Value>> Dialect for JsonSessions<E> {
     fn decode(&mut self, frame: &[u8], out: &mut Decoded) {
         each_object(frame, out, |value, out| {
-            let message = shape::message_in(E::FORMAT, value);
+            let message = E::recorded_message(value).filter(|message| message.is_object()).unwrap_or(value);
             let is_foreign = shape::is_foreign(E::FORMAT, message);
-            if !is_foreign && shape::is_known(E::FORMAT, message) {
+            if !is_foreign && E::is_known(message) {
                 self.0.read(message, out);
             } else if let Some(why) = engine_report(message).filter(|_| !is_foreign) {
-                out.fault(DecodeFaultKind::Engine, format!("{} reports: {why}", shape::vendor(E::FORMAT)));
+                out.fault(DecodeFaultKind::Engine, format!("{} reports: {why}", E::FORMAT.vendor()));
             } else {
                 out.fault(DecodeFaultKind::UnknownType, shape::unknown(E::FORMAT, message));
             }

@@ -13,45 +13,8 @@ use crate::dialect::core::options::control_free;
 use crate::dialect::core::timed_text::{time_of_day, two_times};
 use crate::dialect::core::vendor_format::VendorFormat;
 
-/// Returns the message within a row that a vendor's own program recorded; otherwise the object itself.
-pub(crate) fn message_in(format: VendorFormat, value: &Value) -> &Value {
-    let wrapped = match format {
-        VendorFormat::Speechmatics if value.get("message").is_none() => value.get("payload"),
-        VendorFormat::Vexa => value.get("message"),
-        VendorFormat::Azure if !has(value, &["privText", "Text", "text"]) => {
-            value.get("privResult").or(value.get("result")).or(value.get("Result"))
-        }
-        _ => None,
-    };
-    wrapped.filter(|wrapped| wrapped.is_object()).unwrap_or(value)
-}
-
-/// Returns the vendor's name, for people.
-pub(crate) fn vendor(format: VendorFormat) -> &'static str {
-    match format {
-        VendorFormat::Deepgram => "Deepgram",
-        VendorFormat::Flux => "Deepgram Flux",
-        VendorFormat::Speechmatics => "Speechmatics",
-        VendorFormat::AssemblyAi => "AssemblyAI",
-        VendorFormat::Rev => "Rev.ai",
-        VendorFormat::Aws => "Amazon Transcribe",
-        VendorFormat::Azure => "Azure",
-        VendorFormat::Google => "Google",
-        VendorFormat::WhisperLive => "WhisperLive",
-        VendorFormat::Vosk => "Vosk",
-        VendorFormat::Jitsi => "Jitsi",
-        VendorFormat::LiveKit => "LiveKit",
-        VendorFormat::Vexa => "Vexa",
-        VendorFormat::Zoom => "a program that posts to Zoom",
-        VendorFormat::WhisperStreaming
-        | VendorFormat::Text
-        | VendorFormat::Chevrons
-        | VendorFormat::StreamText
-        | VendorFormat::YouTube => format.as_str(),
-    }
-}
-
-fn has(value: &Value, names: &[&str]) -> bool {
+/// Returns true if one of the fields `names` is there and not null.
+pub(crate) fn has(value: &Value, names: &[&str]) -> bool {
     names.iter().any(|name| value.get(name).is_some_and(|field| !field.is_null()))
 }
 
@@ -60,12 +23,12 @@ fn all_of(value: &Value, names: &[&str]) -> bool {
 }
 
 /// Returns true if all fields of an object are among `names`.
-fn only(value: &Value, names: &[&str]) -> bool {
+pub(crate) fn only(value: &Value, names: &[&str]) -> bool {
     value.as_object().is_some_and(|fields| fields.keys().all(|name| names.contains(&&**name)))
 }
 
 /// Fields beside `text` in formats that have more information about a line.
-const OF_LINES: [&str; 22] = [
+pub(crate) const OF_LINES: [&str; 22] = [
     "type",
     "id",
     "Id",
@@ -90,103 +53,11 @@ const OF_LINES: [&str; 22] = [
     "is_final",
 ];
 
-/// Fields of Google's messages besides results.
-const OF_GOOGLE: [&str; 13] = [
-    "speechEventType",
-    "speech_event_type",
-    "speechEventTime",
-    "speech_event_time",
-    "speechEventOffset",
-    "speech_event_offset",
-    "totalBilledTime",
-    "total_billed_time",
-    "requestId",
-    "request_id",
-    "metadata",
-    "speechAdaptationInfo",
-    "speech_adaptation_info",
-];
-
-/// Returns true if a message has one of the format's known shapes. Its decoder checks the type of the message, and
-/// whether that is known.
-pub(crate) fn is_known(format: VendorFormat, value: &Value) -> bool {
+/// Returns true if a message has a `type`, as all messages of some vendors have; `partial` and `final` come with `elements`.
+pub(crate) fn has_type(value: &Value) -> bool {
     let kind = raw_text(value, &["type"]);
-    match format {
-        VendorFormat::Deepgram | VendorFormat::AssemblyAi | VendorFormat::Flux | VendorFormat::Rev => {
-            // The decoder reports types that no vendor is known to have.
-            kind.is_some_and(|kind| !matches!(kind, "partial" | "final") || has(value, &["elements"]))
-        }
-        VendorFormat::Speechmatics => raw_text(value, &["message"]).is_some() && !has(value, &["uid"]),
-        VendorFormat::Aws => {
-            has(value, &["TranscriptEvent", "transcriptEvent", "transcript_event"])
-                || ["Transcript", "transcript"].iter().any(|name| value.get(name).is_some_and(Value::is_object))
-        }
-        VendorFormat::Azure => {
-            const REASONS: [&str; 4] = ["Reason", "reason", "privReason", "RecognitionStatus"];
-            const TEXTS: [&str; 5] = ["Text", "text", "privText", "DisplayText", "NBest"];
-            const OFFSETS: [&str; 4] = ["OffsetInTicks", "Offset", "offset", "privOffset"];
-            let is_result = has(value, &REASONS) || has(value, &TEXTS) && has(value, &OFFSETS);
-            // Turns and the edges of speech, and the events of a session.
-            const EVENTS: [&str; 6] = ["Offset", "privOffset", "context", "SessionId", "sessionId", "privSessionId"];
-            let is_event = has(value, &EVENTS) && only(value, &EVENTS);
-            is_result && kind.is_none_or(|kind| !kind.contains('.'))
-                || is_event
-                || has(value, &["CancellationReason", "privCancellationReason"])
-        }
-        VendorFormat::Google => {
-            let has_results = value.get("results").is_some_and(Value::is_array);
-            has_results && !has(value, &["channel_index", "message"])
-                || !has_results && only(value, &OF_GOOGLE) && has(value, &OF_GOOGLE)
-        }
-        VendorFormat::WhisperLive => {
-            if has(value, &["segments", "translated_segments"]) {
-                let is_livekits = raw_items(value, &["segments"]).first().is_some_and(|it| has(it, &["final"]));
-                return !is_livekits
-                    && !has(
-                        value,
-                        &["type", "participant_identity", "transcribed_participant_identity", "trackId", "track_id"],
-                    );
-            }
-            // Control messages between client and server.
-            only(value, &["uid", "status", "message", "backend", "language", "language_prob", "eos"])
-                && has(value, &["status", "message", "language"])
-        }
-        VendorFormat::Vosk => {
-            ["partial", "text"]
-                .iter()
-                .any(|name| value.get(name).is_some_and(|text| text.is_string() || text.is_null()))
-                && !has(value, &["seq", "lang"])
-                && !has(value, &OF_LINES)
-                || value.get("alternatives").is_some_and(Value::is_array) && !has(value, &["channel", "type"])
-        }
-        VendorFormat::Jitsi => {
-            let is_piece = value.get("transcript").is_some_and(Value::is_array)
-                || value.get("text").is_some_and(Value::is_string) && has(value, &["participant_id", "participant"]);
-            is_piece && !has(value, &["words", "confirmed"])
-                || has(value, &["event"]) && has(value, &["participant", "room_name", "timestamp"])
-        }
-        VendorFormat::LiveKit => {
-            let packet = value.get("transcription").filter(|packet| packet.is_object()).unwrap_or(value);
-            packet.get("segments").is_some() && !has(packet, &["uid", "type"])
-                || value.get("attributes").is_some_and(Value::is_object)
-        }
-        VendorFormat::Vexa => match kind {
-            // Rows beside the messages in the vendor's recordings.
-            None => has(value, &["event"]) && has(value, &["at", "ws_url", "meeting_id"]),
-            Some("transcript") => has(value, &["confirmed", "pending", "segments", "segment", "speaker"]),
-            Some(_) => true,
-        },
-        // Posts to Zoom never name a speaker or a time; a message with those is another vendor's.
-        VendorFormat::Zoom => {
-            value.get("text").is_some_and(Value::is_string)
-                && (only(value, &["seq", "lang", "text"]) || has(value, &["seq"]) && !has(value, &OF_LINES))
-        }
-        VendorFormat::WhisperStreaming
-        | VendorFormat::Text
-        | VendorFormat::Chevrons
-        | VendorFormat::StreamText
-        | VendorFormat::YouTube => false,
-    }
+    // The decoder reports types that no vendor is known to have.
+    kind.is_some_and(|kind| !matches!(kind, "partial" | "final") || has(value, &["elements"]))
 }
 
 /// Likely origin of a message.
@@ -311,7 +182,7 @@ pub(crate) fn is_foreign(format: VendorFormat, value: &Value) -> bool {
 
 /// Returns the text of the fault for a message without any of the known shapes of `format`.
 pub(crate) fn unknown(format: VendorFormat, value: &Value) -> String {
-    let name = vendor(format);
+    let name = format.vendor();
     let likeness = looks_like(value).filter(|likeness| *likeness != Likeness::Read(format));
     match likeness {
         Some(likeness) => format!("this is no message of {name}: it was left out. It looks like {likeness}"),
@@ -339,7 +210,7 @@ impl fmt::Display for Likeness {
 
 /// Returns a format's name with the options that select it.
 fn instead(format: VendorFormat) -> String {
-    format!("{}: use format={format} (--format {format})", vendor(format))
+    format!("{}: use format={format} (--format {format})", format.vendor())
 }
 
 /// Returns the text of the fault for a JSON object in place of text; `None` if no known vendor sends it.

@@ -3,109 +3,85 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A vendor's format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum VendorFormat {
-    /// Deepgram's live API, version 1: `Results`.
-    Deepgram,
-    /// Deepgram Flux: `TurnInfo`.
-    Flux,
-    /// Speechmatics, realtime.
-    Speechmatics,
-    /// AssemblyAI Universal-Streaming, version 3.
-    AssemblyAi,
-    /// Rev.ai, streaming.
-    Rev,
-    /// Amazon Transcribe, streaming.
-    Aws,
-    /// Azure, conversation transcription.
-    Azure,
-    /// Google Cloud Speech-to-Text, streaming.
-    Google,
-    /// WhisperLive: `segments`.
-    WhisperLive,
-    /// The server of whisper_streaming: lines of text with two times.
-    WhisperStreaming,
-    /// The server of Vosk.
-    Vosk,
-    /// Jitsi: the messages of Jigasi and Skynet.
-    Jitsi,
-    /// LiveKit: segments, and text streams.
-    LiveKit,
-    /// Vexa: bundles of confirmed and pending segments.
-    Vexa,
-    /// Plain text, one caption per line.
-    Text,
-    /// Text with `>>` before each new speaker.
-    Chevrons,
-    /// A stenographer's characters, with deletes.
-    StreamText,
-    /// Captions as they are posted to Zoom.
-    Zoom,
-    /// Captions as they are posted to YouTube.
-    YouTube,
+/// Declares the formats: a row has the variant, its name, the vendor for people, and the framing.
+macro_rules! vendor_formats {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal, $vendor:literal, $framing:ident;)*) => {
+        /// A vendor's format.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum VendorFormat {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl VendorFormat {
+            /// All formats.
+            pub const ALL: [Self; [$($name),*].len()] = [$(Self::$variant),*];
+
+            /// Returns the name of the format in flags and URLs.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+
+            /// Returns the vendor's name, for people.
+            pub(crate) fn vendor(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $vendor,)*
+                }
+            }
+
+            /// Returns the framing of the format in a file or a pipe.
+            #[must_use]
+            pub fn framing(self) -> Framing {
+                match self {
+                    $(Self::$variant => Framing::$framing,)*
+                }
+            }
+        }
+    };
 }
 
-impl VendorFormat {
-    /// All formats.
-    pub const ALL: [Self; 19] = [
-        Self::Deepgram,
-        Self::Flux,
-        Self::Speechmatics,
-        Self::AssemblyAi,
-        Self::Rev,
-        Self::Aws,
-        Self::Azure,
-        Self::Google,
-        Self::WhisperLive,
-        Self::WhisperStreaming,
-        Self::Vosk,
-        Self::Jitsi,
-        Self::LiveKit,
-        Self::Vexa,
-        Self::Text,
-        Self::Chevrons,
-        Self::StreamText,
-        Self::Zoom,
-        Self::YouTube,
-    ];
-
-    /// Returns the name in flags and URLs.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Deepgram => "deepgram",
-            Self::Flux => "flux",
-            Self::Speechmatics => "speechmatics",
-            Self::AssemblyAi => "assemblyai",
-            Self::Rev => "rev",
-            Self::Aws => "aws",
-            Self::Azure => "azure",
-            Self::Google => "google",
-            Self::WhisperLive => "whisper-live",
-            Self::WhisperStreaming => "whisper-streaming",
-            Self::Vosk => "vosk",
-            Self::Jitsi => "jitsi",
-            Self::LiveKit => "livekit",
-            Self::Vexa => "vexa",
-            Self::Text => "text",
-            Self::Chevrons => "chevrons",
-            Self::StreamText => "streamtext",
-            Self::Zoom => "zoom",
-            Self::YouTube => "youtube",
-        }
-    }
-
-    /// Returns the framing of the format in a file or a pipe.
-    #[must_use]
-    pub fn framing(self) -> Framing {
-        match self {
-            Self::WhisperStreaming | Self::Text | Self::Chevrons | Self::YouTube => Framing::Lines,
-            Self::StreamText => Framing::Characters,
-            _ => Framing::Json,
-        }
-    }
+vendor_formats! {
+    /// Deepgram's live API, version 1: `Results`.
+    Deepgram = "deepgram", "Deepgram", Json;
+    /// Deepgram Flux: `TurnInfo`.
+    Flux = "flux", "Deepgram Flux", Json;
+    /// Speechmatics, realtime.
+    Speechmatics = "speechmatics", "Speechmatics", Json;
+    /// AssemblyAI Universal-Streaming, version 3.
+    AssemblyAi = "assemblyai", "AssemblyAI", Json;
+    /// Rev.ai, streaming.
+    Rev = "rev", "Rev.ai", Json;
+    /// Amazon Transcribe, streaming.
+    Aws = "aws", "Amazon Transcribe", Json;
+    /// Azure, conversation transcription.
+    Azure = "azure", "Azure", Json;
+    /// Google Cloud Speech-to-Text, streaming.
+    Google = "google", "Google", Json;
+    /// WhisperLive: `segments`.
+    WhisperLive = "whisper-live", "WhisperLive", Json;
+    /// The server of whisper_streaming: lines of text with two times.
+    WhisperStreaming = "whisper-streaming", "whisper-streaming", Lines;
+    /// The server of Vosk.
+    Vosk = "vosk", "Vosk", Json;
+    /// Jitsi: the messages of Jigasi and Skynet.
+    Jitsi = "jitsi", "Jitsi", Json;
+    /// LiveKit: segments, and text streams.
+    LiveKit = "livekit", "LiveKit", Json;
+    /// Vexa: bundles of confirmed and pending segments.
+    Vexa = "vexa", "Vexa", Json;
+    /// Plain text, one caption per line.
+    Text = "text", "text", Lines;
+    /// Text with `>>` before each new speaker.
+    Chevrons = "chevrons", "chevrons", Lines;
+    /// A stenographer's characters, with deletes.
+    StreamText = "streamtext", "streamtext", Characters;
+    /// Captions as they are posted to Zoom.
+    Zoom = "zoom", "a program that posts to Zoom", Json;
+    /// Captions as they are posted to YouTube.
+    YouTube = "youtube", "youtube", Lines;
 }
 
 impl fmt::Display for VendorFormat {

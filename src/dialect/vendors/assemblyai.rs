@@ -20,6 +20,7 @@ use crate::dialect::core::options::Options;
 use crate::dialect::core::piece::{PieceState, SpeechPiece};
 use crate::dialect::core::session::{EngineSession, IdScope};
 use crate::dialect::core::session_sign::{SessionSign, SpeechSpan};
+use crate::dialect::core::shape::has_type;
 use crate::dialect::core::token::{ListedWord, TokenSpeaker, align, needs_space};
 use crate::dialect::core::vendor_format::VendorFormat;
 use crate::transcript::MediaMs;
@@ -186,6 +187,10 @@ impl EngineSession for AssemblyAi {
     const FORMAT: VendorFormat = VendorFormat::AssemblyAi;
     const IDS: IdScope = IdScope::Session;
     type Message = Value;
+
+    fn is_known(value: &Value) -> bool {
+        has_type(value)
+    }
 
     fn new(options: Options) -> Self {
         Self { options, turns: VecDeque::new() }

@@ -18,6 +18,7 @@ use crate::dialect::core::options::Options;
 use crate::dialect::core::piece::PieceState;
 use crate::dialect::core::session::{EngineSession, IdScope};
 use crate::dialect::core::session_sign::{SessionSign, SpeechSpan};
+use crate::dialect::core::shape::has;
 use crate::dialect::core::token::{ListedWord, SpeechToken, TokenSpeaker, align};
 use crate::dialect::core::vendor_format::VendorFormat;
 use crate::transcript::MediaMs;
@@ -150,6 +151,11 @@ impl EngineSession for Aws {
     /// Finals are up to 30 s late.
     const IS_IN_ORDER: bool = false;
     type Message = Value;
+
+    fn is_known(value: &Value) -> bool {
+        has(value, &["TranscriptEvent", "transcriptEvent", "transcript_event"])
+            || ["Transcript", "transcript"].iter().any(|name| value.get(name).is_some_and(Value::is_object))
+    }
 
     fn new(options: Options) -> Self {
         Self { ids: VendorIds::new(options.tag.clone(), is_uuid), options, results: LinesById::default() }

@@ -17,6 +17,7 @@ use crate::dialect::core::lines::LineInProgress;
 use crate::dialect::core::options::Options;
 use crate::dialect::core::session::EngineSession;
 use crate::dialect::core::session_sign::{SessionSign, SpeechSpan};
+use crate::dialect::core::shape::{has, only};
 use crate::dialect::core::token::{ListedWord, SpeechToken, TokenSpeaker, align};
 use crate::dialect::core::utterance::Utterance;
 use crate::dialect::core::vendor_format::VendorFormat;
@@ -189,6 +190,24 @@ impl EngineSession for Azure {
     /// With overlapping speakers, results of one may start before earlier results of the other.
     const IS_IN_ORDER: bool = false;
     type Message = Value;
+
+    fn recorded_message(row: &Value) -> Option<&Value> {
+        let recorded = row.get("privResult").or(row.get("result")).or(row.get("Result"));
+        recorded.filter(|_| !has(row, &["privText", "Text", "text"]))
+    }
+
+    fn is_known(value: &Value) -> bool {
+        const REASONS: [&str; 4] = ["Reason", "reason", "privReason", "RecognitionStatus"];
+        const TEXTS: [&str; 5] = ["Text", "text", "privText", "DisplayText", "NBest"];
+        const OFFSETS: [&str; 4] = ["OffsetInTicks", "Offset", "offset", "privOffset"];
+        let is_result = has(value, &REASONS) || has(value, &TEXTS) && has(value, &OFFSETS);
+        // Turns and the edges of speech, and the events of a session.
+        const EVENTS: [&str; 6] = ["Offset", "privOffset", "context", "SessionId", "sessionId", "privSessionId"];
+        let is_event = has(value, &EVENTS) && only(value, &EVENTS);
+        is_result && raw_text(value, &["type"]).is_none_or(|kind| !kind.contains('.'))
+            || is_event
+            || has(value, &["CancellationReason", "privCancellationReason"])
+    }
 
     fn new(options: Options) -> Self {
         Self { options, channels: BTreeMap::new() }

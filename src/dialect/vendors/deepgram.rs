@@ -16,6 +16,7 @@ use crate::dialect::core::lines::LineInProgress;
 use crate::dialect::core::options::Options;
 use crate::dialect::core::session::EngineSession;
 use crate::dialect::core::session_sign::{SessionSign, SpeechSpan};
+use crate::dialect::core::shape::has_type;
 use crate::dialect::core::token::{ListedWord, SpeechToken, TokenSpeaker, align};
 use crate::dialect::core::utterance::Utterance;
 use crate::dialect::core::vendor_format::VendorFormat;
@@ -172,6 +173,10 @@ fn end(message: JsonNode<'_>, options: &Options, out: &mut Decoded) -> Option<i6
 impl EngineSession for Deepgram {
     const FORMAT: VendorFormat = VendorFormat::Deepgram;
     type Message = Value;
+
+    fn is_known(value: &Value) -> bool {
+        has_type(value)
+    }
 
     fn new(options: Options) -> Self {
         Self { options, channels: BTreeMap::new() }

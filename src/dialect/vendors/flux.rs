@@ -16,6 +16,7 @@ use crate::dialect::core::lines::{LineFacts, LineInProgress};
 use crate::dialect::core::options::Options;
 use crate::dialect::core::session::{EngineSession, IdScope};
 use crate::dialect::core::session_sign::{SessionSign, SpeechSpan};
+use crate::dialect::core::shape::has_type;
 use crate::dialect::core::token::{ListedWord, align};
 use crate::dialect::core::vendor_format::VendorFormat;
 use crate::transcript::Status;
@@ -98,6 +99,10 @@ impl EngineSession for Flux {
     const FORMAT: VendorFormat = VendorFormat::Flux;
     const IDS: IdScope = IdScope::Session;
     type Message = Value;
+
+    fn is_known(value: &Value) -> bool {
+        has_type(value)
+    }
 
     fn new(options: Options) -> Self {
         Self { options, turns: LinesById::default(), latest: 0 }

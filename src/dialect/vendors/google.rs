@@ -15,6 +15,7 @@ use crate::dialect::core::lines::LineInProgress;
 use crate::dialect::core::options::Options;
 use crate::dialect::core::session::EngineSession;
 use crate::dialect::core::session_sign::{SessionSign, SpeechSpan};
+use crate::dialect::core::shape::{has, only};
 use crate::dialect::core::token::{ListedWord, SpeechToken, TokenSpeaker, align};
 use crate::dialect::core::utterance::Utterance;
 use crate::dialect::core::vendor_format::VendorFormat;
@@ -22,6 +23,23 @@ use crate::transcript::MediaMs;
 
 /// Channels of one connection.
 const CHANNELS_MAX: usize = 64;
+
+/// Fields of Google's messages besides results.
+const OF_GOOGLE: [&str; 13] = [
+    "speechEventType",
+    "speech_event_type",
+    "speechEventTime",
+    "speech_event_time",
+    "speechEventOffset",
+    "speech_event_offset",
+    "totalBilledTime",
+    "total_billed_time",
+    "requestId",
+    "request_id",
+    "metadata",
+    "speechAdaptationInfo",
+    "speech_adaptation_info",
+];
 
 pub(crate) struct Google {
     options: Options,
@@ -191,6 +209,12 @@ fn raw_time(value: &Value, names: &[&str]) -> Option<f64> {
 impl EngineSession for Google {
     const FORMAT: VendorFormat = VendorFormat::Google;
     type Message = Value;
+
+    fn is_known(value: &Value) -> bool {
+        let has_results = value.get("results").is_some_and(Value::is_array);
+        has_results && !has(value, &["channel_index", "message"])
+            || !has_results && only(value, &OF_GOOGLE) && has(value, &OF_GOOGLE)
+    }
 
     fn new(options: Options) -> Self {
         Self { options, channels: BTreeMap::new() }

@@ -16,6 +16,7 @@ use crate::dialect::core::lines::{LineFacts, LineInProgress};
 use crate::dialect::core::options::Options;
 use crate::dialect::core::session::{EngineSession, IdScope};
 use crate::dialect::core::session_sign::SessionSign;
+use crate::dialect::core::shape::has;
 use crate::dialect::core::token::{ListedWord, TokenSpeaker, whole};
 use crate::dialect::core::vendor_format::VendorFormat;
 use crate::transcript::Status;
@@ -107,6 +108,13 @@ impl EngineSession for Jitsi {
     const FORMAT: VendorFormat = VendorFormat::Jitsi;
     const IDS: IdScope = IdScope::Always;
     type Message = Value;
+
+    fn is_known(value: &Value) -> bool {
+        let is_piece = value.get("transcript").is_some_and(Value::is_array)
+            || value.get("text").is_some_and(Value::is_string) && has(value, &["participant_id", "participant"]);
+        is_piece && !has(value, &["words", "confirmed"])
+            || has(value, &["event"]) && has(value, &["participant", "room_name", "timestamp"])
+    }
 
     fn new(options: Options) -> Self {
         Self { ids: VendorIds::new(options.tag.clone(), is_random), options, pieces: LinesById::default(), nameless: 0 }

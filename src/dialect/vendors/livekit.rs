@@ -16,6 +16,7 @@ use crate::dialect::core::lines::{LineFacts, LineInProgress};
 use crate::dialect::core::options::Options;
 use crate::dialect::core::session::{EngineSession, IdScope, StreamClocks};
 use crate::dialect::core::session_sign::{MoreSpeech, SessionSign, SpeechSpan};
+use crate::dialect::core::shape::has;
 use crate::dialect::core::token::{ListedWord, TokenSpeaker, whole};
 use crate::dialect::core::vendor_format::VendorFormat;
 use crate::transcript::{MediaMs, Status};
@@ -130,6 +131,12 @@ impl EngineSession for LiveKit {
     const IS_IN_ORDER: bool = false;
     const HAS_STREAM_CLOCKS: bool = true;
     const COUNTS_FROM_MEETING: bool = true;
+
+    fn is_known(value: &Value) -> bool {
+        let packet = value.get("transcription").filter(|packet| packet.is_object()).unwrap_or(value);
+        packet.get("segments").is_some() && !has(packet, &["uid", "type"])
+            || value.get("attributes").is_some_and(Value::is_object)
+    }
 
     fn new(options: Options) -> Self {
         Self {

@@ -11,6 +11,7 @@ use crate::dialect::core::lines::LineInProgress;
 use crate::dialect::core::options::Options;
 use crate::dialect::core::session::{EngineSession, IdScope};
 use crate::dialect::core::session_sign::{SessionSign, SpeechSpan};
+use crate::dialect::core::shape::has_type;
 use crate::dialect::core::token::{SpeechToken, TokenSpeaker, ends_sentence};
 use crate::dialect::core::utterance::Utterance;
 use crate::dialect::core::vendor_format::VendorFormat;
@@ -96,6 +97,10 @@ impl EngineSession for Rev {
     const FORMAT: VendorFormat = VendorFormat::Rev;
     const IDS: IdScope = IdScope::Session;
     type Message = Value;
+
+    fn is_known(value: &Value) -> bool {
+        has_type(value)
+    }
 
     fn new(options: Options) -> Self {
         Self { utterance: Utterance::new(options.clone(), "").named_by_start(), options }

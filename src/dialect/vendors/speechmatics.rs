@@ -21,6 +21,7 @@ use crate::dialect::core::lines::LineInProgress;
 use crate::dialect::core::options::Options;
 use crate::dialect::core::session::{EngineSession, IdScope};
 use crate::dialect::core::session_sign::{SessionSign, SpeechSpan};
+use crate::dialect::core::shape::has;
 use crate::dialect::core::token::{SpeechToken, TokenSpeaker, clean, ends_sentence};
 use crate::dialect::core::utterance::Utterance;
 use crate::dialect::core::vendor_format::VendorFormat;
@@ -357,6 +358,14 @@ impl EngineSession for Speechmatics {
     const FORMAT: VendorFormat = VendorFormat::Speechmatics;
     const IDS: IdScope = IdScope::Session;
     type Message = Value;
+
+    fn recorded_message(row: &Value) -> Option<&Value> {
+        row.get("payload").filter(|_| row.get("message").is_none())
+    }
+
+    fn is_known(value: &Value) -> bool {
+        raw_text(value, &["message"]).is_some() && !has(value, &["uid"])
+    }
 
     fn new(options: Options) -> Self {
         Self {

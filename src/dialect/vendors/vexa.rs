@@ -26,6 +26,7 @@ use crate::dialect::core::lines::{LineFacts, LineInProgress, Lines};
 use crate::dialect::core::options::Options;
 use crate::dialect::core::session::{EngineSession, IdScope, StreamClocks};
 use crate::dialect::core::session_sign::{MoreSpeech, SessionSign, SpeechSpan};
+use crate::dialect::core::shape::has;
 use crate::dialect::core::token::{ListedWord, SpeechToken, TokenSpeaker, align, says_nothing, short_hash};
 use crate::dialect::core::vendor_format::VendorFormat;
 use crate::dialect::core::wall::Wall;
@@ -659,6 +660,19 @@ impl EngineSession for Vexa {
     const HAS_STREAM_CLOCKS: bool = true;
     const COUNTS_FROM_MEETING: bool = true;
     type Message = Value;
+
+    fn recorded_message(row: &Value) -> Option<&Value> {
+        row.get("message")
+    }
+
+    fn is_known(value: &Value) -> bool {
+        match raw_text(value, &["type"]) {
+            // Rows beside the messages in the vendor's recordings.
+            None => has(value, &["event"]) && has(value, &["at", "ws_url", "meeting_id"]),
+            Some("transcript") => has(value, &["confirmed", "pending", "segments", "segment", "speaker"]),
+            Some(_) => true,
+        }
+    }
 
     fn new(options: Options) -> Self {
         Self {

@@ -9,6 +9,7 @@ use crate::dialect::core::lines::LineInProgress;
 use crate::dialect::core::options::Options;
 use crate::dialect::core::session::EngineSession;
 use crate::dialect::core::session_sign::{SessionSign, SpeechSpan};
+use crate::dialect::core::shape::{OF_LINES, has};
 use crate::dialect::core::token::{ListedWord, SpeechToken, align};
 use crate::dialect::core::utterance::Utterance;
 use crate::dialect::core::vendor_format::VendorFormat;
@@ -72,6 +73,13 @@ impl Vosk {
 impl EngineSession for Vosk {
     const FORMAT: VendorFormat = VendorFormat::Vosk;
     type Message = Value;
+
+    fn is_known(value: &Value) -> bool {
+        ["partial", "text"].iter().any(|name| value.get(name).is_some_and(|text| text.is_string() || text.is_null()))
+            && !has(value, &["seq", "lang"])
+            && !has(value, &OF_LINES)
+            || value.get("alternatives").is_some_and(Value::is_array) && !has(value, &["channel", "type"])
+    }
 
     fn new(options: Options) -> Self {
         Self { utterance: Utterance::new(options.clone(), ""), options }

@@ -14,6 +14,7 @@ use crate::dialect::core::lines::LineInProgress;
 use crate::dialect::core::options::Options;
 use crate::dialect::core::session::EngineSession;
 use crate::dialect::core::session_sign::{MoreSpeech, SessionSign, SpeechSpan};
+use crate::dialect::core::shape::{has, only};
 use crate::dialect::core::token::{ListedWord, SpeechToken, TokenSpeaker, align};
 use crate::dialect::core::utterance::Utterance;
 use crate::dialect::core::vendor_format::VendorFormat;
@@ -140,6 +141,20 @@ impl WhisperLive {
 impl EngineSession for WhisperLive {
     const FORMAT: VendorFormat = VendorFormat::WhisperLive;
     type Message = Value;
+
+    fn is_known(value: &Value) -> bool {
+        if has(value, &["segments", "translated_segments"]) {
+            let is_livekits = raw_items(value, &["segments"]).first().is_some_and(|it| has(it, &["final"]));
+            return !is_livekits
+                && !has(
+                    value,
+                    &["type", "participant_identity", "transcribed_participant_identity", "trackId", "track_id"],
+                );
+        }
+        // Control messages between client and server.
+        only(value, &["uid", "status", "message", "backend", "language", "language_prob", "eos"])
+            && has(value, &["status", "message", "language"])
+    }
 
     fn new(options: Options) -> Self {
         Self { utterance: Utterance::new(options.clone(), ""), options, known: VecDeque::new(), known_max: KNOWN_MIN }

@@ -16,7 +16,7 @@ use crate::dialect::core::lines::{LineFacts, LineInProgress, Lines};
 use crate::dialect::core::options::Options;
 use crate::dialect::core::session::EngineSession;
 use crate::dialect::core::session_sign::SessionSign;
-use crate::dialect::core::shape::foreign_text;
+use crate::dialect::core::shape::{OF_LINES, foreign_text, has, only};
 use crate::dialect::core::token::whole;
 use crate::dialect::core::vendor_format::VendorFormat;
 use crate::transcript::Status;
@@ -138,6 +138,12 @@ impl Zoom {
 impl EngineSession for Zoom {
     const FORMAT: VendorFormat = VendorFormat::Zoom;
     type Message = Value;
+
+    fn is_known(value: &Value) -> bool {
+        // Posts to Zoom never name a speaker or a time; a message with those is another vendor's.
+        value.get("text").is_some_and(Value::is_string)
+            && (only(value, &["seq", "lang", "text"]) || has(value, &["seq"]) && !has(value, &OF_LINES))
+    }
 
     fn new(options: Options) -> Self {
         Self { options, run: 1, last: None, recent: VecDeque::new(), again: Vec::new(), missing: VecDeque::new() }
