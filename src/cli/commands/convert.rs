@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 
-use crate::cli::support::input_files::{FileSummary, feed_name, now, read_file, read_input, tell, tell_losses};
+use crate::cli::support::input_files::{
+    FileSummary, feed_name, file_formats, file_kinds, now, read_file, read_input, tell, tell_losses,
+};
 use crate::cli::support::outcome::Outcome;
 use crate::cli::support::outcome::misuse;
 use crate::cli::support::output::{counted, note, print_data, save};
@@ -36,12 +38,9 @@ pub(crate) struct ConvertCommand {
     /// File to write; `-` is standard output
     #[arg(value_name = "OUT")]
     output: PathBuf,
-    /// Format of IN: rev, names, otter, timed, vtt, srt, md, rev-json, json, ndjson, ttml, nlp, vexa, cdp,
-    /// rev-editor, speechmatics, aws, whisper or podcast; by default its content says so
-    #[arg(long, value_name = "KIND")]
+    #[arg(long, value_name = "KIND", help = format!("Format of IN: {}; by default its content says so", file_kinds()))]
     from: Option<FileKind>,
-    /// json, ndjson, txt, md, vtt, srt, rev, rev-json, ttml or podcast; by default that of OUT's name
-    #[arg(long, value_name = "FORMAT")]
+    #[arg(long, value_name = "FORMAT", help = format!("{}; by default that of OUT's name", file_formats()))]
     to: Option<Format>,
     /// For words without times (.nlp): when their speakers speak
     #[arg(long, value_name = "FILE")]

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use clap::Args;
 use http::Method;
 
-use crate::cli::support::input_files::tell_losses;
+use crate::cli::support::input_files::{file_formats, tell_losses};
 use crate::cli::support::outcome::Outcome;
 use crate::cli::support::outcome::misuse;
 use crate::cli::support::output::{note, print_data, save};
@@ -33,9 +33,10 @@ Examples:
 pub(crate) struct ExportCommand {
     /// The feed
     feed: FeedId,
-    /// json, ndjson, txt, md, vtt, srt, rev, rev-json, ttml or podcast; by default that of the file's name; txt
-    /// for stdout, and for a name without an ending
-    #[arg(long, short)]
+    #[arg(long, short, help = format!(
+        "{}; by default that of the file's name; txt for stdout, and for a name without an ending",
+        file_formats()
+    ))]
     format: Option<Format>,
     /// File to write; stdout if not given
     #[arg(long, short, value_name = "FILE")]

@@ -90,6 +90,23 @@ pub(crate) fn now() -> Timestamp {
     Clock::of_this_machine().now()
 }
 
+/// The kinds of files that are read, in words for a help text.
+pub(crate) fn file_kinds() -> String {
+    one_of(&FileKind::ALL.map(|(_, name, _)| name))
+}
+
+/// The formats that are written, in words for a help text.
+pub(crate) fn file_formats() -> String {
+    one_of(&Format::ALL.map(Format::as_str))
+}
+
+fn one_of(names: &[&str]) -> String {
+    match names {
+        [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
+        _ => names.concat(),
+    }
+}
+
 /// Returns the feed name for a file: its name without the format's ending, with characters that feed names do not allow
 /// replaced by `-`.
 pub(crate) fn feed_name(file: &Path) -> anyhow::Result<FeedId> {
