@@ -313,9 +313,10 @@ mod tests {
     async fn only_refusals_in_a_row_end_a_session() {
         let max = Config::default().limits.refusals_in_a_row_max;
         let refused = vec!["so"; max];
-        let messages = [&refused[..], &[r#"{"type":"step"}"#], &refused, &["so", r#"{"type":"step"}"#]].concat();
-        let feeds = CountingFeeds { obeyed_max: 2, ..CountingFeeds::default() };
+        let step = [r#"{"type":"step"}"#];
+        let messages = [&refused[..], &step, &refused, &step, &refused, &["so"], &step].concat();
+        let feeds = CountingFeeds { obeyed_max: 3, ..CountingFeeds::default() };
         let (feeds, code) = serve(feeds, &messages).await;
-        assert_eq!((feeds.obeyed, code), (1, CloseCode::BadRequest.number()));
+        assert_eq!((feeds.obeyed, code), (2, CloseCode::BadRequest.number()));
     }
 }
