@@ -44,6 +44,10 @@ bench *args:
 demo *args:
     cargo run --release --locked -- demo {{args}}
 
+# docs/openapi.yaml against a running server.
+contract:
+    sh scripts/contract.sh
+
 # The public WebSocket suite; scripts/autobahn.sh says what it needs.
 autobahn:
     sh scripts/autobahn.sh
