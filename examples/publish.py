@@ -89,7 +89,7 @@ class Publisher:
                 print(f"# {code} {reason}, {len(self.kept)} messages kept", file=sys.stderr)
                 # Do not come again as you are. 4507: another session has our place, and the reason says which. (4005, which is
                 # below: another session publishes. It may be gone when we come again.)
-                if code >= 4500:
+                if code == 1007 or code >= 4500:
                     return 2
             except (OSError, TimeoutError, websockets.InvalidHandshake) as error:
                 print(f"# {type(error).__name__}: {error}", file=sys.stderr)

@@ -147,7 +147,7 @@ async def follow(url: str) -> int:
             reason = closed.rcvd.reason if closed.rcvd else "connection lost"
             if code == 1000:  # the feed has ended and everything was sent
                 return 0
-            if code >= 4500:  # do not come again as you are
+            if code == 1007 or code >= 4500:  # do not come again as you are
                 print(f"# refused: {code} {reason}", file=sys.stderr)
                 return 2
             print(f"# {code} {reason}", file=sys.stderr)

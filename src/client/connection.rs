@@ -14,7 +14,7 @@ use super::random;
 use crate::client::token::ClientToken;
 use crate::client::transport::{ClientTransport, OpenError};
 use crate::wire::CloseCode;
-use crate::wire::close::is_temporary;
+use crate::wire::codes::is_temporary;
 
 /// Largest message accepted. The server's messages have at most 256 KiB, except for a single item that is larger.
 const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;

@@ -4,21 +4,17 @@
 //! `docs/asyncapi.yaml` against it. Decoding never fails as a whole: any bytes give a message, or a [`Refusal`] that
 //! names the field and the remedy. Nothing here knows a socket.
 
-pub mod close;
+pub mod codes;
 pub mod message;
 pub mod publisher;
 pub mod recording;
 pub mod search;
 pub mod subscriber;
 
-pub use self::close::CloseCode;
+pub use self::codes::{CloseCode, ErrorCode, NackCode, ProblemCode, WarningCode};
 pub use self::message::Message;
-pub use crate::wire::publisher::{
-    FromPublisher, Incoming, Limits, NackCode, Outgoing, Refusal, ToPublisher, WarningCode,
-};
-pub use crate::wire::subscriber::{
-    ErrorCode, FromSubscriber, Seek, Subscribe, ToSubscriber, Unit, encode_changes, encode_turns,
-};
+pub use crate::wire::publisher::{FromPublisher, Incoming, Limits, Outgoing, Refusal, ToPublisher};
+pub use crate::wire::subscriber::{FromSubscriber, Seek, Subscribe, ToSubscriber, Unit, encode_changes, encode_turns};
 
 /// The WebSocket subprotocol. A client may name it or omit it.
 pub const SUBPROTOCOL: &str = "captionwire.v1";

@@ -142,7 +142,7 @@ impl JetStreamShared {
             let is_full = u64::try_from(max).is_ok_and(|max| max > 0 && info.state.bytes.saturating_add(ROOM) > max);
             reach.full = is_full.then(|| {
                 format!(
-                    "the stream {} holds {max} bytes, as many as it may (max_bytes): delete feeds, or raise it",
+                    "the stream {} has {max} bytes (its max_bytes): delete feeds, or raise the limit",
                     info.config.name
                 )
             });

@@ -17,6 +17,7 @@ use crate::server::access::auth::{self, Auth, Denial, RouteAccess, RouteRules};
 use crate::server::access::peer::Peer;
 use crate::server::core::context::ServerContext;
 use crate::server::http::problem::{Problem, ProblemCode};
+use crate::server::http::query::reserved_parameter;
 
 /// Set on a request whose `Origin` is not allowed: sockets report it as a close code.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +30,9 @@ pub(crate) struct DenialExtension(pub(crate) Denial);
 const PUBLIC_HOST_RULE: &str =
     "Host must be that of auth.public_url in the configuration, localhost, 127.0.0.1 or [::1]";
 const HOST_RULE: &str = "Host must be localhost, 127.0.0.1 or [::1]: the server has no authentication, so only this machine may speak to it";
+/// Refusal of a connection, or of a request on one, above a limit.
+pub(crate) const TOO_MANY_CONNECTIONS: &str =
+    "too many connections (limits.connections_max, limits.connections_per_address_max): retry later";
 pub(crate) const ORIGIN_RULE: &str =
     "pages of this origin may not speak to the server: add it to allowed_origins in the configuration";
 
@@ -67,8 +71,7 @@ pub(crate) async fn guard(State(control): State<AccessControl>, mut request: Req
     let is_for_publisher = rule.is_some_and(RouteAccess::is_for_publisher);
     // A server is not ill because it is full: an orchestrator would restart it, and close all its connections.
     if !is_socket && !is_for_publisher && !peer.may_read() && !is_health_check {
-        let detail = "the connection limit of the server or of your address is reached";
-        return Problem::new(ProblemCode::TooManyConnections, detail).into_response();
+        return Problem::new(ProblemCode::TooManyConnections, TOO_MANY_CONNECTIONS).into_response();
     }
     let allowed = match origin(&control, &request, peer.is_https()) {
         RequestOrigin::Own => None,
@@ -82,17 +85,19 @@ pub(crate) async fn guard(State(control): State<AccessControl>, mut request: Req
     request.extensions_mut().insert(peer.clone());
     let is_preflight = allowed.is_some() && request.method() == Method::OPTIONS;
     let denial = if is_preflight { None } else { admit(&control, rule, &mut request).await.err() };
+    let is_read = rule.is_some_and(RouteAccess::is_read_over_http);
+    let reserved = if is_read { reserved_parameter(request.uri().query()) } else { None };
     let is_crowded = denial.is_none() && !is_socket && is_for_publisher && !peer.may_publish();
-    let mut response = match denial {
-        Some(denial) => Problem::from(denial).into_response(),
-        None if is_crowded => {
-            let detail = "the connection limit of the server or of your address is reached";
-            Problem::new(ProblemCode::TooManyConnections, detail).into_response()
+    let mut response = match (denial, reserved) {
+        (Some(denial), _) => Problem::from(denial).into_response(),
+        (None, Some(name)) => {
+            Problem::new(ProblemCode::Unsupported, format!("this server has no {name}")).into_response()
         }
-        None if is_preflight => StatusCode::NO_CONTENT.into_response(),
-        None if request.method().is_safe() => next.run(request).await,
+        _ if is_crowded => Problem::new(ProblemCode::TooManyConnections, TOO_MANY_CONNECTIONS).into_response(),
+        _ if is_preflight => StatusCode::NO_CONTENT.into_response(),
+        _ if request.method().is_safe() => next.run(request).await,
         // A request that changes something runs to its end, even if the client disconnects.
-        None => match control.context.tasks.spawn(next.run(request)).await {
+        _ => match control.context.tasks.spawn(next.run(request)).await {
             Ok(response) => response,
             Err(_) => Problem::new(ProblemCode::Internal, "internal error: see the log of the server").into_response(),
         },
@@ -124,7 +129,7 @@ fn set_headers(control: &AccessControl, headers: &mut HeaderMap, allowed: Option
             "Content-Type, If-None-Match, Last-Event-ID"
         };
         say(header::ACCESS_CONTROL_ALLOW_HEADERS, known);
-        say(header::ACCESS_CONTROL_EXPOSE_HEADERS, "ETag");
+        say(header::ACCESS_CONTROL_EXPOSE_HEADERS, "ETag, Retry-After");
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     }
 }

@@ -17,7 +17,7 @@ use tracing::Instrument;
 
 use crate::config::{LimitsConfig, TimesConfig};
 use crate::server::access::auth::Access;
-use crate::server::access::middleware::{DenialExtension, ForeignOrigin, ORIGIN_RULE};
+use crate::server::access::middleware::{DenialExtension, ForeignOrigin, ORIGIN_RULE, TOO_MANY_CONNECTIONS};
 use crate::server::access::peer::Peer;
 use crate::server::core::connection_end::{CloseReason, Finish};
 use crate::server::core::context::ServerContext;
@@ -26,6 +26,7 @@ use crate::server::http::problem::{Problem, ProblemCode};
 use crate::server::http::query::query;
 use crate::server::transport::stream::Transport;
 use crate::server::transport::websocket::WebSocket;
+use crate::wire::subscriber::RESERVED_PARAMETERS;
 use crate::wire::{CloseCode, SUBPROTOCOL};
 
 /// Parameters of a request for a socket, beside its path.
@@ -74,23 +75,12 @@ impl RequestContext {
         }
     }
 
-    /// Refuses parameters that this server does not support, and other values than the supported one, instead of
-    /// ignoring them.
-    pub(crate) fn refuse(&self, unsupported: &[(&str, Option<&str>)]) -> Result<(), CloseReason> {
-        for (name, only) in unsupported {
-            match (self.get(name), only) {
-                (None, _) => {}
-                (Some(value), Some(only)) if value == *only => {}
-                (Some(_), Some(only)) => {
-                    let reason = format!("this server has no other {name} than {only}");
-                    return Err(CloseReason::close(CloseCode::Unsupported, reason));
-                }
-                (Some(_), None) => {
-                    return Err(CloseReason::close(CloseCode::Unsupported, format!("this server has no {name}")));
-                }
-            }
+    /// Refuses parameters that would change what a reader is sent, and that this server does not have.
+    pub(crate) fn refuse_reserved(&self) -> Result<(), CloseReason> {
+        match RESERVED_PARAMETERS.into_iter().find(|name| self.get(name).is_some()) {
+            Some(name) => Err(CloseReason::close(CloseCode::Unsupported, format!("this server has no {name}"))),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -132,10 +122,7 @@ where
     let asked = match (denied, access) {
         _ if is_foreign => Err(CloseReason::close(CloseCode::Forbidden, ORIGIN_RULE)),
         (Some(DenialExtension(denial)), _) => Err(denial.into()),
-        _ if !(end.may)(&peer) => {
-            let reason = "the connection limit of the server or of your address is reached";
-            Err(CloseReason::close(CloseCode::TooManyConnections, reason))
-        }
+        _ if !(end.may)(&peer) => Err(CloseReason::close(CloseCode::TooManyConnections, TOO_MANY_CONNECTIONS)),
         (None, Some(access)) => {
             query(request.uri().query()).map(|query| Box::new(RequestContext { peer, access, query }))
         }

@@ -45,9 +45,6 @@ pub(crate) async fn get(
         let detail = "this server keeps no search index: set search = true in its configuration";
         return Err(Problem::new(ProblemCode::Unsupported, detail));
     };
-    if query.contains_key("view") {
-        return Err(Problem::new(ProblemCode::Unsupported, "this server has no view beside the public one"));
-    }
     let limits = &catalog.context.config.limits;
     let typed = query.get("q").map(String::as_str).unwrap_or_default();
     if typed.len() > limits.search_query_bytes {
@@ -70,7 +67,10 @@ pub(crate) async fn get(
         None => None,
     };
     let Some(_seat) = search.searches.try_acquire() else {
-        return Err(Problem::new(ProblemCode::TooManyConnections, "too many searches are running: retry later"));
+        return Err(Problem::new(
+            ProblemCode::TooManyConnections,
+            "too many searches run (limits.searches_max): retry later",
+        ));
     };
     let wanted = |feed: &FeedId| only.as_ref().is_none_or(|only| only == feed) && access.may(Role::Subscribe, feed);
     let (lives, is_all) = search.lives(&catalog, wanted).await?;

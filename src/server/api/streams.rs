@@ -12,7 +12,7 @@ use tracing::Instrument;
 use crate::config::TimesConfig;
 use crate::feed::OpenResult;
 use crate::position::{Cursor, FeedId};
-use crate::server::access::middleware::{ForeignOrigin, ORIGIN_RULE};
+use crate::server::access::middleware::{ForeignOrigin, ORIGIN_RULE, TOO_MANY_CONNECTIONS};
 use crate::server::access::peer::Peer;
 use crate::server::access::upgrade::RequestContext;
 use crate::server::core::connection_end::{CloseReason, Finish};
@@ -87,8 +87,7 @@ async fn begin(
         return Err(Problem::new(ProblemCode::Forbidden, ORIGIN_RULE));
     }
     if !extensions.get::<Peer>().is_some_and(Peer::may_read) {
-        let detail = "the connection limit of the server or of your address is reached";
-        return Err(Problem::new(ProblemCode::TooManyConnections, detail));
+        return Err(Problem::new(ProblemCode::TooManyConnections, TOO_MANY_CONNECTIONS));
     }
     let asked = RequestContext::of(&request).map_err(|end| problem(&end))?;
     let (params, form) = params(&asked)?;
@@ -137,16 +136,8 @@ async fn begin(
     Ok((headers, Body::new(HttpStreamBody::new(receiver))).into_response())
 }
 
-/// Converts the close reason of a socket into an error response.
+/// Returns the refusal that says what a socket would be closed with.
 fn problem(end: &CloseReason) -> Problem {
-    let CloseReason::Close { code, reason } = end else {
-        return Problem::new(ProblemCode::Internal, "there is no way on");
-    };
-    let code = match code {
-        CloseCode::BadRequest => ProblemCode::BadRequest,
-        CloseCode::Unsupported => ProblemCode::Unsupported,
-        CloseCode::TooManyConnections => ProblemCode::TooManyConnections,
-        _ => ProblemCode::Forbidden,
-    };
-    Problem::new(code, reason.clone())
+    let code = end.close_code().map_or(ProblemCode::Internal, CloseCode::problem);
+    Problem::new(code, end.reason().to_owned())
 }

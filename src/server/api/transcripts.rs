@@ -41,9 +41,6 @@ pub(crate) async fn get(
         return Err(Problem::new(ProblemCode::NotFound, detail));
     }
     let format = Format::from_str(format).map_err(|error| Problem::new(ProblemCode::NotFound, error.to_string()))?;
-    if query.contains_key("view") {
-        return Err(Problem::new(ProblemCode::Unsupported, "this server has no view beside the public one"));
-    }
     let range = Range {
         from_ms: number(&query, "from_ms")?,
         to_ms: number(&query, "to_ms")?,

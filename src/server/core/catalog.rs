@@ -166,7 +166,7 @@ impl Catalog {
 pub(crate) enum CreateRefused {
     #[error(transparent)]
     Log(#[from] LogError),
-    #[error("the archive holds {max} feeds, as many as it may: delete some, or raise limits.feeds_max")]
+    #[error("the archive has {max} feeds (limits.feeds_max): delete some, or raise the limit")]
     TooMany { max: usize },
 }
 

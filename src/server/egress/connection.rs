@@ -47,7 +47,7 @@ pub(crate) async fn serve_multiplex(
         let reason = format!("{name} is said in each subscribe here, not in the URL");
         return (socket.into(), CloseReason::close(CloseCode::BadRequest, reason));
     }
-    if let Err(end) = context.refuse(&[("view", None)]) {
+    if let Err(end) = context.refuse_reserved() {
         return (socket.into(), end);
     }
     let RequestContext { peer, access, .. } = *context;

@@ -80,7 +80,8 @@ impl FeedWaiter {
                         return match &self.seat {
                             Some(_) => Ok(FeedLookup::Waiting),
                             None => {
-                                let reason = "as many readers wait for feeds as may";
+                                let reason =
+                                    "too many readers wait for feeds (limits.waiting_readers_max): retry later";
                                 Err(CloseReason::close(CloseCode::TooManyConnections, reason))
                             }
                         };

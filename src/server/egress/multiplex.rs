@@ -68,17 +68,10 @@ impl FeedSet for MultiplexedFeeds {
                 *guard = wait(&self.events, name, wait_for);
                 Ok(())
             }
-            // Nothing can be sent any more: that is the session's end.
-            Err(end @ (CloseReason::Gone | CloseReason::TooSlow { .. })) => Err(end),
-            Err(CloseReason::Close { code, reason } | CloseReason::Fault { code, reason }) => {
-                let was_until_head = feed.subscription.params.is_until_head;
+            Err(end) => {
+                let is_until_head = feed.subscription.params.is_until_head;
+                let Some(message) = subscription_end(&name, &end, is_until_head) else { return Err(end) };
                 self.feeds.remove(&name);
-                let message = if code == CloseCode::Done {
-                    let reason = if was_until_head { "head" } else { "ended" };
-                    ToSubscriber::Unsubscribed { feed: name, reason: reason.into() }
-                } else {
-                    subscription_error(name, code, &reason)
-                };
                 sink.say(&message.encode()).await
             }
         }
@@ -135,7 +128,7 @@ impl MultiplexedFeeds {
         let max = self.service.context.config.limits.subscriptions;
         if self.feeds.len() >= max {
             let message =
-                format!("this connection has {max} subscriptions, as many as it may: unsubscribe from some first");
+                format!("this connection has {max} subscriptions (limits.subscriptions): unsubscribe from some first");
             let code = ErrorCode::TooManySubscriptions;
             return sink.say(&ToSubscriber::Error { feed: Some(name), code, message, retry: false }.encode()).await;
         }
@@ -149,18 +142,29 @@ impl MultiplexedFeeds {
                 self.feeds.insert(name, (feed, guard));
                 Ok(())
             }
-            Err(CloseReason::Close { code, reason } | CloseReason::Fault { code, reason }) => {
-                sink.say(&subscription_error(name, code, &reason).encode()).await
-            }
-            Err(end @ (CloseReason::Gone | CloseReason::TooSlow { .. })) => Err(end),
+            Err(end) => match subscription_end(&name, &end, false) {
+                Some(message) => sink.say(&message.encode()).await,
+                None => Err(end),
+            },
         }
     }
 }
 
-/// The end of a subscription, as the client is told it.
-fn subscription_error(feed: FeedId, code: CloseCode, reason: &str) -> ToSubscriber {
-    let (code, retry) = ErrorCode::of_close(code.number());
-    ToSubscriber::Error { feed: Some(feed), code, message: reason.into(), retry }
+/// Returns the message that one subscription has ended, where a socket of its own would be closed with `end`; `None` if the whole
+/// session ends.
+fn subscription_end(feed: &FeedId, end: &CloseReason, is_until_head: bool) -> Option<ToSubscriber> {
+    let (code, feed) = (end.close_code()?, feed.clone());
+    if code == CloseCode::Done {
+        let reason = if is_until_head { "head" } else { "ended" };
+        return Some(ToSubscriber::Unsubscribed { feed, reason: reason.into() });
+    }
+    let message = end.reason().to_owned();
+    Some(ToSubscriber::Error {
+        feed: Some(feed),
+        code: code.subscription_error()?,
+        message,
+        retry: code.is_temporary(),
+    })
 }
 
 /// Waits for the next event of a feed among those of the others, until the guard is dropped.

@@ -21,7 +21,7 @@ pub(crate) struct SubscribeParams {
 impl SubscribeParams {
     /// Reads the query.
     pub(crate) fn new(asked: &RequestContext) -> Result<Self, CloseReason> {
-        asked.refuse(&[("view", None)])?;
+        asked.refuse_reserved()?;
         let from = asked.get("from").unwrap_or("start");
         let from = from.parse().map_err(|error| bad(format!("from: {error}")))?;
         let is_until_head = match asked.get("until") {

@@ -50,9 +50,12 @@ impl EgressService {
     /// The close that the reader is sent at a limit.
     pub(crate) fn permit_replay(&self, ip: IpAddr) -> Result<ReplayPermits, CloseReason> {
         let full = |reason| CloseReason::close(CloseCode::TooManyConnections, reason);
-        let permit = self.replays.try_acquire().ok_or_else(|| full("as many replays run as may"))?;
+        let permit =
+            self.replays.try_acquire().ok_or_else(|| full("too many replays run (limits.replays_max): retry later"))?;
         let of_address = self.replays_by_address.try_acquire(ip);
-        let of_address = of_address.ok_or_else(|| full("as many replays run from this address as may"))?;
+        let of_address = of_address.ok_or_else(|| {
+            full("too many replays run from this address (limits.replays_per_address_max): retry later")
+        })?;
         Ok(Box::new((permit, of_address)))
     }
 }

@@ -8,82 +8,9 @@ use serde::Serialize;
 use crate::log::LogError;
 use crate::position::{BadName, FeedId};
 use crate::server::core::catalog::CreateRefused;
-
-/// Kind of an error. The names are a contract.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum ProblemCode {
-    /// The request is invalid.
-    BadRequest,
-    /// Authentication required, or token invalid.
-    Unauthorised,
-    /// The client lacks the right for this.
-    Forbidden,
-    /// The feed does not exist.
-    NoSuchFeed,
-    /// The line does not exist.
-    NoSuchLine,
-    /// The speaker does not exist.
-    NoSuchSpeaker,
-    /// The path does not exist.
-    NotFound,
-    /// The path does not support this method.
-    MethodNotAllowed,
-    /// Another request is working on the same thing, or did so first.
-    Conflict,
-    /// The feed has a log already.
-    FeedExists,
-    /// The feed was deleted.
-    FeedDeleted,
-    /// The body is larger than the server accepts.
-    TooLarge,
-    /// The body arrived too slowly.
-    TooSlow,
-    /// Connection limit reached.
-    TooManyConnections,
-    /// Limit of feeds in the archive, or created by the token, reached.
-    TooManyFeeds,
-    /// Too many wrong tokens came from the address.
-    TooManyAttempts,
-    /// The path is for WebSockets only.
-    UpgradeRequired,
-    /// The server does not accept this media type here.
-    UnsupportedMediaType,
-    /// The server does not support this (yet).
-    Unsupported,
-    /// The archive accepts no writes, or the server is stopping.
-    StorageUnavailable,
-    /// Internal error of the server.
-    Internal,
-}
+pub use crate::wire::ProblemCode;
 
 impl ProblemCode {
-    /// All codes, for documents and tests.
-    pub const ALL: [Self; 21] = [
-        Self::BadRequest,
-        Self::Unauthorised,
-        Self::Forbidden,
-        Self::NoSuchFeed,
-        Self::NoSuchLine,
-        Self::NoSuchSpeaker,
-        Self::NotFound,
-        Self::MethodNotAllowed,
-        Self::Conflict,
-        Self::FeedExists,
-        Self::FeedDeleted,
-        Self::TooLarge,
-        Self::TooSlow,
-        Self::TooManyConnections,
-        Self::TooManyFeeds,
-        Self::TooManyAttempts,
-        Self::UpgradeRequired,
-        Self::UnsupportedMediaType,
-        Self::Unsupported,
-        Self::StorageUnavailable,
-        Self::Internal,
-    ];
-
     fn status(self) -> StatusCode {
         match self {
             Self::BadRequest | Self::Unsupported => StatusCode::BAD_REQUEST,

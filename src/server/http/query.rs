@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::server::core::connection_end::CloseReason;
 use crate::wire::CloseCode;
+use crate::wire::subscriber::RESERVED_PARAMETERS;
 
 /// Returns the token in a query.
 pub(crate) fn url_token(text: Option<&str>) -> Option<String> {
@@ -13,6 +14,12 @@ pub(crate) fn url_token(text: Option<&str>) -> Option<String> {
 /// Parses the parameters of a query except the token. Of a repeated parameter, the last value counts.
 pub(crate) fn query(query: Option<&str>) -> Result<HashMap<String, String>, CloseReason> {
     Ok(pairs(query)?.into_iter().filter(|(name, _)| name != "token").collect())
+}
+
+/// Returns the first parameter of a query that would change what a reader is sent, and that this server does not have.
+pub(crate) fn reserved_parameter(text: Option<&str>) -> Option<&'static str> {
+    let names = query(text).ok()?;
+    RESERVED_PARAMETERS.into_iter().find(|name| names.contains_key(*name))
 }
 
 fn pairs(query: Option<&str>) -> Result<Vec<(String, String)>, CloseReason> {

@@ -41,7 +41,7 @@ pub(crate) struct FrameMeta<'a> {
 /// The quota is used up: no more frames are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "frames of this feed take {bytes_max} bytes already, as many as dialects.raw_bytes_max allows: neither this one nor \
+    "frames of this feed have {bytes_max} bytes (dialects.raw_bytes_max): neither this one nor \
      those after it are kept; lines are"
 )]
 pub(crate) struct QuotaExceeded {

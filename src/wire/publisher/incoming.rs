@@ -8,10 +8,11 @@ use serde_json::value::RawValue;
 use crate::parse_error::describe_json_error;
 use crate::transcript::json_text::replace_lone_surrogates;
 use crate::transcript::{Break, Content, MediaMs, Status, Version, Word};
+use crate::wire::codes::NackCode;
 use crate::wire::publisher::fields::UnknownField;
 use crate::wire::publisher::raw::RawMessage;
 use crate::wire::publisher::validate::{check_content, check_id, check_rev, check_time};
-use crate::wire::publisher::{Limits, NUMBER_MAX, NackCode, Refusal};
+use crate::wire::publisher::{Limits, NUMBER_MAX, Refusal};
 
 /// A decoded message of a publisher.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::position::{Epoch, FeedId};
+use crate::wire::codes::NackCode;
 use crate::wire::message::Message;
-use crate::wire::publisher::{Limits, NackCode, Refusal};
+use crate::wire::publisher::{Limits, Refusal};
 
 /// A message from the server to a publisher.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -3,8 +3,9 @@
 use crate::transcript::line::check_line_id;
 use crate::transcript::line::{LANG_BYTES_MAX, SPEAKER_BYTES_MAX};
 use crate::transcript::{Content, MediaMs, Version};
+use crate::wire::codes::NackCode;
 use crate::wire::message::encoded_len;
-use crate::wire::publisher::{Limits, NUMBER_MAX, NackCode, Refusal};
+use crate::wire::publisher::{Limits, NUMBER_MAX, Refusal};
 
 /// Applies to a line from another format the checks that [`FromPublisher::decode`](super::FromPublisher::decode)
 /// applies to our own.

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::position::{Cursor, Epoch, FeedId};
 use crate::transcript::{FeedState, MediaMs, Timestamp};
+use crate::wire::codes::ErrorCode;
 use crate::wire::message::Message;
 use crate::wire::subscriber::bodies::{ChangesMessage, TurnMessage};
-use crate::wire::subscriber::error_code::ErrorCode;
 use crate::wire::subscriber::request::Pace;
 
 /// A message from the server to a subscriber.

@@ -5,16 +5,14 @@
 
 mod bodies;
 mod changes;
-mod error_code;
 mod events;
 mod request;
 mod turns;
 
 pub use crate::wire::subscriber::bodies::{ChangesMessage, TurnMessage};
 pub use crate::wire::subscriber::changes::{CHANGES_BYTES_MAX, encode_changes};
-pub use crate::wire::subscriber::error_code::ErrorCode;
 pub use crate::wire::subscriber::events::ToSubscriber;
 pub use crate::wire::subscriber::request::{
-    FromSubscriber, PACE_RANGE, Pace, Seek, StartPoint, Subscribe, SubscribeUntil, Unit,
+    FromSubscriber, PACE_RANGE, Pace, RESERVED_PARAMETERS, Seek, StartPoint, Subscribe, SubscribeUntil, Unit,
 };
 pub use crate::wire::subscriber::turns::encode_turns;

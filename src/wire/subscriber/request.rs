@@ -1,12 +1,15 @@
 //! Messages from a subscriber: control of a replay and, on a socket of many feeds, subscriptions.
 
+use std::collections::HashMap;
+
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::parse_error::describe_json_error;
 use crate::position::{BadName, Cursor, FeedId};
 use crate::transcript::MediaMs;
-use crate::wire::publisher::{NackCode, Refusal};
+use crate::wire::codes::NackCode;
+use crate::wire::publisher::Refusal;
 
 /// Unit in which a reader receives a feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -117,7 +120,7 @@ impl FromSubscriber {
             refused(NackCode::BadField, format!("{kind}: {}", describe_json_error(&error, text.as_bytes())))
         })?;
         if let Self::Subscribe(_) = &said {
-            refuse_what_is_not_there(text)?;
+            refuse_reserved_fields(text)?;
         }
         Ok(said)
     }
@@ -133,22 +136,20 @@ impl FromSubscriber {
     }
 }
 
-/// Refuses parameters that would change what a reader is sent and must therefore not be ignored like other unknown
-/// fields.
-fn refuse_what_is_not_there(text: &str) -> Result<(), Refusal> {
-    #[derive(Deserialize, Default)]
-    #[serde(default)]
-    struct MissingPolicy {
-        view: Option<IgnoredAny>,
-        pace: Option<IgnoredAny>,
-    }
-    let refused = |field, message: &str| Err(Refusal::new(NackCode::Unsupported, field, message));
-    match serde_json::from_str(text).unwrap_or_default() {
-        MissingPolicy { view: Some(_), .. } => refused("view", "this server has no view"),
-        MissingPolicy { pace: Some(_), .. } => {
-            refused("pace", "a replay has a socket of its own: /v1/feeds/{feed}/subscribe")
+/// Names of parameters that would change what a reader is sent, and that this server does not have: a view, or a delay. They
+/// are refused. Other unknown names are ignored, because programs add names of their own to URLs.
+pub const RESERVED_PARAMETERS: [&str; 3] = ["view", "delay", "delay_ms"];
+
+/// Refuses fields that would change what a reader is sent and must therefore not be ignored like other unknown fields.
+fn refuse_reserved_fields(text: &str) -> Result<(), Refusal> {
+    let fields: HashMap<String, IgnoredAny> = serde_json::from_str(text).unwrap_or_default();
+    let refused = |field, message: String| Err(Refusal::new(NackCode::Unsupported, field, message));
+    match RESERVED_PARAMETERS.into_iter().find(|name| fields.contains_key(*name)) {
+        Some(name) => refused(name, format!("this server has no {name}")),
+        None if fields.contains_key("pace") => {
+            refused("pace", "a replay has a socket of its own: /v1/feeds/{feed}/subscribe".into())
         }
-        _ => Ok(()),
+        None => Ok(()),
     }
 }
 
@@ -332,6 +333,8 @@ mod tests {
             (r#","interim":"false""#, NackCode::BadField),
             (r#","unit":"words""#, NackCode::BadField),
             (r#","view":"public""#, NackCode::Unsupported),
+            (r#","delay":5"#, NackCode::Unsupported),
+            (r#","delay_ms":null"#, NackCode::Unsupported),
             (r#","pace":2"#, NackCode::Unsupported),
         ] {
             let refusal = read(fields).expect_err(fields);

@@ -2,12 +2,14 @@
 
 mod architecture;
 mod bench;
+mod codes;
 mod commands;
 mod deliveries;
 mod docs;
 mod examples;
 mod forward_proxies;
 mod metrics;
+mod not_implemented;
 mod openapi;
 mod search;
 #[cfg(feature = "opentelemetry")]

@@ -387,7 +387,7 @@ async fn an_address_and_the_archive_have_their_limits() {
     assert_eq!(full.header("retry-after"), Some("5"));
     drop(first);
     // A connection has its seat until the server has seen it go, which may be after the next one has come.
-    let no_seat = "the connection limit";
+    let no_seat = "too many connections";
     let put = async |feed: &str| loop {
         let answer = server.json("PUT", &format!("/v1/feeds/{feed}"), json!({})).await;
         if !answer.text().contains(no_seat) {

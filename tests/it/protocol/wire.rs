@@ -10,7 +10,6 @@ use captionwire::transcript::{
     Break, Content, FeedState, Line, Mark, MarkKind, Speaker, Status, TimeSource, Timestamp, Turn, TurnState, Version,
     WholeTurn, Word,
 };
-use captionwire::wire::close::is_temporary;
 use captionwire::wire::subscriber::TurnMessage;
 use captionwire::wire::subscriber::{ChangesMessage, Pace, StartPoint, SubscribeUntil};
 use captionwire::wire::{
@@ -526,7 +525,8 @@ fn the_codes_of_refusals_are_in_the_document() {
     for code in WarningCode::ALL {
         assert_eq!(serde_json::to_value(code).expect("a name"), code.as_str());
     }
-    assert_eq!(NackCode::ALL.map(|code| code.as_str().to_owned()).to_vec(), variants::<NackCode>(&json!("?")));
+    let names: Vec<&str> = NackCode::ALL.iter().map(|code| code.as_str()).collect();
+    assert_eq!(names, variants::<NackCode>(&json!("?")));
 }
 
 #[test]
@@ -544,7 +544,7 @@ fn the_codes_of_closes_are_in_the_document() {
     let document = Document::read();
     let table = document.0["x-close-codes"].as_array().expect("a table");
     let known: Vec<(u64, bool)> =
-        CloseCode::ALL.iter().map(|code| (code.number().into(), is_temporary(code.number()))).collect();
+        CloseCode::ALL.iter().map(|code| (code.number().into(), code.is_temporary())).collect();
     let told = table.iter().map(|row| {
         assert!(!string(&row["meaning"]).is_empty());
         (row["code"].as_u64().expect("a number"), row["come_again"].as_bool().expect("a flag"))

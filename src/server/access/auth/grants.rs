@@ -188,7 +188,7 @@ impl Auth {
                 );
             }
             Denial::TooManyFeeds(format!(
-                "{by} created as many feeds in an hour as limits.feeds_created_per_hour allows: use feeds that exist, or come \
+                "{by} created too many feeds in an hour (limits.feeds_created_per_hour): use feeds that exist, or come \
                  again later"
             ))
         })

@@ -36,8 +36,7 @@ pub(crate) async fn open_to_publish(
         let others = logs.iter().map(|log| &log.feed).chain(&earlier).filter(|other| *other != name);
         let is_own = |other: &&FeedId| access.granted.feeds.iter().any(|pattern| pattern.matches(other.as_str()));
         if others.filter(is_own).collect::<HashSet<_>>().len() >= max {
-            let detail =
-                format!("{max} feeds match this token's patterns, as many as its feeds_max allows: delete some");
+            let detail = format!("{max} feeds match this token's patterns (its feeds_max): delete some");
             return Ok(Err(Denial::TooManyFeeds(detail)));
         }
     }

@@ -58,6 +58,11 @@ impl RouteAccess {
         Self { takes_url_token: true, is_socket: true, ..self }
     }
 
+    /// Returns true for a route that reads captions, other than a WebSocket.
+    pub(crate) fn is_read_over_http(self) -> bool {
+        self.role.role() == Some(Role::Subscribe) && !self.is_socket
+    }
+
     /// Returns true for a route of publishers: `connections_for_publishers` keeps places for these.
     pub(crate) fn is_for_publisher(self) -> bool {
         self.role == RequiredRole::InFeed(Role::Publish)
