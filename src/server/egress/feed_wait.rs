@@ -28,7 +28,7 @@ pub(crate) struct FeedWaiter {
     seat: Option<Permit>,
 }
 
-/// What came of it.
+/// Result of a lookup.
 pub(crate) enum FeedLookup {
     /// The feed is there.
     Here(Arc<Feed>),
@@ -57,7 +57,7 @@ impl FeedWaiter {
     /// Waits for what comes next of it. Cancel-safe.
     ///
     /// # Errors
-    /// What the reader is told where no feed is to come.
+    /// The close that the reader is sent if no feed is to come.
     pub(crate) async fn next(&mut self) -> Result<FeedLookup, CloseReason> {
         loop {
             if self.is_absent {

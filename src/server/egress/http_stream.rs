@@ -21,7 +21,7 @@ use crate::wire::Message;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ConnectionAbort(pub(crate) CancellationToken);
 
-/// How what there is to tell is written.
+/// Format of a streaming response.
 pub(crate) enum StreamFormat {
     Events,
     Text(TextRows),

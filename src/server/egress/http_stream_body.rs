@@ -7,7 +7,7 @@ use bytes::Bytes;
 use hyper::body::Frame;
 use tokio::sync::mpsc;
 
-/// What is sent at once: what stands before a body, the body that all share, and what stands behind it.
+/// Bytes that are sent together: those before a body, the body that all share, and those behind it.
 pub(crate) struct StreamChunk {
     pub(crate) head: Bytes,
     pub(crate) rest: [Option<Bytes>; 2],
@@ -22,7 +22,7 @@ impl From<String> for StreamChunk {
 /// The client's end: the body of the answer.
 pub(crate) struct HttpStreamBody {
     receiver: mpsc::Receiver<StreamChunk>,
-    /// What is left of the piece that was begun.
+    /// The rest of the chunk that was begun.
     rest: [Option<Bytes>; 2],
 }
 

@@ -189,7 +189,7 @@ mod tests {
     use crate::server::transport::stream::Transport;
     use crate::server::transport::websocket::WebSocket;
 
-    /// Whoever subscribes and leaves again and again is held to what it has.
+    /// A client that subscribes and leaves again and again holds only what it has.
     #[tokio::test]
     async fn what_was_left_is_waited_for_no_more() {
         let log = Arc::new(MemoryLog::new());

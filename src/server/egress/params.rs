@@ -1,4 +1,4 @@
-//! What a subscriber asks for: the query of a socket of its own, or one message among many; the same either way.
+//! Parameters of a subscription: from the query of a socket of its own, or from one message among many.
 
 use crate::server::access::upgrade::RequestContext;
 use crate::server::core::connection_end::CloseReason;
@@ -7,7 +7,7 @@ use crate::transcript::FoldView;
 use crate::wire::subscriber::{StartPoint, SubscribeUntil};
 use crate::wire::{CloseCode, Subscribe, Unit};
 
-/// What a subscriber asks for.
+/// Parameters of a subscription.
 #[derive(Debug, Clone)]
 pub(crate) struct SubscribeParams {
     pub(crate) from: StartPoint,
@@ -39,7 +39,7 @@ impl SubscribeParams {
         Ok(Self { from, view, unit, is_until_head, wait, replay: replay_params::ReplayParams::new(asked)? })
     }
 
-    /// What a message asks for.
+    /// Reads the parameters of a message.
     pub(crate) fn of(message: Subscribe) -> Result<Self, CloseReason> {
         let Subscribe { from, interim, unit, until, wait, .. } = message;
         let view = view(unit, interim.unwrap_or(unit == Unit::Lines))?;

@@ -116,8 +116,8 @@ impl ReplayPlayer {
         })
     }
 
-    /// What a subscriber has to be sent of what is played who has seen `since` changes: as the live view makes it, so that a
-    /// replay is sent what a live subscriber was. `None` if that is everything.
+    /// Returns the changes after the first `since` that are played: as the live view makes them, so that a replay is sent
+    /// what a live subscriber was. `None` if there are no more.
     pub(crate) fn page(&self, unit: Unit, since: u64) -> Option<ChangePage> {
         (since < self.transcript.change()).then(|| ChangePage::of(&self.transcript, unit, since))
     }
@@ -287,7 +287,7 @@ impl ReplayPlayer {
         Ok(())
     }
 
-    /// How much of the log's time there is to go to the next record, in milliseconds.
+    /// Returns the log's time up to the next record, in milliseconds.
     fn ms_left(&self) -> f64 {
         match (self.due, self.pace) {
             (RecordDue::Resting { ms_left }, _) => ms_left,

@@ -5,16 +5,16 @@ use crate::server::core::connection_end::CloseReason;
 use crate::wire::CloseCode;
 use crate::wire::subscriber::Pace;
 
-/// What time a replay goes by.
+/// Time that a replay follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ReplayClock {
     /// Time at which the server took the records.
     Arrival,
-    /// Where the speech stands in the event.
+    /// The media time of the speech.
     Media,
 }
 
-/// What is asked of a replay.
+/// Parameters of a replay.
 #[derive(Debug, Clone)]
 pub(crate) struct ReplayParams {
     pub(crate) pace: Pace,

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::server::egress::http_stream_body::StreamChunk;
 use crate::wire::Message;
 
-/// What ends an event: the end of its last line, and an empty one.
+/// End of an event: the end of its last line, and an empty one.
 const EVENT_END: Bytes = Bytes::from_static(b"\n\n");
 
 /// The body of a message is JSON on one line, so that it is one line of `data`. Without a cursor there is no `id`, and

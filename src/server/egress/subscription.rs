@@ -214,7 +214,7 @@ impl Subscription {
         Some(position.live_at?.max(seen) + TimesConfig::ms(self.service.context.config.times.ended_linger_ms))
     }
 
-    /// What to do at the end of a view: nothing where the feed goes on in another life.
+    /// Decides what the end of a view means: nothing if the feed continues in another life.
     pub(crate) fn life_ended(&self, feed: &Feed, why: &LogError) -> Result<(), CloseReason> {
         match why {
             LogError::Deleted(_) if feed.is_replaced() => Ok(()),

@@ -18,7 +18,7 @@ const CURSOR: &str = "#from=";
 /// Somebody else speaks, whose name is not known (CEA-608 captioning writes it so).
 const UNKNOWN: &str = ">> ";
 
-/// How far a reader of text is, beside its cursor.
+/// State of a reader of text, beside its cursor.
 pub(crate) struct TextRows {
     has_cursors: bool,
     /// The last cursor that was written.
@@ -32,8 +32,8 @@ impl TextRows {
         Self { has_cursors, told: None, spoke: None }
     }
 
-    /// What is new to who has seen `since` changes, as much of it as goes at once, and how many it has seen then. The text
-    /// may be empty.
+    /// Returns the text after the first `since` changes, as much of it as goes at once, and the number of changes after it.
+    /// The text may be empty.
     pub(crate) fn after(&mut self, transcript: &Transcript, since: u64) -> (String, u64) {
         let (lines, to) = transcript.new_lines_since(since, PAGE_BYTES);
         let mut text = String::new();

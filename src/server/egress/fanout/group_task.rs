@@ -80,7 +80,7 @@ impl GroupMembers {
         self.all.append(&mut self.group.joining().members);
     }
 
-    /// How many there are, so that no more join than may.
+    /// Counts the members, so that no more join than may.
     fn count(&self) -> usize {
         let mut joining = self.group.joining();
         joining.count = self.all.len() + joining.members.len();

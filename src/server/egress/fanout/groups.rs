@@ -20,7 +20,7 @@ const GROUP_READERS_MAX: usize = 256;
 #[derive(Default)]
 pub(super) struct GroupRegistry(Mutex<HashMap<GroupKey, Vec<Arc<Group>>>>);
 
-/// What a group is sent: the address of its view, which it holds, and the unit.
+/// Key of the groups with the same messages: the address of their view, which they hold, and the unit.
 type GroupKey = (usize, Unit);
 
 /// A group: its members are in the hands of its task.

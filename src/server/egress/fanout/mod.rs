@@ -41,7 +41,7 @@ impl std::fmt::Debug for Fanout {
     }
 }
 
-/// How a reader comes out of a group.
+/// State of a reader that comes out of a group.
 pub(crate) struct FanoutExit {
     pub(crate) socket: WebSocket,
     /// The changes it has seen, once what is under way has been sent.
