@@ -6,7 +6,7 @@ use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Settings of a [`Publisher`].
+/// Settings of a [`Publisher`](super::Publisher).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PublisherOptions {
     /// The source; `None` for the server's default (`main`).
@@ -109,7 +109,7 @@ pub enum PublisherEvent {
         /// The source on air.
         holder: Option<Arc<str>>,
     },
-    /// Number of events that were dropped because [`Publisher::next_event`] was not called for long.
+    /// Number of events that were dropped because [`Publisher::next_event`](super::Publisher::next_event) was not called for long.
     Missed(u64),
 }
 
@@ -133,7 +133,7 @@ pub struct LostMessages {
 /// new message.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Nack {
-    /// Number of the message, as [`Publisher::send`] returned it.
+    /// Number of the message, as [`Publisher::send`](super::Publisher::send) returned it.
     pub seq: u64,
     /// Index of the refused line in a message of several, from 0; `None` if the whole message was refused.
     pub index: Option<usize>,
