@@ -45,17 +45,37 @@ pub(crate) struct Header<'a> {
     pub(crate) text: &'a str,
     /// A deviation from the form of the file's kind.
     pub(crate) odd: Option<&'static str>,
+    pub(crate) room: HeaderRoom,
+}
+
+/// Times at which a line counts as a header: a sentence may have a clock in it that looks like one (`6:30 from Bern`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HeaderRoom {
+    Anywhere,
+    /// Between the times of the headers around it, and behind the last of them anywhere.
+    Between,
+    /// The same, and behind the last header only near to it, unless somebody stands in the line who has spoken before.
+    Near,
 }
 
 impl<'a> Header<'a> {
     /// Returns a header that names the speaker, and nothing else.
     pub(crate) fn of_label(label: &'a str) -> Self {
-        Self { label, start_ms: None, end_ms: None, remark: "", is_plain_remark: false, text: "", odd: None }
+        Self {
+            label,
+            start_ms: None,
+            end_ms: None,
+            remark: "",
+            is_plain_remark: false,
+            text: "",
+            odd: None,
+            room: HeaderRoom::Anywhere,
+        }
     }
 }
 
 /// A form of headers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum HeaderForm {
     /// `Name: (00:01)`
     ColonBracket,
@@ -584,7 +604,8 @@ impl<'a> HeaderShape<'a> {
             _ => None,
         };
         let is_plain_remark = matches!(self.form, HeaderForm::ColonTime | HeaderForm::NameTime);
-        Header { label: self.label, start_ms, end_ms, remark, is_plain_remark, text: self.text, odd }
+        let (label, text, room) = (self.label, self.text, HeaderRoom::Anywhere);
+        Header { label, start_ms, end_ms, remark, is_plain_remark, text, odd, room }
     }
 }
 

@@ -12,16 +12,23 @@ use crate::format::core::label_spelling::letters;
 use crate::format::core::person_names::{is_label, is_name, is_sentence, is_sound, is_title};
 use crate::format::core::timestamps::{When, bare, is_blank, is_colon, is_open, is_unreadable};
 use crate::format::text::header_forms::{
-    Header, HeaderForm, HeaderShape, NO_COLON, NO_SIGN, is_placeholder, paragraph, says_nothing, shapes,
-    text_behind_time,
+    Header, HeaderForm, HeaderRoom, HeaderShape, NO_COLON, NO_SIGN, is_placeholder, name_with_time, paragraph,
+    says_nothing, shapes, text_behind_time,
 };
 use crate::format::text::text_lines::LABEL_MAX;
 use crate::format::text::time_lines::{Layout, TimeLines};
 use crate::format::text::unreadable_times::{self, HeaderOrders};
+use crate::format::text::usual_headers::UsualHeaders;
 use crate::transcript::MediaMs;
 
 /// `Name  0:01 text` among headers whose text is on the lines below.
 const TEXT_ON_LINE: &str = "the text stands on the line of the header";
+
+const WRITTEN_OTHERWISE: &str = "written otherwise than the other headers of this file";
+
+/// How far behind the last header the only one of a new speaker may stand, in a file of shorter blocks: whoever speaks last may
+/// do so after a longer speech than all before it.
+const LAST_SPEECH_MS: MediaMs = 5 * 60_000;
 
 /// The surroundings of a line in its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +90,7 @@ pub(crate) struct Headers<'a> {
     orders: HeaderOrders,
     /// The letters and digits of the known labels.
     letters: HashSet<String>,
+    usual: UsualHeaders<'a>,
 }
 
 impl<'a> Headers<'a> {
@@ -93,10 +101,18 @@ impl<'a> Headers<'a> {
         let (mut rows, mut named, mut natives, mut loosely) = (0_usize, 0_usize, 0_usize, 0_usize);
         let (mut is_bracketed, mut dashed, mut has_columns) = (false, 0_usize, false);
         let (mut orders, mut loose_orders) = (HeaderOrders::default(), HeaderOrders::default());
+        let mut usual = UsualHeaders::default();
         let lines = || lines.iter().copied().filter(|line| !line.starts_with('\\'));
-        for line in lines() {
+        let below = lines().skip(1).chain(std::iter::once(""));
+        for (line, below) in lines().zip(below) {
             let (mut is_native, mut is_loose) = (false, false);
             for shape in shapes(line) {
+                if shape.is_native(kind) || shape.is_loose(kind) {
+                    usual.take(line, &shape, below);
+                    if shape.is_native(kind) && kind != FileKind::Timed && shape.form != HeaderForm::Bracket {
+                        usual.note_speaker(shape.label);
+                    }
+                }
                 is_loose |= shape.is_loose(kind);
                 has_columns |= shape.is_loose(kind) && shape.form == HeaderForm::Columns;
                 if shape.is_loose(kind) && !shape.label.is_empty() {
@@ -156,6 +172,7 @@ impl<'a> Headers<'a> {
             orders,
             labels,
             letters: HashSet::new(),
+            usual: usual.counted(),
         };
         let is_text = |line: &str| {
             !bare(line).is_empty()
@@ -173,11 +190,24 @@ impl<'a> Headers<'a> {
         let is_body = |line: &&str| !headers.is_own(line);
         let place = FileLine { has_text_below: false, ..FileLine::WITHIN };
         // These forms may be sentences.
-        let is_one = |shape: &HeaderShape<'_>| !matches!(shape.form, HeaderForm::Inline | HeaderForm::PlainTimeText);
-        let others = lines().skip_while(is_body).filter(is_body).flat_map(shapes).filter(is_one);
-        let others: Vec<&str> =
-            others.filter(|shape| headers.accept(*shape, place).is_some()).map(|one| one.label).collect();
-        headers.known.extend(others);
+        let is_one = |(_, shape): &(&str, HeaderShape<'_>)| {
+            !matches!(shape.form, HeaderForm::Inline | HeaderForm::PlainTimeText)
+        };
+        let others = lines().skip_while(is_body).filter(is_body);
+        let others = others.flat_map(|line| shapes(line).map(move |shape| (line, shape))).filter(is_one);
+        let others =
+            others.filter_map(|(line, shape)| Some((line, shape.label, headers.accept(line, shape, place)?.room)));
+        let others: Vec<(&str, &str, HeaderRoom)> = others.collect();
+        let mut clocks: HashMap<&str, HashSet<*const u8>> = HashMap::new();
+        for (line, label, _) in &others {
+            clocks.entry(label).or_default().insert(line.as_ptr());
+        }
+        let is_clock = |(_, label, room): &&(&str, &str, HeaderRoom)| {
+            *room == HeaderRoom::Near && !headers.known.contains(label) && clocks[label].len() == 1
+        };
+        let clocks: Vec<&str> = others.iter().filter(is_clock).map(|(_, label, _)| *label).collect();
+        clocks.into_iter().for_each(|label| headers.usual.note_once(label));
+        headers.known.extend(others.into_iter().map(|(_, label, _)| label));
         headers.letters.extend(headers.known.iter().map(|label| letters(label)));
         headers
     }
@@ -197,6 +227,7 @@ impl<'a> Headers<'a> {
             orders: HeaderOrders::of_rev(),
             labels: HashSet::new(),
             letters: HashSet::new(),
+            usual: UsualHeaders::default(),
         }
     }
 
@@ -223,12 +254,27 @@ impl<'a> Headers<'a> {
 
     /// Returns true for a line that is a header by its form alone.
     pub(crate) fn is_own(&self, line: &str) -> bool {
-        self.own_start(line).is_some()
+        shapes(line).any(|shape| self.has_form(line, &shape))
     }
 
-    /// The time of a line that is a header by its form alone, in milliseconds.
-    pub(crate) fn own_start(&self, line: &str) -> Option<MediaMs> {
-        shapes(line).find(|shape| self.has_form(line, shape))?.header().start_ms
+    /// The time of a header that is one by its form alone, and no clock in a sentence.
+    pub(crate) fn sure_start(&self, line: &str) -> Option<MediaMs> {
+        let shape = shapes(line).find(|shape| self.has_form(line, shape))?;
+        shape.header().start_ms.filter(|_| self.is_sure(line, &shape))
+    }
+
+    /// Returns true for the form of the file, if it is no clock in a sentence.
+    fn is_sure(&self, line: &str, shape: &HeaderShape<'_>) -> bool {
+        let may_be_clock = match self.kind {
+            // A row without brackets among rows that have them.
+            FileKind::Timed => shape.form == HeaderForm::TimeFirst && self.usual.lacks_mark(line, shape),
+            _ => self.is_loose || shape.form == HeaderForm::Bracket,
+        };
+        let is_native = || shape.is_native(self.kind) && self.kind != FileKind::Timed;
+        !may_be_clock
+            || self.is_dash_form(line, shape)
+            || self.usual.has(line, shape)
+            || is_native() && !self.usual.is_named_once(shape.label)
     }
 
     /// Returns true for the form of the file. In a loose form, lower-case words may continue a sentence.
@@ -238,22 +284,32 @@ impl<'a> Headers<'a> {
         shape.is_native(self.kind) || is_loose() || self.is_dash_form(line, shape)
     }
 
-    /// Returns true if the time of a header fits at this place. A sentence may begin with a name and digits too (`John
-    /// 3:16 says`): without a sign between them they are a header only if the time lies between those of the headers
-    /// around it. After the last of these, a known speaker alone on a line may have any later time, and others none
-    /// beyond the reach of the longest block.
+    /// Returns true if the time of a header fits at this place. A sentence may begin with a clock, or with a name and digits
+    /// (`John 3:16 says`): such a line is a header only if its time lies between those of the headers around it. After the last of
+    /// these, a known speaker alone on a line may have any later time, and others none beyond the reach of the longest block.
     fn has_room(&self, place: FileLine, header: &Header<'_>) -> bool {
-        let Some(start) = header.start_ms.filter(|_| matches!(header.odd, Some(TEXT_ON_LINE | NO_SIGN))) else {
-            return true;
-        };
+        let Some(start) = header.start_ms.filter(|_| header.room != HeaderRoom::Anywhere) else { return true };
         let FileLine { from_ms, until_ms, reach_ms, .. } = place;
+        let is_last = from_ms.is_some() && until_ms.is_none();
+        if is_last && self.is_odd_span(header) {
+            return false;
+        }
+        let is_known = self.known.contains(header.label) && !self.usual.is_named_once(header.label);
         let is_alone = header.text.is_empty() && place.has_text_below && place.is_last;
-        let reach_ms = reach_ms.filter(|_| !is_alone || !self.known.contains(header.label));
+        // A name in the form of the file.
+        let is_new = header.odd.is_none() && is_name(header.label);
+        let least_ms = from_ms.map(|from| from.saturating_add(LAST_SPEECH_MS)).filter(|_| is_new);
+        let reach_ms = reach_ms.max(least_ms).filter(|_| header.room == HeaderRoom::Near && !(is_alone && is_known));
         let (is_behind, is_before) =
             (from_ms.is_none_or(|from| from <= start), until_ms.or(reach_ms).is_none_or(|until| start <= until));
         // Another recording may begin between the two.
         let goes_back = from_ms.zip(until_ms).is_some_and(|(from, until)| until < from);
         is_behind && is_before || goes_back && (is_behind || is_before)
+    }
+
+    /// Returns true for `Ben Roth 14:00 to 15:30` in a file whose headers have one time each.
+    fn is_odd_span(&self, header: &Header<'_>) -> bool {
+        header.end_ms.is_some() && !self.usual.have_ends()
     }
 
     /// Returns true for `[0:01] - name` in a file of such headers, for any known or capitalised name. In lower case it
@@ -287,18 +343,24 @@ impl<'a> Headers<'a> {
                     && shape.has_label()
             };
             if let Some(shape) = all.clone().find(is_speaker) {
-                return Some(HeaderShape { odd: Some("the text stands on the next line"), ..shape }.header());
+                let header = HeaderShape { odd: Some("the text stands on the next line"), ..shape }.header();
+                let header = Header { room: HeaderRoom::Near, ..header };
+                return Some(header).filter(|header| self.has_room(place, header));
             }
         }
-        let native = all.clone().find(|shape| self.has_form(line, shape));
+        let mut native = all.clone().find(|shape| self.has_form(line, shape));
+        let mut is_refused = false;
         // The first cell of a row may be a time that cannot be read.
         let is_sure =
             |native: &HeaderShape<'_>| native.form != HeaderForm::Columns || self.known.contains(native.label);
-        if let Some(native) = native.filter(is_sure) {
-            return Some(self.native(native.in_kind(self.kind)));
+        if let Some(sure) = native.filter(is_sure) {
+            let header = self.own_header(line, sure, place);
+            if self.has_room(place, &header) {
+                return Some(header);
+            }
+            (native, is_refused) = (None, true);
         }
-        let mut others = all.clone().filter_map(|shape| self.accept(shape, place));
-        let mut is_refused = false;
+        let mut others = all.clone().filter_map(|shape| self.accept(line, shape, place));
         let mut has_room = |header: &Header<'_>| {
             let has_room = self.has_room(place, header);
             is_refused |= !has_room;
@@ -311,7 +373,8 @@ impl<'a> Headers<'a> {
         }
         let is_known = |label: &str| self.known.contains(label) || self.labels.contains(label);
         // A line with a readable time that does not fit here is not taken for one with an unreadable time.
-        let accepted = accepted.filter(|header| !is_refused || header.remark.is_empty());
+        let is_part = |header: &Header<'_>| header.start_ms.is_none() && header.text.is_empty();
+        let accepted = accepted.filter(|header| !is_refused || header.remark.is_empty() && !is_part(header));
         let unreadable =
             if is_refused { None } else { unreadable_times::find(line, self.orders, place.has_text_below, is_known) };
         let unreadable = unreadable.map(unreadable_times::HeaderGuess::header);
@@ -327,10 +390,11 @@ impl<'a> Headers<'a> {
         let text = bare(&rest[label.len()..]);
         let shape =
             HeaderShape { form: HeaderForm::TimeFirst, label, when, text, whole: rest, odd: Some(TEXT_ON_LINE) };
-        (!self.known.contains(rest) && !says_nothing(text)).then(|| shape.header())
+        let header = || Header { room: HeaderRoom::Near, ..shape.header() };
+        (!self.known.contains(rest) && !says_nothing(text)).then(header)
     }
 
-    fn accept<'b>(&self, shape: HeaderShape<'b>, place: FileLine) -> Option<Header<'b>> {
+    fn accept<'b>(&self, line: &str, shape: HeaderShape<'b>, place: FileLine) -> Option<Header<'b>> {
         let HeaderShape { form, label, when, .. } = shape;
         let FileLine { is_open, has_text_below, has_time_below, .. } = place;
         let kind = self.kind;
@@ -385,7 +449,11 @@ impl<'a> Headers<'a> {
                     || is_somebody() && !remark.contains(['.', '\u{2026}']) && !remark.eq_ignore_ascii_case("inaudible")
             }
             (HeaderForm::TimeName, When::Known(..)) => {
-                let is_row = kind == FileKind::Otter && (is_title(label) || self.is_loose && is_label(label));
+                // Small letters go on with a sentence, unless brackets part them from the time.
+                let is_marked = || {
+                    self.is_loose && is_label(label) && bare(line).starts_with(crate::format::core::timestamps::is_open)
+                };
+                let is_row = kind == FileKind::Otter && (is_title(label) || is_marked());
                 has_text_below && (is_known || has_names && is_name(label) || is_open && is_row)
             }
             (HeaderForm::TimeName, When::Unknown(remark)) => {
@@ -419,17 +487,38 @@ impl<'a> Headers<'a> {
             }
             (HeaderForm::DashAlone, _) => self.is_dashed && is_open && has_text_below && is_somebody(),
             (HeaderForm::BracketAlone, _) => {
-                let is_alike = self.is_bracketed && is_name(label) && !is_sound(label);
+                let is_alike =
+                    self.is_bracketed && is_name(label) && !is_sound(label) && name_with_time(label).is_none();
                 is_open && has_text_below && (is_known || is_alike)
             }
             _ => false,
         };
-        let foreign = "written otherwise than the other headers of this file";
         let odd = match form {
             HeaderForm::PlainTimeText => Some(TEXT_ON_LINE),
-            _ => shape.odd.or_else(|| is_timed.then_some(foreign)),
+            _ => shape.odd.or_else(|| is_timed.then_some(WRITTEN_OTHERWISE)),
         };
-        is_one.then(|| HeaderShape { odd, ..shape }.header())
+        let may_be_clock = match form {
+            HeaderForm::ColonBracket | HeaderForm::BracketColon | HeaderForm::Columns => false,
+            HeaderForm::Bracket | HeaderForm::TimeName => true,
+            _ => !is_known || self.usual.is_named_once(label) || matches!(odd, Some(TEXT_ON_LINE | NO_SIGN)),
+        };
+        let room = if may_be_clock { HeaderRoom::Near } else { HeaderRoom::Anywhere };
+        is_one.then(|| Header { room, ..HeaderShape { odd, ..shape }.header() })
+    }
+
+    /// A header that has the form of the file. If it may be a clock in a sentence, its time decides.
+    fn own_header<'b>(&self, line: &str, shape: HeaderShape<'b>, place: FileLine) -> Header<'b> {
+        let header = self.native(shape.in_kind(self.kind));
+        let is_sure = self.is_sure(line, &shape);
+        let may_go_on = self.kind != FileKind::Timed && (self.is_loose || shape.form == HeaderForm::Bracket);
+        let goes_on = !place.is_last && !self.usual.have_small_text() && !UsualHeaders::is_marked(line, &shape);
+        let room = match (is_sure, may_go_on && goes_on) {
+            (true, false) => HeaderRoom::Anywhere,
+            (true, true) => HeaderRoom::Between,
+            (false, _) => HeaderRoom::Near,
+        };
+        let is_usual = is_sure || self.usual.has_form(line, &shape);
+        Header { odd: header.odd.or((!is_usual).then_some(WRITTEN_OTHERWISE)), room, ..header }
     }
 
     /// The header for a row of the file's form. In rows, the text before a colon may begin a sentence.
@@ -458,14 +547,22 @@ impl<'a> Headers<'a> {
         let is_known = |label: &str| self.known.contains(label) || self.labels.contains(label);
         let all: Vec<_> = shapes(line).collect();
         let anywhere = FileLine { from_ms: None, until_ms: None, reach_ms: None, ..place };
-        if self.choose(line, &all, anywhere).is_some_and(|header| !self.has_room(place, &header)) {
-            return why("its time does not lie between those of the headers around it");
+        if let Some(header) = self.choose(line, &all, anywhere).filter(|header| !self.has_room(place, header)) {
+            let is_span = place.until_ms.is_none() && self.is_odd_span(&header);
+            return why(match is_span {
+                true => "it has two times, and the headers of this file have one",
+                false => "its time does not lie between those of the headers around it",
+            });
         }
         let is_timed = |shape: &HeaderShape<'_>| matches!(shape.when, When::Known(..)) && shape.has_label();
         let is_doubtful = || unreadable_times::is_doubtful(line, self.orders, place.has_text_below, is_known);
         if !all.iter().any(is_timed) && is_doubtful() {
             return why("it looks like a header whose time cannot be read");
         }
+        let is_somebody = |shape: &HeaderShape<'_>| {
+            let is_small = self.is_loose && place.has_text_below && shape.is_loose(self.kind);
+            is_title(shape.label) || is_small && shape.form == HeaderForm::TimeName
+        };
         for shape in all {
             let HeaderShape { form, label, when, .. } = shape;
             let is_timed = matches!(when, When::Known(..)) && !label.is_empty();
@@ -482,7 +579,7 @@ impl<'a> Headers<'a> {
                 | HeaderForm::NameTime
                 | HeaderForm::TimeName
                 | HeaderForm::PlainTimeText
-                    if place.is_open && is_timed && is_title(label) && !is_sound(label) =>
+                    if place.is_open && is_timed && is_somebody(&shape) && !is_sound(label) =>
                 {
                     why("who stands beside the time speaks nowhere else in this file")
                 }

@@ -11,4 +11,5 @@ pub(super) mod rttm;
 pub(super) mod text_lines;
 pub(super) mod time_lines;
 pub(super) mod unreadable_times;
+pub(super) mod usual_headers;
 pub(super) mod writer;

@@ -77,9 +77,9 @@ fn places(headers: &Headers<'_>, times: Option<&TimeLines<'_>>, lines: &[&str]) 
                 reach_ms: None,
             };
             if !bare(line).is_empty() {
-                let own = headers.own_start(line);
+                let own = headers.sure_start(line);
                 let at = times.and_then(|times| times.at(index));
-                has_text_below = own.is_none() && at.is_none() && !is_time(line);
+                has_text_below = !headers.is_own(line) && at.is_none() && !is_time(line);
                 starts[index] = match at {
                     Some(LineStart::Header { start_ms, .. }) => start_ms.or(own),
                     _ => own,
@@ -534,7 +534,103 @@ mod tests {
         }
     }
 
-    /// The dash in Happy Scribe's headers shows that a name follows, whatever it is.
+    /// Files in which each form of headers stands, with `LINE` in the middle of a speech or at the end.
+    const FORMS: [(FileKind, &str); 10] = [
+        (FileKind::Otter, "0:TIME NAME"),
+        (FileKind::Otter, "NAME 0:TIME"),
+        (FileKind::Otter, "[00:00:TIME] NAME"),
+        (FileKind::Otter, "0:TIME - NAME"),
+        (FileKind::Otter, "NAME - 0:TIME"),
+        (FileKind::Otter, "NAME  0:TIME"),
+        (FileKind::Otter, "[NAME] 0:TIME"),
+        (FileKind::Rev, "NAME: (00:TIME)"),
+        (FileKind::Names, "NAME: 00:00:TIME"),
+        (FileKind::Names, "NAME: 0:TIME"),
+    ];
+
+    /// Who speaks when in a file of one of the forms, in which `lines` stand within a speech, or below the last one.
+    fn speakers_beside(form: &str, kind: FileKind, lines: &str, is_last: bool) -> (Vec<String>, bool) {
+        let header = |name: &str, time: &str| form.replace("NAME", name).replace("TIME", time);
+        let [ann, ben, again, last] = [("Ann Lee", "01"), ("Ben Roth", "08"), ("Ann Lee", "20"), ("Ben Roth", "40")]
+            .map(|(name, time)| header(name, time));
+        let (within, below) = if is_last { ("", lines) } else { (lines, "") };
+        let text = format!(
+            "{ann}\nGood morning to you all.\n\n{ben}\nWe take the train at\n{within}\n\n{again}\nThat is fine.\n\n{last}\nWe meet at\n{below}\n"
+        );
+        let reading = read(kind, &text, TranscriptBuilder::default());
+        let said = reading.lines.iter().map(|line| {
+            let content = &line.content;
+            let start = content.start_ms.map_or_else(|| "?".to_owned(), |start| (start / 1000).to_string());
+            format!("{start} {}", content.speaker.as_deref().unwrap_or("-"))
+        });
+        (said.collect(), !reading.problems.is_empty())
+    }
+
+    #[test]
+    fn a_clock_in_a_sentence_begins_no_block() {
+        let expected = ["1 Ann Lee", "8 Ben Roth", "20 Ann Lee", "40 Ben Roth"].map(str::to_owned).to_vec();
+        for (kind, form) in FORMS {
+            for lines in [
+                "6:30 from Bern\nand we go.",
+                "6:30 Uhr geht der Zug\nund wir gehen.",
+                "9:00 sharp\nand we go.",
+                "12:30 lunch break\nis over.",
+                "3:16 says\nthat it is so.",
+                "6:30 Monday Morning\nIf you like.",
+                "6:30 Monday\nif you like.",
+                "14:00 Coffee Break\nThen we go on.",
+                "6:30 pm is when we meet\nand go.",
+                "Genesis 12:30\nand so on.",
+                "Genesis 12:30\nSo it is.",
+                "Genesis (12:30)\nand so on.",
+                "Coffee Break 14:30\nThen we go on.",
+                "John 3:16\nsays so.",
+                "[Genesis 12:30]\nand so on.",
+                "Lunch: 12:30\nand so on.",
+                "Ben Roth 14:00 to 15:30\nRoom 4",
+                "Coffee Break 14:00 - 14:30\nRoom 4",
+                "14:00 - 15:30 Ben Roth\nRoom 4",
+            ] {
+                // Nothing reads as a time behind a colon and a blank there: it is a header without a time.
+                if kind == FileKind::Rev && lines.starts_with("Lunch:") {
+                    continue;
+                }
+                for is_last in [false, true] {
+                    let (speakers, is_told) = speakers_beside(form, kind, lines, is_last);
+                    assert_eq!(speakers, expected, "{form}: {lines:?} {is_last}");
+                    // Small letters are told where headers look like that.
+                    let is_small =
+                        lines.split(' ').nth(1).is_some_and(|word| word == "Uhr" || word == &word.to_lowercase());
+                    assert!(is_told || is_small, "{form}: {lines:?} {is_last}");
+                }
+            }
+        }
+    }
+
+    /// Headers of somebody new are headers between the times around them, and near to the last one.
+    #[test]
+    fn who_speaks_once_speaks_all_the_same() {
+        for (kind, form) in FORMS {
+            let header = |time: &str| form.replace("NAME", "Cleo Poe").replace("TIME", time);
+            for (is_last, time, expected) in [
+                (false, "12", ["1 Ann Lee", "8 Ben Roth", "12 Cleo Poe", "20 Ann Lee", "40 Ben Roth"]),
+                (true, "55", ["1 Ann Lee", "8 Ben Roth", "20 Ann Lee", "40 Ben Roth", "55 Cleo Poe"]),
+            ] {
+                let lines = format!("ten.\n\n{}\nMay I come too?", header(time));
+                let (speakers, is_told) = speakers_beside(form, kind, &lines, is_last);
+                assert_eq!(speakers, expected, "{form} {time}");
+                assert!(!is_told, "{form} {time}");
+            }
+            let lines = format!("ten.\n\n{}\nMay I come too?", header("40").replace("0:40", "2:40"));
+            assert_eq!(
+                speakers_beside(form, kind, &lines, true).0.last().map(String::as_str),
+                Some("160 Cleo Poe"),
+                "{form}"
+            );
+        }
+    }
+
+    /// Happy Scribe's headers say by a dash that a name follows, whatever it is.
     #[test]
     fn who_stands_behind_a_time_and_a_dash_speaks() {
         for name in ["Host", "aleksandr", "dr aleksandr von b.", "Speaker 1"] {
