@@ -252,28 +252,51 @@ pub(crate) fn rows<'a>(text: &'a str, gather: &mut TranscriptBuilder) -> Vec<&'a
         let before = rows.len();
         let broken = of_row.by_ref().find_map(|value| value.map(|value| rows.push(value)).err());
         let Some(error) = broken else { continue };
-        let behind = row_behind(&row[of_row.byte_offset()..]);
-        let is_behind = !behind.is_empty();
-        let message = match () {
-            () if is_behind => "this row breaks off, and another one stands behind it: what breaks off is left out",
-            () if rows.len() > before => "what stands behind the value on this row is no JSON: left out",
-            () => "this row is no JSON: left out",
-        };
-        gather.left_out(at, error.column().max(1), message);
-        rows.extend(behind);
+        let (mut broken, mut column) = (&row[of_row.byte_offset()..], error.column().max(1));
+        for _ in 0..BREAKS_MAX {
+            let (behind, rest) = row_behind(broken);
+            let message = match () {
+                () if !behind.is_empty() => {
+                    "this row breaks off, and another one stands behind it: what breaks off is left out"
+                }
+                () if rows.len() > before => "what stands behind the value on this row is no JSON: left out",
+                () => "this row is no JSON: left out",
+            };
+            gather.left_out(at, column, message);
+            rows.extend(behind);
+            if rest.is_empty() {
+                break;
+            }
+            (broken, column) = (rest, row[..row.len() - rest.len()].chars().count() + 1);
+        }
     }
     rows
 }
 
-/// Returns the complete objects at the end of a truncated row: a program that died within a row continues after it on
-/// the same row. An object behind a colon, a comma or a bracket is part of the truncated row itself.
-fn row_behind(broken: &str) -> Vec<&RawValue> {
+/// The most truncated rows that are looked for on one row.
+const BREAKS_MAX: usize = 16;
+
+/// Returns the complete objects after a truncated row, up to the next truncated one, and the rest from there on: a program that
+/// died within a row continues after it on the same row. An object behind a colon, a comma or a bracket is part of the truncated
+/// row itself.
+fn row_behind(broken: &str) -> (Vec<&RawValue>, &str) {
     /// The most places within a row at which an object is tried.
     const TRIES_MAX: usize = 64;
     let begins = broken.match_indices("{\"").map(|(at, _)| at).filter(|at| *at > 0).take(TRIES_MAX);
     let is_part = |at: usize| broken[..at].trim_end().ends_with([':', ',', '[']);
-    let all = |at: usize| serde_json::Deserializer::from_str(&broken[at..]).into_iter().collect::<Result<_, _>>().ok();
-    begins.filter(|at| !is_part(*at)).find_map(all).unwrap_or_default()
+    let objects = |at: usize| {
+        let mut values = serde_json::Deserializer::from_str(&broken[at..]).into_iter();
+        let objects: Vec<&RawValue> = values.by_ref().map_while(Result::ok).collect();
+        let end = at
+            + objects
+                .last()
+                .map_or(0, |last| last.get().as_ptr() as usize + last.get().len() - broken[at..].as_ptr() as usize);
+        let rest = broken[end..].trim_start();
+        // In a truncated text, words follow an object.
+        let is_whole = !objects.is_empty() && (rest.is_empty() || rest.starts_with("{\""));
+        is_whole.then_some((objects, rest))
+    };
+    begins.filter(|at| !is_part(*at)).find_map(objects).unwrap_or_default()
 }
 
 /// Gives lines the ids of their rows, and free ids to those without one.
@@ -575,6 +598,26 @@ mod tests {
             assert_eq!(found, texts, "{file}");
             let messages: Vec<_> = reading.problems.iter().map(|problem| &*problem.message).collect();
             assert!(matches!(messages[..], [message] if message.contains(told)), "{file}: {messages:?}");
+        }
+    }
+
+    /// A program may die within one row more than once. The last truncated piece is reported as well.
+    #[test]
+    fn rows_between_two_that_break_off_are_read() {
+        let (half, too, two) =
+            (r#"{"start_ms":1000,"te"#, r#"{"start_ms":1500,"text":"too"}"#, r#"{"start_ms":2000,"text":"two"}"#);
+        for (row, texts, told) in [
+            (format!("{half}{too}{half}"), &["too"][..], 2),
+            (format!("{half}{too}{two}{half}"), &["too", "two"], 2),
+            (format!("{half}{too}{half}{two}"), &["too", "two"], 2),
+            (format!("{half}{too} x"), &[], 1),
+            (half.repeat(200_000), &[], 1),
+        ] {
+            let file = format!("{{\"start_ms\":0,\"text\":\"one\"}}\n{row}\n");
+            let reading = crate::format::registry::read(file.as_bytes(), None).expect("it can be read");
+            let found: Vec<_> = reading.lines.iter().skip(1).map(|line| &*line.content.text).collect();
+            let start = &row[..row.len().min(80)];
+            assert_eq!((&*found, reading.problems.len()), (texts, told), "{start}: {:?}", reading.problems);
         }
     }
 

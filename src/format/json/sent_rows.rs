@@ -152,18 +152,27 @@ impl SentRows {
         }
         let is_guess = is_guess(&fields);
         let name = |name: &str| value::<Cow<'_, str>>(field(name)).filter(|name| !name.trim().is_empty());
-        // `end` alone beside `start_ms` may be in either unit. `start` and `end` together are seconds.
+        // `end` alone beside `start_ms` may be in either unit. `start` and `end` together are seconds, unless one of them equals the
+        // same time in milliseconds.
         let (start_names, end_names) = (["start_ms", "startMs"], ["end_ms", "endMs"]);
         let is_in_ms = start_names.iter().chain(&end_names).any(|name| field(name).is_some());
         let is_pair = field("start").is_some() && field("end").is_some();
-        let is_number = |raw: &RawValue| raw.get().trim_matches('"').trim().parse::<f64>().is_ok();
+        let number = |raw: &RawValue| raw.get().trim_matches('"').trim().parse::<f64>().ok();
+        let is_same = |name: &str, in_ms: [&str; 2]| {
+            let said = field(name).and_then(number).filter(|said| *said != 0.0);
+            said.is_some() && in_ms.iter().any(|name| field(name).and_then(number) == said)
+        };
+        let is_pair_in_ms = is_same("start", start_names) || is_same("end", end_names);
         let in_seconds = |name: &str, in_ms: [&str; 2]| {
             let has_other = in_ms.iter().any(|name| fields.contains_key(*name));
-            field(name).filter(|raw| !is_in_ms || is_pair || has_other || !is_number(raw))
+            field(name).filter(|raw| !is_in_ms || is_pair || has_other || is_pair_in_ms || number(raw).is_none())
         };
         let time = |in_ms: [&str; 2], name: &str| {
             let ms = in_ms.iter().find_map(|name| ms(field(name)?));
-            ms.or_else(|| value::<Seconds>(in_seconds(name, in_ms))?.ms())
+            ms.or_else(|| match in_seconds(name, in_ms)? {
+                raw if is_pair_in_ms => self::ms(raw),
+                raw => value::<Seconds>(Some(raw))?.ms(),
+            })
         };
         let start_ms = time(start_names, "start");
         let end_ms = time(end_names, "end").filter(|end| {
@@ -700,6 +709,10 @@ mod tests {
             ),
             (r#""start":1,"duration":2,"lag":1,"words":[{"text":"a","start_ms":1,"end_ms":2,"prob":0.5}]"#, 1, ""),
             (r#""start_ms":1000,"wrods":[{"text":"a"}]"#, 1, "1:wrods>words"),
+            (r#""start_ms":1000,"lnag":"en""#, 1, "1:lnag>lang"),
+            (r#""start_ms":1000,"laang":"en""#, 1, "1:laang>lang"),
+            (r#""start_ms":1000,"lat":46.9,"long":7.4,"land":"CH","rang":1,"lane":2,"gang":3,"langs":["en"]"#, 1, ""),
+            (r#""start_ms":1000,"works":true,"swords":1,"slang":1"#, 1, ""),
             (r#""start_ms":1000,"words":[{"text":"a","start_ms":1,"end":2}]"#, 1, "1:end>end_ms"),
             (r#""start_ms":1000,"speaker":"Ann","speakers":2,"name":"x","time":7,"speaker_label":"y""#, 1, ""),
             (r#""start":1,"end":2,"language":"en","is_final":true,"seq":1,"channel":0,"mood":"x","staus":null"#, 1, ""),
@@ -728,6 +741,15 @@ mod tests {
             (r#""start_ms":"00:00:01","end":"00:00:02""#, Some(1_000), Some(2_000)),
             (r#""start_ms":"x","start":2.0,"end":3.0"#, Some(2_000), Some(3_000)),
             (r#""start_ms":1000,"end":3000"#, Some(1_000), None),
+            (r#""start":13000,"end":14000,"start_ms":13000"#, Some(13_000), Some(14_000)),
+            (r#""start":15000,"end":16000,"end_ms":16000"#, Some(15_000), Some(16_000)),
+            (r#""start":15000,"end":16000,"endMs":"16000""#, Some(15_000), Some(16_000)),
+            (r#""start":"13000","end":"14000","startMs":13000.0"#, Some(13_000), Some(14_000)),
+            (r#""start":0,"end":14,"start_ms":0"#, Some(0), Some(14_000)),
+            (r#""start":0,"end":14000,"end_ms":14000"#, Some(0), Some(14_000)),
+            (r#""start":13000,"start_ms":13000"#, Some(13_000), None),
+            (r#""end":14000,"start_ms":13000,"end_ms":14000"#, Some(13_000), Some(14_000)),
+            (r#""start":13.5,"end":14.5,"start_ms":13500"#, Some(13_500), Some(14_500)),
         ] {
             let file = format!("{{\"text\":\"a b\",{times}}}\n");
             let content = &read(file.as_bytes(), None).expect("it can be read").lines[0].content;

@@ -14,7 +14,8 @@ const NAMES_TOLD_MAX: usize = 20;
 const SLIPPED_FIELDS: [&str; 8] = ["speaker", "status", "start_ms", "end_ms", "words", "lang", "title", "text"];
 
 /// Names of four letters or more that differ from a known field in one letter, but mean something else.
-const OTHER_NAMES: [&str; 4] = ["speakers", "stats", "states", "word"];
+const OTHER_NAMES: [&str; 10] =
+    ["speakers", "stats", "states", "word", "works", "swords", "slang", "langs", "tile", "titles"];
 
 /// A shorter name is no typing error, except in a row without text.
 const SLIP_CHARS_MIN: usize = 4;
@@ -86,6 +87,8 @@ impl RowObject {
             ("start", "start_ms") | ("end", "end_ms") => true,
             (name, _) if OTHER_NAMES.contains(&name) => false,
             (name, field) if name.chars().count() < SLIP_CHARS_MIN && field != "text" => false,
+            // Words that differ from it in a letter are names of their own: `land`, `long`, `rang`, `lane`.
+            (name, "lang") => strsim::damerau_levenshtein(name, "lang") <= 1 && strsim::hamming(name, "lang") != Ok(1),
             (name, field) => strsim::osa_distance(name, field) <= 1,
         };
         SLIPPED_FIELDS.iter().filter(|field| self.fields().contains(field)).find(is_slip).copied()

@@ -46,9 +46,19 @@ struct EditorNode<'a> {
 /// The deepest nesting of nodes. A link in a mark in a paragraph has 3.
 const NODES_DEPTH_MAX: usize = 16;
 
-/// Nodes that separate words, under the names of the editor's library.
+/// Nodes that separate words, under the names of the editor's library, in lower case and without underscores: some versions
+/// write `bullet_list`.
 const BLOCKS: [&str; 8] =
-    ["paragraph", "heading", "blockquote", "bulletList", "orderedList", "listItem", "codeBlock", "hardBreak"];
+    ["paragraph", "heading", "blockquote", "bulletlist", "orderedlist", "listitem", "codeblock", "hardbreak"];
+
+impl EditorNode<'_> {
+    /// Returns true for a node at which a word ends: a block, or a node without text, such as a break or a picture.
+    fn parts_words(&self) -> bool {
+        let kind = self.kind.to_lowercase().replace('_', "");
+        let is_empty = self.text.is_none() && self.content.is_none() && kind != "text";
+        is_empty || BLOCKS.contains(&&*kind)
+    }
+}
 
 /// Appends the text of sibling nodes, and of the nodes within them, to `text`. Blocks and line breaks separate words;
 /// links and marks may be within them.
@@ -69,7 +79,7 @@ fn text_of<'a>(
         if node.text.is_none() && node.kind == "text" {
             gather.left_out(at.0, at.1, "this text is missing: left out");
         }
-        let around = if BLOCKS.contains(&&*node.kind) { " " } else { "" };
+        let around = if node.parts_words() { " " } else { "" };
         text.push_str(around);
         text.extend(node.text);
         text_of(node.content.into_iter().flatten(), depth + 1, places, text, gather);
@@ -160,6 +170,10 @@ mod tests {
             (vec![of("listItem", vec![paragraph("a"), paragraph("b")]), of("listItem", vec![paragraph("c")])], "a b c"),
             (vec![said("see "), of("link", vec![said("this")]), said(".")], "see this."),
             (vec![said("o"), said("ne")], "one"),
+            (vec![said("one"), json!({"type": "hard_break"}), said("two")], "one two"),
+            (vec![said("one"), json!({"type": "HardBreak", "attrs": {}}), said("two")], "one two"),
+            (vec![said("one"), json!({"type": "image", "attrs": {"src": "x"}}), said("two")], "one two"),
+            (vec![of("bullet_list", vec![of("list_item", vec![said("a")]), of("LIST_ITEM", vec![said("b")])])], "a b"),
             (vec![of("link", vec![said("o")]), of("link", vec![said("n")]), of("mark", vec![]), said("e")], "one"),
         ] {
             let file = of("doc", vec![of("monologue", vec![of("paragraph", nodes)])]).to_string();
