@@ -37,22 +37,24 @@ const HIGH_REV_LINES_MAX: usize = 1024;
 struct HighRevs(HashMap<Arc<str>, u64>);
 
 impl HighRevs {
-    /// Records the revision of a line whose head has the revision `head`, as far as the feed is folded. Refuses a
-    /// version without a revision if there is no next one.
-    fn note(&mut self, id: &Arc<str>, rev: Option<u64>, head: Option<u64>) -> Result<(), Refusal> {
-        match (self.0.get_mut(id), rev) {
-            (Some(known), None) => {
-                let last = (*known).max(head.unwrap_or(0));
-                if last >= NUMBER_MAX {
-                    return Err(no_next_rev(last));
-                }
-                *known = last + 1;
-            }
-            (Some(known), Some(rev)) => *known = rev.max(*known),
-            (None, Some(rev)) if rev > NUMBER_MAX - HIGH_REVS => drop(self.0.insert(id.clone(), rev)),
-            (None, _) => {}
+    /// Returns the greatest revision of a line with this version, if it must be remembered. `head` is the line's revision, as far
+    /// as the feed is folded. Refuses a version without a revision if there is no next one.
+    fn next(&self, id: &str, rev: Option<u64>, head: Option<u64>) -> Result<Option<u64>, Refusal> {
+        let known = self.0.get(id).copied();
+        let rev = match (rev, known.max(head)) {
+            (Some(rev), _) => Some(rev).max(known),
+            (None, Some(last)) if last >= NUMBER_MAX => return Err(no_next_rev(last)),
+            (None, last) => last.map(|last| last + 1),
+        };
+        Ok(rev.filter(|rev| known.is_some() || is_high_rev(*rev)))
+    }
+
+    /// Remembers the revision of an accepted version.
+    fn note(&mut self, id: &Arc<str>, rev: u64) {
+        match self.0.get_mut(id) {
+            Some(known) => *known = rev,
+            None => drop(self.0.insert(id.clone(), rev)),
         }
-        Ok(())
     }
 
     /// Returns true if the revision of one more line can be remembered. `head` returns a line's revision, as far as the
@@ -63,6 +65,10 @@ impl HighRevs {
         }
         self.0.len() < HIGH_REV_LINES_MAX || self.0.contains_key(id)
     }
+}
+
+fn is_high_rev(rev: u64) -> bool {
+    rev > NUMBER_MAX - HIGH_REVS
 }
 
 /// Greatest distance by which the last line of an earlier session or request may be ahead of the feed's clock, in
@@ -154,7 +160,7 @@ impl FeedValidator {
         let (start_ms, end_ms) = (version.content.start_ms, version.content.end_ms);
         // A version that fills in a missing number has its time already.
         let needs_place = start_ms.is_none() && version.arrival_ms.is_none();
-        let named = {
+        let (named, head) = {
             let transcript = self.view.transcript();
             if needs_place {
                 let reached = self.reach.into_iter().chain(transcript.reach());
@@ -173,15 +179,13 @@ impl FeedValidator {
                 return Err(Refusal::new(NackCode::Ended, "id", message));
             }
             let named = transcript.named_line(&publisher.source, &publisher.session, &version.id);
-            if version.rev.is_none()
-                && let Err(refusal) = check_next_rev(named)
-                && !transcript.begins_line(&publisher.published(0), version, now)
-            {
-                return Err(refusal);
-            }
-            named
+            let head = named.map(|line| line.rev);
+            // A version without a revision may be of another line.
+            let is_near_end = version.rev.is_none() && head.is_some_and(|rev| is_high_rev(rev.saturating_add(1)));
+            let is_other = is_near_end && transcript.begins_line(&publisher.published(0), version, now);
+            (named, head.filter(|_| !is_other))
         };
-        self.check_high_rev(publisher, &version.id, version.rev, named)?;
+        let high_rev = self.high_rev(publisher, &version.id, version.rev, head)?;
         if let Some(start_ms) = start_ms {
             self.check_jump("start_ms", start_ms, now)?;
         } else if let Some(arrival_ms) = version.arrival_ms.filter(|_| self.arrival_clock.goes_by_offset()) {
@@ -197,6 +201,8 @@ impl FeedValidator {
         }
         self.arrivals.given_ms = self.arrivals.given_ms.max(start_ms);
         self.reached(start_ms.and(end_ms.max(start_ms)), now);
+        // A version that is refused for its times keeps no place.
+        high_rev.into_iter().for_each(|rev| self.high_revs.note(&version.id, rev));
         Ok(is_foreign(named, publisher))
     }
 
@@ -242,23 +248,21 @@ impl FeedValidator {
         rev: Option<u64>,
     ) -> Result<bool, Refusal> {
         let named = self.view.transcript().named_line(&publisher.source, &publisher.session, id);
-        if rev.is_none() {
-            check_next_rev(named)?;
-        }
-        self.check_high_rev(publisher, id, rev, named)?;
+        let high_rev = self.high_rev(publisher, id, rev, named.map(|line| line.rev))?;
+        high_rev.into_iter().for_each(|rev| self.high_revs.note(id, rev));
         Ok(is_foreign(named, publisher))
     }
 
-    /// Checks a revision against recent ones of this publisher.
-    fn check_high_rev(
+    /// Checks a revision against the folded one (`head`) and recent ones of this publisher. Returns the revision to remember.
+    fn high_rev(
         &mut self,
         publisher: &PublisherIdentity,
-        id: &Arc<str>,
+        id: &str,
         rev: Option<u64>,
-        named: Option<NamedLine>,
-    ) -> Result<(), Refusal> {
-        let is_high = rev.is_some_and(|rev| rev > NUMBER_MAX - HIGH_REVS);
-        if is_high {
+        head: Option<u64>,
+    ) -> Result<Option<u64>, Refusal> {
+        let next = self.high_revs.next(id, rev, head)?;
+        if next.is_some() {
             let transcript = self.view.transcript();
             let head = |id: &str| Some(transcript.named_line(&publisher.source, &publisher.session, id)?.rev);
             if !self.high_revs.has_room(id, head) {
@@ -267,7 +271,7 @@ impl FeedValidator {
                 return Err(Refusal::new(NackCode::BadField, "rev", message));
             }
         }
-        self.high_revs.note(id, rev, named.map(|line| line.rev))
+        Ok(next)
     }
 
     /// Checks the time of a clock message that arrived at `now`.
@@ -317,14 +321,6 @@ fn is_foreign(named: Option<NamedLine>, publisher: &PublisherIdentity) -> bool {
     !publisher.corrects && named.is_some_and(|line| line.is_foreign)
 }
 
-/// Checks that there is a next revision: the fold gives it to a message without one.
-fn check_next_rev(named: Option<NamedLine>) -> Result<(), Refusal> {
-    match named {
-        Some(NamedLine { rev, .. }) if rev >= NUMBER_MAX => Err(no_next_rev(rev)),
-        _ => Ok(()),
-    }
-}
-
 fn no_next_rev(rev: u64) -> Refusal {
     let message = format!(
         "the line has the revision {rev}, and none may be above {NUMBER_MAX}: it cannot be changed any more, send a new line"
@@ -341,17 +337,36 @@ mod tests {
     fn no_revision_is_above_the_greatest() {
         let mut revs = HighRevs::default();
         let id: Arc<str> = "a".into();
-        let mut note = |rev: Option<u64>, head: Option<u64>| revs.note(&id, rev, head).is_ok();
-        assert!(note(None, None) && note(Some(7), None) && note(None, Some(7)));
+        let mut note = |rev: Option<u64>, head: Option<u64>| {
+            let next = revs.next(&id, rev, head);
+            next.iter().flatten().for_each(|rev| revs.note(&id, *rev));
+            next.is_ok()
+        };
+        assert!(note(None, None) && note(Some(7), None) && note(None, Some(7)) && !note(None, Some(NUMBER_MAX)));
         assert!(note(Some(NUMBER_MAX - 2), None) && note(None, Some(8)) && note(None, None));
         assert!(!note(None, None) && !note(None, Some(NUMBER_MAX - 2)) && note(Some(NUMBER_MAX), None));
         // This many lines are remembered; folded ones make room.
         let ids: Vec<Arc<str>> = (0..2 * HIGH_REV_LINES_MAX).map(|id| id.to_string().into()).collect();
         for id in &ids[..HIGH_REV_LINES_MAX - 1] {
-            assert!(revs.has_room(id, |_| None) && revs.note(id, Some(NUMBER_MAX), None).is_ok());
+            assert!(revs.has_room(id, |_| None));
+            revs.note(id, NUMBER_MAX);
         }
         assert!(!revs.has_room(&ids[HIGH_REV_LINES_MAX], |_| Some(1)) && revs.has_room(&ids[0], |_| None));
         assert!(revs.has_room(&ids[HIGH_REV_LINES_MAX], |_| Some(NUMBER_MAX)) && revs.0.is_empty());
+    }
+
+    /// Versions without a revision follow what is folded: after a reconnect, and in a new request.
+    #[test]
+    fn the_next_revision_follows_the_folded_one() {
+        for (head, expected) in [(NUMBER_MAX - 1, 1), (NUMBER_MAX - 3, 3), (NUMBER_MAX, 0), (7, 4)] {
+            let (mut revs, id) = (HighRevs::default(), Arc::from("a"));
+            let taken = (0..4).take_while(|_| {
+                let next = revs.next(&id, None, Some(head));
+                next.iter().flatten().for_each(|rev| revs.note(&id, *rev));
+                next.is_ok()
+            });
+            assert_eq!(taken.count(), expected, "{head}");
+        }
     }
 
     #[test]
