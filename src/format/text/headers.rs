@@ -30,6 +30,9 @@ const WRITTEN_OTHERWISE: &str = "written otherwise than the other headers of thi
 /// do so after a longer speech than all before it.
 const LAST_SPEECH_MS: MediaMs = 5 * 60_000;
 
+/// People who speak at once may have headers out of their order by this much. A clock in a sentence is hardly ever so near.
+const OVERLAP_MS: MediaMs = 5_000;
+
 /// The surroundings of a line in its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FileLine {
@@ -300,8 +303,9 @@ impl<'a> Headers<'a> {
         let is_new = header.odd.is_none() && is_name(header.label);
         let least_ms = from_ms.map(|from| from.saturating_add(LAST_SPEECH_MS)).filter(|_| is_new);
         let reach_ms = reach_ms.max(least_ms).filter(|_| header.room == HeaderRoom::Near && !(is_alone && is_known));
+        let latest_ms = until_ms.map(|until| until.saturating_add(OVERLAP_MS)).or(reach_ms);
         let (is_behind, is_before) =
-            (from_ms.is_none_or(|from| from <= start), until_ms.or(reach_ms).is_none_or(|until| start <= until));
+            (from_ms.is_none_or(|from| from <= start), latest_ms.is_none_or(|latest| start <= latest));
         // Another recording may begin between the two.
         let goes_back = from_ms.zip(until_ms).is_some_and(|(from, until)| until < from);
         is_behind && is_before || goes_back && (is_behind || is_before)
