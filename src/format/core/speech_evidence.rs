@@ -8,7 +8,8 @@ use std::collections::HashMap;
 use crate::format::core::kinds::FileKind;
 use crate::format::core::person_names::{is_log_level, is_name, is_title};
 use crate::format::core::timestamps::{When, bare, is_colon};
-use crate::format::text::header_forms::{HeaderForm, HeaderShape, NO_SIGN, shapes, time_of};
+use crate::format::text::header_forms::{HeaderForm, HeaderShape, NO_SIGN};
+use crate::format::text::header_patterns::{shapes, time_of};
 use crate::transcript::MediaMs;
 
 /// Programmes begin in the morning, transcripts at zero.

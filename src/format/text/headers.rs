@@ -11,10 +11,8 @@ use crate::format::core::kinds::FileKind;
 use crate::format::core::label_spelling::letters;
 use crate::format::core::person_names::{is_label, is_name, is_sentence, is_sound, is_title};
 use crate::format::core::timestamps::{When, bare, is_blank, is_colon, is_open, is_unreadable};
-use crate::format::text::header_forms::{
-    Header, HeaderForm, HeaderRoom, HeaderShape, NO_COLON, NO_SIGN, is_placeholder, name_with_time, paragraph,
-    says_nothing, shapes, text_behind_time,
-};
+use crate::format::text::header_forms::{Header, HeaderForm, HeaderRoom, HeaderShape, NO_COLON, NO_SIGN, says_nothing};
+use crate::format::text::header_patterns::{is_placeholder, name_with_time, paragraph, shapes, text_behind_time};
 use crate::format::text::text_lines::LABEL_MAX;
 use crate::format::text::time_lines::{Layout, TimeLines};
 use crate::format::text::unreadable_times::{self, HeaderOrders};

@@ -22,7 +22,8 @@ use crate::format::core::timestamps::{
     When, bracketed_end, is_colon, is_open, is_part_of_text, is_unreadable, leading_span, placeholder,
     stands_without_brackets, when,
 };
-use crate::format::text::header_forms::{name_with_time, says_nothing};
+use crate::format::text::header_forms::says_nothing;
+use crate::format::text::header_patterns::name_with_time;
 use crate::format::text::text_lines::{LABEL_MAX, excerpt, numbered};
 use crate::transcript::{Content, FeedMeta, MediaMs};
 

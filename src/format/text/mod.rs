@@ -1,6 +1,7 @@
 //! Transcripts as plain text, with names or times in the lines.
 
 pub(super) mod header_forms;
+pub(super) mod header_patterns;
 pub(super) mod headers;
 pub(super) mod markdown;
 pub(super) mod names;

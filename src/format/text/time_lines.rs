@@ -15,7 +15,7 @@ use crate::format::core::kinds::FileKind;
 use crate::format::core::person_names::{is_label, is_name, is_no_name, is_sound};
 use crate::format::core::speech_evidence::{self, Speech, is_round};
 use crate::format::core::timestamps::{bare, in_brackets, is_colon, placeholder, span};
-use crate::format::text::header_forms::inline_label;
+use crate::format::text::header_patterns::inline_label;
 use crate::format::text::text_lines::LABEL_MAX;
 use crate::transcript::MediaMs;
 

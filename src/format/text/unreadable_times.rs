@@ -10,7 +10,8 @@ use crate::format::core::timestamps::{
     When, bare, is_blank, is_broken_clock, is_broken_span, is_close, is_colon, is_open, is_unreadable,
     stands_without_brackets, time, time_among_signs,
 };
-use crate::format::text::header_forms::{Header, HeaderForm, HeaderShape, plain_label};
+use crate::format::text::header_forms::{Header, HeaderForm, HeaderShape};
+use crate::format::text::header_patterns::plain_label;
 
 /// Longer lines are examined up to this byte.
 const HEAD_BYTES_MAX: usize = 240;
