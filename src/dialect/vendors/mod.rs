@@ -20,7 +20,7 @@ mod zoom;
 
 use crate::dialect::core::decoder::Dialect;
 use crate::dialect::core::options::Options;
-use crate::dialect::core::session::{JsonSessions, LineSessions};
+use crate::dialect::core::session::frames::{JsonSessions, LineSessions};
 use crate::dialect::core::vendor_format::VendorFormat;
 use crate::dialect::core::{chevrons, plain_text};
 
