@@ -29,8 +29,7 @@ python="$(find_schemathesis)" || {
     exit 0
 }
 
-# shellcheck disable=SC2086 # one word for each flag
-cargo build $CARGO_FLAGS --bin captionwire
+build_program
 
 work="$(mktemp -d)"
 server=""
