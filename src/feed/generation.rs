@@ -27,9 +27,9 @@ const REPLACING_MAX: Duration = Duration::from_secs(60);
 
 /// Names between two generations: the generation that is being replaced, and since when.
 #[derive(Debug, Default)]
-pub(super) struct ReplaceGuard(Mutex<HashMap<FeedId, (LogId, Instant)>>);
+pub(super) struct FeedsBeingReplaced(Mutex<HashMap<FeedId, (LogId, Instant)>>);
 
-impl ReplaceGuard {
+impl FeedsBeingReplaced {
     /// Returns the generation of `name` that is being replaced.
     pub(super) fn life(&self, name: &FeedId) -> Option<LogId> {
         let mut all = self.lock();
@@ -73,7 +73,7 @@ pub(crate) struct Feed {
     pub(super) open: Weak<OpenFeeds>,
     pub(super) views: Mutex<HashMap<FoldView, Arc<LiveView>>>,
     pub(super) replaced: Arc<AtomicBool>,
-    pub(super) replacing: Arc<ReplaceGuard>,
+    pub(super) replacing: Arc<FeedsBeingReplaced>,
     pub(super) is_written: AtomicBool,
     pub(super) written: watch::Sender<u64>,
     pub(super) tasks: TaskTracker,

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub(crate) use crate::feed::generation::Feed;
-use crate::feed::generation::{OpenFeeds, ReplaceGuard, SharedLog};
+use crate::feed::generation::{FeedsBeingReplaced, OpenFeeds, SharedLog};
 pub(crate) use crate::feed::reader::{FeedReader, FeedRecord, ReadEnd};
 pub(crate) use crate::feed::view::{ChangePage, EncodedChanges, FeedProgress, FollowHandle, LiveView};
 use crate::log::{Log, LogError, LogId, NameLookup};
@@ -49,7 +49,7 @@ pub(crate) struct Feeds {
     open: Arc<OpenFeeds>,
     created: watch::Sender<u64>,
     written: watch::Sender<u64>,
-    replacing: Arc<ReplaceGuard>,
+    replacing: Arc<FeedsBeingReplaced>,
     /// Logs that other servers are known to write to as well.
     heard_of: Mutex<HashSet<LogId>>,
     /// Allows one creation of a name at a time, so that a log begins with the records of one creator.

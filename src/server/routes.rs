@@ -194,7 +194,7 @@ mod tests {
 
     use super::*;
 
-    /// What retracts or shows what was retracted takes more than reading.
+    /// Retracting, and seeing what was retracted, takes more than reading.
     #[test]
     fn every_route_asks_for_what_it_should() {
         let expected = |method: &str, path: &str| match (method, path) {

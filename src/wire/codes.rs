@@ -160,7 +160,7 @@ macro_rules! named_codes {
 }
 
 named_codes! {
-    /// Why a message of a publisher, or one line of it, was refused.
+    /// Reason for which a message of a publisher, or one line of it, was refused.
     NackCode {
         /// It is not JSON, or not an object.
         BadJson = "bad_json",
@@ -194,7 +194,7 @@ named_codes! {
 }
 
 named_codes! {
-    /// What a publisher is warned of: it was accepted, and people should look at it.
+    /// Reason of a warning to a publisher: its message was accepted, and people should look at it.
     WarningCode {
         /// One revision of a line was sent with two contents.
         Conflict = "conflict",
@@ -228,7 +228,7 @@ named_codes! {
 }
 
 named_codes! {
-    /// Why a message of a subscriber was refused, or why one subscription of many has ended.
+    /// Reason for which a message of a subscriber was refused, or for which one subscription of many has ended.
     ErrorCode {
         /// It is not JSON, or not an object with a type.
         BadJson = "bad_json",
@@ -281,7 +281,7 @@ impl From<NackCode> for ErrorCode {
 }
 
 named_codes! {
-    /// Why a request over HTTP was refused: the `code` of `application/problem+json`.
+    /// Reason for which a request over HTTP was refused: the `code` of `application/problem+json`.
     ProblemCode {
         /// The request cannot be processed as it is.
         BadRequest = "bad_request",
@@ -341,7 +341,7 @@ mod tests {
         );
     }
 
-    /// What is temporary over one socket is so on a shared one: the two say the same by other names.
+    /// A condition that is temporary on one socket is so on a shared one: the two say the same by other names.
     #[test]
     fn a_subscription_ends_as_a_socket_of_its_own_would() {
         let told = |code: CloseCode| code.subscription_error().map(|error| (error.as_str(), code.is_temporary()));

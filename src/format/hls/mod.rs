@@ -38,7 +38,7 @@ const TICKS_PER_MS: i64 = 90;
 
 /// The segments that a playlist lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PlaylistEntry {
+pub enum ListedSegments {
     /// The last segments, as many as given. Segments that were published at once stay listed for as long as that many
     /// last.
     Last(u64),
@@ -59,15 +59,21 @@ impl Timeline {
     /// because players take the list for one continuous piece. A playlist from the beginning begins with the first
     /// segment.
     #[must_use]
-    pub fn playlist(&self, listed: PlaylistEntry, listed_max: u64, start_at: Option<Timestamp>, query: &str) -> String {
+    pub fn playlist(
+        &self,
+        listed: ListedSegments,
+        listed_max: u64,
+        start_at: Option<Timestamp>,
+        query: &str,
+    ) -> String {
         let (begin, published) = (self.first(), self.published());
         let all = match listed {
-            PlaylistEntry::Last(window) => self.first_of_last(window),
-            PlaylistEntry::All => begin,
+            ListedSegments::Last(window) => self.first_of_last(window),
+            ListedSegments::All => begin,
         };
         let first = all.max(published.saturating_sub(listed_max));
         let is_short = first > all;
-        let slides = listed != PlaylistEntry::All && self.state() != FeedState::Ended;
+        let slides = listed != ListedSegments::All && self.state() != FeedState::Ended;
         let has_lead_in = published == begin || slides && first == 0;
         let seconds = self.cut().segment_ms / 1000;
         // The lead-in has the first number, whether it is listed or not.
@@ -76,7 +82,7 @@ impl Timeline {
         let mut out =
             format!("#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:{seconds}\n#EXT-X-MEDIA-SEQUENCE:{sequence}\n");
         // No segment may leave a playlist with this tag, but the lead-in does.
-        if listed == PlaylistEntry::All && !has_lead_in && !is_short {
+        if listed == ListedSegments::All && !has_lead_in && !is_short {
             out.push_str("#EXT-X-PLAYLIST-TYPE:EVENT\n");
         }
         if is_short {

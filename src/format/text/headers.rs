@@ -24,7 +24,7 @@ const TEXT_ON_LINE: &str = "the text stands on the line of the header";
 
 const WRITTEN_OTHERWISE: &str = "written otherwise than the other headers of this file";
 
-/// How far behind the last header the only one of a new speaker may stand, in a file of shorter blocks: whoever speaks last may
+/// Greatest distance behind the last header for the only one of a new speaker, in a file of shorter blocks: whoever speaks last may
 /// do so after a longer speech than all before it.
 const LAST_SPEECH_MS: MediaMs = 5 * 60_000;
 

@@ -39,7 +39,7 @@ pub(crate) struct UsualHeaders<'a> {
     small_texts: usize,
     texts: usize,
     usual: Option<WrittenForm>,
-    /// Whoever has a header that is no clock, whatever its time is.
+    /// Names with a header that is no clock, whatever its time is.
     speakers: HashSet<&'a str>,
     once: HashSet<&'a str>,
     /// Somebody stands in more than one header of the usual form.

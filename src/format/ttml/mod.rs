@@ -31,7 +31,7 @@ use crate::format::core::reading::ParsedTranscript;
 use crate::format::text::text_lines::{excerpt, tidy};
 use crate::format::ttml::sequence::SequenceDocument;
 use crate::format::ttml::shown::{HiddenCause, Styles, VisibilityChanges, VisibilityLevel};
-use crate::format::ttml::tree::{TreeBuilder, TtmlElement, TtmlNode, WhiteSpace};
+use crate::format::ttml::tree::{TreeBuilder, TtmlElement, TtmlNode, XmlNamespace};
 use crate::transcript::line::SPEAKER_BYTES_MAX;
 use crate::transcript::time::precise_clock;
 use crate::transcript::{Content, MediaMs, Word};
@@ -344,12 +344,12 @@ impl TtmlReader<'_> {
         self.root(root);
         let all = root.all();
         let is_styled = |element: &&&TtmlElement| {
-            let names = |name| element.get(WhiteSpace::Core, name).is_some();
+            let names = |name| element.get(XmlNamespace::Core, name).is_some();
             element.is("style") || element.is("region") || names("style") || names("region")
         };
         self.has_styles = self.has_styles.or_else(|| all.iter().find(is_styled).map(|element| element.at));
         let is_metadata =
-            |element: &&&TtmlElement, name: &str| element.space == WhiteSpace::Metadata && element.name == name;
+            |element: &&&TtmlElement, name: &str| element.space == XmlNamespace::Metadata && element.name == name;
         if self.documents.len() == 1
             && let Some(head) = root.elements().find(|element| element.is("head"))
             && let Some(title) = head.all().iter().find(|element| is_metadata(element, "title"))
@@ -357,13 +357,13 @@ impl TtmlReader<'_> {
             self.title = title.text();
         }
         for agent in all.iter().filter(|element| is_metadata(element, "agent")) {
-            if let (Some(id), Some(name)) = (agent.get(WhiteSpace::Xml, "id"), agent_name(agent)) {
+            if let (Some(id), Some(name)) = (agent.get(XmlNamespace::Xml, "id"), agent_name(agent)) {
                 self.agents.insert(id.to_owned(), label_start(&name, SPEAKER_BYTES_MAX + 1).into());
             }
         }
         let ids = |name: &'static str| {
             let named = all.iter().filter(move |element| element.is(name));
-            named.filter_map(|element| element.get(WhiteSpace::Xml, "id").map(|id| (id, *element)))
+            named.filter_map(|element| element.get(XmlNamespace::Xml, "id").map(|id| (id, *element)))
         };
         let styles = Styles::of(&ids("style").collect::<Vec<_>>());
         let base = ActiveTiming::default();
@@ -376,8 +376,8 @@ impl TtmlReader<'_> {
         let regions = regions.collect();
         let head = TtmlHead { styles, regions };
         let base = ActiveTiming {
-            lang: root.get(WhiteSpace::Xml, "lang").filter(|lang| !lang.is_empty()).map(Arc::from),
-            keeps_blanks: root.get(WhiteSpace::Xml, "space") == Some("preserve"),
+            lang: root.get(XmlNamespace::Xml, "lang").filter(|lang| !lang.is_empty()).map(Arc::from),
+            keeps_blanks: root.get(XmlNamespace::Xml, "space") == Some("preserve"),
             ..ActiveTiming::default()
         };
         self.contents(root, &base, &head, &VisibilityChanges::default(), None);
@@ -407,7 +407,7 @@ impl TtmlReader<'_> {
             }
         }
         if self.documents.is_empty() {
-            let language = root.get(WhiteSpace::Xml, "lang").filter(|lang| !lang.is_empty());
+            let language = root.get(XmlNamespace::Xml, "lang").filter(|lang| !lang.is_empty());
             self.gather.meta.language = language.map(Arc::from);
         }
         self.documents.push(document);
@@ -422,7 +422,7 @@ impl TtmlReader<'_> {
         base: Option<MediaMs>,
     ) -> (ActiveTiming, Option<MediaMs>) {
         let mut time = |what: &str| {
-            let written = element.get(WhiteSpace::Core, what)?;
+            let written = element.get(XmlNamespace::Core, what)?;
             let read = self.rates.parse(written);
             if read.is_none() {
                 let looks = "a time is written as 00:01:30.5 or 90.5s";
@@ -449,36 +449,36 @@ impl TtmlReader<'_> {
         let never = match (base, parent.end) {
             (None, _) => Some(NeverShown::Behind),
             (_, Some(end)) if end <= start => Some(NeverShown::Over { begin: start, end }),
-            _ if matches!(element.get(WhiteSpace::Core, "condition").map(str::trim), Some("false" | "false()")) => {
+            _ if matches!(element.get(XmlNamespace::Core, "condition").map(str::trim), Some("false" | "false()")) => {
                 Some(NeverShown::Condition)
             }
             _ => None,
         };
-        let agent = element.get(WhiteSpace::Metadata, "agent").map(|ids| self.agent_names(ids));
-        let lang = element.get(WhiteSpace::Xml, "lang").filter(|lang| !lang.is_empty()).map(Arc::from);
+        let agent = element.get(XmlNamespace::Metadata, "agent").map(|ids| self.agent_names(ids));
+        let lang = element.get(XmlNamespace::Xml, "lang").filter(|lang| !lang.is_empty()).map(Arc::from);
         let is_placed = element
             .attributes
             .iter()
-            .any(|one| one.space == WhiteSpace::Foreign && one.name == "estimated" && one.value == "begin end");
+            .any(|one| one.space == XmlNamespace::Foreign && one.name == "estimated" && one.value == "begin end");
         let is_estimated = element
             .attributes
             .iter()
-            .any(|one| one.space == WhiteSpace::Foreign && one.name == "estimated" && one.value == "end");
+            .any(|one| one.space == XmlNamespace::Foreign && one.name == "estimated" && one.value == "end");
         let active = ActiveTiming {
             begin: start,
             end: limit,
             is_timed: is_timed || own_end.is_some() && !is_clock,
             has_begin: begin.is_some(),
             is_inner: parent.is_inner || begin.is_some() && element.name != "p",
-            is_seq: element.get(WhiteSpace::Core, "timeContainer") == Some("seq"),
+            is_seq: element.get(XmlNamespace::Core, "timeContainer") == Some("seq"),
             agent: agent.or_else(|| parent.agent.clone()),
             lang: lang.or_else(|| parent.lang.clone()),
             keeps_blanks: element
-                .get(WhiteSpace::Xml, "space")
+                .get(XmlNamespace::Xml, "space")
                 .map_or(parent.keeps_blanks, |space| space == "preserve"),
             is_estimated,
             is_placed,
-            region: element.get(WhiteSpace::Core, "region").map(Arc::from).or_else(|| parent.region.clone()),
+            region: element.get(XmlNamespace::Core, "region").map(Arc::from).or_else(|| parent.region.clone()),
             never: parent.never.or(never),
         };
         (active, own_end)
@@ -533,19 +533,19 @@ impl TtmlReader<'_> {
                 TtmlNode::Element(inner) => inner,
             };
             match (inner.space, &*inner.name) {
-                (WhiteSpace::Core, "br") => {
+                (XmlNamespace::Core, "br") => {
                     if let Some(parts) = parts.as_deref_mut() {
                         push(parts, "\n", active, head, sights);
                     }
                     continue;
                 }
                 (
-                    WhiteSpace::Core,
+                    XmlNamespace::Core,
                     "metadata" | "set" | "animate" | "head" | "style" | "region" | "initial" | "image" | "audio",
                 )
-                | (WhiteSpace::Metadata, _) => continue,
-                (WhiteSpace::Core, "body" | "div" | "p" | "span") => {}
-                (WhiteSpace::Core, _) => self.unknown(inner),
+                | (XmlNamespace::Metadata, _) => continue,
+                (XmlNamespace::Core, "body" | "div" | "p" | "span") => {}
+                (XmlNamespace::Core, _) => self.unknown(inner),
                 _ => {
                     let text = inner.text();
                     if !text.trim().is_empty() {
@@ -765,11 +765,11 @@ fn push(parts: &mut Vec<TtmlText>, text: &str, active: &ActiveTiming, head: &Ttm
 
 /// The name of an agent: its full name, or else its given and family name, or else the first that it has.
 fn agent_name(agent: &TtmlElement) -> Option<String> {
-    let names = agent.elements().filter(|inner| inner.space == WhiteSpace::Metadata && inner.name == "name");
+    let names = agent.elements().filter(|inner| inner.space == XmlNamespace::Metadata && inner.name == "name");
     let names: Vec<(Option<&str>, String)> = names
         .map(|name| {
             let text = name.text();
-            (name.get(WhiteSpace::Core, "type"), text.split_whitespace().collect::<Vec<_>>().join(" "))
+            (name.get(XmlNamespace::Core, "type"), text.split_whitespace().collect::<Vec<_>>().join(" "))
         })
         .filter(|(_, name)| !name.is_empty())
         .collect();

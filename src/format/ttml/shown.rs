@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use crate::format::ttml::tree::{TtmlElement, WhiteSpace};
+use crate::format::ttml::tree::{TtmlElement, XmlNamespace};
 use crate::transcript::MediaMs;
 
 /// The most changes for one text, over all elements around it, and the same number for its region. Each text is checked
@@ -20,7 +20,7 @@ pub(super) struct Display {
 
 impl Display {
     fn inline(element: &TtmlElement) -> Self {
-        let value = |name| element.get(WhiteSpace::Styling, name).map(str::trim).filter(|value| *value != "inherit");
+        let value = |name| element.get(XmlNamespace::Styling, name).map(str::trim).filter(|value| *value != "inherit");
         Self::of(value("display"), value("visibility"))
     }
 
@@ -84,15 +84,15 @@ impl<'a> Styles<'a> {
     pub(super) fn ruby<'e>(&'e self, element: &'e TtmlElement) -> Option<&'e str> {
         let by_style = || {
             let styles = names(element).filter_map(|name| self.elements.get(name));
-            styles.filter_map(|style| style.get(WhiteSpace::Styling, "ruby")).next_back()
+            styles.filter_map(|style| style.get(XmlNamespace::Styling, "ruby")).next_back()
         };
-        element.get(WhiteSpace::Styling, "ruby").or_else(by_style)
+        element.get(XmlNamespace::Styling, "ruby").or_else(by_style)
     }
 }
 
 /// The styles that an element names.
 fn names(element: &TtmlElement) -> impl DoubleEndedIterator<Item = &str> {
-    element.get(WhiteSpace::Core, "style").unwrap_or_default().split_ascii_whitespace()
+    element.get(XmlNamespace::Core, "style").unwrap_or_default().split_ascii_whitespace()
 }
 
 /// A `set` or an `animate`.
@@ -182,7 +182,7 @@ impl VisibilityLevel {
         // An `animate` has a list of values, one after the other.
         let list = |name: &str| -> Vec<&str> {
             element
-                .get(WhiteSpace::Styling, name)
+                .get(XmlNamespace::Styling, name)
                 .map_or(Vec::new(), |values| values.split(';').map(str::trim).collect())
         };
         let (displays, visibilities) = (list("display"), list("visibility"));

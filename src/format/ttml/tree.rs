@@ -8,7 +8,7 @@ const PREFIXES_MAX: usize = 100;
 
 /// Namespaces of elements and attributes, as far as the reader needs them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum WhiteSpace {
+pub(super) enum XmlNamespace {
     /// TTML itself, and attributes without a prefix.
     Core,
     Metadata,
@@ -19,7 +19,7 @@ pub(super) enum WhiteSpace {
     Foreign,
 }
 
-impl WhiteSpace {
+impl XmlNamespace {
     /// The namespace of `uri`: that of TTML, one of its drafts from 2004 on, or none at all. `None` for another.
     fn of(uri: &str) -> Option<Self> {
         let (base, part) = uri.trim_end_matches('#').split_once('#').unwrap_or((uri.trim_end_matches('#'), ""));
@@ -49,7 +49,7 @@ impl WhiteSpace {
 /// An attribute.
 #[derive(Debug)]
 pub(super) struct Attribute {
-    pub(super) space: WhiteSpace,
+    pub(super) space: XmlNamespace,
     /// Its name without its prefix.
     pub(super) name: String,
     pub(super) value: String,
@@ -60,7 +60,7 @@ pub(super) struct Attribute {
 pub(super) struct TtmlElement {
     /// The place of its beginning in the file.
     pub(super) at: FilePlace,
-    pub(super) space: WhiteSpace,
+    pub(super) space: XmlNamespace,
     /// Its name without its prefix.
     pub(super) name: String,
     pub(super) attributes: Vec<Attribute>,
@@ -80,10 +80,10 @@ pub(super) enum TtmlNode {
 
 impl TtmlElement {
     pub(super) fn is(&self, name: &str) -> bool {
-        self.space == WhiteSpace::Core && self.name == name
+        self.space == XmlNamespace::Core && self.name == name
     }
 
-    pub(super) fn get(&self, space: WhiteSpace, name: &str) -> Option<&str> {
+    pub(super) fn get(&self, space: XmlNamespace, name: &str) -> Option<&str> {
         let found = self.attributes.iter().find(|attribute| attribute.space == space && attribute.name == name);
         found.map(|attribute| attribute.value.as_str())
     }
@@ -131,7 +131,7 @@ impl TtmlElement {
 pub(super) struct TreeBuilder {
     open: Vec<TtmlElement>,
     /// Declared prefixes: the depth of the declaration, the prefix, and its namespace.
-    prefixes: Vec<(usize, String, WhiteSpace)>,
+    prefixes: Vec<(usize, String, XmlNamespace)>,
 }
 
 impl TreeBuilder {
@@ -150,19 +150,19 @@ impl TreeBuilder {
                 _ => continue,
             };
             if self.prefixes.len() < PREFIXES_MAX {
-                self.prefixes.push((depth, prefix.to_owned(), WhiteSpace::of(uri).unwrap_or(WhiteSpace::Foreign)));
+                self.prefixes.push((depth, prefix.to_owned(), XmlNamespace::of(uri).unwrap_or(XmlNamespace::Foreign)));
             }
         }
         let (prefix, local) = name.split_once(':').unwrap_or(("", name));
         // Whatever namespace a root named `tt` has: the file means TTML by it.
-        if is_root && local == "tt" && self.space(prefix) == WhiteSpace::Foreign {
-            self.prefixes.push((depth, prefix.to_owned(), WhiteSpace::Core));
+        if is_root && local == "tt" && self.space(prefix) == XmlNamespace::Foreign {
+            self.prefixes.push((depth, prefix.to_owned(), XmlNamespace::Core));
         }
         let space = self.space(prefix);
         let attributes = attributes.into_iter().map(|(name, value)| {
             let (space, name) = match name.split_once(':') {
                 Some((prefix, local)) => (self.space(prefix), local.to_owned()),
-                None => (WhiteSpace::Core, name),
+                None => (XmlNamespace::Core, name),
             };
             Attribute { space, name, value }
         });
@@ -170,9 +170,9 @@ impl TreeBuilder {
         self.open.push(TtmlElement { at, space, name: local.to_owned(), attributes, nodes: Vec::new() });
     }
 
-    fn space(&self, prefix: &str) -> WhiteSpace {
+    fn space(&self, prefix: &str) -> XmlNamespace {
         let declared = self.prefixes.iter().rev().find(|(_, known, _)| known == prefix);
-        declared.map_or_else(|| WhiteSpace::usual(prefix), |(_, _, space)| *space)
+        declared.map_or_else(|| XmlNamespace::usual(prefix), |(_, _, space)| *space)
     }
 
     /// Adds text that stands at `at` in the file.

@@ -19,7 +19,7 @@ use tokio::sync::OwnedMutexGuard;
 
 use crate::feed::{Feed, FeedRecord, ReadEnd};
 use crate::format::Format;
-use crate::format::hls::{PlaylistEntry, Timeline};
+use crate::format::hls::{ListedSegments, Timeline};
 use crate::server::access::auth::Access;
 use crate::server::core::catalog::Catalog;
 use crate::server::http::feed_path::open;
@@ -65,8 +65,8 @@ pub(crate) async fn playlist(
     Query(query): Query<HashMap<String, String>>,
 ) -> Result<Response, Problem> {
     let listed = match query.get("type").map(String::as_str) {
-        None | Some("live") => PlaylistEntry::Last(catalog.context.config.hls.window),
-        Some("event") => PlaylistEntry::All,
+        None | Some("live") => ListedSegments::Last(catalog.context.config.hls.window),
+        Some("event") => ListedSegments::All,
         Some(_) => return Err(Problem::bad("type is live or event")),
     };
     let start_at = match query.get("start_at").map(|text| Timestamp::parse(text)) {

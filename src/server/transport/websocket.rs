@@ -604,7 +604,7 @@ mod tests {
         }
     }
 
-    /// Where TCP stops taking bytes is its own affair; what the client reads is whole either way.
+    /// TCP stops taking bytes wherever it likes; the client reads whole messages either way.
     #[tokio::test]
     async fn a_client_over_tcp_reads_whole_messages_and_the_close_or_a_cut() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");

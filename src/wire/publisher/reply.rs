@@ -67,7 +67,7 @@ pub enum ToPublisher {
     },
     /// A message was accepted, but people should look at it.
     Warning {
-        /// Name of a [`WarningCode`](super::WarningCode), or a newer one.
+        /// Name of a [`WarningCode`](crate::wire::WarningCode), or a newer one.
         code: Arc<str>,
         /// Text of the warning.
         message: String,

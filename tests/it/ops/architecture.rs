@@ -116,10 +116,10 @@ const RECORD_READS: &[(&str, &[&str])] = &[
 ];
 
 /// A file of the house, or one that a test made up.
-struct Source {
+pub(super) struct Source {
     /// Its path below `src`.
-    path: PathBuf,
-    text: String,
+    pub(super) path: PathBuf,
+    pub(super) text: String,
 }
 
 impl Source {
@@ -143,7 +143,7 @@ impl Source {
 }
 
 /// Every file below `src`.
-fn house() -> Vec<Source> {
+pub(super) fn house() -> Vec<Source> {
     fn walk(dir: &Path, root: &Path, found: &mut Vec<Source>) {
         let entries = std::fs::read_dir(dir).expect("a directory of the house");
         for path in entries.map(|entry| entry.expect("an entry").path()) {

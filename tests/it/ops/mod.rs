@@ -12,5 +12,6 @@ mod metrics;
 mod not_implemented;
 mod openapi;
 mod search;
+mod source_style;
 #[cfg(feature = "opentelemetry")]
 mod traces;

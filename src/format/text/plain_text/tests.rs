@@ -259,7 +259,7 @@ const FORMS: [(FileKind, &str); 10] = [
     (FileKind::Names, "NAME: 0:TIME"),
 ];
 
-/// Who speaks when in a file of one of the forms, in which `lines` stand within a speech, or below the last one.
+/// Speakers and their times in a file of one of the forms, in which `lines` stand within a speech, or below the last one.
 fn speakers_beside(form: &str, kind: FileKind, lines: &str, is_last: bool) -> (Vec<String>, bool) {
     let header = |name: &str, time: &str| form.replace("NAME", name).replace("TIME", time);
     let [ann, ben, again, last] = [("Ann Lee", "01"), ("Ben Roth", "08"), ("Ann Lee", "20"), ("Ben Roth", "40")]
@@ -311,7 +311,7 @@ fn a_clock_in_a_sentence_begins_no_block() {
                 assert_eq!(speakers, expected, "{form}: {lines:?} {is_last}");
                 // Small letters are told where headers look like that.
                 let is_small =
-                    lines.split(' ').nth(1).is_some_and(|word| word == "Uhr" || word == &word.to_lowercase());
+                    lines.split(' ').nth(1).is_some_and(|word| word == "Uhr" || *word == word.to_lowercase());
                 assert!(is_told || is_small, "{form}: {lines:?} {is_last}");
             }
         }

@@ -29,7 +29,6 @@ use crate::server::http::problem::{Problem, ProblemCode};
 use crate::server::ingest::caption_retries::{CaptionRetry, LATE_MS_MAX, RetryPlace};
 use crate::server::ingest::caption_streams::LATE_NUMBERS_MAX;
 pub(crate) use crate::server::ingest::http_captions::streamtext::streamtext;
-use crate::server::ingest::http_captions::youtube::merged;
 pub(crate) use crate::server::ingest::http_captions::youtube::youtube;
 pub(crate) use crate::server::ingest::http_captions::zoom::{zoom, zoom_seq};
 use crate::server::ingest::identity::{PublisherIdentity, is_correcting};
@@ -451,6 +450,14 @@ fn check_taken(decoded: &Decoded) -> Result<(), Problem> {
 /// Formats the answer for the software, followed by notes for people.
 fn told(answer: impl std::fmt::Display, notes: impl IntoIterator<Item = String>) -> String {
     notes.into_iter().fold(format!("{answer}\n"), |told, note| format!("{told}{note}\n"))
+}
+
+/// Combines all lines into one operation, for requests with a single number.
+fn merged(says: Vec<DecodedEvent>) -> Vec<DecodedEvent> {
+    let lines =
+        says.into_iter().filter_map(|said| if let DecodedEvent::Lines(lines) = said { Some(lines) } else { None });
+    let lines: Vec<_> = lines.flatten().collect();
+    if lines.is_empty() { Vec::new() } else { vec![DecodedEvent::Lines(lines)] }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Posts in the form of YouTube.
 
 use crate::client::wall_time;
-use crate::dialect::{Decoded, DecodedEvent, Options, VendorFormat};
+use crate::dialect::{Decoded, Options, VendorFormat};
 use crate::server::access::auth::Access;
 use crate::server::http::problem::Problem;
 use crate::server::ingest::http_captions::{CaptionPost, CaptionQuery, number, or_blank, text, told};
@@ -41,12 +41,4 @@ pub(crate) async fn youtube(
     };
     let notes = post.take(seq, (VendorFormat::YouTube, &text, text.as_bytes()), decode).await?;
     Ok(told(now(&post.service), notes))
-}
-
-/// Combines all lines into one operation, for requests with a single number.
-pub(super) fn merged(says: Vec<DecodedEvent>) -> Vec<DecodedEvent> {
-    let lines =
-        says.into_iter().filter_map(|said| if let DecodedEvent::Lines(lines) = said { Some(lines) } else { None });
-    let lines: Vec<_> = lines.flatten().collect();
-    if lines.is_empty() { Vec::new() } else { vec![DecodedEvent::Lines(lines)] }
 }

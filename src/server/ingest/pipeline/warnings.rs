@@ -11,7 +11,7 @@ use crate::wire::{NackCode, Refusal, WarningCode};
 use std::sync::Arc;
 
 /// Describes the outcome for an id that already names a line, and the remedy.
-pub(in crate::server) fn describe_reuse(reused: &ReusedId) -> String {
+pub(super) fn describe_reuse(reused: &ReusedId) -> String {
     let id = &reused.key.id;
     match &reused.outcome {
         ReuseOutcome::Beside(beside) => format!(
@@ -74,7 +74,7 @@ impl IngestPipeline {
     }
 
     /// Reports once that times were left out, naming one line.
-    pub(in crate::server) fn tell_left_out_times(&mut self, told: Option<(String, Arc<str>)>) {
+    pub(super) fn tell_left_out_times(&mut self, told: Option<(String, Arc<str>)>) {
         if let Some((why, id)) = told
             && !std::mem::replace(&mut self.are_left_out_times_told, true)
         {
@@ -161,7 +161,7 @@ impl IngestPipeline {
 
     /// Warns of an id that names a line already. Warns only once of lines stored beside others, of the session's own
     /// overwritten lines, and of revisions that are too low.
-    pub(in crate::server) fn warn_of_reuse(&mut self, reused: &ReusedId) {
+    pub(super) fn warn_of_reuse(&mut self, reused: &ReusedId) {
         let (code, id) = match &reused.outcome {
             // One line without a time may be corrected late and completely; two of them hardly ever are.
             ReuseOutcome::Overwritten { is_timed: false } if self.overwritten.is_none() => {

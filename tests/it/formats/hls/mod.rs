@@ -9,7 +9,7 @@ use std::ffi::OsStr;
 use std::process::Stdio;
 use std::sync::Arc;
 
-use captionwire::format::hls::{PlaylistEntry, SegmentCut, Timeline};
+use captionwire::format::hls::{ListedSegments, SegmentCut, Timeline};
 use captionwire::position::{Epoch, Offset, Starts};
 use captionwire::transcript::{Content, FoldView, Op, Record, Timestamp, Transcript, TurnSettings, Version};
 use proptest::prelude::*;
@@ -22,7 +22,7 @@ const CUT: SegmentCut = SegmentCut { segment_ms: 2_000, hold_back_ms: 1_000 };
 
 /// All segments that a timeline lists, by their addresses.
 fn published(timeline: &Timeline) -> Vec<(String, String)> {
-    let playlist = Playlist::read(&timeline.playlist(PlaylistEntry::All, u64::MAX, None, ""));
+    let playlist = Playlist::read(&timeline.playlist(ListedSegments::All, u64::MAX, None, ""));
     if !playlist.is_event {
         // Nothing is published, and players have to be given something.
         assert_eq!((playlist.first, playlist.segments.len()), (0, 1));
@@ -167,7 +167,7 @@ fn a_feed_begins_with_its_first_cue() {
         timeline
     };
     let numbers = |timeline: &Timeline| -> Vec<i64> {
-        Playlist::read(&timeline.playlist(PlaylistEntry::All, u64::MAX, None, ""))
+        Playlist::read(&timeline.playlist(ListedSegments::All, u64::MAX, None, ""))
             .segments
             .iter()
             .map(|name| number_of(name))
@@ -177,7 +177,7 @@ fn a_feed_begins_with_its_first_cue() {
     let first = EVENING / CUT.segment_ms;
     let mut ops = vec![said(1, EVENING, Some(1_000), 0)];
     assert!(
-        !Playlist::read(&take(&ops).playlist(PlaylistEntry::All, u64::MAX, None, "")).is_event,
+        !Playlist::read(&take(&ops).playlist(ListedSegments::All, u64::MAX, None, "")).is_event,
         "nothing is published"
     );
     ops.push(clock(EVENING + 3_000));
@@ -186,7 +186,7 @@ fn a_feed_begins_with_its_first_cue() {
     ops.extend([said(2, 5_000, Some(1_000), 0), clock(EVENING + 5_000)]);
     let timeline = take(&ops);
     assert_eq!(numbers(&timeline), [first - 2, first - 1, first, first + 1]);
-    let last = Playlist::read(&timeline.playlist(PlaylistEntry::All, u64::MAX, None, "")).segments[3].clone();
+    let last = Playlist::read(&timeline.playlist(ListedSegments::All, u64::MAX, None, "")).segments[3].clone();
     let cues = read_segment(&timeline.segment(&last, 0).expect("it is listed")).1;
     let late = (first + 1) * CUT.segment_ms;
     assert_eq!(cues.iter().map(|cue| (&*cue.id, cue.start_ms)).collect::<Vec<_>>(), [("main/2", late)]);
@@ -195,11 +195,11 @@ fn a_feed_begins_with_its_first_cue() {
     assert_eq!(numbers(&take(&early))[0], 9_000 / CUT.segment_ms - 2);
     // Dates go by media time all the same.
     let at = Timestamp(1_700_000_000_000);
-    let dated = take(&ops).playlist(PlaylistEntry::All, u64::MAX, Some(at), "");
+    let dated = take(&ops).playlist(ListedSegments::All, u64::MAX, Some(at), "");
     let begins = Timestamp(at.0 + (first - 2) * CUT.segment_ms);
     assert_eq!(Playlist::read(&dated).dates[0], (0, begins));
     // Only so many are listed, and the playlist says so.
-    let short = timeline.playlist(PlaylistEntry::All, 3, None, "");
+    let short = timeline.playlist(ListedSegments::All, 3, None, "");
     let read = Playlist::read(&short);
     assert_eq!((read.first, read.segments.len(), read.is_event), (2, 3, false), "{short}");
     assert!(short.contains("# The last 3 segments (hls.listed_max); 1 before them are left out."), "{short}");
@@ -227,10 +227,10 @@ fn a_time_of_day_that_jumps_moves_no_feed() {
             take(&mut timeline, now, tick());
         }
     }
-    let listed = Playlist::read(&timeline.playlist(PlaylistEntry::All, u64::MAX, None, "")).segments.len();
+    let listed = Playlist::read(&timeline.playlist(ListedSegments::All, u64::MAX, None, "")).segments.len();
     // Ten seconds, and up to a minute for each jump forward.
     assert!((5..=5 + 2 * 30 + 1).contains(&listed), "{listed}");
-    let sliding = Playlist::read(&timeline.playlist(PlaylistEntry::Last(3), u64::MAX, None, "")).segments.len();
+    let sliding = Playlist::read(&timeline.playlist(ListedSegments::Last(3), u64::MAX, None, "")).segments.len();
     // Three, and what the last jump published at once.
     assert!((3..=3 + 30).contains(&sliding), "{sliding}");
 }

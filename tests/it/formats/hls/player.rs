@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use captionwire::format::hls::{PlaylistEntry, SegmentCut, Timeline};
+use captionwire::format::hls::{ListedSegments, SegmentCut, Timeline};
 use captionwire::position::Offset;
 use captionwire::transcript::{FoldView, Op, Record, Timestamp, Transcript};
 use proptest::prelude::*;
@@ -37,7 +37,7 @@ impl Player {
 
     /// Reads the playlist, and whatever is in it.
     fn poll(&mut self, now: i64, timeline: &Timeline) {
-        let text = timeline.playlist(PlaylistEntry::Last(WINDOW), u64::MAX, None, "");
+        let text = timeline.playlist(ListedSegments::Last(WINDOW), u64::MAX, None, "");
         let playlist = Playlist::read(&text);
         assert_eq!((playlist.target_s, playlist.is_event), (2, false));
         let next = playlist.first + playlist.segments.len() as u64;
@@ -103,7 +103,7 @@ impl World {
         let record = Record::new(Timestamp(self.now), op);
         self.transcript.apply(offset, record.clone());
         self.timeline.apply(offset, record);
-        let playlist = Playlist::read(&self.timeline.playlist(PlaylistEntry::All, u64::MAX, None, ""));
+        let playlist = Playlist::read(&self.timeline.playlist(ListedSegments::All, u64::MAX, None, ""));
         let segments = if playlist.is_event { playlist.segments.len() } else { 0 };
         if segments > self.segments {
             self.published_at.push(self.now);
@@ -185,7 +185,7 @@ proptest! {
         let mut world = run(&lines, tick_ms, &[0, joins]);
         world.take(Op::End);
         world.wait(world.now + 3 * CUT.segment_ms, tick_ms);
-        let all = Playlist::read(&world.timeline.playlist(PlaylistEntry::All, u64::MAX, None, ""));
+        let all = Playlist::read(&world.timeline.playlist(ListedSegments::All, u64::MAX, None, ""));
         let begin = number_of(&all.segments[0]);
         let all: Vec<_> = all.segments.iter().map(|name| world.timeline.segment(name, 0).expect("it is there")).collect();
         for player in &world.players {
