@@ -18,7 +18,7 @@ use futures::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
@@ -404,6 +404,18 @@ impl Socket {
         let request = url.into_client_request().expect("a URL");
         let (stream, _) =
             soon(tokio_tungstenite::connect_async(request)).await.unwrap_or_else(|e| panic!("{url}: {e}"));
+        Self { stream }
+    }
+
+    /// As [`Socket::connect`], with little room for what is not read yet: what is sent stays with the server.
+    pub async fn connect_with_little_room(url: &str) -> Self {
+        let request = url.into_client_request().expect("a URL");
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_recv_buffer_size(4096).expect("set");
+        let address = request.uri().authority().expect("an address").as_str().parse().expect("an address");
+        let stream = soon(socket.connect(address)).await.expect("connected");
+        let (stream, _) =
+            soon(tokio_tungstenite::client_async(request, MaybeTlsStream::Plain(stream))).await.expect("a WebSocket");
         Self { stream }
     }
 }
