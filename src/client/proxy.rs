@@ -92,6 +92,16 @@ impl fmt::Debug for ProxySettings {
     }
 }
 
+/// Returns true if the address in a proxy URL ends where it should. A `/`, `?` or `#` in a password ends it too early: a part of
+/// the password would be read as host and port, and shown. A port is a number up to 65535.
+fn has_whole_address(value: &str) -> bool {
+    let rest = value.split_once("://").map_or(value, |(_, rest)| rest);
+    let (address, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let host = address.rsplit_once('@').map_or(address, |(_, host)| host);
+    let port = host.rsplit_once(':').map(|(_, port)| port).filter(|port| !port.ends_with(']'));
+    !path.contains('@') && port.is_none_or(|port| port.parse::<u16>().is_ok())
+}
+
 fn is_this_machine(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches([']', '.']);
     match host.parse::<IpAddr>() {
@@ -104,9 +114,12 @@ fn is_this_machine(host: &str) -> bool {
 impl ProxyVariable {
     fn proxy(&self) -> Result<ProxyServer, BadProxy> {
         const RULE: &str = "write it like http://proxy.example.org:3128 or http://USER:PASSWORD@proxy.example.org:3128, with %40 \
-                            for an @ in the password";
+                            for an @ in the password, %2F for a /, %3F for a ? and %23 for a #";
         const NO_SOCKS: &str = "SOCKS is not supported; name an HTTP proxy, such as http://proxy.example.org:3128";
         let bad = |rule| BadProxy { variable: self.name, rule };
+        if !has_whole_address(&self.value) {
+            return Err(bad(RULE));
+        }
         let matcher = Matcher::builder().all(&self.value).build();
         let proxy = matcher.intercept(&Uri::from_static("http://server/")).ok_or_else(|| bad(RULE))?;
         let is_secure = match proxy.uri().scheme_str() {
@@ -268,6 +281,13 @@ mod tests {
     fn a_bad_proxy_is_named_and_its_password_is_not_shown() {
         for (value, rule) in [
             ("socks5://user:secret@a:1080", "SOCKS"),
+            ("http://user:sec/secret@a:1080", "%2F"),
+            ("http://user:1/secret@a:1080", "%2F"),
+            ("http://user:secret#x@a:1080", "%23"),
+            ("user:secret?x@a:1080", "%3F"),
+            ("http://a:31x8", "http://proxy.example.org:3128"),
+            ("http://a:99999", "http://proxy.example.org:3128"),
+            ("http://user:secret@[2001:db8::1]:port", "http://proxy.example.org:3128"),
             ("ftp://user:secret@a", "http://proxy"),
             ("http://user:secret word@a", "http://proxy"),
             ("http://user:sec@ret@a", "%40"),

@@ -99,7 +99,7 @@ pub enum LogError {
     #[error("the archive is closed")]
     Closed,
     /// This kind of log does not support the operation.
-    #[error("the archive cannot do that: {0}")]
+    #[error("not supported: {0}")]
     Unsupported(&'static str),
     /// The storage could not be opened or read.
     #[error("the archive at {place} cannot be used: {cause}")]

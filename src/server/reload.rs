@@ -51,6 +51,6 @@ fn public_url(config: &Config) -> Option<&str> {
 fn tell(section: &str, read: Result<(), impl std::fmt::Display>) {
     match read {
         Ok(()) => tracing::info!(section, "its files were read again"),
-        Err(error) => tracing::error!(section, %error, "what was in use stays in use"),
+        Err(error) => tracing::error!(section, %error, "the old files stay in use"),
     }
 }

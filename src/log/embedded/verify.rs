@@ -156,7 +156,7 @@ fn lost(db: &Connection, mark: Option<&StartReach>) -> Vec<ArchiveFault> {
     let mut faults = Vec::new();
     match mark.map_or(Ok(MissingRecords::default()), |mark| starts::missing(db, mark)) {
         Ok(MissingRecords { records: 0, changes: 0 }) => {}
-        Ok(missing) => faults.push(say(missing, "a copy of another day was put here, or a disk has lost them")),
+        Ok(missing) => faults.push(say(missing, "an older copy was put here, or a disk has lost them")),
         Err(cause) => faults.push(ArchiveFault { place: "table starts".into(), what: cause.to_string() }),
     }
     match starts::found_missing(db) {
@@ -259,7 +259,7 @@ impl<L: FnMut(&str, &LogEntry)> ArchiveCheck<'_, L> {
             self.fault(place.clone(), format!("offset {next} should stand here; records are missing"));
         }
         match row.records() {
-            None => self.fault(place, "it is not as it was written"),
+            None => self.fault(place, "its checksum is wrong"),
             Some(records) => {
                 for (offset, record) in (first..).zip(records) {
                     log.records += 1;

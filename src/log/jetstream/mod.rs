@@ -266,7 +266,7 @@ impl Log for JetStreamLog {
             return away(ROW_IS_OWED);
         }
         if !*self.shared.is_followed.borrow() {
-            return away("the stream is not heard of");
+            return away("this node does not receive from the stream");
         }
         None
     }

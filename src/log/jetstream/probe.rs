@@ -98,7 +98,7 @@ impl JetStreamShared {
             }
             if left_at.elapsed() >= LEAVE_EVERY {
                 left_at = Instant::now();
-                tracing::warn!(why = self.reach().why, "the NATS server is left for another one");
+                tracing::warn!(why = self.reach().why, "switching to another NATS server");
                 // If the connection is closed for good, there is nothing to leave.
                 let _ = self.client.force_reconnect().await;
             }

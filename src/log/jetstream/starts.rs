@@ -54,7 +54,7 @@ pub(super) const WRITER: &str = "captionwire follows and appends";
 pub(super) const READER: &str = "captionwire reads";
 
 /// Reason why nothing is appended while a row is owed although there seems to be room for it.
-pub(super) const ROW_IS_OWED: &str = "what the stream was when it was opened is not noted in it yet";
+pub(super) const ROW_IS_OWED: &str = "the start of this process is not recorded in the stream yet";
 
 /// Row of `N.starts`, as stored.
 #[derive(Debug, Serialize, Deserialize)]

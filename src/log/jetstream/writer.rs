@@ -208,7 +208,7 @@ impl JetStreamShared {
     /// Fails all queued appends.
     fn fail(&self, line: &mut AppendQueue, error: &LogError) {
         if !matches!(error, LogError::Deleted(_) | LogError::Closed) {
-            tracing::warn!(%error, appends = line.jobs.len(), "what waited to be written was not");
+            tracing::warn!(%error, appends = line.jobs.len(), "queued appends failed");
             match error {
                 // The servers do store; only this message no longer has its place.
                 LogError::PutBack => {}

@@ -24,7 +24,8 @@ pub(crate) async fn readyz(State(catalog): State<Arc<Catalog>>) -> Result<Respon
     match trouble.or_else(|| catalog.cluster.as_ref()?.trouble()) {
         Some(why) => Err(unavailable(why)),
         None => {
-            let note = catalog.unsynced.as_ref().map(|why| format!("not on disks for certain: {why}\n"));
+            let note =
+                catalog.unsynced.as_ref().map(|why| format!("acknowledged lines may not be on disk yet: {why}\n"));
             Ok((StatusCode::OK, format!("ready\n{}", note.unwrap_or_default())).into_response())
         }
     }

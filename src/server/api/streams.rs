@@ -64,8 +64,9 @@ pub(crate) async fn text(
 fn text_params(asked: &RequestContext) -> Result<(SubscribeParams, TextRows), Problem> {
     for name in ["unit", "interim", "pace", "pace_by"] {
         if asked.get(name).is_some() {
-            let detail =
-                format!("text has no {name}: it is final lines, each once, as they come; see …/events and …/subscribe");
+            let detail = format!(
+                "{name} is not allowed for /text, which sends each final line once; see …/events and …/subscribe"
+            );
             return Err(Problem::bad(detail));
         }
     }

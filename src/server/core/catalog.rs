@@ -86,7 +86,7 @@ impl Catalog {
             && !cluster.all_speak().await
         {
             return Err(LogError::Unsupported(
-                "to take a transcript in one step, while nodes run that are of an older release, or not known yet",
+                "a transcript can be replaced only when all nodes run this release; some are older or have not answered yet",
             ));
         }
         let staged = self.feeds.stage(name, records).await?;

@@ -34,7 +34,7 @@ pub(crate) fn read_secret(path: &Path) -> Result<Vec<u8>, KeyError> {
     let secret = read(path)?;
     if is_readable_by_all(path) {
         let path = path.display();
-        tracing::warn!(%path, "everybody on this machine can read this secret; `chmod o-r` keeps it");
+        tracing::warn!(%path, "everybody on this machine can read this secret; run `chmod o-r` on it");
     }
     Ok(secret)
 }

@@ -44,7 +44,7 @@ pub(crate) async fn serve_multiplex(
     // Parameters of one feed belong to its `subscribe`, and would be passed over here.
     const OF_ONE_FEED: [&str; 6] = ["from", "interim", "unit", "until", "wait", "pace"];
     if let Some(name) = OF_ONE_FEED.into_iter().find(|name| context.get(name).is_some()) {
-        let reason = format!("{name} is said in each subscribe here, not in the URL");
+        let reason = format!("put {name} into each `subscribe` message, not into the URL, not in the URL");
         return (socket.into(), CloseReason::close(CloseCode::BadRequest, reason));
     }
     if let Err(end) = context.refuse_reserved() {

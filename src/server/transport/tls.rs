@@ -63,7 +63,7 @@ fn server_config(files: &TlsConfig) -> Result<ServerConfig, KeyError> {
         .collect::<Result<_, _>>()
         .map_err(|_| unusable(certificate_file, "its PEM is damaged: copy the certificates again"))?;
     if chain.is_empty() {
-        return Err(unusable(certificate_file, "it holds certificates in PEM, the server's own first"));
+        return Err(unusable(certificate_file, "it must hold certificates in PEM, the server's own first"));
     }
     let pem = read_secret(key_file)?;
     let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| {
@@ -71,7 +71,7 @@ fn server_config(files: &TlsConfig) -> Result<ServerConfig, KeyError> {
         let rule = if is_encrypted {
             "the key is encrypted, and nobody is here to decrypt it: `openssl pkey` writes it plain"
         } else {
-            "it holds a private key in PEM: PKCS#8, PKCS#1 or SEC1"
+            "it must hold a private key in PEM (PKCS#8, PKCS#1 or SEC1)"
         };
         unusable(key_file, rule)
     })?;
@@ -84,9 +84,9 @@ fn server_config(files: &TlsConfig) -> Result<ServerConfig, KeyError> {
     match certified.keys_match() {
         Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => {}
         Err(Error::InconsistentKeys(_)) => {
-            return Err(unusable(key_file, "it is the key of another certificate than the first in certificate_file"));
+            return Err(unusable(key_file, "the key does not match the first certificate in certificate_file"));
         }
-        Err(_) => return Err(unusable(certificate_file, "its first certificate is none: copy it again")),
+        Err(_) => return Err(unusable(certificate_file, "its first certificate cannot be parsed: copy it again")),
     }
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

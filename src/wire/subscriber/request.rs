@@ -142,11 +142,13 @@ pub const RESERVED_PARAMETERS: [&str; 3] = ["view", "delay", "delay_ms"];
 
 /// Refuses fields that would change what a reader is sent and must therefore not be ignored like other unknown fields.
 fn refuse_reserved_fields(text: &str) -> Result<(), Refusal> {
-    let fields: HashMap<String, IgnoredAny> = serde_json::from_str(text).unwrap_or_default();
+    // `null` is what some programs write for a field that they do not set.
+    let fields: HashMap<String, Option<IgnoredAny>> = serde_json::from_str(text).unwrap_or_default();
+    let is_set = |name: &str| fields.get(name).is_some_and(Option::is_some);
     let refused = |field, message: String| Err(Refusal::new(NackCode::Unsupported, field, message));
-    match RESERVED_PARAMETERS.into_iter().find(|name| fields.contains_key(*name)) {
+    match RESERVED_PARAMETERS.into_iter().find(|name| is_set(name)) {
         Some(name) => refused(name, format!("this server has no {name}")),
-        None if fields.contains_key("pace") => {
+        None if is_set("pace") => {
             refused("pace", "a replay has a socket of its own: /v1/feeds/{feed}/subscribe".into())
         }
         None => Ok(()),
@@ -323,6 +325,7 @@ mod tests {
         let plain = Subscribe::new(geneva.clone());
         assert_eq!(read(""), Ok(FromSubscriber::Subscribe(Box::new(plain.clone()))));
         assert_eq!(read(r#","colour":1"#), Ok(FromSubscriber::Subscribe(Box::new(plain.clone()))));
+        assert_eq!(read(r#","pace":null,"view":null"#), Ok(FromSubscriber::Subscribe(Box::new(plain.clone()))));
         let turns =
             Subscribe { from: StartPoint::Now, unit: Unit::Turns, until: SubscribeUntil::Head, wait: true, ..plain };
         let fields = r#","from":"now","unit":"turns","until":"head","wait":true"#;
@@ -334,7 +337,7 @@ mod tests {
             (r#","unit":"words""#, NackCode::BadField),
             (r#","view":"public""#, NackCode::Unsupported),
             (r#","delay":5"#, NackCode::Unsupported),
-            (r#","delay_ms":null"#, NackCode::Unsupported),
+            (r#","delay_ms":0"#, NackCode::Unsupported),
             (r#","pace":2"#, NackCode::Unsupported),
         ] {
             let refusal = read(fields).expect_err(fields);

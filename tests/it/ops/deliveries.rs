@@ -671,7 +671,7 @@ async fn secrets_are_read_again() {
     publish(&mut publisher, 0..2).await;
     assert_signed(&receiver.turn().await, &[OLD_SECRET]);
     for (secrets, said, signing) in [
-        ("whsec_hidden".to_owned(), "what was in use stays in use", &[OLD_SECRET][..]),
+        ("whsec_hidden".to_owned(), "the old files stay in use", &[OLD_SECRET][..]),
         (format!("{SECRET}\n{OLD_SECRET}\n"), "read again", &[SECRET, OLD_SECRET]),
     ] {
         std::fs::write(&file, &secrets).expect("written");

@@ -24,8 +24,8 @@ fn the_list_has_a_case_for_each_item() {
         items(),
         [
             "Key sets from a URL, client certificates, HTTP/2.",
-            "Several sources (senders) that take turns in one feed (`claim`, `release`). A feed shows the source of its first \
-             line.",
+            "Several sources (senders) that take turns in one feed (`claim`, `release`). A feed shows only lines of the \
+             source that sent its first line.",
             "Delayed views of a feed (`view=`, and `views` in signed tokens).",
             "Editing, hiding and redacting lines. Renaming and merging speakers is implemented.",
         ]

@@ -233,12 +233,14 @@ async fn a_repeat_is_the_same_message_however_long_ago() {
         let nack = nacks.iter().find(|nack| nack["type"] == "nack").unwrap_or_else(|| panic!("{seq}: {nacks:?}"));
         assert_eq!((&nack["code"], &nack["seq"]), (&json!(code), &json!(seq)), "{nack}");
     }
-    // Mended, it is another message under a number that nothing was taken under.
+    // Mended, it is another message under a number that was refused.
     let mut mended = line("10", 10_000, "A", "said");
     mended["seq"] = json!(10);
     publisher.send(mended).await;
     assert!(
-        publisher.expect_next("nack").await["message"].as_str().is_some_and(|why| why.contains("nothing was taken"))
+        publisher.expect_next("nack").await["message"]
+            .as_str()
+            .is_some_and(|why| why.contains("its message was refused"))
     );
     let history = server.get("/v1/feeds/geneva/lines/main/2000/history").await.json();
     assert_eq!(history["versions"].as_array().map(Vec::len), Some(1), "{history}");

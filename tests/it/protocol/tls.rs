@@ -279,12 +279,12 @@ async fn files_that_cannot_be_used_are_named() {
     for (file, content, why) in [
         (&certificate, "", "certificates in PEM"),
         (&certificate, good_key.as_str(), "certificates in PEM"),
-        (&certificate, not_a_certificate, "is none"),
+        (&certificate, not_a_certificate, "cannot be parsed"),
         (&certificate, &good_certificate[..200], "damaged"),
         (&key, "", "a private key in PEM"),
         (&key, &good_certificate, "a private key in PEM"),
         (&key, &damaged, "a private key in PEM"),
-        (&key, KEYS[0], "of another certificate"),
+        (&key, KEYS[0], "does not match the first certificate"),
         (&key, ENCRYPTED, "encrypted"),
     ] {
         std::fs::write(&certificate, &good_certificate).expect("written");
@@ -366,7 +366,7 @@ async fn a_stopping_server_does_not_wait_for_handshakes() {
 
 #[tokio::test]
 async fn certificates_are_read_again() {
-    const STAYS: &str = "what was in use stays in use";
+    const STAYS: &str = "the old files stay in use";
     let authority = Authority::new();
     authority.certify(&["localhost"]);
     let (server, log) = Server::start_logging(&authority.config(""));
@@ -388,7 +388,7 @@ async fn certificates_are_read_again() {
     std::fs::write(authority.key_file(), KEYS[0]).expect("written");
     server.signal("HUP");
     let text = logged(&log, STAYS, 1).await;
-    assert!(text.contains("key.pem") && text.contains("another certificate"), "{text}");
+    assert!(text.contains("key.pem") && text.contains("does not match the first certificate"), "{text}");
     assert_eq!(authority.shown(&server).await, second);
     std::fs::remove_file(authority.key_file()).expect("removed");
     server.signal("HUP");

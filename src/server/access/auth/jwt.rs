@@ -185,14 +185,14 @@ fn keys(config: &JwtConfig) -> Result<Vec<JwtKey>, KeyError> {
             let secret = read_secret(path)?;
             let secret = secret.trim_ascii();
             if secret.len() < HS256_SECRET_BYTES_MIN {
-                return Err(unusable(path, "a secret has at least 32 bytes"));
+                return Err(unusable(path, "the secret must have at least 32 bytes"));
             }
             Ok(vec![JwtKey::new(Algorithm::HS256, None, DecodingKey::from_secret(secret), secret)])
         }
         (_, Some(path), _) => {
             let pem = read(path)?;
             let key = DecodingKey::from_ed_pem(&pem);
-            let key = key.map_err(|_| unusable(path, "it holds an Ed25519 public key in PEM"))?;
+            let key = key.map_err(|_| unusable(path, "it must hold an Ed25519 public key in PEM"))?;
             Ok(vec![JwtKey::new(Algorithm::EdDSA, None, key, &pem)])
         }
         (_, _, Some(path)) => key_set(path),
@@ -202,7 +202,7 @@ fn keys(config: &JwtConfig) -> Result<Vec<JwtKey>, KeyError> {
 
 /// Reads the signature keys of a JSON Web Key Set.
 fn key_set(path: &Path) -> Result<Vec<JwtKey>, KeyError> {
-    let rule = "it holds a JSON Web Key Set with public keys: Ed25519, P-256, P-384 or RSA";
+    let rule = "it must hold a JSON Web Key Set with public keys: Ed25519, P-256, P-384 or RSA";
     let set: JwkSet = serde_json::from_slice(&read(path)?).map_err(|_| unusable(path, rule))?;
     let mut keys = Vec::new();
     for jwk in &set.keys {

@@ -195,11 +195,11 @@ impl Metrics {
         all.register("readers", help, self.readers.clone());
         all.register("feeds_open", "Feeds held in memory", self.feeds.clone());
         all.register("replays", "Running replays", self.replays.clone());
-        let help = "Feeds with undelivered changes, by webhook";
+        let help = "Feeds with undelivered changes, by webhook or push";
         all.register("deliveries_waiting", help, self.waiting.clone());
-        let help = "Time for which the oldest undelivered change has waited, by webhook";
+        let help = "Time for which the oldest undelivered change has waited, by webhook or push";
         all.register_with_unit("deliveries_lag", help, unit(), self.target_lag.clone());
-        let help = "1 for a webhook that answered 410 Gone and receives nothing more";
+        let help = "1 for a webhook or push that answered 410 Gone and receives nothing more";
         all.register("deliveries_gone", help, self.gone.clone());
         all.register("writable", "1 while the log accepts records", self.is_writable.clone());
         let help = "Acknowledged records that were missing from the archive at the start";

@@ -42,7 +42,7 @@ use crate::wire::publisher::{LANG_BYTES_MAX, NUMBER_MAX};
 const GAP: &str = "numbers are missing before this one: what was posted under them did not come here";
 
 /// Note for a number that was missing until now.
-const LATE: &str = "this number came after a higher one: it was taken into its place";
+const LATE: &str = "this number came after a higher one: it was inserted at its place";
 /// Note for a late number in a stream, whose text cannot be inserted before the text that is stored already.
 const LATE_IN_STREAM: &str =
     "this number came after a higher one: its text was taken where it came, behind what was posted after it";

@@ -48,12 +48,12 @@ impl IngestPipeline {
     /// Returns the refusal of another message under a used number.
     pub(crate) fn refuse_used(&self, seq: u64, resend: Resend) -> Refusal {
         let what = match resend {
-            Resend::NotTaken => "nothing was taken under it",
+            Resend::NotTaken => "its message was refused",
             Resend::Same | Resend::Other => "it was used for another message",
         };
         let last = self.sequence.last();
         bad_seq(format!(
-            "seq {seq} of the session {} was there before, and {what}: take a new session, or go on above seq {last}",
+            "seq {seq} of the session {} was used before, and {what}: use a new session, or continue above seq {last}",
             self.publisher.session
         ))
     }
