@@ -43,7 +43,7 @@ pub(crate) struct DemoCommand {
     /// The directory of the archive, kept; by default one that is removed at the end
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Address and port to listen on; another port is used if this one is not free
+    /// Port to listen on, on this machine only; another one is used if it is not free
     #[arg(long, default_value_t = 7700)]
     port: u16,
     /// Stop when everything was said; elsewhere than on a terminal that is so anyway
