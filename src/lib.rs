@@ -59,7 +59,7 @@
 //! 3. `feed` follows the log, and `transcript` folds each record into lines and turns. The fold is pure: the same records
 //!    give the same transcript, on every machine and in every replay.
 //! 4. Every reader's connection in `server` wakes, asks what changed since its own cursor, and sends that. Webhooks are
-//!    readers too; `delivery_cursor` keeps their cursors. Nodes that share one log tell each other the rest in `cluster`.
+//!    readers too; `outbox` keeps their cursors. Nodes that share one log tell each other the rest in `cluster`.
 //!
 //! `ARCHITECTURE.md` has the map, the walks and the invariants; `docs/asyncapi.yaml` and `docs/openapi.yaml` the protocol.
 
@@ -76,8 +76,6 @@ pub mod client;
 mod cluster;
 #[cfg(feature = "server")]
 pub mod config;
-#[cfg(feature = "server")]
-mod delivery_cursor;
 pub mod dialect;
 #[cfg(feature = "server")]
 mod feed;
@@ -85,6 +83,8 @@ pub mod format;
 #[cfg(feature = "server")]
 #[cfg_attr(not(feature = "nats"), allow(dead_code, reason = "only a log that is elsewhere interrupts its tails"))]
 pub mod log;
+#[cfg(feature = "server")]
+mod outbox;
 mod parse_error;
 pub mod position;
 #[cfg(feature = "server")]

@@ -1,4 +1,4 @@
-//! One WebSocket connection: how it is opened, why it ends, and the wait before the next attempt.
+//! One WebSocket connection: how it is opened and why it ends.
 
 use std::time::Duration;
 
@@ -10,7 +10,6 @@ use tokio_tungstenite::tungstenite::{Error, error::ProtocolError};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use super::address::SocketUrl;
-use super::random;
 use crate::client::token::ClientToken;
 use crate::client::transport::{ClientTransport, OpenError};
 use crate::wire::CloseCode;
@@ -38,59 +37,6 @@ pub struct ClientTimes {
 impl Default for ClientTimes {
     fn default() -> Self {
         Self { connect: Duration::from_secs(10), ping: Duration::from_secs(10), silence: Duration::from_secs(30) }
-    }
-}
-
-/// Waits between attempts to connect. The wait doubles with each failure, up to `max`. A random factor between one half
-/// and one spreads the reconnects of many clients.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Backoff {
-    /// Wait after the first failure. Default: 250 ms.
-    pub first: Duration,
-    /// Longest wait. Default: 15 s.
-    pub max: Duration,
-}
-
-impl Default for Backoff {
-    fn default() -> Self {
-        Self { first: Duration::from_millis(250), max: Duration::from_secs(15) }
-    }
-}
-
-impl Backoff {
-    /// Returns the wait after `failures` earlier failures (0 for the first failure). `random` is any number.
-    #[must_use]
-    pub fn wait(&self, failures: u32, random: u64) -> Duration {
-        let doubled = self.first.saturating_mul(1 << failures.min(20));
-        let part = (random % 1000) as f64 / 2000.0 + 0.5;
-        doubled.min(self.max).mul_f64(part)
-    }
-}
-
-/// Counts attempts since the last success, and gives the next wait.
-#[derive(Debug)]
-pub(super) struct RetrySchedule {
-    backoff: Backoff,
-    tries: u32,
-}
-
-impl RetrySchedule {
-    pub(super) fn new(backoff: Backoff) -> Self {
-        Self { backoff, tries: 0 }
-    }
-
-    pub(super) fn backoff(&self) -> Backoff {
-        self.backoff
-    }
-
-    pub(super) fn reset(&mut self) {
-        self.tries = 0;
-    }
-
-    pub(super) fn next_wait(&mut self) -> Duration {
-        let wait = self.backoff.wait(self.tries, random());
-        self.tries += 1;
-        wait
     }
 }
 
@@ -250,22 +196,6 @@ pub(super) async fn connect_as(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn waits_grow_and_stay_bounded() {
-        let backoff = Backoff { first: Duration::from_millis(100), max: Duration::from_secs(2) };
-        let mut retry = RetrySchedule::new(backoff);
-        for expected in [100, 200, 400, 800, 1600, 2000, 2000, 2000] {
-            let wait = retry.next_wait();
-            let full = Duration::from_millis(expected);
-            assert!(wait <= full && wait >= full / 2, "{wait:?} of {full:?}");
-        }
-        for _ in 0..100 {
-            retry.next_wait();
-        }
-        retry.reset();
-        assert!(retry.next_wait() <= backoff.first);
-    }
 
     #[test]
     fn who_may_come_again_as_a_table() {

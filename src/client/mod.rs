@@ -31,11 +31,12 @@
 //! # Ok::<(), serde_json::Error>(())
 //! ```
 //!
-//! In reading order: `token`, `trust`, `proxy`, `transport`, `address`, `connection`, `publisher`, `reconnecting_link`,
+//! In reading order: `token`, `trust`, `proxy`, `transport`, `address`, `backoff`, `connection`, `publisher`, `reconnecting_link`,
 //! `screen`, `replica`, `subscriber`, `multiplex`, `http_error`, `http_exchange`, `http`, `http_post`, `caption_url`,
 //! `socket_follower`.
 
 mod address;
+mod backoff;
 mod caption_url;
 mod connection;
 mod http;
@@ -60,8 +61,9 @@ pub use self::address::{BadUrl, ServerUrl, SocketUrl};
 pub use self::search::{SearchFound, SearchQuery};
 pub use self::trust::{Authorities, BadAuthorities, install_tls_provider};
 pub use self::update::{ReplayState, Update};
+pub use crate::client::backoff::Backoff;
 pub use crate::client::caption_url::{CaptionFormat, CaptionUrl, wall_time};
-pub use crate::client::connection::{Backoff, ClientTimes, ConnectionEnd};
+pub use crate::client::connection::{ClientTimes, ConnectionEnd};
 pub use crate::client::http::{
     DeskAnswer, DeskOp, FeedInfo, HttpClient, ImportProblem, ImportProblemCount, Imported, LOSSES_HEADER,
     TranscriptQuery, read_answer,
@@ -69,7 +71,7 @@ pub use crate::client::http::{
 pub use crate::client::http_error::{HttpError, ServerProblem};
 pub use crate::client::http_post::{PostResponse, PostUrl, Verdict, post};
 pub use crate::client::multiplex::{
-    FeedNews, SubscriptionEvent, SubscriptionOptions, Subscriptions, SubscriptionsOptions,
+    MultiplexMessage, SubscriptionEvent, SubscriptionOptions, Subscriptions, SubscriptionsOptions,
 };
 pub use crate::client::proxy::{BadProxy, ProxySettings};
 pub use crate::client::publisher::{

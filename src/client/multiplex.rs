@@ -7,7 +7,8 @@ use tokio::time::{Instant, timeout_at};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::client::address::SocketUrl;
-use crate::client::connection::{Backoff, ClientTimes, ConnectionEnd, RetrySchedule};
+use crate::client::backoff::{Backoff, RetrySchedule};
+use crate::client::connection::{ClientTimes, ConnectionEnd};
 use crate::client::reconnecting_link::ReconnectingLink;
 use crate::client::replica::{FeedReplica, read};
 use crate::client::screen::Screen;
@@ -48,7 +49,7 @@ pub struct SubscriptionsOptions {
 
 /// Result of one [`Subscriptions::next_message`].
 #[derive(Debug, Clone, PartialEq)]
-pub struct FeedNews {
+pub struct MultiplexMessage {
     /// The message as received; `None` for an event of the connection.
     pub text: Option<Utf8Bytes>,
     /// The event; `None` for a heartbeat, a part of changes that is kept, or changes seen before.
@@ -203,7 +204,7 @@ impl Subscriptions {
     ///
     /// # Errors
     /// Those of [`Subscriptions::next`].
-    pub async fn next_message(&mut self) -> Result<Option<FeedNews>, SubscribeError> {
+    pub async fn next_message(&mut self) -> Result<Option<MultiplexMessage>, SubscribeError> {
         if self.feeds.is_empty() {
             return Ok(None);
         }
@@ -226,9 +227,9 @@ impl Subscriptions {
             },
         };
         match heard {
-            Ok(None) => Ok(Some(FeedNews { text: None, news: None })),
+            Ok(None) => Ok(Some(MultiplexMessage { text: None, news: None })),
             Ok(Some(text)) => match self.take(&text) {
-                Ok(news) => Ok(Some(FeedNews { text: Some(text), news })),
+                Ok(news) => Ok(Some(MultiplexMessage { text: Some(text), news })),
                 Err(end) => self.broken(end),
             },
             Err(end) => self.broken(end),
@@ -246,14 +247,14 @@ impl Subscriptions {
     }
 
     /// Handles the end of a connection, and decides whether to reconnect.
-    fn broken(&mut self, why: ConnectionEnd) -> Result<Option<FeedNews>, SubscribeError> {
+    fn broken(&mut self, why: ConnectionEnd) -> Result<Option<MultiplexMessage>, SubscribeError> {
         let retry_in = self.link.lost();
         self.unanswered.clear();
         self.feeds.values_mut().for_each(|followed| followed.picture.cut());
         if !why.is_temporary() {
             return Err(why.into());
         }
-        Ok(Some(FeedNews { text: None, news: Some(SubscriptionEvent::Disconnected { why, retry_in }) }))
+        Ok(Some(MultiplexMessage { text: None, news: Some(SubscriptionEvent::Disconnected { why, retry_in }) }))
     }
 
     fn take(&mut self, text: &Utf8Bytes) -> Result<Option<SubscriptionEvent>, ConnectionEnd> {

@@ -9,7 +9,8 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
 use crate::client::address::SocketUrl;
-use crate::client::connection::{Backoff, ClientSocket, ClientTimes, ConnectionEnd, RetrySchedule, connect};
+use crate::client::backoff::{Backoff, RetrySchedule};
+use crate::client::connection::{ClientSocket, ClientTimes, ConnectionEnd, connect};
 use crate::wire::FromSubscriber;
 
 /// A socket that can be reopened.

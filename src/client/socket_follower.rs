@@ -12,7 +12,8 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::client::address::SocketUrl;
-use crate::client::connection::{Backoff, ClientSocket, ClientTimes, ConnectionEnd, RetrySchedule, connect_as};
+use crate::client::backoff::{Backoff, RetrySchedule};
+use crate::client::connection::{ClientSocket, ClientTimes, ConnectionEnd, connect_as};
 
 /// Settings of a [`SocketFollower`].
 #[derive(Debug, Clone, Default)]

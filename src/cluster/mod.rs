@@ -17,16 +17,16 @@
 //! In reading order: `message`, `peers`, `bus`, `table`, `leases`, `cursors`, and here the tasks; `nats` and `nats_table` are the
 //! bus and the table on NATS servers.
 
-mod announcements;
-mod bus;
-mod cursors;
 mod leases;
 mod message;
+mod message_bus;
 #[cfg(feature = "nats")]
-mod nats;
+mod nats_bus;
 #[cfg(feature = "nats")]
 mod nats_table;
 mod peers;
+mod presence_exchange;
+mod shared_outbox;
 mod table;
 
 use std::collections::HashSet;
@@ -42,19 +42,19 @@ use tokio::time::{Instant, MissedTickBehavior, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::bus::{BusMessage, MessageBus};
 use self::leases::Leases;
 pub(crate) use self::leases::SHARDS;
+use self::message_bus::{BusMessage, MessageBus};
 use self::table::Table;
 pub use self::table::TableError;
-use crate::cluster::cursors::SharedOutbox;
 use crate::cluster::message::{Announcement, ClusterMessage, ClusterReply};
 pub(crate) use crate::cluster::message::{
     ClusterCommand, CommandReply, FeedPresence, NodeId, PresentPublisher, SPEAKS,
 };
 use crate::cluster::peers::PeerTable;
-use crate::delivery_cursor::Outbox;
+use crate::cluster::shared_outbox::SharedOutbox;
 use crate::log::LogId;
+use crate::outbox::Outbox;
 use crate::position::FeedId;
 
 /// Commands of other nodes that are carried out concurrently; more wait in NATS's own buffer.

@@ -13,7 +13,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::feed::reader::{self, FeedReader, ReadEnd};
-use crate::feed::view::{self, FollowHandle, LiveView};
+use crate::feed::view::{self, FollowState, LiveView};
 use crate::log::{AppendResult, Log, LogError, LogId, NameLookup};
 use crate::position::{FeedId, Offset, Starts};
 use crate::transcript::{FoldView, Op, Record, Transcript};
@@ -258,7 +258,7 @@ impl Feed {
     fn follow(&self, which: FoldView) -> Arc<LiveView> {
         let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
         // A view that stopped, for example after a read error, is replaced so that reading can continue.
-        views.retain(|_, view| matches!(view.bell().borrow().following, FollowHandle::Yes));
+        views.retain(|_, view| matches!(view.bell().borrow().following, FollowState::Following));
         let view = views.entry(which).or_insert_with(|| {
             let view = Arc::new(LiveView::new(self.name().clone(), which));
             let tail = self.log.0.tail(&self.log_id, Offset::START);
@@ -284,7 +284,7 @@ impl Feed {
                 let starts = log.0.starts(&log_id);
                 view::follow(following.clone(), starts, tail, stop, ended).await;
                 // Another server with the same log may have deleted it.
-                if let (FollowHandle::No(LogError::Deleted(_)), Some(open)) =
+                if let (FollowState::Ended(LogError::Deleted(_)), Some(open)) =
                     (following.now().following, open.upgrade())
                 {
                     let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);

@@ -23,7 +23,7 @@ use tokio_util::task::TaskTracker;
 pub(crate) use crate::feed::generation::Feed;
 use crate::feed::generation::{FeedsBeingReplaced, OpenFeeds, SharedLog};
 pub(crate) use crate::feed::reader::{FeedReader, FeedRecord, ReadEnd};
-pub(crate) use crate::feed::view::{ChangePage, EncodedChanges, FeedProgress, FollowHandle, LiveView};
+pub(crate) use crate::feed::view::{ChangePage, EncodedChanges, FeedProgress, FollowState, LiveView};
 use crate::log::{Log, LogError, LogId, NameLookup};
 use crate::position::{FeedId, Offset};
 use crate::transcript::{FoldView, Record, Transcript};

@@ -36,22 +36,22 @@ pub(crate) struct FeedProgress {
     pub(crate) next: Offset,
     /// The number of the last change.
     pub(crate) change: u64,
-    /// `Yes` while the view follows its log.
-    pub(crate) following: FollowHandle,
+    /// `Following` while the view follows its log.
+    pub(crate) following: FollowState,
 }
 
 /// State of a view's follower.
 #[derive(Debug, Clone)]
-pub(crate) enum FollowHandle {
+pub(crate) enum FollowState {
     /// The view follows the log.
-    Yes,
+    Following,
     /// The view has ended, with the reason: the feed was deleted, the server is stopping, or the log cannot be read.
-    No(LogError),
+    Ended(LogError),
 }
 
 /// Reports for one session about ids that it used and that already named lines.
 #[derive(Debug)]
-pub(crate) struct ReuseNews {
+pub(crate) struct SessionReuseReports {
     /// The number of the view's last report.
     pub(crate) last: u64,
     /// The session's reports; only the latest if there are very many.
@@ -87,11 +87,11 @@ pub(crate) struct ChangePage {
     /// True if more changes follow.
     pub(crate) behind: bool,
     cursors: Option<Cursors>,
-    differs: ReplicaMismatch,
+    differs: PageChanges,
 }
 
 #[derive(Debug)]
-enum ReplicaMismatch {
+enum PageChanges {
     Lines(Box<ViewChanges>),
     Turns(Vec<TurnChange>),
 }
@@ -106,11 +106,11 @@ impl ChangePage {
             Unit::Lines => {
                 let changes = transcript.changes_since(since, BYTES_MAX);
                 let (to, behind) = (changes.to, changes.behind);
-                (ReplicaMismatch::Lines(Box::new(changes)), to, behind)
+                (PageChanges::Lines(Box::new(changes)), to, behind)
             }
             Unit::Turns => {
                 let (changes, to, behind) = transcript.turn_changes_since(since, BYTES_MAX);
-                (ReplicaMismatch::Turns(changes), to, behind)
+                (PageChanges::Turns(changes), to, behind)
             }
         };
         Self { since, to, behind, cursors: transcript.cursors(), differs }
@@ -122,10 +122,10 @@ impl ChangePage {
         // Only a damaged log has changes before its first record.
         let Some(cursors) = self.cursors else { return Vec::new() };
         match self.differs {
-            ReplicaMismatch::Lines(changes) => {
+            PageChanges::Lines(changes) => {
                 encode_changes(feed, &cursors.at(self.since), &cursors.at(self.to), *changes)
             }
-            ReplicaMismatch::Turns(changes) => encode_turns(feed, &cursors, changes),
+            PageChanges::Turns(changes) => encode_turns(feed, &cursors, changes),
         }
     }
 }
@@ -137,7 +137,7 @@ pub(crate) struct LiveView {
     transcript: RwLock<Transcript>,
     bell: watch::Sender<FeedProgress>,
     bodies: Mutex<VecDeque<Arc<EncodedChanges>>>,
-    conflicts: Mutex<Reports<RevisionConflict>>,
+    conflicts: Mutex<RecentReports<RevisionConflict>>,
     reused: Mutex<ReuseReports>,
     /// Number of the last change in each of the latest folds, and the arrival time of its first record.
     arrivals: Mutex<VecDeque<(u64, Timestamp)>>,
@@ -148,7 +148,11 @@ impl LiveView {
         Self {
             feed,
             transcript: RwLock::new(Transcript::new(which)),
-            bell: watch::Sender::new(FeedProgress { next: Offset::START, change: 0, following: FollowHandle::Yes }),
+            bell: watch::Sender::new(FeedProgress {
+                next: Offset::START,
+                change: 0,
+                following: FollowState::Following,
+            }),
             bodies: Mutex::default(),
             conflicts: Mutex::default(),
             reused: Mutex::default(),
@@ -181,13 +185,13 @@ impl LiveView {
     /// The reason if the view ends first.
     pub(crate) async fn reach(&self, offset: Offset) -> Result<(), LogError> {
         let mut bell = self.bell.subscribe();
-        let far_enough = |bell: &FeedProgress| bell.next >= offset || matches!(bell.following, FollowHandle::No(_));
+        let far_enough = |bell: &FeedProgress| bell.next >= offset || matches!(bell.following, FollowState::Ended(_));
         let reached = match bell.wait_for(far_enough).await {
             Ok(bell) => bell.clone(),
             Err(_) => return Err(LogError::Closed),
         };
         match reached.following {
-            FollowHandle::No(why) if reached.next < offset => Err(why),
+            FollowState::Ended(why) if reached.next < offset => Err(why),
             _ => Ok(()),
         }
     }
@@ -267,11 +271,11 @@ impl LiveView {
 
     /// Returns the reports of reused ids after the `seen`-th for a session of a source.
     #[must_use]
-    pub(crate) fn reuse_news(&self, (source, session): (&str, &str), seen: u64) -> ReuseNews {
+    pub(crate) fn reuse_news(&self, (source, session): (&str, &str), seen: u64) -> SessionReuseReports {
         let reused = self.reused.lock().unwrap_or_else(PoisonError::into_inner);
         let of_session = |reused: &&ReusedId| *reused.key.source == *source && *reused.session == *session;
         let reports = reused.reports.after(seen).filter(of_session).cloned().collect();
-        ReuseNews { last: reused.reports.last, reports, replaced: reused.replaced_by(source, session) }
+        SessionReuseReports { last: reused.reports.last, reports, replaced: reused.replaced_by(source, session) }
     }
 
     /// Returns the number of the last report of a reused id; 0 before the first.
@@ -327,25 +331,25 @@ impl LiveView {
     }
 
     fn end(&self, why: LogError) {
-        self.bell.send_modify(|bell| bell.following = FollowHandle::No(why));
+        self.bell.send_modify(|bell| bell.following = FollowState::Ended(why));
     }
 }
 
 /// The latest reports of one kind, with their numbers.
 #[derive(Debug)]
-struct Reports<T> {
+struct RecentReports<T> {
     /// Number of the last one; 0 before the first.
     last: u64,
     kept: VecDeque<(u64, T)>,
 }
 
-impl<T> Default for Reports<T> {
+impl<T> Default for RecentReports<T> {
     fn default() -> Self {
         Self { last: 0, kept: VecDeque::new() }
     }
 }
 
-impl<T> Reports<T> {
+impl<T> RecentReports<T> {
     fn after(&self, seen: u64) -> impl Iterator<Item = &T> {
         self.kept.iter().filter(move |(number, _)| *number > seen).map(|(_, report)| report)
     }
@@ -386,7 +390,7 @@ impl<T> Reports<T> {
 /// The latest reports of reused ids.
 #[derive(Debug, Default)]
 struct ReuseReports {
-    reports: Reports<ReusedId>,
+    reports: RecentReports<ReusedId>,
     /// Number of other sessions' lines that each session of a source has replaced; kept at least for the sessions with
     /// reports.
     replaced: HashMap<(Arc<str>, Arc<str>), u64>,
@@ -414,9 +418,9 @@ impl ReuseReports {
 }
 
 /// Ends the view when its follower stops for any reason, so that readers are informed and never left waiting.
-struct EndWith<'a>(&'a LiveView, Option<LogError>);
+struct EndViewOnDrop<'a>(&'a LiveView, Option<LogError>);
 
-impl Drop for EndWith<'_> {
+impl Drop for EndViewOnDrop<'_> {
     fn drop(&mut self) {
         self.0.end(self.1.take().unwrap_or(LogError::Closed));
     }
@@ -430,7 +434,7 @@ pub(super) async fn follow(
     stop: CancellationToken,
     ended: impl AsyncFnOnce(LogError) -> LogError,
 ) {
-    let mut end = EndWith(&view, None);
+    let mut end = EndViewOnDrop(&view, None);
     match starts.await {
         Ok(starts) => view.begin(starts),
         Err(why) => {

@@ -33,7 +33,7 @@ struct Logs {
     /// The generation before it of the same name, by generation.
     replaced: HashMap<u64, u64>,
     /// Generations that are not deleted.
-    lives: HashMap<u64, Arc<MemoryLife>>,
+    lives: HashMap<u64, Arc<MemoryGeneration>>,
     /// Those of them that are staged.
     staged: HashSet<u64>,
     stats: LogStats,
@@ -41,7 +41,7 @@ struct Logs {
 
 /// One generation of a log. It outlives its deletion for as long as it has tails.
 #[derive(Debug)]
-struct MemoryLife {
+struct MemoryGeneration {
     feed: FeedId,
     records: Mutex<Vec<Bytes>>,
     news: watch::Sender<MemoryEvent>,
@@ -173,7 +173,7 @@ impl Logs {
     fn begin(&mut self, feed: &FeedId) -> LogId {
         self.lives_ever += 1;
         let life = self.lives_ever;
-        self.lives.insert(life, Arc::new(MemoryLife::new(feed)));
+        self.lives.insert(life, Arc::new(MemoryGeneration::new(feed)));
         LogId { feed: feed.clone(), life }
     }
 
@@ -199,12 +199,12 @@ impl Logs {
         }
     }
 
-    fn life(&self, log: &LogId) -> Result<Arc<MemoryLife>, LogError> {
+    fn life(&self, log: &LogId) -> Result<Arc<MemoryGeneration>, LogError> {
         self.lives.get(&log.life).cloned().ok_or_else(|| LogError::Deleted(log.feed.clone()))
     }
 }
 
-impl MemoryLife {
+impl MemoryGeneration {
     fn new(feed: &FeedId) -> Self {
         Self { feed: feed.clone(), records: Mutex::default(), news: watch::Sender::new(MemoryEvent::Going) }
     }
@@ -239,7 +239,7 @@ impl Drop for MemoryLog {
 
 /// One reader of one log, from `next` on.
 struct MemoryTail {
-    life: Arc<MemoryLife>,
+    life: Arc<MemoryGeneration>,
     news: watch::Receiver<MemoryEvent>,
     next: u64,
 }

@@ -5,7 +5,7 @@ use crate::transcript::ViewChanges;
 
 /// One generation of a feed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct IndexedLife {
+pub(crate) struct IndexedGeneration {
     /// The feed.
     pub(crate) feed: FeedId,
     /// Number of the generation: unique within one archive.
@@ -27,7 +27,7 @@ pub(crate) struct IndexCursor {
 #[derive(Debug)]
 pub(crate) struct IndexBatch {
     /// The feed.
-    pub(crate) life: IndexedLife,
+    pub(crate) life: IndexedGeneration,
     /// Epoch of the view whose changes are counted.
     pub(crate) epoch: Epoch,
     /// Epoch of the position from which it continues: the same, or one that the view recognizes as its own. `None` if

@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use rusqlite::{Connection, OptionalExtension, Row, ffi, params};
 
 use crate::position::{Epoch, FeedId, Offset};
-use crate::search::batch::{IndexBatch, IndexCursor, IndexedLife};
+use crate::search::batch::{IndexBatch, IndexCursor, IndexedGeneration};
 use crate::transcript::{Line, Speaker, Turn};
 
 /// Returns the position in each feed.
-pub(super) fn places(db: &Connection) -> rusqlite::Result<HashMap<IndexedLife, IndexCursor>> {
+pub(super) fn places(db: &Connection) -> rusqlite::Result<HashMap<IndexedGeneration, IndexCursor>> {
     let mut rows = db.prepare_cached("SELECT epoch, change, next, life, name FROM feeds")?;
     let rows = rows.query_map([], |row| Ok((place(row)?, row.get::<_, i64>(3)?, row.get::<_, String>(4)?)))?;
     let mut places = HashMap::new();
@@ -17,7 +17,7 @@ pub(super) fn places(db: &Connection) -> rusqlite::Result<HashMap<IndexedLife, I
         let (place, life, name) = row?;
         // Only a manual edit of the file makes another name; no search refers to it.
         if let Ok(feed) = FeedId::new(&name) {
-            places.insert(IndexedLife { feed, number: life.cast_unsigned() }, place);
+            places.insert(IndexedGeneration { feed, number: life.cast_unsigned() }, place);
         }
     }
     Ok(places)

@@ -31,10 +31,10 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{mpsc, oneshot};
 
-pub(crate) use crate::search::batch::{IndexBatch, IndexCursor, IndexedLife};
-pub(crate) use crate::search::query::{Question, RANKED_MAX, SearchHits};
-pub(crate) use crate::search::query_parser::Words;
-pub(crate) use crate::search::schema::FeedHome;
+pub(crate) use crate::search::batch::{IndexBatch, IndexCursor, IndexedGeneration};
+pub(crate) use crate::search::query::{IndexQuery, RANKED_MAX, SearchHits};
+pub(crate) use crate::search::query_parser::SearchTerms;
+pub(crate) use crate::search::schema::IndexLocation;
 
 /// Commands that wait for the thread; further callers wait for room. Each is a page of changes or a search.
 const QUEUE_MAX: usize = 64;
@@ -56,11 +56,11 @@ pub(crate) enum SearchError {
 
 /// Commands to the thread.
 enum IndexCommand {
-    Places(oneshot::Sender<Result<HashMap<IndexedLife, IndexCursor>, SearchError>>),
+    Places(oneshot::Sender<Result<HashMap<IndexedGeneration, IndexCursor>, SearchError>>),
     Place(u64, oneshot::Sender<Result<Option<IndexCursor>, SearchError>>),
     Apply(Box<IndexBatch>, oneshot::Sender<Result<Option<IndexCursor>, SearchError>>),
-    Forget(IndexedLife, oneshot::Sender<Result<(), SearchError>>),
-    Find(Box<Question>, Duration, oneshot::Sender<Result<SearchHits, SearchError>>),
+    Forget(IndexedGeneration, oneshot::Sender<Result<(), SearchError>>),
+    Find(Box<IndexQuery>, Duration, oneshot::Sender<Result<SearchHits, SearchError>>),
     Close,
 }
 
@@ -74,14 +74,14 @@ pub(crate) struct Index {
 impl Index {
     /// Removes the index file of a directory, when search is disabled.
     pub(crate) fn remove(dir: PathBuf) {
-        schema::throw_away(&FeedHome::Directory(dir));
+        schema::throw_away(&IndexLocation::Directory(dir));
     }
 
     /// Starts the thread, which opens the index with its first command.
     ///
     /// # Errors
     /// The error of the system if no thread can be started.
-    pub(crate) fn start(home: FeedHome) -> std::io::Result<Self> {
+    pub(crate) fn start(home: IndexLocation) -> std::io::Result<Self> {
         let (commands, inbox) = mpsc::channel(QUEUE_MAX);
         let thread = std::thread::Builder::new().name("search-index".into()).spawn(move || run(&home, inbox))?;
         Ok(Self { commands, thread: Mutex::new(Some(thread)) })
@@ -91,7 +91,7 @@ impl Index {
     ///
     /// # Errors
     /// [`SearchError`], like all methods that follow.
-    pub(crate) async fn places(&self) -> Result<HashMap<IndexedLife, IndexCursor>, SearchError> {
+    pub(crate) async fn places(&self) -> Result<HashMap<IndexedGeneration, IndexCursor>, SearchError> {
         self.ask(IndexCommand::Places).await
     }
 
@@ -117,7 +117,7 @@ impl Index {
     ///
     /// # Errors
     /// [`SearchError`].
-    pub(crate) async fn forget(&self, life: IndexedLife) -> Result<(), SearchError> {
+    pub(crate) async fn forget(&self, life: IndexedGeneration) -> Result<(), SearchError> {
         self.ask(|reply| IndexCommand::Forget(life, reply)).await
     }
 
@@ -125,7 +125,7 @@ impl Index {
     ///
     /// # Errors
     /// [`SearchError`].
-    pub(crate) async fn find(&self, question: Question, timeout: Duration) -> Result<SearchHits, SearchError> {
+    pub(crate) async fn find(&self, question: IndexQuery, timeout: Duration) -> Result<SearchHits, SearchError> {
         self.ask(|reply| IndexCommand::Find(Box::new(question), timeout, reply)).await
     }
 
@@ -153,14 +153,14 @@ impl Index {
 /// State of the thread.
 struct Indexer {
     db: Connection,
-    home: FeedHome,
+    home: IndexLocation,
     /// Forgotten generations: their followers may not know of it yet. Eight bytes for each deletion since the start.
     forgotten: HashSet<u64>,
     /// Reason why nothing more is done.
     broken: Option<SearchError>,
 }
 
-fn run(home: &FeedHome, mut inbox: mpsc::Receiver<IndexCommand>) {
+fn run(home: &IndexLocation, mut inbox: mpsc::Receiver<IndexCommand>) {
     be_modest();
     let mut indexer: Option<Indexer> = None;
     let mut held = None;
@@ -223,7 +223,7 @@ impl Indexer {
         None
     }
 
-    fn new(home: FeedHome) -> Self {
+    fn new(home: IndexLocation) -> Self {
         let (db, broken) = match schema::open(&home) {
             Ok(db) => (Some(db), None),
             Err(error) => {

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::position::FeedId;
 use crate::search::indexing;
-use crate::search::query_parser::Words;
+use crate::search::query_parser::SearchTerms;
 use crate::transcript::{MediaMs, Timestamp};
 use crate::wire::search::{Hit, HitOrder, TextPart};
 
@@ -23,9 +23,9 @@ const STEPS_BETWEEN_LOOKS: i32 = 10_000;
 
 /// A search. All conditions apply together.
 #[derive(Debug, Clone)]
-pub(crate) struct Question {
+pub(crate) struct IndexQuery {
     /// The words.
-    pub(crate) words: Words,
+    pub(crate) words: SearchTerms,
     /// Generations of the feeds to search; no others are searched or counted.
     pub(crate) lives: Vec<u64>,
     /// Name of the speaker, after renames and merges; case is ignored.
@@ -58,7 +58,7 @@ WHERE words MATCH ?1 AND l.life IN (SELECT value FROM json_each(?2)) AND (?3 IS 
   AND l.start_ms >= ?4 AND l.start_ms < ?5 AND l.received_at >= ?6 AND l.received_at < ?7";
 
 /// Runs `question`; fails with an interruption after `timeout`.
-pub(super) fn find(db: &mut Connection, question: &Question, timeout: Duration) -> rusqlite::Result<SearchHits> {
+pub(super) fn find(db: &mut Connection, question: &IndexQuery, timeout: Duration) -> rusqlite::Result<SearchHits> {
     let until = Instant::now() + timeout;
     db.progress_handler(STEPS_BETWEEN_LOOKS, Some(move || Instant::now() >= until))?;
     // One transaction, so that all queries see the same state.
@@ -67,7 +67,7 @@ pub(super) fn find(db: &mut Connection, question: &Question, timeout: Duration) 
     found
 }
 
-fn answer(db: &Connection, question: &Question) -> rusqlite::Result<SearchHits> {
+fn answer(db: &Connection, question: &IndexQuery) -> rusqlite::Result<SearchHits> {
     let words = question.words.to_string();
     let lives = serde_json::to_string(&question.lives).unwrap_or_default();
     let speaker = question.speaker.as_deref().map(indexing::folded);

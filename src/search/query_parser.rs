@@ -10,7 +10,7 @@ const TERMS_MAX: usize = 32;
 
 /// Reason why a text cannot be searched for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum BadWords {
+pub(crate) enum BadSearchTerms {
     /// The text has no letter or digit.
     #[error("there is no word to look for")]
     None,
@@ -21,14 +21,14 @@ pub(crate) enum BadWords {
 
 /// Search terms in the engine's notation: at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Words(String);
+pub(crate) struct SearchTerms(String);
 
-impl Words {
+impl SearchTerms {
     /// Parses the text that a user typed.
     ///
     /// # Errors
-    /// [`BadWords`], with a message for the user.
-    pub(crate) fn parse(typed: &str) -> Result<Self, BadWords> {
+    /// [`BadSearchTerms`], with a message for the user.
+    pub(crate) fn parse(typed: &str) -> Result<Self, BadSearchTerms> {
         let mut terms = Vec::new();
         // Every second piece is in quotes; a missing last quote is added.
         for (n, piece) in typed.split(['"', '“', '”', '„']).enumerate() {
@@ -45,9 +45,9 @@ impl Words {
             }
         }
         match terms.len() {
-            0 => Err(BadWords::None),
+            0 => Err(BadSearchTerms::None),
             1..=TERMS_MAX => Ok(Self(terms.join(" "))),
-            _ => Err(BadWords::TooMany),
+            _ => Err(BadSearchTerms::TooMany),
         }
     }
 
@@ -60,7 +60,7 @@ impl Words {
     }
 }
 
-impl fmt::Display for Words {
+impl fmt::Display for SearchTerms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -85,12 +85,12 @@ mod tests {
             ("a\0b", "\"a b\""),
             ("naïve 漢字", "\"naïve\" \"漢字\""),
         ] {
-            assert_eq!(Words::parse(typed).map(|words| words.to_string()).as_deref(), Ok(words), "{typed}");
+            assert_eq!(SearchTerms::parse(typed).map(|words| words.to_string()).as_deref(), Ok(words), "{typed}");
         }
         for none in ["", "   ", "\"\"", "!?", "*", "\"* -\"", "\0"] {
-            assert_eq!(Words::parse(none), Err(BadWords::None), "{none}");
+            assert_eq!(SearchTerms::parse(none), Err(BadSearchTerms::None), "{none}");
         }
-        assert_eq!(Words::parse(&"a ".repeat(33)), Err(BadWords::TooMany));
-        assert!(Words::parse(&"a ".repeat(32)).is_ok());
+        assert_eq!(SearchTerms::parse(&"a ".repeat(33)), Err(BadSearchTerms::TooMany));
+        assert!(SearchTerms::parse(&"a ".repeat(32)).is_ok());
     }
 }

@@ -10,7 +10,7 @@ use crate::transcript::fold::RULES;
 
 /// Location of an index.
 #[derive(Debug, Clone)]
-pub(crate) enum FeedHome {
+pub(crate) enum IndexLocation {
     /// In a file of this directory, which must exist.
     Directory(PathBuf),
     /// In memory, starting with a copy of the file in this directory, which is only read.
@@ -90,10 +90,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const PAGES_AT_ONCE: i32 = 1024;
 
 /// Opens the index, or creates it.
-pub(super) fn open(home: &FeedHome) -> rusqlite::Result<Connection> {
+pub(super) fn open(home: &IndexLocation) -> rusqlite::Result<Connection> {
     match home {
-        FeedHome::Memory => begin(Connection::open_in_memory()?),
-        FeedHome::CopyOf(dir) => match copy(&dir.join(FILE_NAME)) {
+        IndexLocation::Memory => begin(Connection::open_in_memory()?),
+        IndexLocation::CopyOf(dir) => match copy(&dir.join(FILE_NAME)) {
             Ok(Some(db)) => Ok(db),
             Ok(None) => begin(Connection::open_in_memory()?),
             Err(error) => {
@@ -101,7 +101,7 @@ pub(super) fn open(home: &FeedHome) -> rusqlite::Result<Connection> {
                 begin(Connection::open_in_memory()?)
             }
         },
-        FeedHome::Directory(dir) => {
+        IndexLocation::Directory(dir) => {
             let path = dir.join(FILE_NAME);
             match open_file(&path) {
                 Ok(db) => Ok(db),
@@ -117,8 +117,8 @@ pub(super) fn open(home: &FeedHome) -> rusqlite::Result<Connection> {
 
 /// Deletes the file, so that the next call of [`open`] creates a new one. Does nothing if there is no file; a failure
 /// is logged.
-pub(super) fn throw_away(home: &FeedHome) {
-    let FeedHome::Directory(dir) = home else { return };
+pub(super) fn throw_away(home: &IndexLocation) {
+    let IndexLocation::Directory(dir) = home else { return };
     for end in ["", "-wal", "-shm"] {
         let path: PathBuf = dir.join(format!("{FILE_NAME}{end}"));
         if let Err(error) = std::fs::remove_file(&path)

@@ -9,7 +9,7 @@ use super::state::{RoomHandles, ServerState};
 use crate::cluster::Cluster;
 use crate::config::{Config, Storage};
 use crate::feed::Feeds;
-use crate::search::{FeedHome, Index};
+use crate::search::{Index, IndexLocation};
 use crate::server::access::auth::Auth;
 use crate::server::access::connection_limits::ConnectionLimits;
 use crate::server::background::cluster_node::{self, LocalNode};
@@ -102,23 +102,6 @@ pub(super) async fn start_background(state: &ServerState) -> TaskTracker {
     tasks
 }
 
-/// Waits until all tasks of connections and of the background work have ended. Cancel-safe.
-pub(super) async fn finish_tasks(state: &ServerState, background: &TaskTracker) {
-    let groups = &state.egress.fanout.tasks;
-    for tasks in [&state.context.tasks, background, groups] {
-        tasks.close();
-    }
-    for tasks in [&state.context.tasks, background, groups] {
-        tasks.wait().await;
-    }
-    let search = state.search.as_ref().map(|search| &search.tasks);
-    let deliveries = state.deliveries.as_ref().map(|deliveries| &deliveries.tasks);
-    for tasks in search.into_iter().chain(deliveries) {
-        tasks.close();
-        tasks.wait().await;
-    }
-}
-
 /// Opens the search index if `config` enables one.
 ///
 /// # Errors
@@ -131,9 +114,9 @@ pub(super) fn open_search(config: &Config) -> std::io::Result<Option<Arc<LiveInd
             return Ok(None);
         }
         _ if !config.search => return Ok(None),
-        Storage::Embedded | Storage::Nats => FeedHome::Directory(config.data.clone()),
-        Storage::ReadOnly => FeedHome::CopyOf(config.data.clone()),
-        Storage::Ephemeral => FeedHome::Memory,
+        Storage::Embedded | Storage::Nats => IndexLocation::Directory(config.data.clone()),
+        Storage::ReadOnly => IndexLocation::CopyOf(config.data.clone()),
+        Storage::Ephemeral => IndexLocation::Memory,
     };
     Ok(Some(Arc::new(LiveIndex::new(Index::start(home)?, config.limits.searches_max))))
 }

@@ -18,7 +18,7 @@ use crate::server::access::connection_limits::ConnectionLimits;
 use crate::server::access::peer::Peer;
 use crate::server::core::context::ServerContext;
 use crate::server::egress::http_stream::ConnectionAbort;
-use crate::server::transport::stream::{PatientStream, Transport, is_stalled};
+use crate::server::transport::stream::{Transport, WriteTimeoutStream, is_stalled};
 use crate::server::transport::tls::Tls;
 
 /// Connections above the limit that are refused with a response; further ones are dropped.
@@ -59,13 +59,13 @@ impl ConnectionAcceptor {
     /// limits is refused or dropped.
     pub fn take(&self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, addr: SocketAddr) {
         // Below TLS: bytes that TLS buffers for the client are no progress.
-        let stream = PatientStream::new(stream, TimesConfig::ms(self.context.config.times.write_timeout_ms));
+        let stream = WriteTimeoutStream::new(stream, TimesConfig::ms(self.context.config.times.write_timeout_ms));
         self.enter(Transport::Other(Box::new(stream)), addr);
     }
 
     /// The same as [`ConnectionAcceptor::take`], for TCP.
     pub(super) fn take_tcp(&self, stream: TcpStream, addr: SocketAddr) {
-        let stream = PatientStream::new(stream, TimesConfig::ms(self.context.config.times.write_timeout_ms));
+        let stream = WriteTimeoutStream::new(stream, TimesConfig::ms(self.context.config.times.write_timeout_ms));
         self.enter(Transport::Tcp(stream), addr);
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Modules, each of which uses only those before it: `core`, `transport`, `http`, `access`, `ingest`, `egress`,
 //! `webhooks`, `background`, `api`. They are followed by `storage` (selects the log), `reload` (reloads tokens and
-//! keys), `state` (the modules' handles, for routes), `builder`, `listener` and `routes`.
+//! keys), `state` (the modules' handles, for routes), `builder`, `listener`, `routes` and `shutdown`.
 //!
 //! Each connection has a task of its own: a panic in one ends only that connection.
 
@@ -18,6 +18,7 @@ mod ingest;
 mod listener;
 mod reload;
 mod routes;
+mod shutdown;
 mod state;
 mod storage;
 mod transport;
@@ -41,9 +42,9 @@ pub use self::routes::{RouteInfo, route_list};
 use self::state::ServerState;
 pub use crate::cluster::TableError;
 use crate::config::{Config, TimesConfig};
-pub use crate::delivery_cursor::OutboxError;
 use crate::feed::Feeds;
 use crate::log::{CommitHook, Log};
+pub use crate::outbox::OutboxError;
 use crate::server::access::auth::Auth;
 #[cfg(test)]
 use crate::server::core::catalog::Catalog;
@@ -209,21 +210,7 @@ impl Server {
             }
         }
         drop(listener);
-        tracing::info!(connections = state.connections.connections(), "stopping");
-        let context = &state.context;
-        context.stop.cancel();
-        let grace = TimesConfig::ms(context.config.times.shutdown_grace_ms);
-        if tokio::time::timeout(grace, builder::finish_tasks(&state, &background)).await.is_err() {
-            tracing::warn!(connections = context.tasks.len(), "connections did not close in time and were left");
-        }
-        feeds_stop.cancel();
-        feed_tasks.close();
-        feed_tasks.wait().await;
-        if let Some(search) = &state.search {
-            search.index.close().await;
-        }
-        state.catalog.feeds.log().close().await;
-        tracing::info!("stopped");
+        shutdown::shut_down(&state, &background, feeds_stop, feed_tasks).await;
     }
 }
 

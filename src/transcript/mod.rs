@@ -26,7 +26,7 @@ pub use self::speaker::Speaker;
 pub use self::time::{MediaMs, Timestamp};
 pub use self::turn::{Turn, TurnSettings, TurnState, WholeTurn};
 pub use crate::transcript::fold::{
-    ApplyOutcome, FeedState, FoldView, ReuseOutcome, ReusedId, RevisionConflict, StrayRecord, Transcript, TurnChange,
+    ApplyOutcome, FeedState, FoldView, InvalidCursor, ReuseOutcome, ReusedId, RevisionConflict, Transcript, TurnChange,
     ViewChanges,
 };
 pub use crate::transcript::raw_frame::{FrameBytes, RawFrame};

@@ -3,8 +3,8 @@
 use anyhow::ensure;
 use clap::{Args, ValueEnum};
 
-use super::contest::Scenario;
-use super::flow::Flow;
+use super::runner::Scenario;
+use super::schedule::LineSchedule;
 use super::{curve, fanout, herd, idle, ingest, replay};
 use crate::cli::bench::options::BenchOptions;
 
@@ -45,17 +45,17 @@ enum Preset {
 }
 
 impl Preset {
-    fn load(self) -> (&'static str, usize, Flow) {
+    fn load(self) -> (&'static str, usize, LineSchedule) {
         match self {
-            Self::One => ("one", 1_000, Flow::Window { window: 1, batch: 1 }),
-            Self::Steady => ("steady", 1_000, Flow::Paced(20.0)),
-            Self::Crowd => ("crowd", 5_000, Flow::Paced(10.0)),
-            Self::Burst => ("burst", 1_000, Flow::Window { window: 64, batch: 32 }),
+            Self::One => ("one", 1_000, LineSchedule::Window { window: 1, batch: 1 }),
+            Self::Steady => ("steady", 1_000, LineSchedule::Paced(20.0)),
+            Self::Crowd => ("crowd", 5_000, LineSchedule::Paced(10.0)),
+            Self::Burst => ("burst", 1_000, LineSchedule::Window { window: 64, batch: 32 }),
         }
     }
 
-    fn fanout(self, time: &Time) -> fanout::FanoutRun {
-        let Time { seconds, warmup } = *time;
+    fn fanout(self, time: &RunTime) -> fanout::FanoutRun {
+        let RunTime { seconds, warmup } = *time;
         let (name, subscribers, flow) = self.load();
         fanout::FanoutRun { name: name.to_owned(), subscribers, feeds: 1, flow, seconds, warmup, history: 0 }
     }
@@ -83,14 +83,14 @@ pub(super) struct FanoutArgs {
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     feeds: u32,
     #[command(flatten)]
-    time: Time,
+    time: RunTime,
     #[command(flatten)]
     options: BenchOptions,
 }
 
 /// Time that is measured.
 #[derive(Debug, Args)]
-pub(super) struct Time {
+pub(super) struct RunTime {
     /// Time that is measured
     #[arg(long, default_value = "5", value_name = "SECONDS", value_parser = seconds)]
     seconds: f64,
@@ -176,14 +176,14 @@ pub(super) struct CurveArgs {
     #[arg(long, value_delimiter = ',', default_value = "0,10000,100000", value_name = "LINES,…")]
     lines: Vec<u32>,
     #[command(flatten)]
-    time: Time,
+    time: RunTime,
     #[command(flatten)]
     options: BenchOptions,
 }
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-pub(super) struct All {
+pub(super) struct AllArgs {
     /// Subscribers
     #[arg(long, default_value_t = 1_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=30_000))]
     subscribers: u32,
@@ -191,7 +191,7 @@ pub(super) struct All {
     #[arg(long, default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     lines: u32,
     #[command(flatten)]
-    time: Time,
+    time: RunTime,
     #[command(flatten)]
     options: BenchOptions,
 }
@@ -205,13 +205,13 @@ impl FanoutArgs {
         }
         fanout.feeds = self.feeds as usize;
         if let Some(rate) = self.rate {
-            fanout.flow = Flow::Paced(rate);
+            fanout.flow = LineSchedule::Paced(rate);
         }
         if self.window.is_some() || self.batch.is_some() {
             let batch = self.batch.unwrap_or(1) as usize;
             let window = self.window.map_or(batch, |window| window as usize);
             ensure!(batch <= window, "no more lines can be sent at once than may be under way");
-            fanout.flow = Flow::Window { window, batch };
+            fanout.flow = LineSchedule::Window { window, batch };
         }
         ensure!(fanout.feeds <= fanout.subscribers, "each feed needs a subscriber");
         if fanout != by_name {
@@ -255,13 +255,13 @@ impl CurveArgs {
         let is_nothing = |count: &u32| *count == 0;
         ensure!(!subscribers.iter().chain(&feeds).any(is_nothing), "a delivery takes a subscriber and a feed");
         let wide = |counts: Vec<u32>| counts.into_iter().map(|count| count as usize).collect();
-        let (subscribers, feeds, Time { seconds, warmup }) = (wide(subscribers), wide(feeds), time);
+        let (subscribers, feeds, RunTime { seconds, warmup }) = (wide(subscribers), wide(feeds), time);
         let axes = curve::Axes { subscribers, feeds, histories, seconds, warmup };
         Ok((Box::new(move || axes.points()), options))
     }
 }
 
-impl All {
+impl AllArgs {
     pub(super) fn plan(self) -> Plan {
         let Self { subscribers, lines, time, options } = self;
         let (subscribers, is_remote) = (subscribers as usize, options.is_remote());

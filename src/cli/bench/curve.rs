@@ -9,13 +9,13 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
-use super::flow::Flow;
-use super::report::{Column, Sheet};
-use crate::cli::bench::contest::{BYTES_PER_DELIVERY, Scenario, Stage, StageResult};
-use crate::cli::bench::contestant::Requirement;
+use super::report::{Column, TableLayout};
+use super::schedule::LineSchedule;
 use crate::cli::bench::fanout::FanoutRun;
+use crate::cli::bench::measured_server::Requirement;
+use crate::cli::bench::runner::{BYTES_PER_DELIVERY, RunEnvironment, RunResult, Scenario};
 
-static SHEET: Sheet = Sheet {
+static SHEET: TableLayout = TableLayout {
     columns: &[
         Column { key: "cpu_us_per_delivery", title: "CPU µs/delivery", decimals: 2 },
         Column { key: "cpu_us_per_line", title: "CPU µs/line", decimals: 1 },
@@ -40,13 +40,13 @@ pub(super) struct Axes {
 type LineCosts = Rc<RefCell<HashMap<String, f64>>>;
 
 /// One point of an axis.
-struct Point {
+struct CurvePoint {
     fanout: FanoutRun,
     line_costs: LineCosts,
 }
 
 /// One line in flight: lines cannot be combined, so every delivery has its full cost.
-const ONE: Flow = Flow::Window { window: 1, batch: 1 };
+const ONE: LineSchedule = LineSchedule::Window { window: 1, batch: 1 };
 
 impl Axes {
     /// Returns all points, in order.
@@ -60,14 +60,14 @@ impl Axes {
         let crowd = self.subscribers.iter().copied().max().unwrap_or(CROWD).min(CROWD);
         let by_subscribers = self.subscribers.iter().map(|count| (format!("{count} subscribers"), *count, 1, ONE, 0));
         let by_feeds = self.feeds.iter().map(|feeds| {
-            let flow = Flow::Paced(RATE / *feeds as f64);
+            let flow = LineSchedule::Paced(RATE / *feeds as f64);
             (format!("{feeds} feeds of {READERS}"), feeds * READERS, *feeds, flow, 0)
         });
         let by_history = self.histories.iter().map(|lines| (format!("after {lines} lines"), crowd, 1, ONE, *lines));
         let alone = |name: &str, flow| (name.to_owned(), 0, 1, flow, 0);
         [
             self.axis(alone("no subscribers", ONE), by_subscribers),
-            self.axis(alone("no subscribers, paced", Flow::Paced(RATE)), by_feeds),
+            self.axis(alone("no subscribers, paced", LineSchedule::Paced(RATE)), by_feeds),
             self.axis(alone("no subscribers, again", ONE), by_history),
         ]
         .into_iter()
@@ -77,8 +77,8 @@ impl Axes {
 
     fn axis(
         &self,
-        alone: (String, usize, usize, Flow, u32),
-        points: impl Iterator<Item = (String, usize, usize, Flow, u32)>,
+        alone: (String, usize, usize, LineSchedule, u32),
+        points: impl Iterator<Item = (String, usize, usize, LineSchedule, u32)>,
     ) -> Vec<Box<dyn Scenario>> {
         let line_costs = LineCosts::default();
         let mut points = points.peekable();
@@ -86,18 +86,18 @@ impl Axes {
         let all = first.into_iter().chain(points).map(|(name, subscribers, feeds, flow, history)| {
             let (seconds, warmup) = (self.seconds, self.warmup);
             let fanout = FanoutRun { name, subscribers, feeds, flow, seconds, warmup, history };
-            Box::new(Point { fanout, line_costs: line_costs.clone() }) as Box<dyn Scenario>
+            Box::new(CurvePoint { fanout, line_costs: line_costs.clone() }) as Box<dyn Scenario>
         });
         all.collect()
     }
 }
 
-impl Scenario for Point {
+impl Scenario for CurvePoint {
     fn name(&self) -> String {
         self.fanout.name()
     }
 
-    fn sheet(&self) -> &'static Sheet {
+    fn sheet(&self) -> &'static TableLayout {
         &SHEET
     }
 
@@ -109,7 +109,7 @@ impl Scenario for Point {
         self.fanout.wish()
     }
 
-    fn run(&self, stage: &mut Stage) -> anyhow::Result<StageResult> {
+    fn run(&self, stage: &mut RunEnvironment) -> anyhow::Result<RunResult> {
         let mut measured = self.fanout.run(stage)?;
         let figure = |key| measured.figures.iter().find(|(name, _)| *name == key).and_then(|(_, figure)| *figure);
         let of_line = figure("cpu_us_per_line");

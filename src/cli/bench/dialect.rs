@@ -8,12 +8,12 @@ use crate::cli::bench::lines::{LineMark, mean_text_bytes, speaker, write_text};
 /// Protocol of one server.
 #[derive(Debug, Clone)]
 pub(super) struct ServerDialect {
-    pub(super) publish: Side,
-    pub(super) subscribe: Side,
+    pub(super) publish: SocketSetup,
+    pub(super) subscribe: SocketSetup,
     /// Subscription of a late joiner to everything from the start; `None` if nothing is kept.
-    pub(super) replay: Option<Side>,
+    pub(super) replay: Option<SocketSetup>,
     /// Subscription of a subscriber that reconnects with its cursor `@CURSOR@`.
-    pub(super) resume: Option<Side>,
+    pub(super) resume: Option<SocketSetup>,
     pub(super) wrap: Template,
     pub(super) ack: Ack,
     /// Text in the server's answer to a line that it refuses.
@@ -23,7 +23,7 @@ pub(super) struct ServerDialect {
 
 /// One direction: a socket, and how its conversation begins.
 #[derive(Debug, Clone)]
-pub(super) struct Side {
+pub(super) struct SocketSetup {
     /// Path and query; `@FEED@` stands for the feed's number.
     pub(super) path: String,
     /// Message to send first.
@@ -46,7 +46,7 @@ pub(super) enum Ack {
 /// Bytes of a text frame's head; hardly any text here is so short that two bytes would do.
 const HEAD_BYTES: f64 = 4.0;
 
-impl Side {
+impl SocketSetup {
     fn new(path: impl Into<String>, ready: Option<&str>) -> Self {
         Self { path: path.into(), hello: None, ready: ready.map(str::to_owned) }
     }
@@ -64,10 +64,10 @@ impl ServerDialect {
         let live = Some("{\"type\":\"live\"");
         let line = r#"{"type":"line","id":"@SEQ@","start_ms":@MS@,"speaker":"@SPEAKER@","text":"@TEXT@"}"#;
         Self {
-            publish: Side::new(format!("{feed}/publish?session={prefix}"), Some("{\"type\":\"welcome\"")),
-            subscribe: Side::new(format!("{feed}/subscribe?from=now&wait=true"), live),
-            replay: Some(Side::new(format!("{feed}/subscribe?from=start"), None)),
-            resume: Some(Side::new(format!("{feed}/subscribe?from=@CURSOR@"), live)),
+            publish: SocketSetup::new(format!("{feed}/publish?session={prefix}"), Some("{\"type\":\"welcome\"")),
+            subscribe: SocketSetup::new(format!("{feed}/subscribe?from=now&wait=true"), live),
+            replay: Some(SocketSetup::new(format!("{feed}/subscribe?from=start"), None)),
+            resume: Some(SocketSetup::new(format!("{feed}/subscribe?from=@CURSOR@"), live)),
             wrap: Template::new(line),
             ack: Ack::UpTo("{\"type\":\"ack\",\"seq\":".into()),
             refusal: Some("{\"type\":\"nack\"".into()),
@@ -88,9 +88,9 @@ impl ServerDialect {
     pub(super) fn limit(bytes: Option<f64>) -> Self {
         let padding = bytes.map_or(0.0, |bytes| (bytes - HEAD_BYTES - mean_text_bytes()).max(0.0));
         Self {
-            publish: Side::new("/pub/@FEED@", None),
-            subscribe: Side::new("/sub/@FEED@", None),
-            replay: Some(Side::new("/sub/@FEED@?from=start", None)),
+            publish: SocketSetup::new("/pub/@FEED@", None),
+            subscribe: SocketSetup::new("/sub/@FEED@", None),
+            replay: Some(SocketSetup::new("/sub/@FEED@?from=start", None)),
             resume: None,
             wrap: Template::new(&format!("@TEXT@{}", ".".repeat(padding.round() as usize))),
             ack: Ack::UpTo("{\"ack\":".into()),

@@ -7,15 +7,15 @@ use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
 use super::limit::Mode;
-use super::link::Way;
-use crate::cli::bench::contest::{BYTES_PER_DELIVERY, Scenario, Stage, StageResult};
-use crate::cli::bench::contestant::Requirement;
-use crate::cli::bench::flow::{Flow, LoadSource, store};
+use super::link::LinkRole;
 use crate::cli::bench::machine::MachineSample;
-use crate::cli::bench::report::{Column, RunFigures, Sheet};
+use crate::cli::bench::measured_server::Requirement;
+use crate::cli::bench::report::{Column, RunFigures, TableLayout};
+use crate::cli::bench::runner::{BYTES_PER_DELIVERY, RunEnvironment, RunResult, Scenario};
+use crate::cli::bench::schedule::{LineSchedule, ScheduleRunner, store};
 
 /// Figures of a fan-out.
-pub(super) static SHEET: Sheet = Sheet {
+pub(super) static SHEET: TableLayout = TableLayout {
     columns: &[
         Column { key: "cpu_s_per_m", title: "CPU s/M deliveries", decimals: 3 },
         Column { key: "deliveries_per_s", title: "deliveries/s", decimals: 0 },
@@ -35,7 +35,7 @@ pub(super) struct FanoutRun {
     /// Number in total, spread over the feeds.
     pub(super) subscribers: usize,
     pub(super) feeds: usize,
-    pub(super) flow: Flow,
+    pub(super) flow: LineSchedule,
     pub(super) seconds: f64,
     pub(super) warmup: f64,
     /// Lines in each feed before the first subscriber comes.
@@ -46,9 +46,9 @@ impl FanoutRun {
     /// Returns a name made of its settings.
     pub(super) fn described(&self) -> String {
         let flow = match self.flow {
-            Flow::Paced(rate) => format!("{rate}/s"),
-            Flow::Window { window, batch: 1 } => format!("{window} in flight"),
-            Flow::Window { window, batch } => format!("{window} in flight by {batch}"),
+            LineSchedule::Paced(rate) => format!("{rate}/s"),
+            LineSchedule::Window { window, batch: 1 } => format!("{window} in flight"),
+            LineSchedule::Window { window, batch } => format!("{window} in flight by {batch}"),
         };
         let feeds = if self.feeds == 1 { String::new() } else { format!(" on {} feeds", self.feeds) };
         format!("{} × {flow}{feeds}", self.subscribers)
@@ -60,15 +60,15 @@ impl Scenario for FanoutRun {
         self.name.clone()
     }
 
-    fn sheet(&self) -> &'static Sheet {
+    fn sheet(&self) -> &'static TableLayout {
         &SHEET
     }
 
     fn settings(&self) -> Value {
         let Self { subscribers, feeds, seconds, warmup, history, .. } = self;
         let (rate, window, batch) = match self.flow {
-            Flow::Paced(rate) => (Some(rate), None, None),
-            Flow::Window { window, batch } => (None, Some(window), Some(batch)),
+            LineSchedule::Paced(rate) => (Some(rate), None, None),
+            LineSchedule::Window { window, batch } => (None, Some(window), Some(batch)),
         };
         json!({
             "subscribers": subscribers, "feeds": feeds, "rate": rate, "window": window, "batch": batch,
@@ -78,7 +78,7 @@ impl Scenario for FanoutRun {
 
     fn wish(&self) -> Requirement {
         // If a server may combine several lines in one write, it is compared with the limit that does so too.
-        let is_batched = matches!(self.flow, Flow::Window { batch: 2.., .. });
+        let is_batched = matches!(self.flow, LineSchedule::Window { batch: 2.., .. });
         Requirement {
             connections: self.subscribers + self.feeds,
             mode: if is_batched { Mode::Batch } else { Mode::Write },
@@ -87,15 +87,15 @@ impl Scenario for FanoutRun {
         }
     }
 
-    fn run(&self, stage: &mut Stage) -> anyhow::Result<StageResult> {
+    fn run(&self, stage: &mut RunEnvironment) -> anyhow::Result<RunResult> {
         /// Time for a server to finish its work for new subscribers.
         const SETTLE: Duration = Duration::from_millis(300);
-        let Stage { load, server, .. } = stage;
+        let RunEnvironment { load, server, .. } = stage;
         load.open_publishers(self.feeds)?;
         store(load, self.history)?;
-        load.open_subscribers(self.subscribers, Way::Live)?;
+        load.open_subscribers(self.subscribers, LinkRole::Live)?;
         load.rest(SETTLE)?;
-        let mut source = LoadSource::new(self.flow, load);
+        let mut source = ScheduleRunner::new(self.flow, load);
         source.run(load, Duration::from_secs_f64(self.warmup), |_| false)?;
         load.record();
         let (moment, before) = (MachineSample::now(server.processes), load.lines_sent());
@@ -104,7 +104,7 @@ impl Scenario for FanoutRun {
         let (mut deliveries, mut bytes) = (load.tally.deliveries, load.tally.bytes);
         let lines = load.lines_sent() - before;
         load.drain()?;
-        if matches!(self.flow, Flow::Paced(_)) {
+        if matches!(self.flow, LineSchedule::Paced(_)) {
             // A server that is behind has done its work only once the last line has arrived.
             (meanwhile, deliveries, bytes) = (moment.until_now(), load.tally.deliveries, load.tally.bytes);
         }
@@ -122,7 +122,7 @@ impl Scenario for FanoutRun {
             (BYTES_PER_DELIVERY, (deliveries > 0).then(|| bytes as f64 / deliveries as f64)),
         ];
         figures.extend(latencies(&load.tally.latency));
-        Ok(StageResult { figures, meanwhile })
+        Ok(RunResult { figures, meanwhile })
     }
 }
 

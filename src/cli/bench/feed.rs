@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::tally::Tally;
+use super::load_stats::LoadStats;
 
 /// State of one feed in the load.
 #[derive(Debug, Default)]
@@ -64,7 +64,7 @@ impl LoadFeed {
     }
 
     /// Notes that the server has the first `count` lines.
-    pub(super) fn acknowledged(&mut self, count: u64, now: u64, tally: &mut Tally) -> Result<(), String> {
+    pub(super) fn acknowledged(&mut self, count: u64, now: u64, tally: &mut LoadStats) -> Result<(), String> {
         if count > u64::from(self.sent) {
             return Err(format!("{count} lines are acknowledged, and {} were sent", self.sent));
         }
@@ -118,7 +118,7 @@ mod tests {
         }
         assert_eq!(feed.everywhere, 2);
         assert!(!feed.is_settled(), "nothing is acknowledged");
-        let mut tally = Tally::default();
+        let mut tally = LoadStats::default();
         feed.acknowledged(2, 10, &mut tally).expect("two were sent");
         assert!(feed.is_settled());
         assert!(feed.acknowledged(3, 10, &mut tally).is_err());
@@ -128,7 +128,7 @@ mod tests {
     fn what_a_server_has_is_not_sent_again() {
         let mut feed = LoadFeed::default();
         (0..6).for_each(|due| _ = feed.send(due, true));
-        feed.acknowledged(2, 10, &mut Tally::default()).expect("sent");
+        feed.acknowledged(2, 10, &mut LoadStats::default()).expect("sent");
         feed.welcomed(Some(4), Some(3));
         assert_eq!(feed.lines_to_send_again(), [(4, 4), (5, 5)]);
         assert_eq!((feed.acked, feed.under_way(), feed.room()), (4, 2, 1));

@@ -4,15 +4,15 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::link::Way;
+use super::link::LinkRole;
 use super::load::PATIENCE;
-use super::report::{Column, Sheet};
-use crate::cli::bench::contest::{Scenario, Stage, StageResult};
-use crate::cli::bench::contestant::Requirement;
-use crate::cli::bench::flow::{Flow, LoadSource, store};
+use super::report::{Column, TableLayout};
 use crate::cli::bench::machine::MachineSample;
+use crate::cli::bench::measured_server::Requirement;
+use crate::cli::bench::runner::{RunEnvironment, RunResult, Scenario};
+use crate::cli::bench::schedule::{LineSchedule, ScheduleRunner, store};
 
-static SHEET: Sheet = Sheet {
+static SHEET: TableLayout = TableLayout {
     columns: &[
         Column { key: "down_ms", title: "down ms", decimals: 0 },
         Column { key: "connected_ms", title: "ms until all are back", decimals: 0 },
@@ -40,7 +40,7 @@ impl Scenario for HerdRun {
         format!("herd, {}", self.subscribers)
     }
 
-    fn sheet(&self) -> &'static Sheet {
+    fn sheet(&self) -> &'static TableLayout {
         &SHEET
     }
 
@@ -54,13 +54,13 @@ impl Scenario for HerdRun {
         Requirement { connections: 2 * self.subscribers + 2, is_acked: true, is_killed: true, ..Requirement::default() }
     }
 
-    fn run(&self, stage: &mut Stage) -> anyhow::Result<StageResult> {
-        let Stage { load, server, stop, .. } = stage;
+    fn run(&self, stage: &mut RunEnvironment) -> anyhow::Result<RunResult> {
+        let RunEnvironment { load, server, stop, .. } = stage;
         let calm = Duration::from_secs_f64(self.seconds);
         load.open_publishers(1)?;
         store(load, self.history)?;
-        load.open_subscribers(self.subscribers, Way::Faithful)?;
-        let mut source = LoadSource::new(Flow::Paced(self.rate), load);
+        load.open_subscribers(self.subscribers, LinkRole::Faithful)?;
+        let mut source = ScheduleRunner::new(LineSchedule::Paced(self.rate), load);
         source.run(load, calm, |_| false)?;
 
         load.is_tolerant = true;
@@ -92,6 +92,6 @@ impl Scenario for HerdRun {
             ("lines", Some(f64::from(load.feeds[0].sent))),
             ("deliveries", Some(load.tally.deliveries as f64)),
         ];
-        Ok(StageResult { figures, meanwhile })
+        Ok(RunResult { figures, meanwhile })
     }
 }

@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::link::Way;
-use super::report::{Column, Sheet};
-use crate::cli::bench::contest::{Scenario, Stage, StageResult};
-use crate::cli::bench::contestant::Requirement;
+use super::link::LinkRole;
+use super::report::{Column, TableLayout};
 use crate::cli::bench::machine::MachineSample;
+use crate::cli::bench::measured_server::Requirement;
+use crate::cli::bench::runner::{RunEnvironment, RunResult, Scenario};
 
-static SHEET: Sheet = Sheet {
+static SHEET: TableLayout = TableLayout {
     columns: &[
         Column { key: "connect_cpu_us", title: "CPU µs/connect", decimals: 1 },
         Column { key: "connects_per_s", title: "connects/s", decimals: 0 },
@@ -34,7 +34,7 @@ impl Scenario for IdleRun {
         format!("idle, {}", self.subscribers)
     }
 
-    fn sheet(&self) -> &'static Sheet {
+    fn sheet(&self) -> &'static TableLayout {
         &SHEET
     }
 
@@ -46,19 +46,19 @@ impl Scenario for IdleRun {
         Requirement { connections: self.subscribers + 1, ..Requirement::default() }
     }
 
-    fn run(&self, stage: &mut Stage) -> anyhow::Result<StageResult> {
+    fn run(&self, stage: &mut RunEnvironment) -> anyhow::Result<RunResult> {
         /// Time for work that a server postpones.
         const SETTLE: Duration = Duration::from_secs(1);
         /// Lines sent afterwards, because memory allocated for the first line may stay allocated.
         const LINES: usize = 3;
-        let Stage { load, server, .. } = stage;
+        let RunEnvironment { load, server, .. } = stage;
         let resident = || server.processes.resident_bytes();
         let each = |before: Option<f64>, after: Option<f64>| Some((after? - before?) / self.subscribers as f64);
         load.open_publishers(1)?;
         load.rest(SETTLE)?;
         let before = resident();
         let (moment, begun) = (MachineSample::now(server.processes), Instant::now());
-        load.open_subscribers(self.subscribers, Way::Live)?;
+        load.open_subscribers(self.subscribers, LinkRole::Live)?;
         let seconds = begun.elapsed().as_secs_f64();
         let connecting = moment.until_now();
         load.rest(SETTLE)?;
@@ -81,6 +81,6 @@ impl Scenario for IdleRun {
             ("idle_cores", meanwhile.server_cpu_seconds.map(|seconds| seconds / meanwhile.seconds)),
             ("deliveries", Some(load.tally.deliveries as f64)),
         ];
-        Ok(StageResult { figures, meanwhile })
+        Ok(RunResult { figures, meanwhile })
     }
 }

@@ -3,15 +3,15 @@
 use serde_json::{Value, json};
 
 use super::fanout::latencies;
-use super::link::Way;
+use super::link::LinkRole;
 use super::load::PATIENCE;
-use crate::cli::bench::contest::{Scenario, Stage, StageResult};
-use crate::cli::bench::contestant::Requirement;
-use crate::cli::bench::flow::{Flow, LoadSource, store};
 use crate::cli::bench::machine::MachineSample;
-use crate::cli::bench::report::{Column, RunFigures, Sheet};
+use crate::cli::bench::measured_server::Requirement;
+use crate::cli::bench::report::{Column, RunFigures, TableLayout};
+use crate::cli::bench::runner::{RunEnvironment, RunResult, Scenario};
+use crate::cli::bench::schedule::{LineSchedule, ScheduleRunner, store};
 
-static SHEET: Sheet = Sheet {
+static SHEET: TableLayout = TableLayout {
     columns: &[
         Column { key: "cpu_us_per_line", title: "CPU µs/line", decimals: 2 },
         Column { key: "acked_per_s", title: "acknowledged/s", decimals: 0 },
@@ -38,7 +38,7 @@ impl Scenario for IngestRun {
         format!("ingest, {} × {}", self.publishers, self.window)
     }
 
-    fn sheet(&self) -> &'static Sheet {
+    fn sheet(&self) -> &'static TableLayout {
         &SHEET
     }
 
@@ -51,24 +51,24 @@ impl Scenario for IngestRun {
         Requirement { connections: 2 * self.publishers, is_acked: true, is_kept: true, ..Requirement::default() }
     }
 
-    fn run(&self, stage: &mut Stage) -> anyhow::Result<StageResult> {
+    fn run(&self, stage: &mut RunEnvironment) -> anyhow::Result<RunResult> {
         /// One in this many lines is sent first, to warm up what all share.
         const WARMUP_SHARE: u32 = 10;
-        let Stage { load, server, .. } = stage;
+        let RunEnvironment { load, server, .. } = stage;
         let each = self.lines.div_ceil(u32::try_from(self.publishers)?);
         let warmup = each / WARMUP_SHARE;
         load.open_publishers(self.publishers)?;
         store(load, warmup)?;
         load.record();
         let moment = MachineSample::now(server.processes);
-        let flow = Flow::Window { window: self.window, batch: 1 };
-        let mut source = LoadSource::up_to(flow, warmup + each, load);
+        let flow = LineSchedule::Window { window: self.window, batch: 1 };
+        let mut source = ScheduleRunner::up_to(flow, warmup + each, load);
         let all = u64::from(warmup + each);
         let is_done = source.run(load, PATIENCE * 5, |load| load.feeds.iter().all(|feed| feed.acked >= all))?;
         anyhow::ensure!(is_done, "not all lines were acknowledged within {} s", 5 * PATIENCE.as_secs());
         let meanwhile = moment.until_now();
         // What was acknowledged must be there, each line once.
-        load.open_subscribers(self.publishers, Way::Replay)?;
+        load.open_subscribers(self.publishers, LinkRole::Replay)?;
         load.await_joiners(self.publishers)?;
         let lines = f64::from(each) * self.publishers as f64;
         let mut figures: RunFigures = vec![
@@ -79,6 +79,6 @@ impl Scenario for IngestRun {
             ("server_cpu_s", meanwhile.server_cpu_seconds),
         ];
         figures.extend(latencies(&load.tally.acks));
-        Ok(StageResult { figures, meanwhile })
+        Ok(RunResult { figures, meanwhile })
     }
 }

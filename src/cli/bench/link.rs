@@ -6,9 +6,9 @@ use std::time::Duration;
 use mio::net::TcpStream;
 use socket2::SockRef;
 
-use super::tally::Tally;
+use super::load_stats::LoadStats;
 use crate::cli::bench::check::LineCheck;
-use crate::cli::bench::dialect::{Ack, ServerDialect, Side, number_after, text_after};
+use crate::cli::bench::dialect::{Ack, ServerDialect, SocketSetup, number_after, text_after};
 use crate::cli::bench::feed::LoadFeed;
 use crate::cli::bench::frame::{self, FrameReader, StreamPiece};
 
@@ -20,11 +20,11 @@ const UNREAD_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Purpose of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Way {
+pub(super) enum LinkRole {
     Publish,
     /// Subscribes to lines from now on.
     Live,
-    /// Like [`Way::Live`], but keeps its cursor, to reconnect with it.
+    /// Like [`LinkRole::Live`], but keeps its cursor, to reconnect with it.
     Faithful,
     /// Subscribes to everything from the start.
     Replay,
@@ -32,8 +32,8 @@ pub(super) enum Way {
     Resume,
 }
 
-impl Way {
-    pub(super) fn side(self, dialect: &ServerDialect) -> Option<&Side> {
+impl LinkRole {
+    pub(super) fn side(self, dialect: &ServerDialect) -> Option<&SocketSetup> {
         match self {
             Self::Publish => Some(&dialect.publish),
             Self::Live | Self::Faithful => Some(&dialect.subscribe),
@@ -60,7 +60,7 @@ enum LinkState {
 #[derive(Debug)]
 pub(super) struct LoadLink {
     pub(super) stream: TcpStream,
-    pub(super) way: Way,
+    pub(super) way: LinkRole,
     pub(super) feed: usize,
     pub(super) number: usize,
     pub(super) follower: LineCheck,
@@ -77,16 +77,23 @@ pub(super) struct LoadLink {
 }
 
 /// State that a link uses while it handles input.
-pub(super) struct Surroundings<'a> {
+pub(super) struct LinkContext<'a> {
     pub(super) dialect: &'a ServerDialect,
     pub(super) feed: &'a mut LoadFeed,
-    pub(super) tally: &'a mut Tally,
+    pub(super) tally: &'a mut LoadStats,
     pub(super) now: u64,
 }
 
 impl LoadLink {
     /// A link whose socket is being opened; `request` is sent first.
-    pub(super) fn new(stream: TcpStream, way: Way, feed: usize, number: usize, next: u32, request: Vec<u8>) -> Self {
+    pub(super) fn new(
+        stream: TcpStream,
+        way: LinkRole,
+        feed: usize,
+        number: usize,
+        next: u32,
+        request: Vec<u8>,
+    ) -> Self {
         /// One in this many subscribers, including the first, compares whole texts: a server that alters texts does so
         /// for more than a few.
         const THOROUGH_EVERY: usize = 16;
@@ -136,7 +143,7 @@ impl LoadLink {
     }
 
     /// Handles input. An error is the reason why the connection has ended.
-    pub(super) fn take(&mut self, bytes: &[u8], around: &mut Surroundings<'_>) -> Result<(), String> {
+    pub(super) fn take(&mut self, bytes: &[u8], around: &mut LinkContext<'_>) -> Result<(), String> {
         if self.state != LinkState::Opening {
             return self.take_frames(bytes, around);
         }
@@ -159,15 +166,15 @@ impl LoadLink {
         self.take_frames(&words[end..], around)
     }
 
-    fn become_ready(&mut self, around: &mut Surroundings<'_>) {
+    fn become_ready(&mut self, around: &mut LinkContext<'_>) {
         self.state = LinkState::Ready;
         match self.way {
-            Way::Publish => around.feed.is_open = true,
+            LinkRole::Publish => around.feed.is_open = true,
             _ => around.tally.ready += 1,
         }
     }
 
-    fn take_frames(&mut self, bytes: &[u8], around: &mut Surroundings<'_>) -> Result<(), String> {
+    fn take_frames(&mut self, bytes: &[u8], around: &mut LinkContext<'_>) -> Result<(), String> {
         let mut reader = std::mem::take(&mut self.frames);
         let mut outcome = Ok(());
         let taken = reader.take(bytes, |piece| {
@@ -181,13 +188,13 @@ impl LoadLink {
 
     /// Returns true if messages are read as a whole, which is not so for subscribers that only listen.
     fn reads_messages(&self) -> bool {
-        self.way == Way::Publish || self.way.keeps_cursor() || self.state != LinkState::Ready
+        self.way == LinkRole::Publish || self.way.keeps_cursor() || self.state != LinkState::Ready
     }
 
-    fn take_piece(&mut self, piece: StreamPiece<'_>, around: &mut Surroundings<'_>) -> Result<(), String> {
+    fn take_piece(&mut self, piece: StreamPiece<'_>, around: &mut LinkContext<'_>) -> Result<(), String> {
         match piece {
             StreamPiece::Data(bytes) => {
-                if self.way != Way::Publish && !self.way.keeps_cursor() {
+                if self.way != LinkRole::Publish && !self.way.keeps_cursor() {
                     self.follow(bytes, around);
                 }
                 if self.reads_messages() {
@@ -219,15 +226,15 @@ impl LoadLink {
         Ok(())
     }
 
-    fn take_message(&mut self, message: &[u8], around: &mut Surroundings<'_>) -> Result<(), String> {
+    fn take_message(&mut self, message: &[u8], around: &mut LinkContext<'_>) -> Result<(), String> {
         let side = self.way.side(around.dialect).and_then(|side| side.ready.as_ref());
         let is_ready = self.state == LinkState::Waiting
             && side.is_some_and(|ready| memchr::memmem::find(message, ready.as_bytes()).is_some());
         match self.way {
-            Way::Publish if is_ready => {
+            LinkRole::Publish if is_ready => {
                 around.feed.welcomed(number_after(message, "\"seq\":"), number_after(message, "\"unacked\":"));
             }
-            Way::Publish => self.take_answer(message, around)?,
+            LinkRole::Publish => self.take_answer(message, around)?,
             // Its lines count once the message with the cursor is complete: after a break an incomplete one is sent
             // again.
             _ if self.way.keeps_cursor() => {
@@ -244,7 +251,7 @@ impl LoadLink {
         Ok(())
     }
 
-    fn take_answer(&mut self, message: &[u8], around: &mut Surroundings<'_>) -> Result<(), String> {
+    fn take_answer(&mut self, message: &[u8], around: &mut LinkContext<'_>) -> Result<(), String> {
         if let Some(refusal) = &around.dialect.refusal
             && memchr::memmem::find(message, refusal.as_bytes()).is_some()
         {
@@ -261,10 +268,10 @@ impl LoadLink {
         Ok(())
     }
 
-    fn follow(&mut self, bytes: &[u8], around: &mut Surroundings<'_>) {
-        let Surroundings { feed, tally, now, .. } = around;
-        let Tally { faults, deliveries, complete, latency, is_recording, .. } = &mut **tally;
-        let is_replay = self.way == Way::Replay;
+    fn follow(&mut self, bytes: &[u8], around: &mut LinkContext<'_>) {
+        let LinkContext { feed, tally, now, .. } = around;
+        let LoadStats { faults, deliveries, complete, latency, is_recording, .. } = &mut **tally;
+        let is_replay = self.way == LinkRole::Replay;
         self.follower.take(bytes, faults, |mark, first| {
             *deliveries += 1;
             if is_replay {

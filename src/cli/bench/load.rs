@@ -13,11 +13,11 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
 use super::frame;
-use super::tally::Tally;
+use super::load_stats::LoadStats;
 use crate::cli::bench::dialect::{Ack, ServerDialect};
 use crate::cli::bench::feed::LoadFeed;
 use crate::cli::bench::lines::LineMark;
-use crate::cli::bench::link::{LoadLink, Surroundings, Way};
+use crate::cli::bench::link::{LinkContext, LinkRole, LoadLink};
 
 /// Concurrent handshakes: enough to keep a server busy, and fewer than the 128 that many listeners queue. More would be
 /// dropped and retried after a second, and only that second would be measured.
@@ -28,9 +28,9 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Request to stop everything, checked in every turn.
 #[derive(Debug, Clone, Default)]
-pub(super) struct LoadStop(Arc<AtomicBool>);
+pub(super) struct StopFlag(Arc<AtomicBool>);
 
-impl LoadStop {
+impl StopFlag {
     pub(super) fn ask(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
@@ -48,14 +48,14 @@ impl LoadStop {
 pub(super) struct Load {
     pub(super) dialect: ServerDialect,
     pub(super) feeds: Vec<LoadFeed>,
-    pub(super) tally: Tally,
+    pub(super) tally: LoadStats,
     /// True if connections may fail without ending the run.
     pub(super) is_tolerant: bool,
     links: Vec<Option<Box<LoadLink>>>,
     /// Index in `links` of each feed's publisher.
     publishers: Vec<usize>,
     address: SocketAddr,
-    stop: LoadStop,
+    stop: StopFlag,
     began: Instant,
     poll: Poll,
     events: Events,
@@ -64,11 +64,11 @@ pub(super) struct Load {
 }
 
 impl Load {
-    pub(super) fn new(dialect: ServerDialect, address: SocketAddr, stop: LoadStop) -> anyhow::Result<Self> {
+    pub(super) fn new(dialect: ServerDialect, address: SocketAddr, stop: StopFlag) -> anyhow::Result<Self> {
         Ok(Self {
             dialect,
             feeds: Vec::new(),
-            tally: Tally::default(),
+            tally: LoadStats::default(),
             is_tolerant: false,
             links: Vec::new(),
             publishers: Vec::new(),
@@ -93,7 +93,7 @@ impl Load {
         self.publishers.clear();
         for feed in 0..feeds {
             self.feeds[feed].is_open = false;
-            let publisher = self.open(Way::Publish, feed, feed, 0, "")?;
+            let publisher = self.open(LinkRole::Publish, feed, feed, 0, "")?;
             self.publishers.push(publisher);
             let opened = |load: &Self| load.feeds[..=feed].iter().filter(|feed| !feed.is_open).count() < IN_FLIGHT_MAX;
             self.until(PATIENCE, "publishers are welcome", opened)?;
@@ -102,12 +102,12 @@ impl Load {
     }
 
     /// Opens `count` subscribers, spread over all feeds. Does not wait for the lines of those that read from the start.
-    pub(super) fn open_subscribers(&mut self, count: usize, way: Way) -> anyhow::Result<()> {
+    pub(super) fn open_subscribers(&mut self, count: usize, way: LinkRole) -> anyhow::Result<()> {
         let ready = self.tally.ready;
         for number in 0..count {
             let feed = number % self.feeds.len();
-            let next = if way == Way::Replay { 0 } else { self.feeds[feed].sent };
-            self.feeds[feed].subscribers += u32::from(way != Way::Replay);
+            let next = if way == LinkRole::Replay { 0 } else { self.feeds[feed].sent };
+            self.feeds[feed].subscribers += u32::from(way != LinkRole::Replay);
             self.open(way, feed, number, next, "")?;
             self.until(PATIENCE, "subscribers are live", |load| number < load.tally.ready - ready + IN_FLIGHT_MAX)?;
         }
@@ -132,7 +132,7 @@ impl Load {
                 bail!("only {back} of {} subscribers are back after {} s", subscribers.len(), PATIENCE.as_secs());
             }
             for lost in lost.by_ref().take(IN_FLIGHT_MAX - (opened - back)) {
-                self.open(Way::Resume, lost.feed, lost.number, lost.follower.next, &lost.cursor)?;
+                self.open(LinkRole::Resume, lost.feed, lost.number, lost.follower.next, &lost.cursor)?;
                 opened += 1;
             }
             meanwhile(self)?;
@@ -140,7 +140,7 @@ impl Load {
         }
     }
 
-    fn open(&mut self, way: Way, feed: usize, number: usize, next: u32, cursor: &str) -> anyhow::Result<usize> {
+    fn open(&mut self, way: LinkRole, feed: usize, number: usize, next: u32, cursor: &str) -> anyhow::Result<usize> {
         let side = way.side(&self.dialect).context("this server keeps nothing that it could be asked for")?;
         let request =
             frame::request(&self.address.to_string(), &side.path(feed, cursor), self.dialect.token.as_deref());
@@ -222,7 +222,7 @@ impl Load {
             tally.bytes += length as u64;
             let now = u64::try_from(began.elapsed().as_nanos()).expect("no run takes centuries");
             let feed = &mut feeds[link.feed];
-            link.take(&buffer[..length], &mut Surroundings { dialect, feed, tally, now })?;
+            link.take(&buffer[..length], &mut LinkContext { dialect, feed, tally, now })?;
             // epoll(7): a stream that gave less than requested is empty. Other systems must report that themselves.
             if cfg!(target_os = "linux") && length < buffer.len() {
                 return Ok(());
@@ -238,7 +238,7 @@ impl Load {
         if self.is_tolerant {
             return Ok(());
         }
-        let who = if link.way == Way::Publish { "publisher" } else { "subscriber" };
+        let who = if link.way == LinkRole::Publish { "publisher" } else { "subscriber" };
         bail!("{who} {} of feed {}: {why}", link.number, link.feed)
     }
 
@@ -309,7 +309,7 @@ impl Load {
     }
 
     fn count_missing(&mut self) {
-        for link in self.links.iter().flatten().filter(|link| link.way != Way::Publish) {
+        for link in self.links.iter().flatten().filter(|link| link.way != LinkRole::Publish) {
             let lacks = self.feeds[link.feed].sent.saturating_sub(link.follower.next);
             self.tally.faults.missing(u64::from(lacks), &format!("subscriber {}", link.number));
         }
@@ -318,7 +318,7 @@ impl Load {
     /// Closes the late joiners.
     pub(super) fn close_joiners(&mut self) {
         for slot in &mut self.links {
-            slot.take_if(|link| link.way == Way::Replay);
+            slot.take_if(|link| link.way == LinkRole::Replay);
         }
         (self.tally.ready, self.tally.complete) = (0, 0);
     }
@@ -327,7 +327,7 @@ impl Load {
     pub(super) fn lose_all(&mut self) -> anyhow::Result<Vec<LoadLink>> {
         self.until(PATIENCE, "all connections are gone", |load| load.links.iter().flatten().all(|link| link.is_gone))?;
         let links = self.links.drain(..).flatten();
-        let subscribers = links.filter(|link| link.way != Way::Publish).map(|link| *link).collect();
+        let subscribers = links.filter(|link| link.way != LinkRole::Publish).map(|link| *link).collect();
         self.publishers.clear();
         Ok(subscribers)
     }

@@ -6,8 +6,8 @@
 //! * No figure comes without a check: every subscriber must get every line once, in order and unaltered, or the run has
 //!   failed.
 //!
-//! The measurements are `fanout`, `ingest`, `replay`, `idle`, `herd` and `curve`; each is a [`contest::Scenario`], run
-//! by [`contest::Contest`]. The load, from the outside in: [`flow`] schedules lines, [`load`] drives the sockets,
+//! The measurements are `fanout`, `ingest`, `replay`, `idle`, `herd` and `curve`; each is a [`runner::Scenario`], run
+//! by [`runner::BenchRunner`]. The load, from the outside in: [`schedule`] schedules lines, [`load`] drives the sockets,
 //! [`link`] is one of them, [`frame`] its bytes, [`check`] verifies their contents.
 
 mod arguments;
@@ -20,28 +20,30 @@ mod idle;
 mod ingest;
 mod replay;
 
-mod contest;
-mod contestant;
 mod dialect;
 mod limit;
 mod machine;
+mod measured_server;
 mod process;
 mod report;
+mod runner;
 
 mod check;
 mod feed;
-mod flow;
 mod frame;
 mod lines;
 mod link;
 mod load;
-mod tally;
+mod load_stats;
+mod schedule;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
 
-use crate::cli::bench::arguments::{All, CurveArgs, EXAMPLES, FanoutArgs, HerdArgs, IdleArgs, IngestArgs, ReplayArgs};
-use crate::cli::bench::load::LoadStop;
+use crate::cli::bench::arguments::{
+    AllArgs, CurveArgs, EXAMPLES, FanoutArgs, HerdArgs, IdleArgs, IngestArgs, ReplayArgs,
+};
+use crate::cli::bench::load::StopFlag;
 use crate::cli::support::outcome::Outcome;
 use crate::cli::support::signals::Signals;
 
@@ -68,7 +70,7 @@ enum BenchAction {
     /// Compare the cost of a delivery with more subscribers, more feeds, a longer transcript
     Curve(CurveArgs),
     /// All of these but the curve, in small
-    All(All),
+    All(AllArgs),
     /// Run the least that a server can do
     Limit(limit::Limit),
 }
@@ -86,7 +88,7 @@ impl BenchCommand {
             BenchAction::All(arguments) => arguments.plan(),
         };
         let mut signals = Signals::new()?;
-        let stop = LoadStop::default();
+        let stop = StopFlag::default();
         let asked = stop.clone();
         // On a thread of its own, which stays on its core and is not disturbed.
         let measuring = tokio::task::spawn_blocking(move || {

@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use anyhow::{Context, bail, ensure};
 use clap::Args;
 
-use super::contest::{Contest, Scenario};
-use super::contestant::Contestant;
 use super::machine::Core;
-use crate::cli::bench::dialect::{Ack, ServerDialect, Side, Template};
-use crate::cli::bench::load::LoadStop;
+use super::measured_server::MeasuredServer;
+use super::runner::{BenchRunner, Scenario};
+use crate::cli::bench::dialect::{Ack, ServerDialect, SocketSetup, Template};
+use crate::cli::bench::load::StopFlag;
 use crate::cli::bench::process::ServerLocation;
 
 /// Options of a measurement.
@@ -100,15 +100,15 @@ impl BenchOptions {
     }
 
     /// Builds the contest for `scenarios`.
-    pub(super) fn contest(self, scenarios: &[Box<dyn Scenario>], stop: LoadStop) -> anyhow::Result<Contest> {
+    pub(super) fn contest(self, scenarios: &[Box<dyn Scenario>], stop: StopFlag) -> anyhow::Result<BenchRunner> {
         check_descriptors(scenarios.iter().map(|scenario| scenario.wish().connections).max().unwrap_or(0))?;
         let token = self.token.filter(|token| !token.is_empty());
         let ours = match self.url {
-            Some(address) => Contestant::Running { address, process: self.pid, token },
-            None => Contestant::Captionwire { arguments: self.server_arg, token },
+            Some(address) => MeasuredServer::Running { address, process: self.pid, token },
+            None => MeasuredServer::Captionwire { arguments: self.server_arg, token },
         };
         let mut contestants = vec![ours];
-        contestants.extend((!self.no_limit).then_some(Contestant::Limit));
+        contestants.extend((!self.no_limit).then_some(MeasuredServer::Limit));
         contestants.extend(self.against.contestant()?);
         let place = ServerLocation {
             directory: self.directory.unwrap_or_else(std::env::temp_dir),
@@ -117,17 +117,17 @@ impl BenchOptions {
         };
         place.client_core.pin().with_context(|| format!("there is no core {}", place.client_core))?;
         let repeat = self.repeat as usize;
-        Ok(Contest { contestants, place, repeat, is_json: self.json, stop, runs: Vec::new() })
+        Ok(BenchRunner { contestants, place, repeat, is_json: self.json, stop, runs: Vec::new() })
     }
 }
 
 impl Competitor {
-    fn contestant(self) -> anyhow::Result<Option<Contestant>> {
+    fn contestant(self) -> anyhow::Result<Option<MeasuredServer>> {
         let Some(command) = self.against else { return Ok(None) };
         ensure!(!["captionwire", super::report::LIMIT].contains(&&*self.against_name), "--against-name is taken");
         let wrap = Template::new(&self.pub_wrap);
         ensure!(wrap.has_text(), "--pub-wrap needs @TEXT@: lines are told apart by it");
-        let side = |path: String, hello: Option<String>, ready: Option<String>| Side { path, hello, ready };
+        let side = |path: String, hello: Option<String>, ready: Option<String>| SocketSetup { path, hello, ready };
         let dialect = ServerDialect {
             publish: side(self.pub_path, None, None),
             subscribe: side(self.sub_path, self.sub_hello, self.sub_ready),
@@ -140,7 +140,7 @@ impl Competitor {
         };
         let on_port = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let address = self.against_url.or(self.against_port.map(on_port));
-        Ok(Some(Contestant::Other { name: self.against_name, command, address, dialect: Box::new(dialect) }))
+        Ok(Some(MeasuredServer::Other { name: self.against_name, command, address, dialect: Box::new(dialect) }))
     }
 }
 

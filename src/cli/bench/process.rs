@@ -14,7 +14,7 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
 use super::machine::{Core, Processes};
-use crate::cli::bench::load::LoadStop;
+use crate::cli::bench::load::StopFlag;
 
 /// Time limit for a server's start.
 const START: Duration = Duration::from_secs(30);
@@ -32,31 +32,31 @@ pub(super) struct ServerLocation {
 }
 
 /// Builds the command that starts a server with this address and directory.
-type Recipe = Box<dyn Fn(SocketAddr, &Path) -> Command>;
+type StartCommand = Box<dyn Fn(SocketAddr, &Path) -> Command>;
 
 /// A running server.
 pub(super) struct ServerProcess {
     pub(super) address: SocketAddr,
     pub(super) processes: Processes,
-    started: Option<StartTime>,
-    recipe: Option<Recipe>,
+    started: Option<ChildProcess>,
+    recipe: Option<StartCommand>,
     place: ServerLocation,
     // Dropped last, because processes write there.
-    folder: Folder,
+    folder: RunDirectory,
 }
 
 impl ServerProcess {
     /// A server that was not started here.
     pub(super) fn found(address: SocketAddr, process: Option<u32>, place: &ServerLocation) -> anyhow::Result<Self> {
         let processes = process.map_or(Processes::Unknown, Processes::One);
-        let (folder, place) = (Folder::new(&place.directory)?, place.clone());
+        let (folder, place) = (RunDirectory::new(&place.directory)?, place.clone());
         Ok(Self { address, processes, started: None, recipe: None, place, folder })
     }
 
     /// Starts a server that is given an address to listen on, and announces it on stdout.
     pub(super) fn announced(
         place: &ServerLocation,
-        stop: &LoadStop,
+        stop: &StopFlag,
         recipe: impl Fn(SocketAddr, &Path) -> Command + 'static,
     ) -> anyhow::Result<Self> {
         let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -71,7 +71,7 @@ impl ServerProcess {
         text: &str,
         address: Option<SocketAddr>,
         place: &ServerLocation,
-        stop: &LoadStop,
+        stop: &StopFlag,
     ) -> anyhow::Result<Self> {
         if let Some(address) = address
             && is_listening(address)?
@@ -100,7 +100,7 @@ impl ServerProcess {
     }
 
     /// Starts the server again, with its address and directory.
-    pub(super) fn start_again(&mut self, stop: &LoadStop) -> anyhow::Result<()> {
+    pub(super) fn start_again(&mut self, stop: &StopFlag) -> anyhow::Result<()> {
         let recipe = self.recipe.as_ref().context("only a server that was started here can be started again")?;
         let command = recipe(self.address, &self.folder.0);
         let mut started = self.spawn(command, false)?;
@@ -111,7 +111,7 @@ impl ServerProcess {
     }
 
     /// Starts a process on the server's core; its log goes to a file.
-    fn spawn(&self, mut command: Command, is_group: bool) -> anyhow::Result<StartTime> {
+    fn spawn(&self, mut command: Command, is_group: bool) -> anyhow::Result<ChildProcess> {
         let log = File::options().create(true).append(true).open(self.log()).context("cannot write a log")?;
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
         // A process begins on the cores of the thread that starts it.
@@ -120,7 +120,7 @@ impl ServerProcess {
         self.place.client_core.pin().with_context(|| format!("there is no core {}", self.place.client_core))?;
         let mut child = child.with_context(|| format!("cannot start {}", command.get_program().to_string_lossy()))?;
         let stdout = child.stdout.take().expect("it is piped");
-        Ok(StartTime { child, is_group, says: listen_to(stdout) })
+        Ok(ChildProcess { child, is_group, says: listen_to(stdout) })
     }
 
     fn log(&self) -> PathBuf {
@@ -135,15 +135,15 @@ impl ServerProcess {
 }
 
 /// A process, or a process group, that is ended when dropped.
-struct StartTime {
+struct ChildProcess {
     child: Child,
     is_group: bool,
     says: Receiver<SocketAddr>,
 }
 
-impl StartTime {
+impl ChildProcess {
     /// Waits for the announced address.
-    fn says(&mut self, stop: &LoadStop) -> anyhow::Result<SocketAddr> {
+    fn says(&mut self, stop: &StopFlag) -> anyhow::Result<SocketAddr> {
         let begun = Instant::now();
         while begun.elapsed() < START {
             stop.check()?;
@@ -157,7 +157,7 @@ impl StartTime {
     }
 
     /// Waits until a server listens at `address`.
-    fn until_listening(&mut self, address: SocketAddr, stop: &LoadStop) -> anyhow::Result<()> {
+    fn until_listening(&mut self, address: SocketAddr, stop: &StopFlag) -> anyhow::Result<()> {
         let begun = Instant::now();
         while !is_listening(address)? {
             stop.check()?;
@@ -191,7 +191,7 @@ impl StartTime {
     fn end_group(&mut self) {}
 }
 
-impl Drop for StartTime {
+impl Drop for ChildProcess {
     fn drop(&mut self) {
         if self.is_group {
             self.end_group();
@@ -232,9 +232,9 @@ fn is_listening(address: SocketAddr) -> anyhow::Result<bool> {
 }
 
 /// Directory for one run, which is removed when dropped.
-struct Folder(PathBuf);
+struct RunDirectory(PathBuf);
 
-impl Folder {
+impl RunDirectory {
     fn new(below: &Path) -> anyhow::Result<Self> {
         /// Distinguishes the directories of one process.
         static COUNT: AtomicU64 = AtomicU64::new(0);
@@ -245,7 +245,7 @@ impl Folder {
     }
 }
 
-impl Drop for Folder {
+impl Drop for RunDirectory {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }

@@ -5,14 +5,14 @@ use std::time::Instant;
 use anyhow::ensure;
 use serde_json::{Value, json};
 
-use super::flow::store;
-use super::link::Way;
-use super::report::{Column, Sheet, median};
-use crate::cli::bench::contest::{BYTES_PER_DELIVERY, Scenario, Stage, StageResult};
-use crate::cli::bench::contestant::Requirement;
+use super::link::LinkRole;
+use super::report::{Column, TableLayout, median};
+use super::schedule::store;
 use crate::cli::bench::machine::MachineSample;
+use crate::cli::bench::measured_server::Requirement;
+use crate::cli::bench::runner::{BYTES_PER_DELIVERY, RunEnvironment, RunResult, Scenario};
 
-static SHEET: Sheet = Sheet {
+static SHEET: TableLayout = TableLayout {
     columns: &[
         Column { key: "first_ms", title: "first round ms", decimals: 1 },
         Column { key: "ms", title: "ms until all have all", decimals: 1 },
@@ -38,7 +38,7 @@ impl Scenario for ReplayRun {
         format!("replay, {} of {} lines", self.joiners, self.lines)
     }
 
-    fn sheet(&self) -> &'static Sheet {
+    fn sheet(&self) -> &'static TableLayout {
         &SHEET
     }
 
@@ -51,8 +51,8 @@ impl Scenario for ReplayRun {
         Requirement { connections: self.joiners + 1, is_acked: true, is_kept: true, ..Requirement::default() }
     }
 
-    fn run(&self, stage: &mut Stage) -> anyhow::Result<StageResult> {
-        let Stage { load, server, .. } = stage;
+    fn run(&self, stage: &mut RunEnvironment) -> anyhow::Result<RunResult> {
+        let RunEnvironment { load, server, .. } = stage;
         load.open_publishers(1)?;
         store(load, self.lines)?;
         load.record();
@@ -60,7 +60,7 @@ impl Scenario for ReplayRun {
         let mut times = Vec::new();
         for _ in 0..self.rounds {
             let begun = Instant::now();
-            load.open_subscribers(self.joiners, Way::Replay)?;
+            load.open_subscribers(self.joiners, LinkRole::Replay)?;
             load.await_joiners(self.joiners)?;
             times.push(begun.elapsed().as_secs_f64() * 1e3);
             load.close_joiners();
@@ -80,6 +80,6 @@ impl Scenario for ReplayRun {
             ("cpu_ms_per_joiner", meanwhile.server_cpu_seconds.map(per_joiner)),
             (BYTES_PER_DELIVERY, (deliveries > 0.0).then(|| load.tally.bytes as f64 / deliveries)),
         ];
-        Ok(StageResult { figures, meanwhile })
+        Ok(RunResult { figures, meanwhile })
     }
 }

@@ -16,7 +16,7 @@ pub(super) struct Column {
 
 /// Figures of one kind of run.
 #[derive(Debug)]
-pub(super) struct Sheet {
+pub(super) struct TableLayout {
     pub(super) columns: &'static [Column],
     /// Key of the figure that is compared with the limit's, if the limit can do the same.
     pub(super) compared: Option<&'static str>,
@@ -32,7 +32,7 @@ pub(super) struct BenchRun {
     pub(super) server: String,
     pub(super) round: usize,
     pub(super) settings: Value,
-    pub(super) sheet: &'static Sheet,
+    pub(super) sheet: &'static TableLayout,
     pub(super) figures: RunFigures,
     pub(super) meanwhile: Option<MachineUsage>,
     /// Faults; `None` if every subscriber got every line once, in order and unaltered.
@@ -90,7 +90,7 @@ fn ratio(figure: Option<f64>, limit: Option<f64>) -> Option<f64> {
 
 /// Formats tables of all runs: one for each kind, with a row for each scenario and server.
 pub(super) fn tables(runs: &[BenchRun]) -> String {
-    let mut sheets: Vec<&'static Sheet> = Vec::new();
+    let mut sheets: Vec<&'static TableLayout> = Vec::new();
     for run in runs {
         if !sheets.iter().any(|sheet| std::ptr::eq(*sheet, run.sheet)) {
             sheets.push(run.sheet);
@@ -117,7 +117,7 @@ pub(super) fn tables(runs: &[BenchRun]) -> String {
 /// Runs of one row: one server in one scenario.
 type ScenarioRuns<'a> = Vec<&'a BenchRun>;
 
-fn rows(sheet: &Sheet, runs: &[&BenchRun]) -> Vec<Vec<String>> {
+fn rows(sheet: &TableLayout, runs: &[&BenchRun]) -> Vec<Vec<String>> {
     let mut grouped: Vec<ScenarioRuns<'_>> = Vec::new();
     for run in runs {
         match grouped.iter_mut().find(|row| row[0].is_beside(run) && row[0].server == run.server) {
@@ -135,14 +135,14 @@ fn rows(sheet: &Sheet, runs: &[&BenchRun]) -> Vec<Vec<String>> {
     std::iter::once(head).chain(lines).collect()
 }
 
-fn line(sheet: &Sheet, row: &ScenarioRuns<'_>, all: &[ScenarioRuns<'_>]) -> Vec<String> {
+fn line(sheet: &TableLayout, row: &ScenarioRuns<'_>, all: &[ScenarioRuns<'_>]) -> Vec<String> {
     let limit = all.iter().find(|other| other[0].is_beside(row[0]) && other[0].server == LIMIT);
     let mut cells = vec![row[0].scenario.clone(), row[0].server.clone()];
     for column in sheet.columns {
-        let middle = Middle::of(row, column.key);
+        let middle = MedianFigure::of(row, column.key);
         cells.push(middle.map_or("-".to_owned(), |middle| middle.show(column.decimals)));
         if Some(column.key) == sheet.compared {
-            let limit = limit.and_then(|limit| Middle::of(limit, column.key)).map(|limit| limit.median);
+            let limit = limit.and_then(|limit| MedianFigure::of(limit, column.key)).map(|limit| limit.median);
             let ratio = ratio(middle.map(|middle| middle.median), limit);
             cells.push(ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.2}")));
         }
@@ -156,14 +156,14 @@ fn line(sheet: &Sheet, row: &ScenarioRuns<'_>, all: &[ScenarioRuns<'_>]) -> Vec<
 
 /// Median of several runs.
 #[derive(Debug, Clone, Copy)]
-struct Middle {
+struct MedianFigure {
     median: f64,
     /// Half of the difference between the least and the greatest.
     half_range: Option<f64>,
     is_noisy: bool,
 }
 
-impl Middle {
+impl MedianFigure {
     /// Returns the median; noisy runs count only if all are noisy.
     fn of(runs: &ScenarioRuns<'_>, key: &str) -> Option<Self> {
         let is_noisy = runs.iter().all(|run| run.is_noisy());
@@ -215,7 +215,7 @@ fn aligned(rows: &[Vec<String>]) -> String {
 mod tests {
     use super::*;
 
-    static SHEET: Sheet = Sheet {
+    static SHEET: TableLayout = TableLayout {
         columns: &[
             Column { key: "cpu", title: "CPU", decimals: 2 },
             Column { key: "rate", title: "lines/s", decimals: 0 },

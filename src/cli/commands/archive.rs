@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use crate::cli::support::outcome::Outcome;
 use crate::cli::support::output::{clean_line, note, print, print_json};
-use crate::delivery_cursor::OutboxCopy;
 use crate::log::{self, ArchiveFault, LogEntry, Verification};
+use crate::outbox::OutboxCopy;
 use crate::transcript::{Op, Record};
 
 const VERIFY_EXAMPLES: &str = "\
@@ -94,7 +94,7 @@ impl BackupCommand {
 
 /// Records of a feed without readable contents.
 #[derive(Debug, Clone, Copy, Default)]
-struct Silent {
+struct UnreadableRecords {
     erased: u64,
     /// Records of a newer server, or damaged ones.
     unknown: u64,
@@ -108,7 +108,7 @@ where
     R: FnOnce(&mut dyn FnMut(&str, &LogEntry)) -> anyhow::Result<Verification> + Send + 'static,
 {
     let reading = tokio::task::spawn_blocking(move || {
-        let mut silent: BTreeMap<String, Silent> = BTreeMap::new();
+        let mut silent: BTreeMap<String, UnreadableRecords> = BTreeMap::new();
         let found = read(&mut |feed, entry| {
             if entry.record.is_empty() {
                 silent.entry(feed.to_owned()).or_default().erased += 1;
@@ -163,7 +163,7 @@ struct FaultReport {
 }
 
 impl VerifyReport {
-    fn new(found: &Verification, silent: &BTreeMap<String, Silent>) -> Self {
+    fn new(found: &Verification, silent: &BTreeMap<String, UnreadableRecords>) -> Self {
         let feeds = found.logs.iter().map(|log| {
             let silent = silent.get(&log.feed).copied().unwrap_or_default();
             FeedReport {

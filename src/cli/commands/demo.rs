@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::Args;
 use indicatif::ProgressBar;
 
-use crate::cli::commands::replay::{Play, file_lines, pace};
+use crate::cli::commands::replay::{PacedReplay, file_lines, pace};
 use crate::cli::commands::watch::{WatchView, follow};
 use crate::cli::support::line_counts::CountingPublisher;
 use crate::cli::support::local_server::LocalServer;
@@ -89,7 +89,7 @@ impl DemoCommand {
         let page = server.url.page(&feed);
         print(&format!("This is {name}, captioned live.\nWatch it in a browser too: {page}\n\n"))?;
 
-        let play = Play { lines, pace: self.pace, interim: true, end: true };
+        let play = PacedReplay { lines, pace: self.pace, interim: true, end: true };
         let mut subscriber = Subscriber::new(server.url.subscribe(&feed), SubscriberOptions::default());
         let mut view = WatchView::for_stdout(&page);
         let bar = ProgressBar::hidden();

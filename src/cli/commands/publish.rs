@@ -19,8 +19,8 @@ use crate::cli::support::line_counts::CountingPublisher;
 use crate::cli::support::outcome::Outcome;
 use crate::cli::support::output::{counted, note};
 use crate::cli::support::publish_progress::{SendLoop, SourceWait};
-use crate::cli::support::published::InputFaults;
-use crate::cli::support::server_target::Url;
+use crate::cli::support::publish_summary::InputFaults;
+use crate::cli::support::server_target::ServerArgs;
 use crate::cli::support::shown_lines::shown_lines;
 use crate::cli::support::signals::Signals;
 use crate::cli::support::vendor_frames::{LOOK_WAIT, VendorOptions, parse_session, parse_source};
@@ -84,7 +84,7 @@ pub(crate) struct PublishCommand {
     #[command(flatten)]
     vendor: VendorOptions,
     #[command(flatten)]
-    url: Url,
+    url: ServerArgs,
 }
 
 impl PublishCommand {
@@ -229,7 +229,7 @@ async fn read(
     let run = random_name();
     let mut prepared = pin!(prepared.fuse());
     let mut bytes = Vec::new();
-    let mut spread = SpreadJson::default();
+    let mut spread = MultilineJson::default();
     for number in 1.. {
         bytes.clear();
         let Some(read) = stop.run_until_cancelled(input.read_until(b'\n', &mut bytes)).await else {
@@ -298,10 +298,10 @@ fn is_utf16(bytes: &[u8]) -> bool {
 /// off costs only its own line, and none of the captions after it; and however long real JSON is, no piece of it is
 /// published.
 #[derive(Debug, Default)]
-struct SpreadJson {
+struct MultilineJson {
     /// The open brackets, the outermost first; at most [`JSON_DEPTH_MAX`].
     open: Vec<Bracket>,
-    expects: Expected,
+    expects: ExpectedToken,
 }
 
 /// Depth of nested brackets in JSON that can be read at all: the limit of serde_json.
@@ -315,7 +315,7 @@ enum Bracket {
 
 /// Next tokens that JSON allows. A comma before a closing bracket is accepted too, because some programs write one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Expected {
+enum ExpectedToken {
     /// A key, or the end of the object.
     Key,
     /// The colon after a key.
@@ -327,7 +327,7 @@ enum Expected {
     Comma,
 }
 
-impl SpreadJson {
+impl MultilineJson {
     /// Notes a line that was refused: it may be the first one of several.
     fn begins_with(&mut self, text: &str) {
         *self = Self::default().followed_by(text).unwrap_or_default();
@@ -355,35 +355,37 @@ impl SpreadJson {
     fn followed_by(mut self, text: &str) -> Option<Self> {
         let mut rest = text.trim_start();
         while let Some(sign) = rest.chars().next() {
-            let is_key = self.expects == Expected::Key;
+            let is_key = self.expects == ExpectedToken::Key;
             self.expects = match (sign, self.expects, self.open.last()) {
-                ('{' | '[', Expected::Value, _) if self.open.len() < JSON_DEPTH_MAX => {
+                ('{' | '[', ExpectedToken::Value, _) if self.open.len() < JSON_DEPTH_MAX => {
                     let bracket = if sign == '{' { Bracket::Object } else { Bracket::Array };
                     self.open.push(bracket);
-                    if sign == '{' { Expected::Key } else { Expected::Value }
+                    if sign == '{' { ExpectedToken::Key } else { ExpectedToken::Value }
                 }
-                ('}', Expected::Key | Expected::Comma, Some(Bracket::Object))
-                | (']', Expected::Value | Expected::Comma, Some(Bracket::Array)) => {
+                ('}', ExpectedToken::Key | ExpectedToken::Comma, Some(Bracket::Object))
+                | (']', ExpectedToken::Value | ExpectedToken::Comma, Some(Bracket::Array)) => {
                     self.open.pop();
                     // After a complete value another one may follow, with or without a comma.
-                    if self.open.is_empty() { Expected::Value } else { Expected::Comma }
+                    if self.open.is_empty() { ExpectedToken::Value } else { ExpectedToken::Comma }
                 }
-                (',', Expected::Comma, Some(Bracket::Object)) => Expected::Key,
-                (',', Expected::Comma, Some(Bracket::Array)) | (',', Expected::Value, None) => Expected::Value,
-                (':', Expected::Colon, _) => Expected::Value,
-                (sign, Expected::Key, _) if sign != '"' => return None,
-                (_, Expected::Key | Expected::Value, Some(_)) => {
+                (',', ExpectedToken::Comma, Some(Bracket::Object)) => ExpectedToken::Key,
+                (',', ExpectedToken::Comma, Some(Bracket::Array)) | (',', ExpectedToken::Value, None) => {
+                    ExpectedToken::Value
+                }
+                (':', ExpectedToken::Colon, _) => ExpectedToken::Value,
+                (sign, ExpectedToken::Key, _) if sign != '"' => return None,
+                (_, ExpectedToken::Key | ExpectedToken::Value, Some(_)) => {
                     let mut values = serde_json::Deserializer::from_str(rest).into_iter::<IgnoredAny>();
                     values.next()?.ok()?;
                     rest = rest[values.byte_offset()..].trim_start();
-                    self.expects = if is_key { Expected::Colon } else { Expected::Comma };
+                    self.expects = if is_key { ExpectedToken::Colon } else { ExpectedToken::Comma };
                     continue;
                 }
                 _ => return None,
             };
             rest = rest[1..].trim_start();
         }
-        (self.expects != Expected::Colon).then_some(self)
+        (self.expects != ExpectedToken::Colon).then_some(self)
     }
 }
 
@@ -394,7 +396,7 @@ fn is_json_array(text: &str) -> bool {
     match serde_json::from_str::<Vec<Value>>(text) {
         Ok(values) => values.len() > 1 || values.iter().any(|value| value.is_object() || value.is_array()),
         Err(_) => {
-            let spread = SpreadJson::default().followed_by(text);
+            let spread = MultilineJson::default().followed_by(text);
             inside.trim_start().starts_with('{') || spread.is_some_and(|spread| !spread.open.is_empty())
         }
     }
@@ -428,7 +430,7 @@ fn message(text: &str, id: &str) -> Result<InputMessage, String> {
     let mended = replace_lone_surrogates(text.as_bytes());
     let json = mended.as_deref().unwrap_or(text.as_bytes());
     let mut object: Map<String, Value> =
-        serde_json::from_slice(json).map_err(|error| match SpreadJson::default().followed_by(text) {
+        serde_json::from_slice(json).map_err(|error| match MultilineJson::default().followed_by(text) {
             Some(spread) if !spread.open.is_empty() => {
                 "it is a part of a JSON object: write each object on one line, as `jq -c` does".to_owned()
             }
@@ -516,7 +518,7 @@ mod tests {
 
     /// The lines of an input that are sent.
     fn sent_of<'a>(input: &[&'a str]) -> Vec<&'a str> {
-        let mut spread = SpreadJson::default();
+        let mut spread = MultilineJson::default();
         let mut sent = Vec::new();
         for text in input {
             if !spread.goes_on_with(text) {

@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use crate::cli::support::outcome::Outcome;
 use crate::cli::support::outcome::misuse;
 use crate::cli::support::output::{note, print_json};
-use crate::cli::support::server_target::{Url, proxies};
+use crate::cli::support::server_target::{ServerArgs, proxies};
 use crate::cli::support::signals::Signals;
 use crate::client::{
     Backoff, CaptionFormat, CaptionUrl, PostUrl, Screen, Subscriber, SubscriberOptions, Update, Verdict, post,
@@ -68,7 +68,7 @@ pub(crate) struct PushCommand {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    url: Url,
+    url: ServerArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

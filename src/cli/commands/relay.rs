@@ -14,8 +14,8 @@ use crate::cli::support::outcome::Outcome;
 use crate::cli::support::outcome::misuse;
 use crate::cli::support::output::note;
 use crate::cli::support::publish_progress::{SendLoop, SourceWait};
-use crate::cli::support::published::InputFaults;
-use crate::cli::support::server_target::{Url, proxies};
+use crate::cli::support::publish_summary::InputFaults;
+use crate::cli::support::server_target::{ServerArgs, proxies};
 use crate::cli::support::signals::Signals;
 use crate::cli::support::vendor_frames::{LOOK_WAIT, VendorOptions, VendorSessions, parse_source, say};
 use crate::client::{ConnectionEnd, FollowerEvent, FollowerOptions, HttpClient, SocketFollower, SocketUrl};
@@ -56,7 +56,7 @@ pub(crate) struct RelayCommand {
     #[command(flatten)]
     vendor: VendorOptions,
     #[command(flatten)]
-    url: Url,
+    url: ServerArgs,
 }
 
 /// A vendor's socket.

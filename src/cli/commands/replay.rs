@@ -11,16 +11,16 @@ use indicatif::ProgressBar;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::commands::raw::RawCommand;
+use crate::cli::commands::replay_raw::RawCommand;
 use crate::cli::support::input_files::{FileSummary, feed_name, read_file, read_input, tell};
 use crate::cli::support::line_counts::CountingPublisher;
 use crate::cli::support::outcome::Outcome;
 use crate::cli::support::outcome::misuse;
 use crate::cli::support::output::{counted, note, progress_bar};
 use crate::cli::support::problem_summary::ProblemSummary;
-use crate::cli::support::publish_progress::{Patience, SendLoop, SourceWait, with_events};
-use crate::cli::support::published::{InputFaults, PublishSummary};
-use crate::cli::support::server_target::Url;
+use crate::cli::support::publish_progress::{SendLoop, SourceWait, WaitLimits, with_events};
+use crate::cli::support::publish_summary::{InputFaults, PublishSummary};
+use crate::cli::support::server_target::ServerArgs;
 use crate::cli::support::shown_lines::shown_lines;
 use crate::cli::support::signals::Signals;
 use crate::cli::support::vendor_frames::VendorOptions;
@@ -93,7 +93,7 @@ pub(crate) struct ReplayCommand {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    url: Url,
+    url: ServerArgs,
 }
 
 /// Parses a pace other than `step`, which is useless without commands.
@@ -119,7 +119,7 @@ impl ReplayCommand {
         let speakers: HashSet<_> = lines.iter().filter_map(|line| line.content.speaker.as_deref()).collect();
         let (count, speakers) = (counted(lines.len() as u64, "line"), counted(speakers.len() as u64, "speaker"));
         let bar = progress_bar(lines.len() as u64, "{bar:30} {pos}/{len} {msg}");
-        let play = Play { lines, pace: self.pace, interim: self.interim, end: self.ends(is_left_open) };
+        let play = PacedReplay { lines, pace: self.pace, interim: self.interim, end: self.ends(is_left_open) };
         let options = PublisherOptions { take_over: self.wait.take_over, ..PublisherOptions::default() };
         let publisher = CountingPublisher::start(to, options);
         publisher.know(&there, false);
@@ -352,14 +352,14 @@ fn version(line: Line) -> Version {
 
 /// Lines to be published as if they were spoken now.
 #[derive(Debug)]
-pub(crate) struct Play {
+pub(crate) struct PacedReplay {
     pub(crate) lines: Vec<Version>,
     pub(crate) pace: Pace,
     pub(crate) interim: bool,
     pub(crate) end: bool,
 }
 
-impl Play {
+impl PacedReplay {
     /// Publishes them to the end, and waits until everything is answered.
     pub(crate) async fn publish(
         self,
@@ -372,7 +372,7 @@ impl Play {
             self.send(&publisher, bar, &mut faults, &CancellationToken::new()).await?;
             Ok(publisher.hear_all().await?)
         };
-        with_events(&publisher, bar, Patience::ENDLESS, sending).await?;
+        with_events(&publisher, bar, WaitLimits::ENDLESS, sending).await?;
         let published = publisher.published(feed.as_str(), faults);
         publisher.close().await?;
         Ok(published)

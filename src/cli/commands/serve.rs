@@ -10,7 +10,7 @@ use crate::cli::support::logging;
 use crate::cli::support::outcome::Outcome;
 use crate::cli::support::output;
 use crate::cli::support::output::{note, print};
-use crate::cli::support::signals::{Hangups, Signals};
+use crate::cli::support::signals::{ReloadSignals, Signals};
 use crate::server::Server;
 
 const EXAMPLES: &str = "\
@@ -44,7 +44,7 @@ enum LogFormat {
 
 impl ServeCommand {
     pub(crate) async fn run(self) -> anyhow::Result<Outcome> {
-        let (mut signals, mut hangups) = (Signals::new()?, Hangups::new()?);
+        let (mut signals, mut hangups) = (Signals::new()?, ReloadSignals::new()?);
         let _logging = logging::start("info", matches!(self.log_format, LogFormat::Json))?;
         let settings = self.settings;
         let server = Server::bind(settings.clone().load()?).await?;

@@ -9,7 +9,7 @@ pub(super) mod outcome;
 pub(super) mod output;
 pub(super) mod problem_summary;
 pub(super) mod publish_progress;
-pub(super) mod published;
+pub(super) mod publish_summary;
 pub(super) mod server_target;
 pub(super) mod shown_lines;
 pub(super) mod signals;

@@ -20,19 +20,19 @@ impl Outcome {
 /// Error for arguments that make no sense, alone or together, and for which clap has no rule.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct Misuse(pub(crate) String);
+pub(crate) struct UsageError(pub(crate) String);
 
 /// Returns true if the arguments or the proxy variables are at fault, so that the command fails whatever the files and the
 /// server are.
 pub(crate) fn is_misuse(error: &anyhow::Error) -> bool {
-    error
-        .chain()
-        .any(|cause| cause.is::<Misuse>() || cause.is::<BadName>() || cause.is::<BadUrl>() || cause.is::<BadProxy>())
+    error.chain().any(|cause| {
+        cause.is::<UsageError>() || cause.is::<BadName>() || cause.is::<BadUrl>() || cause.is::<BadProxy>()
+    })
 }
 
-/// Returns a [`Misuse`] error from the current function.
+/// Returns a [`UsageError`] error from the current function.
 macro_rules! misuse {
-    ($($what:tt)*) => { return Err(crate::cli::support::outcome::Misuse(format!($($what)*)).into()) };
+    ($($what:tt)*) => { return Err(crate::cli::support::outcome::UsageError(format!($($what)*)).into()) };
 }
 pub(crate) use misuse;
 

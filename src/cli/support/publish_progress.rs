@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::support::line_counts::CountingPublisher;
 use crate::cli::support::outcome::{Outcome, explain};
 use crate::cli::support::output::note;
-use crate::cli::support::published::InputFaults;
+use crate::cli::support::publish_summary::InputFaults;
 use crate::cli::support::signals::Signals;
 use crate::client::{LostMessages, PublishError, PublisherEvent};
 use crate::wire::Outgoing;
@@ -32,7 +32,7 @@ pub(crate) struct SourceWait {
 
 /// Time limits for waiting; `None` for no limit.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Patience {
+pub(crate) struct WaitLimits {
     /// For the first answer of the server. One minute is enough to start a server afterwards, and a mistyped address is
     /// noticed.
     pub(crate) server: Option<Duration>,
@@ -40,17 +40,17 @@ pub(crate) struct Patience {
     pub(crate) source: Option<Duration>,
 }
 
-impl Patience {
+impl WaitLimits {
     /// No limits, for a server in this process.
     pub(crate) const ENDLESS: Self = Self { server: None, source: None };
 }
 
 impl SourceWait {
-    pub(crate) fn patience(&self, is_file: bool) -> Patience {
+    pub(crate) fn patience(&self, is_file: bool) -> WaitLimits {
         /// For a file, whose user is probably waiting.
         const OF_A_FILE: u64 = 30;
         const OF_A_SERVER: u64 = 60;
-        Patience {
+        WaitLimits {
             server: Some(Duration::from_secs(self.wait.unwrap_or(OF_A_SERVER))),
             source: self.wait.or(is_file.then_some(OF_A_FILE)).map(Duration::from_secs),
         }
@@ -61,7 +61,7 @@ impl SourceWait {
 pub(crate) struct SendLoop<'a> {
     pub(crate) publisher: CountingPublisher,
     pub(crate) feed: &'a str,
-    pub(crate) patience: Patience,
+    pub(crate) patience: WaitLimits,
     /// True to end the source when its input ends.
     pub(crate) end: bool,
     pub(crate) json: bool,
@@ -156,7 +156,7 @@ impl SendLoop<'_> {
 pub(crate) async fn with_events(
     publisher: &CountingPublisher,
     bar: &ProgressBar,
-    patience: Patience,
+    patience: WaitLimits,
     work: impl Future<Output = anyhow::Result<()>>,
 ) -> anyhow::Result<()> {
     let mut told = ProgressNotices::default();
@@ -223,7 +223,7 @@ impl SendWait {
         }
     }
 
-    fn limit(&self, patience: Patience) -> Option<Duration> {
+    fn limit(&self, patience: WaitLimits) -> Option<Duration> {
         match self {
             Self::ForServer { .. } => patience.server,
             Self::ForSource { .. } => patience.source,
@@ -231,7 +231,7 @@ impl SendWait {
         }
     }
 
-    fn ends_at(&self, patience: Patience) -> Option<Instant> {
+    fn ends_at(&self, patience: WaitLimits) -> Option<Instant> {
         match self {
             Self::ForServer { since, why: Some(_) } | Self::ForSource { since, .. } => {
                 since.checked_add(self.limit(patience)?)
@@ -240,7 +240,7 @@ impl SendWait {
         }
     }
 
-    fn describe_end(&self, patience: Patience) -> String {
+    fn describe_end(&self, patience: WaitLimits) -> String {
         let waited = self.limit(patience).unwrap_or_default().as_secs();
         match self {
             Self::ForServer { why, .. } => format!(

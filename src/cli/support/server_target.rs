@@ -21,7 +21,7 @@ pub(crate) fn proxies() -> ProxySettings {
 
 /// The address of a server.
 #[derive(Debug, Clone, Args)]
-pub(crate) struct Url {
+pub(crate) struct ServerArgs {
     /// The server
     #[arg(long, global = true, env = "CAPTIONWIRE_URL", default_value = "http://127.0.0.1:7700", value_parser = ServerUrl::parse)]
     url: ServerUrl,
@@ -33,7 +33,7 @@ pub(crate) struct Url {
     ca_file: Option<PathBuf>,
 }
 
-impl Url {
+impl ServerArgs {
     /// Returns the server, with token and certificate authorities.
     pub(crate) fn server(&self) -> anyhow::Result<ServerUrl> {
         self.prepared(self.url.clone())
@@ -82,7 +82,7 @@ impl Url {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ArchiveAccess {
     #[command(flatten)]
-    url: Url,
+    url: ServerArgs,
     /// Open the archive in this directory instead of asking a server. Who only reads may do so beside a running server
     #[arg(long, global = true, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn targets_are_feeds_or_urls() {
-        let url = Url { url: ServerUrl::parse("127.0.0.1:1").expect("a URL"), token: None, ca_file: None };
+        let url = ServerArgs { url: ServerUrl::parse("127.0.0.1:1").expect("a URL"), token: None, ca_file: None };
         for (target, socket) in [
             ("geneva", "ws://127.0.0.1:1/v1/feeds/geneva/subscribe"),
             ("ws://a:2/v1/feeds/geneva/subscribe?token=x", "ws://a:2/v1/feeds/geneva/subscribe"),

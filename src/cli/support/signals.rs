@@ -41,12 +41,12 @@ impl Signals {
 /// Receives requests to reload files, any number of times. Create it early: from then on SIGHUP no longer ends the
 /// process.
 #[derive(Debug)]
-pub(crate) struct Hangups {
+pub(crate) struct ReloadSignals {
     #[cfg(unix)]
     hangup: tokio::signal::unix::Signal,
 }
 
-impl Hangups {
+impl ReloadSignals {
     #[cfg(unix)]
     pub(crate) fn new() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};

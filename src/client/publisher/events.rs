@@ -1,6 +1,7 @@
 //! Options, events and errors of a publisher.
 
-use crate::client::connection::{Backoff, ClientTimes, ConnectionEnd};
+use crate::client::backoff::Backoff;
+use crate::client::connection::{ClientTimes, ConnectionEnd};
 use crate::position::Epoch;
 use serde::Deserialize;
 use std::sync::Arc;

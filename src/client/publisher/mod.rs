@@ -1,8 +1,8 @@
 //! A publisher that reconnects by itself. Every message has a number and is kept until the server has answered it.
 //! Acknowledged messages are kept too, as long as there is room, in case the server is restored to an earlier state.
 
-mod connection;
 mod events;
+mod publish_loop;
 mod state;
 
 use std::collections::HashSet;
@@ -13,11 +13,12 @@ use tokio::task::JoinSet;
 
 use super::address::SocketUrl;
 use super::random_name;
-use crate::client::connection::{ConnectionEnd, RetrySchedule};
-use crate::client::publisher::connection::{Urls, run};
+use crate::client::backoff::RetrySchedule;
+use crate::client::connection::ConnectionEnd;
 pub use crate::client::publisher::events::{
     LostMessages, Nack, PublishError, PublishProgress, PublisherEvent, PublisherOptions,
 };
+use crate::client::publisher::publish_loop::{ConnectUrls, run};
 use crate::client::publisher::state::{MessageSize, PendingMessage, PublisherState};
 use crate::wire::Outgoing;
 
@@ -53,7 +54,7 @@ impl Publisher {
         let state = Arc::new(watch::Sender::new(PublisherState::default()));
         let mut tasks = JoinSet::new();
         let first_url = if options.take_over { url.clone().with("takeover", "true") } else { url.clone() };
-        let urls = Urls { first: first_url, again: url };
+        let urls = ConnectUrls { first: first_url, again: url };
         tasks.spawn(run(state.clone(), urls, options.times, RetrySchedule::new(options.backoff)));
         Self { state, session, tasks }
     }

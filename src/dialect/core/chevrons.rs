@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::dialect::core::decoded::Decoded;
 use crate::dialect::core::lines::LineInProgress;
 use crate::dialect::core::options::Options;
-use crate::dialect::core::plain_text::Teller;
+use crate::dialect::core::plain_text::LineEmitter;
 use crate::dialect::core::session::EngineSession;
 use crate::dialect::core::session_sign::SessionSign;
 use crate::dialect::core::token::{SpeechToken, whole};
@@ -111,11 +111,11 @@ impl ChevronPart<'_> {
 }
 
 pub(crate) struct Chevrons {
-    teller: Teller,
+    teller: LineEmitter,
     state: Chevron,
 }
 
-fn say(state: &mut Chevron, teller: &mut Teller, line: &str, saying: &mut LineInProgress) {
+fn say(state: &mut Chevron, teller: &mut LineEmitter, line: &str, saying: &mut LineInProgress) {
     for part in state.cut(line) {
         let tokens = part.tokens(&teller.options);
         teller.say(&tokens, part.break_before(), saying);
@@ -127,7 +127,7 @@ impl EngineSession for Chevrons {
     type Message = str;
 
     fn new(options: Options) -> Self {
-        Self { teller: Teller::new(options), state: Chevron::default() }
+        Self { teller: LineEmitter::new(options), state: Chevron::default() }
     }
 
     fn sign<'a>(&self, _: &'a str) -> SessionSign<'a> {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::dialect::core::decoded::{DecodeFaultKind, Decoded};
-use crate::dialect::core::shape::text_instead;
+use crate::dialect::core::message_shape::text_instead;
 use crate::parse_error::describe_json_error;
 use crate::transcript::json_text::replace_lone_surrogates;
 

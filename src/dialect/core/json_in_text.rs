@@ -8,7 +8,7 @@
 use serde_json::Value;
 
 use crate::dialect::core::decoded::{DecodeFaultKind, Decoded};
-use crate::dialect::core::shape::foreign_object;
+use crate::dialect::core::message_shape::foreign_object;
 
 /// Longest object that is collected, in bytes: as long as a line of text may be. Engines' messages have a few KiB; a
 /// longer one is refused and skipped to its end.

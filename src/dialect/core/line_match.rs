@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::dialect::core::piece::SpeechPiece;
+use crate::dialect::core::speech_piece::SpeechPiece;
 use crate::dialect::core::spelling::{has_most_of, is_respelled};
 use crate::transcript::MediaMs;
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::dialect::core::decoded::{DecodeFaultKind, Decoded, DecodedEvent};
 use crate::dialect::core::options::Options;
-use crate::dialect::core::runs::runs;
+use crate::dialect::core::speaker_runs::runs;
 use crate::dialect::core::token::{SpeechToken, TokenSpeaker, clean};
 use crate::transcript::{Break, Content, MediaMs, Status, Version, Word};
 

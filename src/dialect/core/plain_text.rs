@@ -11,12 +11,12 @@ use crate::transcript::{Break, MediaMs, Status};
 
 /// Emits lines one after the other, each final at once.
 #[derive(Debug)]
-pub(crate) struct Teller {
+pub(crate) struct LineEmitter {
     pub(crate) options: Options,
     number: u64,
 }
 
-impl Teller {
+impl LineEmitter {
     pub(crate) fn new(options: Options) -> Self {
         Self { options, number: 0 }
     }
@@ -41,7 +41,7 @@ impl Teller {
 
 /// Plain text, without speakers and times.
 pub(crate) struct PlainTextDialect {
-    teller: Teller,
+    teller: LineEmitter,
 }
 
 impl EngineSession for PlainTextDialect {
@@ -49,7 +49,7 @@ impl EngineSession for PlainTextDialect {
     type Message = str;
 
     fn new(options: Options) -> Self {
-        Self { teller: Teller::new(options) }
+        Self { teller: LineEmitter::new(options) }
     }
 
     fn sign<'a>(&self, _: &'a str) -> SessionSign<'a> {

@@ -57,14 +57,14 @@ pub(crate) enum ClockShift {
 
 /// Words with their time.
 #[derive(Debug)]
-struct SpokenText {
+struct TimedText {
     start_ms: f64,
     end_ms: f64,
     text: Box<str>,
     voice: Box<str>,
 }
 
-impl SpokenText {
+impl TimedText {
     fn new(span: &SpeechSpan<'_>, sign: &SessionSign<'_>) -> Self {
         let start = |text: &str| text[..text.floor_char_boundary(SETTLED_TEXT_BYTES_MAX)].into();
         let (text, voice) = (start(&sign.text), start(sign.voice));
@@ -117,11 +117,11 @@ pub(crate) struct StreamExtent {
     /// The greatest end.
     until_ms: f64,
     /// The latest settled texts.
-    settled: VecDeque<SpokenText>,
+    settled: VecDeque<TimedText>,
     /// The interim text after them.
-    guess: Option<SpokenText>,
+    guess: Option<TimedText>,
     /// Interim texts of simultaneous speakers, until they are settled.
-    beside: VecDeque<SpokenText>,
+    beside: VecDeque<TimedText>,
 }
 
 impl StreamExtent {
@@ -222,7 +222,7 @@ impl StreamExtent {
 
     /// Returns the index of the simultaneous interim text that a message updates.
     fn guess_beside(&self, span: &SpeechSpan<'_>, sign: &SessionSign<'_>) -> Option<usize> {
-        let is_open = |guess: &SpokenText| self.until_ms - guess.end_ms <= FAR_FALL_MS && guess.grows_to(span, sign);
+        let is_open = |guess: &TimedText| self.until_ms - guess.end_ms <= FAR_FALL_MS && guess.grows_to(span, sign);
         let own = self.beside.iter().position(|guess| is_open(guess) && guess.was_guessed_as(&sign.text));
         own.or_else(|| self.beside.iter().position(is_open))
     }
@@ -230,7 +230,7 @@ impl StreamExtent {
     /// Returns true if a message is an interim version of something settled a moment ago.
     fn is_late_guess(&self, span: &SpeechSpan<'_>, sign: &SessionSign<'_>) -> bool {
         let start = span.start_ms;
-        let is_of = |settled: &SpokenText| {
+        let is_of = |settled: &TimedText| {
             start + ROUGH_MS >= settled.start_ms
                 && start <= settled.end_ms + ROUGH_MS
                 && settled.was_guessed_as(&sign.text)
@@ -243,7 +243,7 @@ impl StreamExtent {
     fn step_in_order(&self, span: &SpeechSpan<'_>, sign: &SessionSign<'_>) -> ClockShift {
         let length = span.end_ms - span.start_ms;
         let is_behind =
-            |known: Option<&SpokenText>, by: f64| known.is_some_and(|known| span.start_ms + by < known.start_ms);
+            |known: Option<&TimedText>, by: f64| known.is_some_and(|known| span.start_ms + by < known.start_ms);
         let now = words(&sign.text);
         let guess = self.guess.as_ref().filter(|guess| guess.is_by(sign.voice) && !guess.says(&now));
         let last = self.settled.iter().rev().find(|settled| settled.is_by(sign.voice));
@@ -288,11 +288,11 @@ impl StreamExtent {
                 if self.beside.len() == BESIDE_MAX {
                     self.beside.pop_front();
                 }
-                self.beside.push_back(SpokenText::new(span, sign));
+                self.beside.push_back(TimedText::new(span, sign));
             }
         }
         if !sign.is_settled {
-            self.guess = has_text.then(|| SpokenText::new(span, sign));
+            self.guess = has_text.then(|| TimedText::new(span, sign));
             return;
         }
         // An interim text after a late final stays.
@@ -301,7 +301,7 @@ impl StreamExtent {
             if self.settled.len() == SETTLED_MAX {
                 self.settled.pop_front();
             }
-            self.settled.push_back(SpokenText::new(span, sign));
+            self.settled.push_back(TimedText::new(span, sign));
         }
     }
 }

@@ -12,32 +12,32 @@ const SHORT_CHARS_MAX: usize = 3;
 /// Returns true if `now` is `known` in another spelling, as formatting produces it: hardly any word is added, and most
 /// stay. Numbers may become digits, several words one, and titles short.
 pub(crate) fn is_respelled(known: &str, now: &str) -> bool {
-    let change = WordsChanged::between(known, now);
+    let change = WordDifference::between(known, now);
     change.added * CORRECTED_WORD_IN <= change.now && change.gone * 2 < change.known
 }
 
 /// Returns true if both texts say the same: hardly any word of either is missing in the other, except for its spelling.
 pub(crate) fn says_the_same(known: &str, now: &str) -> bool {
-    let change = WordsChanged::between(known, now);
+    let change = WordDifference::between(known, now);
     change.added * CORRECTED_WORD_IN <= change.now && change.gone * CORRECTED_WORD_IN <= change.known
 }
 
 /// Returns true if a text has at least half of the words in `settled`.
 pub(crate) fn has_most_of(text: &str, settled: &str) -> bool {
-    let change = WordsChanged::between(settled, text);
+    let change = WordDifference::between(settled, text);
     change.gone * 2 <= change.known
 }
 
 /// Word counts of two texts, and of the words missing in each.
 #[derive(Debug)]
-struct WordsChanged {
+struct WordDifference {
     known: usize,
     now: usize,
     gone: usize,
     added: usize,
 }
 
-impl WordsChanged {
+impl WordDifference {
     fn between(known: &str, now: &str) -> Self {
         let is_cut = known.len().max(now.len()) > COMPARED_BYTES_MAX;
         let (known, now) = (parts(known), parts(now));
@@ -150,7 +150,7 @@ mod tests {
             ("so um we uh meet here again", "So we meet here again."),
             ("the motion of mister Smyth is carried by ten votes", "The motion of Mr. Smith is carried by 10 votes."),
         ] {
-            assert!(is_respelled(known, now), "{known} -> {now}: {:?}", WordsChanged::between(known, now));
+            assert!(is_respelled(known, now), "{known} -> {now}: {:?}", WordDifference::between(known, now));
         }
         for (known, now) in [
             ("Thank you.", "Good evening."),
@@ -166,7 +166,7 @@ mod tests {
             ("5 apples.", "7 pears."),
             ("我们九点见面", "大家晚上好"),
         ] {
-            assert!(!is_respelled(known, now), "{known} -> {now}: {:?}", WordsChanged::between(known, now));
+            assert!(!is_respelled(known, now), "{known} -> {now}: {:?}", WordDifference::between(known, now));
         }
     }
 

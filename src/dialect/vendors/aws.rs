@@ -12,13 +12,13 @@ use serde_json::Value;
 
 use crate::dialect::core::decoded::{DecodeFaultKind, Decoded};
 use crate::dialect::core::json::{JsonNode, on_axis, raw_items, raw_ms, raw_text};
-use crate::dialect::core::keyed::{LinesById, SpeechOfId, VendorIds, is_uuid};
 use crate::dialect::core::lines::{LineFacts, LineInProgress};
+use crate::dialect::core::lines_by_id::{LinesById, SpeechOfId, VendorIds, is_uuid};
+use crate::dialect::core::message_shape::has;
 use crate::dialect::core::options::Options;
-use crate::dialect::core::piece::PieceState;
 use crate::dialect::core::session::{EngineSession, IdScope};
 use crate::dialect::core::session_sign::{SessionSign, SpeechSpan};
-use crate::dialect::core::shape::has;
+use crate::dialect::core::speech_piece::PieceState;
 use crate::dialect::core::token::{ListedWord, SpeechToken, TokenSpeaker, align};
 use crate::dialect::core::vendor_format::VendorFormat;
 use crate::transcript::MediaMs;

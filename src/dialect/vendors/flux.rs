@@ -10,13 +10,13 @@ use serde_json::Value;
 
 use crate::dialect::core::decoded::{DecodeFaultKind, Decoded};
 use crate::dialect::core::json::{JsonNode, raw_items, raw_ms, raw_text};
-use crate::dialect::core::keyed::LinesById;
 use crate::dialect::core::line_match::{NumberedLine, counts_anew, is_another_line};
 use crate::dialect::core::lines::{LineFacts, LineInProgress};
+use crate::dialect::core::lines_by_id::LinesById;
+use crate::dialect::core::message_shape::has_type;
 use crate::dialect::core::options::Options;
 use crate::dialect::core::session::{EngineSession, IdScope};
 use crate::dialect::core::session_sign::{SessionSign, SpeechSpan};
-use crate::dialect::core::shape::has_type;
 use crate::dialect::core::token::{ListedWord, align};
 use crate::dialect::core::vendor_format::VendorFormat;
 use crate::transcript::Status;

@@ -11,12 +11,12 @@ use serde_json::Value;
 
 use crate::dialect::core::decoded::{DecodeFaultKind, Decoded};
 use crate::dialect::core::json::JsonNode;
-use crate::dialect::core::keyed::{LinesById, SpeechOfId, VendorIds, is_random, line_id};
 use crate::dialect::core::lines::{LineFacts, LineInProgress};
+use crate::dialect::core::lines_by_id::{LinesById, SpeechOfId, VendorIds, is_random, line_id};
+use crate::dialect::core::message_shape::has;
 use crate::dialect::core::options::Options;
 use crate::dialect::core::session::{EngineSession, IdScope};
 use crate::dialect::core::session_sign::SessionSign;
-use crate::dialect::core::shape::has;
 use crate::dialect::core::token::{ListedWord, TokenSpeaker, whole};
 use crate::dialect::core::vendor_format::VendorFormat;
 use crate::transcript::Status;

@@ -11,12 +11,12 @@ use serde_json::Value;
 
 use crate::dialect::core::decoded::{DecodeFaultKind, Decoded};
 use crate::dialect::core::json::{JsonNode, JsonPlace, on_axis, raw_items, raw_ms, raw_text};
-use crate::dialect::core::keyed::{LinesById, SpeechOfId, VendorId, VendorIds, is_hex, is_random};
 use crate::dialect::core::lines::{LineFacts, LineInProgress};
+use crate::dialect::core::lines_by_id::{LinesById, SpeechOfId, VendorId, VendorIds, is_hex, is_random};
+use crate::dialect::core::message_shape::has;
 use crate::dialect::core::options::Options;
 use crate::dialect::core::session::{EngineSession, IdScope, StreamClocks};
 use crate::dialect::core::session_sign::{MoreSpeech, SessionSign, SpeechSpan};
-use crate::dialect::core::shape::has;
 use crate::dialect::core::token::{ListedWord, TokenSpeaker, whole};
 use crate::dialect::core::vendor_format::VendorFormat;
 use crate::transcript::{MediaMs, Status};

@@ -16,12 +16,12 @@ use serde_json::Value;
 
 use crate::dialect::core::decoded::{DecodeFaultKind, Decoded};
 use crate::dialect::core::json::{JsonNode, raw_items, raw_ms, raw_text};
-use crate::dialect::core::keyed::line_id;
 use crate::dialect::core::lines::LineInProgress;
+use crate::dialect::core::lines_by_id::line_id;
+use crate::dialect::core::message_shape::has;
 use crate::dialect::core::options::Options;
 use crate::dialect::core::session::{EngineSession, IdScope};
 use crate::dialect::core::session_sign::{SessionSign, SpeechSpan};
-use crate::dialect::core::shape::has;
 use crate::dialect::core::token::{SpeechToken, TokenSpeaker, clean, ends_sentence};
 use crate::dialect::core::utterance::Utterance;
 use crate::dialect::core::vendor_format::VendorFormat;
@@ -41,14 +41,14 @@ pub(crate) struct Speechmatics {
     sounds: BTreeMap<String, (Arc<str>, Content)>,
     sound_count: u64,
     /// The first form in which text arrived. The other form repeats the same text.
-    spoken_in: Option<SpokenIn>,
+    spoken_in: Option<TextForm>,
     /// True once it was reported that the other form arrives too.
     is_other_told: bool,
 }
 
 /// Form of the text in messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum SpokenIn {
+enum TextForm {
     Words,
     Segments,
 }
@@ -57,12 +57,12 @@ impl Speechmatics {
     fn take(&mut self, message: JsonNode<'_>, out: &mut Decoded) {
         match message.text(&["message"], out) {
             Some(kind @ ("AddTranscript" | "AddPartialTranscript")) => {
-                if self.reads(SpokenIn::Words, out) {
+                if self.reads(TextForm::Words, out) {
                     self.transcript(message, kind == "AddTranscript", out);
                 }
             }
             Some(kind @ ("AddSegment" | "AddPartialSegment")) => {
-                if self.reads(SpokenIn::Segments, out) {
+                if self.reads(TextForm::Segments, out) {
                     self.segments(message, kind == "AddSegment", out);
                 }
             }
@@ -119,10 +119,10 @@ impl Speechmatics {
     }
 
     /// Returns true if text in the form `kind` is used.
-    fn reads(&mut self, kind: SpokenIn, out: &mut Decoded) -> bool {
+    fn reads(&mut self, kind: TextForm, out: &mut Decoded) -> bool {
         let is_read = *self.spoken_in.get_or_insert(kind) == kind;
         // Segments are built from the words before them; words after segments come from another engine.
-        if !is_read && kind == SpokenIn::Words && !std::mem::replace(&mut self.is_other_told, true) {
+        if !is_read && kind == TextForm::Words && !std::mem::replace(&mut self.is_other_told, true) {
             out.fault(
                 DecodeFaultKind::Odd,
                 "the session says its text in segments and in words: the words (AddTranscript) were left out, since they are taken \
@@ -387,8 +387,8 @@ impl EngineSession for Speechmatics {
     fn sign<'a>(&self, message: &'a Value) -> SessionSign<'a> {
         let kind = raw_text(message, &["message"]).unwrap_or_default();
         let is_words = matches!(kind, "AddTranscript" | "AddPartialTranscript");
-        let is_segments = matches!(kind, "AddSegment" | "AddPartialSegment") && self.spoken_in != Some(SpokenIn::Words);
-        let says = is_words && self.spoken_in != Some(SpokenIn::Segments) || is_segments;
+        let is_segments = matches!(kind, "AddSegment" | "AddPartialSegment") && self.spoken_in != Some(TextForm::Words);
+        let says = is_words && self.spoken_in != Some(TextForm::Segments) || is_segments;
         let channel = raw_text(message, &["channel"]).unwrap_or_default();
         let listed = raw_items(message, &[if is_segments { "segments" } else { "results" }]);
         let own = message.get("segment").filter(|_| is_segments).map_or(listed, std::slice::from_ref);

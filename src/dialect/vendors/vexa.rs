@@ -18,18 +18,18 @@ use serde_json::Value;
 use crate::dialect::core::decoded::{DecodeFaultKind, Decoded};
 use crate::dialect::core::earlier_speech::EarlierLines;
 use crate::dialect::core::json::{JsonNode, on_axis, raw_items, raw_ms, raw_text};
-use crate::dialect::core::keyed::{
-    LinesById, OTHER_LINE, OTHER_SPEAKER, SpeechOfId, VendorIds, is_random, line_id, says_something_else, takes_over,
-};
 use crate::dialect::core::line_match::words;
 use crate::dialect::core::lines::{LineFacts, LineInProgress, Lines};
+use crate::dialect::core::lines_by_id::{
+    LinesById, OTHER_LINE, OTHER_SPEAKER, SpeechOfId, VendorIds, is_random, line_id, says_something_else, takes_over,
+};
+use crate::dialect::core::message_shape::has;
 use crate::dialect::core::options::Options;
 use crate::dialect::core::session::{EngineSession, IdScope, StreamClocks};
 use crate::dialect::core::session_sign::{MoreSpeech, SessionSign, SpeechSpan};
-use crate::dialect::core::shape::has;
 use crate::dialect::core::token::{ListedWord, SpeechToken, TokenSpeaker, align, says_nothing, short_hash};
 use crate::dialect::core::vendor_format::VendorFormat;
-use crate::dialect::core::wall::Wall;
+use crate::dialect::core::wall_clock::WallClock;
 use crate::transcript::{MediaMs, Status, Timestamp, Version};
 
 /// Segment ids whose start time is remembered: those of some hours.
@@ -61,7 +61,7 @@ pub(crate) struct Vexa {
     options: Options,
     /// By speaker: each has a clock of their own.
     clocks: StreamClocks,
-    wall: Wall,
+    wall: WallClock,
     /// True once a time of day was read.
     is_wall_set: bool,
     /// Kinds of time faults that were reported.
@@ -585,7 +585,7 @@ impl Vexa {
         let early_ms =
             self.options.wall_start.map(|opening| opening.since(earliest).saturating_sub(self.options.offset_ms));
         if early_ms.is_none_or(|early_ms| early_ms > 0) {
-            self.wall = Wall::new(&Options { wall_start: Some(earliest), ..self.options.clone() });
+            self.wall = WallClock::new(&Options { wall_start: Some(earliest), ..self.options.clone() });
         }
         if let Some(early_ms @ 1..) = early_ms {
             let early = early_ms as f64 / 1000.0;
@@ -676,7 +676,7 @@ impl EngineSession for Vexa {
 
     fn new(options: Options) -> Self {
         Self {
-            wall: Wall::new(&options),
+            wall: WallClock::new(&options),
             clocks: StreamClocks::new(options.clone()),
             ids: VendorIds::new(options.tag.clone(), is_unique),
             options,
@@ -766,7 +766,7 @@ impl EngineSession for Vexa {
         });
         let of_stamps = || earlier.lines().find_map(|line| Some(Timestamp(stamp_of(&line.id)? - line.start_ms)));
         if let Some(start) = known.or_else(of_stamps) {
-            self.wall = Wall::new(&Options { wall_start: Some(start), ..self.options.clone() });
+            self.wall = WallClock::new(&Options { wall_start: Some(start), ..self.options.clone() });
             self.is_wall_set = true;
         }
     }

@@ -3,7 +3,7 @@
 use crate::dialect::core::decoded::{DecodeFaultKind, Decoded};
 use crate::dialect::core::lines::LineInProgress;
 use crate::dialect::core::options::Options;
-use crate::dialect::core::plain_text::Teller;
+use crate::dialect::core::plain_text::LineEmitter;
 use crate::dialect::core::session::EngineSession;
 use crate::dialect::core::session_sign::{SessionSign, SpeechSpan};
 use crate::dialect::core::timed_text::two_times;
@@ -11,10 +11,10 @@ use crate::dialect::core::vendor_format::VendorFormat;
 use crate::transcript::MediaMs;
 
 pub(crate) struct WhisperStreaming {
-    teller: Teller,
+    teller: LineEmitter,
 }
 
-fn say(teller: &mut Teller, line: &str, saying: &mut LineInProgress, out: &mut Decoded) {
+fn say(teller: &mut LineEmitter, line: &str, saying: &mut LineInProgress, out: &mut Decoded) {
     let Some((begin, end, text)) = two_times(line) else {
         out.fault(
             DecodeFaultKind::Odd,
@@ -42,7 +42,7 @@ impl EngineSession for WhisperStreaming {
     type Message = str;
 
     fn new(options: Options) -> Self {
-        Self { teller: Teller::new(options) }
+        Self { teller: LineEmitter::new(options) }
     }
 
     fn sign<'a>(&self, line: &'a str) -> SessionSign<'a> {

@@ -11,7 +11,7 @@ use crate::dialect::core::session_sign::{SessionSign, SpeechSpan};
 use crate::dialect::core::timed_text::time_of_day;
 use crate::dialect::core::token::whole;
 use crate::dialect::core::vendor_format::VendorFormat;
-use crate::dialect::core::wall::Wall;
+use crate::dialect::core::wall_clock::WallClock;
 use crate::transcript::{MediaMs, Status};
 
 /// Longest caption, in bytes; further lines under its time become captions of their own.
@@ -19,7 +19,7 @@ const CAPTION_BYTES_MAX: usize = 4_096;
 
 pub(crate) struct YouTube {
     options: Options,
-    wall: Wall,
+    wall: WallClock,
     number: u64,
     start_ms: Option<MediaMs>,
     has_time: bool,
@@ -61,7 +61,7 @@ impl EngineSession for YouTube {
     type Message = str;
 
     fn new(options: Options) -> Self {
-        Self { wall: Wall::new(&options), options, number: 0, start_ms: None, has_time: false, open: None }
+        Self { wall: WallClock::new(&options), options, number: 0, start_ms: None, has_time: false, open: None }
     }
 
     fn sign<'a>(&self, line: &'a str) -> SessionSign<'a> {

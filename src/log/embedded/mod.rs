@@ -24,6 +24,7 @@
 //! someone who reads the raw disk below the file system. `docs/adr/0001-embedded-log.md` says why it is SQLite, and why
 //! this layout.
 
+mod backup;
 mod batch_row;
 mod open_files;
 mod options;
@@ -50,11 +51,12 @@ use tokio::sync::{Semaphore, oneshot, watch};
 pub use self::options::EmbeddedOptions;
 use self::readers::FilePages;
 use self::schema::OpenFailure;
+pub use crate::log::embedded::backup::backup;
 use crate::log::embedded::open_files::OpenFiles;
 use crate::log::embedded::shared::{ASIDE_BYTES_MAX, COMMAND_BYTES, EmbeddedShared};
 pub use crate::log::embedded::starts::MissingRecords;
-use crate::log::embedded::starts::{MarkFile, StartReach};
-pub use crate::log::embedded::verify::{ArchiveFault, CheckedLog, Verification, backup, verify};
+use crate::log::embedded::starts::{MarkFile, StartProgress};
+pub use crate::log::embedded::verify::{ArchiveFault, CheckedLog, Verification, verify};
 use crate::log::embedded::writer::WriterCommand;
 use crate::log::tail::LogTail;
 use crate::log::{AppendResult, Log, LogEntry, LogError, LogId, LogStats, NameLookup};
@@ -193,7 +195,7 @@ impl EmbeddedLog {
 
 /// Result of a start.
 struct BeginResult {
-    reach: StartReach,
+    reach: StartProgress,
     missing: MissingRecords,
     /// True if its row is in the database file, and not only in the WAL.
     is_in_file: bool,

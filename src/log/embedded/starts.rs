@@ -26,7 +26,7 @@ const MARK_BYTES: usize = 8 + 2 * 8 + 3 * 8 + 4;
 
 /// Progress of an archive within one start.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct StartReach {
+pub(super) struct StartProgress {
     /// Id of the archive's first start: the same in all copies of it, and in no other archive.
     pub(super) archive: Epoch,
     /// Id of the start.
@@ -39,7 +39,7 @@ pub(super) struct StartReach {
     pub(super) change: u64,
 }
 
-impl StartReach {
+impl StartProgress {
     fn encode(&self) -> [u8; MARK_BYTES] {
         let mut bytes = [b' '; MARK_BYTES];
         bytes[..8].copy_from_slice(MARK_MAGIC);
@@ -71,8 +71,8 @@ impl StartReach {
 }
 
 /// Reads the mark of the archive in `dir`; `None` if there is none that can be read.
-pub(super) fn read_mark(dir: &Path) -> Option<StartReach> {
-    StartReach::decode(&std::fs::read(dir.join(MARK_NAME)).ok()?)
+pub(super) fn read_mark(dir: &Path) -> Option<StartProgress> {
+    StartProgress::decode(&std::fs::read(dir.join(MARK_NAME)).ok()?)
 }
 
 /// The mark file, open for rewriting.
@@ -80,7 +80,7 @@ pub(super) struct MarkFile(Option<File>);
 
 impl MarkFile {
     /// Opens the mark of `dir` and writes it. If that fails, the archive works, but a lost end would not be noticed.
-    pub(super) fn create(dir: &Path, reach: &StartReach) -> Self {
+    pub(super) fn create(dir: &Path, reach: &StartProgress) -> Self {
         let path = dir.join(MARK_NAME);
         let opened = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
         let mut mark = Self(None);
@@ -95,7 +95,7 @@ impl MarkFile {
     }
 
     /// Overwrites the mark: one call, some microseconds, no flush.
-    pub(super) fn write(&mut self, reach: &StartReach) {
+    pub(super) fn write(&mut self, reach: &StartProgress) {
         let Some(file) = &self.0 else { return };
         if let Err(cause) = write_at_start(file, &reach.encode()) {
             Self::tell(&cause);
@@ -141,7 +141,7 @@ impl MissingRecords {
 /// Returns what the archive lacks according to its mark. The mark of another archive counts for nothing. If the mark
 /// names a start that this archive does not know, the archive is a copy from before that start: everything written in
 /// that start is missing, and what earlier starts wrote is not counted.
-pub(super) fn missing(db: &Connection, mark: &StartReach) -> rusqlite::Result<MissingRecords> {
+pub(super) fn missing(db: &Connection, mark: &StartProgress) -> rusqlite::Result<MissingRecords> {
     if !has_starts(db)? {
         return Ok(MissingRecords::default());
     }
@@ -172,7 +172,11 @@ fn reach_of(db: &Connection) -> rusqlite::Result<(u64, u64)> {
 /// Records a start: writes its row, with what was found missing, and checkpoints it into the database file, so that
 /// damage to the WAL cannot remove it. The result is false if it is only in the WAL, because another program was
 /// reading for too long.
-pub(super) fn begin(db: &mut Connection, id: &Epoch, missing: MissingRecords) -> rusqlite::Result<(StartReach, bool)> {
+pub(super) fn begin(
+    db: &mut Connection,
+    id: &Epoch,
+    missing: MissingRecords,
+) -> rusqlite::Result<(StartProgress, bool)> {
     let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     super::schema::discard_staged(&change)?;
     let (head, last_change) = reach_of(&change)?;
@@ -184,7 +188,7 @@ pub(super) fn begin(db: &mut Connection, id: &Epoch, missing: MissingRecords) ->
     change.commit()?;
     let busy: i64 = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
     let archive = first_start(db)?.unwrap_or_else(|| id.clone());
-    Ok((StartReach { archive, start: id.clone(), head, records: 0, change: last_change }, busy == 0))
+    Ok((StartProgress { archive, start: id.clone(), head, records: 0, change: last_change }, busy == 0))
 }
 
 /// Writes the WAL back as far as no reader prevents it, without waiting. Returns true if all of it was written.
@@ -291,14 +295,14 @@ mod tests {
     #[test]
     fn a_mark_is_read_as_it_was_written_and_half_of_one_not_at_all() {
         let (archive, start) = (Epoch::new("abcdefgh"), Epoch::new("jkmnpqrs"));
-        let reach = StartReach { archive, start, head: u64::MAX, records: 7, change: 1 << 40 };
+        let reach = StartProgress { archive, start, head: u64::MAX, records: 7, change: 1 << 40 };
         let bytes = reach.encode();
-        assert_eq!(StartReach::decode(&bytes), Some(reach));
-        assert_eq!(StartReach::decode(&bytes[..MARK_BYTES - 1]), None);
+        assert_eq!(StartProgress::decode(&bytes), Some(reach));
+        assert_eq!(StartProgress::decode(&bytes[..MARK_BYTES - 1]), None);
         for at in 0..MARK_BYTES {
             let mut damaged = bytes;
             damaged[at] ^= 1;
-            assert_eq!(StartReach::decode(&damaged), None, "{at}");
+            assert_eq!(StartProgress::decode(&damaged), None, "{at}");
         }
     }
 

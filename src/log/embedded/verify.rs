@@ -1,18 +1,16 @@
-//! Verification of an archive, and backups that are verified.
+//! Verification of an archive.
 //!
-//! Both read while a server may be writing, through a connection that cannot write. They check SQLite's own structure,
-//! the offsets of the rows, and each row's checksum (rows of the first version of the file have none: there, how the
-//! records are framed).
+//! It reads while a server may be writing, through a connection that cannot write. It checks SQLite's own structure, the
+//! offsets of the rows, and each row's checksum (rows of the first version of the file have none: there, how the records
+//! are framed).
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use rusqlite::backup::{Backup, StepResult};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 
 use crate::log::embedded::batch_row::{BatchRow, COLUMNS};
 use crate::log::embedded::schema;
-use crate::log::embedded::starts::{self, MissingRecords, StartReach};
+use crate::log::embedded::starts::{self, MissingRecords, StartProgress};
 use crate::log::{LogEntry, LogError};
 use crate::position::Offset;
 
@@ -20,10 +18,6 @@ use crate::position::Offset;
 const ROWS_AT_ONCE: i64 = 64;
 /// Faults after which SQLite stops looking; the first few say enough.
 const FAULTS_MAX: i64 = 20;
-/// Name of the copy until it is known to be complete.
-const PART_NAME: &str = "archive.db.part";
-/// Retries of a copy while the archive is locked, each after SQLite's own wait.
-const COPY_TRIES: usize = 3;
 
 /// Result of verifying a whole archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,78 +68,8 @@ pub fn verify(dir: &Path, look: impl FnMut(&str, &LogEntry)) -> Result<Verificat
     Ok(verification)
 }
 
-/// Copies the archive in `dir` to the directory `dest`, which is created if necessary and must not hold an archive, and
-/// verifies the copy as [`verify`] does. The copy shows one moment: of each log all records up to some offset. A server
-/// can be started on it. Blocks for as long as copying takes. A server that writes meanwhile is not held up, but its
-/// WAL grows until the end.
-///
-/// `beside` writes the files that belong to the copy, or returns the reason why it cannot. It is called before the
-/// archive gets its name, so that an interrupted backup never looks like an archive without those files.
-///
-/// # Errors
-/// [`LogError::Storage`]: there is an archive at `dest`, one of the two cannot be used, `beside` failed, or a disk
-/// operation failed. Nothing is left of the copy then, except what `beside` wrote.
-pub fn backup(
-    dir: &Path,
-    dest: &Path,
-    beside: impl FnOnce(&Path) -> Result<(), String>,
-    look: impl FnMut(&str, &LogEntry),
-) -> Result<Verification, LogError> {
-    let source_file = dir.join(schema::FILE_NAME);
-    let source = schema::open_reader(&source_file, true)?;
-    schema::make_directory(dest)?;
-    let file = dest.join(schema::FILE_NAME);
-    if file.exists() {
-        return Err(schema::unusable(&file, &"it is there already, and a backup replaces none; name a new directory"));
-    }
-    // A second backup to the same place fails here, instead of both writing one file.
-    let part = dest.join(PART_NAME);
-    let made = File::options().write(true).create_new(true).open(&part);
-    drop(made.map_err(|cause| schema::unusable(&part, &cause))?);
-    let copied = copy(&source_file, &source, &part).and_then(|()| {
-        let db = schema::open_reader(&part, false)?;
-        let mut verification = look_through(part.clone(), &db, look);
-        // Closing the last connection removes the WAL.
-        db.close().map_err(|(_, cause)| schema::unusable(&part, &cause))?;
-        let flushed = File::open(&part).and_then(|copy| copy.sync_all());
-        beside(dest).map_err(|cause| schema::unusable(dest, &cause))?;
-        // A hard link fails if the name is taken; a rename would not.
-        let named = flushed.and_then(|()| std::fs::hard_link(&part, &file));
-        named.map_err(|cause| schema::unusable(&file, &cause))?;
-        verification.file.clone_from(&file);
-        Ok(verification)
-    });
-    for name in [PART_NAME, "archive.db.part-wal", "archive.db.part-shm", "archive.db.part-journal"] {
-        // Most of these files do not exist.
-        let _ = std::fs::remove_file(dest.join(name));
-    }
-    let verification = copied?;
-    schema::sync_directory(dest)?;
-    Ok(verification)
-}
-
-/// Copies all pages in one step. A copy in several steps restarts after each commit of a server, and might never end.
-fn copy(source_file: &Path, source: &Connection, part: &Path) -> Result<(), LogError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let db = Connection::open_with_flags(part, flags);
-    let mut db = db.map_err(|cause| schema::unusable(part, &cause))?;
-    {
-        let backup = Backup::new(source, &mut db).map_err(|cause| schema::unusable(part, &cause))?;
-        let mut tries = 0;
-        loop {
-            match backup.step(-1) {
-                Ok(StepResult::Done) => break,
-                Ok(_) if tries < COPY_TRIES => tries += 1,
-                Ok(_) => return Err(schema::unusable(source_file, &"another program keeps it locked; try again")),
-                Err(cause) => return Err(schema::unusable(source_file, &format!("it could not be copied: {cause}"))),
-            }
-        }
-    }
-    db.close().map_err(|(_, cause)| schema::unusable(part, &cause))
-}
-
 /// Reports acknowledged data that is missing: after the last server ended, or before it started.
-fn lost(db: &Connection, mark: Option<&StartReach>) -> Vec<ArchiveFault> {
+fn lost(db: &Connection, mark: Option<&StartProgress>) -> Vec<ArchiveFault> {
     let say = |MissingRecords { records, changes }: MissingRecords, when: &str| ArchiveFault {
         place: starts::MARK_NAME.into(),
         what: format!(
@@ -167,7 +91,8 @@ fn lost(db: &Connection, mark: Option<&StartReach>) -> Vec<ArchiveFault> {
     faults
 }
 
-fn look_through(file: PathBuf, db: &Connection, look: impl FnMut(&str, &LogEntry)) -> Verification {
+/// Verifies the archive `file` that is open as `db`, and passes every record to `look`.
+pub(super) fn look_through(file: PathBuf, db: &Connection, look: impl FnMut(&str, &LogEntry)) -> Verification {
     let mut check = ArchiveCheck { db, look, logs: Vec::new(), faults: Vec::new() };
     check.structure(&file);
     check.logs();

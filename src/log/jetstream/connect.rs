@@ -15,9 +15,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::mark::StreamMark;
 use super::options::{Credentials, JetStreamOptions};
 use super::start_state::FirstMessage;
+use super::stream_mark::StreamMark;
 use crate::log::jetstream::append_queues::AppendQueues;
 use crate::log::jetstream::feed_registry::FeedEntry;
 use crate::log::jetstream::shared::{APPEND_BYTES, JetStreamShared, OLDEST};

@@ -14,8 +14,8 @@ use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 
-use super::listener::Listener;
 use super::starts::{READER, WRITER};
+use super::write_listener::WriteListener;
 use crate::log::jetstream::feed_registry::FeedEntry;
 use crate::log::jetstream::record_batch::{Fence, RecordBatch};
 use crate::log::jetstream::shared::JetStreamShared;
@@ -193,8 +193,8 @@ impl JetStreamShared {
 
     /// See [`Log::written`](crate::log::Log::written).
     pub(super) fn written(self: &Arc<Self>) -> BoxStream<'static, Vec<(LogId, Offset)>> {
-        let listener = Arc::new(Listener::default());
-        let weak: Weak<Listener> = Arc::downgrade(&listener);
+        let listener = Arc::new(WriteListener::default());
+        let weak: Weak<WriteListener> = Arc::downgrade(&listener);
         self.listeners.lock().expect("nothing panics with it").push(weak);
         let stop = self.stop.clone();
         stream::unfold((listener, stop), |(listener, stop)| async {

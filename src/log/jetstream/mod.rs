@@ -23,24 +23,24 @@
 //! (`wait`). `docs/adr/0003-nats.md` says why the stream is built this way.
 
 mod append_queues;
-mod bulk;
 mod connect;
+mod consumer_list;
 mod erase;
 mod feed_registry;
 mod follower;
-mod listener;
-mod mark;
 mod options;
 mod probe;
 mod reachability;
+mod read_many;
 mod reader;
 mod record_batch;
 mod shared;
 mod start_state;
 mod starts;
 mod stream_api;
-mod stream_followers;
+mod stream_mark;
 mod subjects;
+mod write_listener;
 mod writer;
 
 use std::fmt;

@@ -10,9 +10,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::listener::Listener;
 use super::options::JetStreamOptions;
-use super::start_state::{KnownStarts, Suspicion};
+use super::start_state::{KnownStarts, RestoreSigns};
+use super::write_listener::WriteListener;
 use crate::log::jetstream::append_queues::AppendQueues;
 use crate::log::jetstream::reachability::ServerHealth;
 use crate::log::jetstream::record_batch::{Fence, HEAD_BYTES};
@@ -51,7 +51,7 @@ pub(super) struct JetStreamShared {
     pub(super) heads: Mutex<HashMap<u64, u64>>,
     /// Staged generations for which the outcome of a switch is unknown.
     pub(super) undecided: Mutex<HashSet<u64>>,
-    pub(super) listeners: Mutex<Vec<Weak<Listener>>>,
+    pub(super) listeners: Mutex<Vec<Weak<WriteListener>>>,
     pub(super) is_followed: watch::Sender<bool>,
     /// Sequence of the last message that the follower has seen.
     pub(super) seen: AtomicU64,
@@ -60,7 +60,7 @@ pub(super) struct JetStreamShared {
     pub(super) is_behind: Notify,
     pub(super) reach: Mutex<ServerHealth>,
     pub(super) starts: Mutex<KnownStarts>,
-    pub(super) suspicion: Mutex<Suspicion>,
+    pub(super) suspicion: Mutex<RestoreSigns>,
     /// Name of the follower's consumer.
     pub(super) following: Mutex<Option<String>>,
     /// Reason why a message was not stored, if none was stored since, for example because the servers are full. The log
@@ -151,7 +151,7 @@ impl JetStreamShared {
         self.starts.lock().expect("nothing panics with it")
     }
 
-    pub(super) fn suspicion(&self) -> MutexGuard<'_, Suspicion> {
+    pub(super) fn suspicion(&self) -> MutexGuard<'_, RestoreSigns> {
         self.suspicion.lock().expect("nothing panics with it")
     }
 

@@ -51,7 +51,7 @@ impl KnownStarts {
 
 /// Signs that the stream is not what it was.
 #[derive(Debug, Default)]
-pub(super) struct Suspicion {
+pub(super) struct RestoreSigns {
     /// The first sequence that is known to belong to another message now.
     pub(super) from: Option<u64>,
     /// Time since which the stream is shorter than it was.
@@ -68,7 +68,7 @@ pub(super) struct Suspicion {
     pub(super) times: u64,
 }
 
-impl Suspicion {
+impl RestoreSigns {
     /// Returns the time since which the leader has lacked the stream's first message in every answer; `None` if it has
     /// it `now`.
     pub(super) fn lacks_first_since(&mut self, has_first: bool, now: Instant) -> Option<Instant> {

@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::reachability::hears_of_most;
-use super::start_state::{FirstMessage, KnownStarts, Start, Suspicion};
+use super::start_state::{FirstMessage, KnownStarts, RestoreSigns, Start};
 use crate::log::jetstream::shared::JetStreamShared;
 use crate::log::jetstream::stream_api::{ControlMessage, PutResult, is_for_want_of_room};
 use crate::log::{LogError, LogId};
@@ -325,7 +325,7 @@ impl JetStreamShared {
         *self.starts() = rows;
         {
             let mut suspicion = self.suspicion();
-            *suspicion = Suspicion { times: suspicion.times + 1, owed, ..Suspicion::default() };
+            *suspicion = RestoreSigns { times: suspicion.times + 1, owed, ..RestoreSigns::default() };
         }
         self.registry.interrupt(&LogError::PutBack);
         self.tell_of_all().await
@@ -425,14 +425,14 @@ impl JetStreamShared {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::log::jetstream::stream_followers::{FollowState, ListedFollowers};
+    use crate::log::jetstream::consumer_list::{FollowerPresence, ListedFollowers};
 
     /// A leader that was just elected may lack it for a moment, and again later.
     #[test]
     fn a_stream_is_emptied_when_its_leader_lacks_the_first_message_all_the_time() {
         let began = Instant::now();
         let at = |seconds| began + Duration::from_secs(seconds);
-        let mut suspicion = Suspicion::default();
+        let mut suspicion = RestoreSigns::default();
         for (second, has_first, since) in [
             (0, true, None),
             (1, false, Some(1)),
@@ -448,8 +448,8 @@ mod tests {
     #[test]
     fn a_first_message_is_gone_when_no_leader_has_it() {
         let now = Instant::now();
-        assert_eq!(Suspicion::default().judge_leader(1, now), FirstMessage::Gone, "there is no other copy");
-        let mut suspicion = Suspicion::default();
+        assert_eq!(RestoreSigns::default().judge_leader(1, now), FirstMessage::Gone, "there is no other copy");
+        let mut suspicion = RestoreSigns::default();
         let mut asked = 0;
         while suspicion.judge_leader(3, now) == FirstMessage::LackedByLeader {
             assert_eq!(suspicion.emptied_since, Some(now), "the next leader has its time");
@@ -475,19 +475,19 @@ mod tests {
         };
         let backlog = consumer(None, "c.log.geneva.1.rec", 1);
         for (consumers, expected) in [
-            (vec![], FollowState::No),
-            (vec![backlog.clone()], FollowState::No),
-            (vec![consumer(Some(READER), "c.>", 1)], FollowState::No),
-            (vec![backlog.clone(), consumer(Some(WRITER), "c.>", 1)], FollowState::Yes),
+            (vec![], FollowerPresence::Absent),
+            (vec![backlog.clone()], FollowerPresence::Absent),
+            (vec![consumer(Some(READER), "c.>", 1)], FollowerPresence::Absent),
+            (vec![backlog.clone(), consumer(Some(WRITER), "c.>", 1)], FollowerPresence::Following),
             // One of a release that did not know of starts.
-            (vec![consumer(None, "c.>", 1)], FollowState::Yes),
-            (vec![consumer(Some(WRITER), "c.>", 0), backlog], FollowState::Perhaps),
-            (vec![consumer(Some(WRITER), "c.>", 0), consumer(None, "c.>", 2)], FollowState::Yes),
+            (vec![consumer(None, "c.>", 1)], FollowerPresence::Following),
+            (vec![consumer(Some(WRITER), "c.>", 0), backlog], FollowerPresence::Recent),
+            (vec![consumer(Some(WRITER), "c.>", 0), consumer(None, "c.>", 2)], FollowerPresence::Following),
         ] {
             assert_eq!(listed(consumers.into()).followed("c.>"), expected);
         }
         let none: ListedFollowers = serde_json::from_str(r#"{"total": 0, "consumers": null}"#).expect("read");
-        assert_eq!(none.followed("c.>"), FollowState::No);
+        assert_eq!(none.followed("c.>"), FollowerPresence::Absent);
     }
 
     #[test]

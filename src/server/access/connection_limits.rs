@@ -4,7 +4,7 @@
 //! their requests come from many clients, each with its own address and permit.
 //!
 //! A connection without a request so far, or without a reader permit that does not publish either, keeps its permits
-//! only while no other connection needs them ([`Idlers`]): silent sockets must not keep publishers out.
+//! only while no other connection needs them ([`IdleConnections`]): silent sockets must not keep publishers out.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -23,7 +23,7 @@ pub(crate) struct ConnectionLimits {
     /// Limit of connections that do not publish: lower, so that publishers can connect when readers use all the rest.
     readers: ConcurrencyLimit,
     by_address: AddressLimit,
-    idlers: Idlers,
+    idlers: IdleConnections,
 }
 
 impl ConnectionLimits {
@@ -33,7 +33,7 @@ impl ConnectionLimits {
             connections: ConcurrencyLimit::new(limits.connections_max),
             readers: ConcurrencyLimit::new(limits.connections_max - limits.connections_for_publishers),
             by_address: AddressLimit::new(limits.connections_per_address_max),
-            idlers: Idlers::default(),
+            idlers: IdleConnections::default(),
             context,
         }
     }
@@ -152,16 +152,16 @@ impl Drop for ConnectionPermits {
 
 /// Connections whose permits a new one may take, in order of arrival.
 #[derive(Debug, Default)]
-struct Idlers(Mutex<IdlersByAge>);
+struct IdleConnections(Mutex<IdleByAge>);
 
 #[derive(Debug, Default)]
-struct IdlersByAge {
+struct IdleByAge {
     last: u64,
     connections: BTreeMap<u64, Arc<PermitState>>,
 }
 
-impl Idlers {
-    fn lock(&self) -> MutexGuard<'_, IdlersByAge> {
+impl IdleConnections {
+    fn lock(&self) -> MutexGuard<'_, IdleByAge> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -67,31 +67,31 @@ pub(crate) async fn list(
         Some(Ok(limit)) if (1..=max).contains(&limit) => limit,
         Some(_) => return Err(Problem::bad(format!("limit is a whole number from 1 to {max}"))),
     };
-    let after = match query.get("after").map(|after| Rank::parse(after)) {
+    let after = match query.get("after").map(|after| ListRank::parse(after)) {
         None => None,
         Some(Some(after)) => Some(after),
         Some(None) => return Err(Problem::bad("after is what the page before gave as next")),
     };
     let total = feeds.len();
-    feeds.sort_by_cached_key(Rank::of);
-    let from = after.map_or(0, |after| feeds.partition_point(|summary| Rank::of(summary) <= after));
+    feeds.sort_by_cached_key(ListRank::of);
+    let from = after.map_or(0, |after| feeds.partition_point(|summary| ListRank::of(summary) <= after));
     feeds.drain(..from);
     let has_more = feeds.len() > limit;
     feeds.truncate(limit);
-    let next = feeds.last().filter(|_| has_more).map(|last| Rank::of(last).to_string());
+    let next = feeds.last().filter(|_| has_more).map(|last| ListRank::of(last).to_string());
     Ok(Json(FeedList { feeds, total: Some(total), next }).into_response())
 }
 
 /// Rank of a feed in a list for people: running feeds first, and of these the ones with the latest lines. A page begins
 /// after a rank, so that no feed is listed twice or skipped because another one moved in the meantime.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Rank {
+struct ListRank {
     state: usize,
     spoke: Reverse<Option<i64>>,
     feed: String,
 }
 
-impl Rank {
+impl ListRank {
     const STATES: [FeedState; 5] =
         [FeedState::Live, FeedState::Paused, FeedState::Scheduled, FeedState::Ended, FeedState::None];
 
@@ -110,7 +110,7 @@ impl Rank {
     }
 }
 
-impl fmt::Display for Rank {
+impl fmt::Display for ListRank {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { state, spoke: Reverse(spoke), feed } = self;
         match spoke {

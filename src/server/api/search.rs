@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::config::{Role, TimesConfig};
 use crate::position::FeedId;
-use crate::search::{Question, RANKED_MAX, SearchError, SearchHits, Words};
+use crate::search::{IndexQuery, RANKED_MAX, SearchError, SearchHits, SearchTerms};
 use crate::server::access::auth::Access;
 use crate::server::background::search_indexer::LiveIndex;
 use crate::server::core::catalog::Catalog;
@@ -50,7 +50,7 @@ pub(crate) async fn get(
     if typed.len() > limits.search_query_bytes {
         return Err(Problem::bad(format!("q has {} bytes at most", limits.search_query_bytes)));
     }
-    let words = Words::parse(typed).map_err(|bad| Problem::bad(format!("q: {bad}")))?;
+    let words = SearchTerms::parse(typed).map_err(|bad| Problem::bad(format!("q: {bad}")))?;
     let page = (
         number(&query, "offset", 0..=RANKED_MAX)?.unwrap_or(0),
         number(&query, "limit", 1..=limits.search_hits_max)?.unwrap_or(HITS_USUAL.min(limits.search_hits_max)),
@@ -74,7 +74,7 @@ pub(crate) async fn get(
     };
     let wanted = |feed: &FeedId| only.as_ref().is_none_or(|only| only == feed) && access.may(Role::Subscribe, feed);
     let (lives, is_all) = search.lives(&catalog, wanted).await?;
-    let question = Question {
+    let question = IndexQuery {
         words,
         lives,
         speaker: query.get("speaker").cloned(),

@@ -21,7 +21,7 @@ use crate::server::egress::http_stream_body::HttpStreamBody;
 use crate::server::egress::params::SubscribeParams;
 use crate::server::egress::service::EgressService;
 use crate::server::egress::session::SubscriberSession;
-use crate::server::egress::single::SingleFeed;
+use crate::server::egress::single_feed::SingleFeed;
 use crate::server::egress::sink::SubscriberSink;
 use crate::server::egress::subscribed_feed::SubscribedFeed;
 use crate::server::egress::text_rows::TextRows;

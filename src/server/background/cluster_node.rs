@@ -104,7 +104,7 @@ mod tests {
 
     use super::*;
     use crate::config::Config;
-    use crate::feed::{FollowHandle, OpenResult};
+    use crate::feed::{FollowState, OpenResult};
     use crate::log::MemoryLog;
     use crate::position::FeedId;
     use crate::server::Server;
@@ -133,7 +133,7 @@ mod tests {
             }
             // By that node, without a request here.
             catalog.feeds.log().delete(kept.log_id()).await.expect("deleted");
-            bell.wait_for(|bell| matches!(bell.following, FollowHandle::No(_))).await.expect("it ends");
+            bell.wait_for(|bell| matches!(bell.following, FollowState::Ended(_))).await.expect("it ends");
             assert!(!kept.is_replaced(), "{is_told}: its readers would wait for another life");
             assert!(matches!(catalog.feeds.open(&name).await, Ok(OpenResult::Deleted)), "{is_told}");
         }

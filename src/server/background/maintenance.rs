@@ -52,7 +52,7 @@ pub(crate) async fn run(catalog: Arc<Catalog>) {
     };
     let mut shifts = catalog.shifts();
     upkeep.note(open_all(&catalog).await);
-    let mut days = DaysWatch::new(catalog.context.clock.now(), &signs_of_time(&catalog).await);
+    let mut days = ClockJumpGuard::new(catalog.context.clock.now(), &signs_of_time(&catalog).await);
     let mut retention_at = Instant::now();
     loop {
         tokio::select! {
@@ -106,7 +106,7 @@ struct SilentSource {
 }
 
 /// Source, id and revision of an interim line.
-type OpenGuess = (Arc<str>, Arc<str>, u64);
+type OpenInterimLine = (Arc<str>, Arc<str>, u64);
 
 struct Maintenance {
     catalog: Arc<Catalog>,
@@ -117,7 +117,7 @@ struct Maintenance {
     /// Time of the last repeated clock for a feed that players request.
     ticks: BTreeMap<LogId, Instant>,
     /// Interim lines of disconnected sessions, with the time at which each was first seen.
-    guesses: BTreeMap<LogId, HashMap<OpenGuess, Instant>>,
+    guesses: BTreeMap<LogId, HashMap<OpenInterimLine, Instant>>,
     /// Feeds that were folded to their end and are followed since.
     folded: BTreeSet<LogId>,
     failed: bool,
@@ -305,7 +305,7 @@ impl Maintenance {
 
 /// Decides whether ages can be measured by the time of day: not for a while after it has jumped.
 #[derive(Debug)]
-struct DaysWatch {
+struct ClockJumpGuard {
     seen: (Timestamp, Instant),
     /// Nothing is deleted for its age until then.
     holds_until: Option<Instant>,
@@ -323,7 +323,7 @@ async fn signs_of_time(catalog: &Catalog) -> Vec<Timestamp> {
     last_end.into_iter().chain([catalog.context.clock.now()]).collect()
 }
 
-impl DaysWatch {
+impl ClockJumpGuard {
     /// Creates the watch after a start. `signs` are known times of day in order; the last is now.
     fn new(now: Timestamp, signs: &[Timestamp]) -> Self {
         let is_far = |pair: &&[Timestamp]| pair[1].since(pair[0]) < 0 || pair[1].since(pair[0]) > ms(FAR_APART);
@@ -415,7 +415,7 @@ mod tests {
     async fn days_are_not_counted_for_a_day_after_the_clock_jumped() {
         const HOUR_MS: i64 = 3_600_000;
         let mut now = 1_700_000_000_000;
-        let mut days = DaysWatch::new(Timestamp(now), &[]);
+        let mut days = ClockJumpGuard::new(Timestamp(now), &[]);
         let mut after = async |jump: i64, wait: Duration| {
             tokio::time::advance(wait).await;
             now += jump + i64::try_from(wait.as_millis()).expect("few");
@@ -453,7 +453,7 @@ mod tests {
             let began = 1_700_000_000_000;
             let signs: Vec<Timestamp> = starts.iter().map(|hours| Timestamp(began + hours * HOUR_MS)).collect();
             let mut now = signs.last().map_or(began, |last| last.0);
-            let mut days = DaysWatch::new(Timestamp(now), &signs);
+            let mut days = ClockJumpGuard::new(Timestamp(now), &signs);
             for hour in 0..30 {
                 assert_eq!(days.may_count(Timestamp(now)), hour >= held, "{starts:?}, hour {hour}");
                 tokio::time::advance(Duration::from_secs(3600)).await;

@@ -23,10 +23,10 @@ use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Storage, TimesConfig};
-use crate::feed::{Feed, FollowHandle, LiveView, ReadEnd};
+use crate::feed::{Feed, FollowState, LiveView, ReadEnd};
 use crate::log::{LogError, LogId, NameLookup};
 use crate::position::{FeedId, Offset, Starts};
-use crate::search::{Index, IndexBatch, IndexCursor, IndexedLife, SearchError};
+use crate::search::{Index, IndexBatch, IndexCursor, IndexedGeneration, SearchError};
 use crate::server::core::active_feeds;
 use crate::server::core::catalog::{Catalog, FeedFollower};
 use crate::server::core::limits::ConcurrencyLimit;
@@ -421,8 +421,8 @@ fn still_holds(starts: &Starts, place: &IndexCursor) -> bool {
     starts.end_of(place.epoch.start()).is_ok_and(|end| end.is_none_or(|end| place.next <= end))
 }
 
-fn life(log_id: &LogId) -> IndexedLife {
-    IndexedLife { feed: log_id.feed.clone(), number: log_id.life }
+fn life(log_id: &LogId) -> IndexedGeneration {
+    IndexedGeneration { feed: log_id.feed.clone(), number: log_id.life }
 }
 
 /// Follows a feed until it is evicted or deleted.
@@ -440,7 +440,7 @@ async fn follow(search: &Arc<LiveIndex>, catalog: &Arc<Catalog>, feed: Arc<Feed>
                 drop(feed);
                 follow_view(search, &view, &log_id, &mut failure).await;
                 // Another node may have deleted it.
-                if let FollowHandle::No(LogError::Deleted(_)) = view.now().following
+                if let FollowState::Ended(LogError::Deleted(_)) = view.now().following
                     && let Err(error) = search.take_out(&log_id).await
                 {
                     failure.tell(&error.into());
@@ -469,7 +469,7 @@ async fn follow_view(search: &LiveIndex, view: &LiveView, log_id: &LogId, failur
     let mut bell = view.bell();
     let mut place = None;
     loop {
-        let is_over = matches!(bell.borrow_and_update().following, FollowHandle::No(_));
+        let is_over = matches!(bell.borrow_and_update().following, FollowState::Ended(_));
         match bring(search, view, log_id, &mut place, is_over).await {
             Ok(true) => {}
             // The feed was deleted.

@@ -27,7 +27,7 @@ pub(crate) enum Revocation {
 
 /// Lifetime of one grant, shared by all connections that it opened.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Validity(Arc<RevocationState>);
+pub(crate) struct GrantLifetime(Arc<RevocationState>);
 
 #[derive(Debug, Default)]
 struct RevocationState {
@@ -35,7 +35,7 @@ struct RevocationState {
     why: OnceLock<Revocation>,
 }
 
-impl Validity {
+impl GrantLifetime {
     /// Closes every connection that the grant opened.
     pub(crate) fn revoke(&self, why: Revocation) {
         let _ = self.0.why.set(why);
@@ -58,7 +58,7 @@ impl Validity {
 pub(crate) struct AccessEnd {
     expires: Option<Pin<Box<Sleep>>>,
     revoked: Pin<Box<WaitForCancellationFutureOwned>>,
-    validity: Validity,
+    validity: GrantLifetime,
 }
 
 impl Future for AccessEnd {

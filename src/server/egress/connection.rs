@@ -10,7 +10,7 @@ use crate::server::egress::multiplex::MultiplexedFeeds;
 use crate::server::egress::params::SubscribeParams;
 use crate::server::egress::service::EgressService;
 use crate::server::egress::session::SubscriberSession;
-use crate::server::egress::single::SingleFeed;
+use crate::server::egress::single_feed::SingleFeed;
 use crate::server::egress::sink::SubscriberSink;
 use crate::server::egress::subscribed_feed::SubscribedFeed;
 use crate::server::transport::websocket::WebSocket;

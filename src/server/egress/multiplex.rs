@@ -19,12 +19,12 @@ use futures::{FutureExt, StreamExt};
 use crate::position::{Cursor, FeedId};
 use crate::server::access::auth::Access;
 use crate::server::core::connection_end::CloseReason;
+use crate::server::egress::next_event::{FeedEvent, WaitFor};
 use crate::server::egress::params::SubscribeParams;
 use crate::server::egress::service::EgressService;
 use crate::server::egress::session::{FeedSet, unsupported};
 use crate::server::egress::sink::SubscriberSink;
 use crate::server::egress::subscribed_feed::SubscribedFeed;
-use crate::server::egress::wait_for::{FeedEvent, WaitFor};
 use crate::wire::{CloseCode, ErrorCode, FromSubscriber, Refusal, Subscribe, ToSubscriber};
 
 /// The feeds of a session with many.

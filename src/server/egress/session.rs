@@ -21,13 +21,13 @@ use crate::server::core::connection_end::CloseReason;
 use crate::server::egress::fanout::{ExitReason, FanoutExit};
 use crate::server::egress::service::EgressService;
 use crate::server::egress::sink::SubscriberSink;
-use crate::server::egress::subscription::SubscribedLife;
+use crate::server::egress::subscription::SubscribedGeneration;
 use crate::server::transport::keepalive::KeepaliveTimes;
 use crate::server::transport::websocket::SocketFrame;
 use crate::transcript::Timestamp;
 use crate::wire::{CloseCode, FromSubscriber, NackCode, Refusal, ToSubscriber, Unit};
 
-/// The feeds of one session: the one in its URL ([`super::single`]), or those that the client subscribes to
+/// The feeds of one session: the one in its URL ([`super::single_feed`]), or those that the client subscribes to
 /// ([`super::multiplex`]).
 pub(crate) trait FeedSet: Send {
     /// Waits until a feed has an event, and keeps that for [`advance`](Self::advance). Cancel-safe.
@@ -57,7 +57,7 @@ pub(crate) trait FeedSet: Send {
 
     /// Returns the feed of a set that may wait in a fan-out group: it has one feed, and nothing to send or to wait for but
     /// changes.
-    fn up_to_date(&self) -> Option<(&SubscribedLife, Unit)> {
+    fn up_to_date(&self) -> Option<(&SubscribedGeneration, Unit)> {
         None
     }
 

@@ -8,18 +8,18 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::feed::{Feed, FollowHandle, LiveView};
+use crate::feed::{Feed, FollowState, LiveView};
 use crate::log::LogError;
 use crate::position::{Cursor, FeedId};
 use crate::server::core::connection_end::{CloseReason, end_of};
 use crate::server::core::presence::PresenceGuard;
 use crate::server::egress::feed_wait::FeedLookup;
+use crate::server::egress::next_event::{FeedEvent, WaitFor};
 use crate::server::egress::params::SubscribeParams;
-use crate::server::egress::replay::{NextRecord, ReplayPlayer};
+use crate::server::egress::replay_player::{NextRecord, ReplayPlayer};
 use crate::server::egress::service::{EgressService, ReplayPermits};
 use crate::server::egress::sink::SubscriberSink;
-use crate::server::egress::subscription::{SubscribedLife, Subscription, ViewPosition, cursor};
-use crate::server::egress::wait_for::{FeedEvent, WaitFor};
+use crate::server::egress::subscription::{SubscribedGeneration, Subscription, ViewPosition, cursor};
 use crate::wire::{CloseCode, FromSubscriber, NackCode, Refusal, Seek};
 
 /// Messages that are kept until there is something to play: more than a player's buttons send. It is no setting: what comes
@@ -30,7 +30,7 @@ const EARLY_MESSAGES_MAX: usize = 16;
 pub(crate) struct SubscribedFeed {
     pub(crate) subscription: Subscription,
     /// `None` until the feed is found and folded.
-    life: Option<SubscribedLife>,
+    life: Option<SubscribedGeneration>,
     /// The player of a replay of this life.
     player: Option<Box<ReplayPlayer>>,
     /// Messages that steer a replay, and came before there was something to play.
@@ -63,7 +63,7 @@ impl SubscribedFeed {
         })
     }
 
-    pub(crate) fn life(&self) -> Option<&SubscribedLife> {
+    pub(crate) fn life(&self) -> Option<&SubscribedGeneration> {
         self.life.as_ref()
     }
 
@@ -133,7 +133,7 @@ impl SubscribedFeed {
             None => Ok(()),
         };
         self.player = player;
-        self.life = Some(SubscribedLife { feed, view, position });
+        self.life = Some(SubscribedGeneration { feed, view, position });
         if let Err(error) = skipped {
             return self.fail(sink, &error).await;
         }
@@ -185,7 +185,7 @@ impl SubscribedFeed {
 
     /// Sends what goes at once of the changes of the live view.
     async fn send_changes(&mut self, sink: &mut SubscriberSink) -> Result<WaitFor, CloseReason> {
-        let Some(SubscribedLife { view, position, .. }) = &mut self.life else { return Ok(self.lookup()) };
+        let Some(SubscribedGeneration { view, position, .. }) = &mut self.life else { return Ok(self.lookup()) };
         let following = view.now().following;
         let has_sent = self.subscription.send_some(sink, view, position).await?;
         if has_sent && view.now().change > position.since {
@@ -193,7 +193,7 @@ impl SubscribedFeed {
         }
         self.subscription.lag.ends();
         self.subscription.live(sink, view, position).await?;
-        if let FollowHandle::No(error) = following {
+        if let FollowState::Ended(error) = following {
             return self.fail(sink, &error).await;
         }
         let until = self.subscription.lingers_until(view, position);

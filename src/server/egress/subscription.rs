@@ -21,7 +21,7 @@ use crate::server::egress::http_stream_body::StreamChunk;
 use crate::server::egress::params::SubscribeParams;
 use crate::server::egress::service::EgressService;
 use crate::server::egress::sink::SubscriberSink;
-use crate::transcript::{FeedState, StrayRecord};
+use crate::transcript::{FeedState, InvalidCursor};
 use crate::wire::subscriber::StartPoint;
 use crate::wire::{CloseCode, ToSubscriber};
 
@@ -39,7 +39,7 @@ pub(crate) struct Subscription {
 }
 
 /// A life of the feed, and the position of the subscriber in it.
-pub(crate) struct SubscribedLife {
+pub(crate) struct SubscribedGeneration {
     pub(crate) feed: Arc<Feed>,
     pub(crate) view: Arc<LiveView>,
     pub(crate) position: ViewPosition,
@@ -116,8 +116,8 @@ impl Subscription {
                 let place = view.transcript().place_of(&cursor.epoch, cursor.change);
                 let reason = match place {
                     Ok(change) => return Ok(change),
-                    Err(StrayRecord::Epoch) => "epoch",
-                    Err(StrayRecord::Change) => "cursor",
+                    Err(InvalidCursor::Epoch) => "epoch",
+                    Err(InvalidCursor::Change) => "cursor",
                 };
                 self.reset(sink, reason).await?;
                 Ok(0)

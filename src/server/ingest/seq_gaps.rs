@@ -12,7 +12,7 @@ use crate::log::LogId;
 const SESSIONS_MAX: usize = 1024;
 
 /// The feed, the source and the session.
-type SessionPlace = (LogId, Arc<str>, Arc<str>);
+type SessionKey = (LogId, Arc<str>, Arc<str>);
 
 /// Numbers that were answered in each session.
 #[derive(Debug, Default)]
@@ -20,7 +20,7 @@ pub(crate) struct SeqGaps(Mutex<KnownSessions>);
 
 #[derive(Debug, Default)]
 struct KnownSessions {
-    sessions: HashMap<SessionPlace, AnsweredNumbers>,
+    sessions: HashMap<SessionKey, AnsweredNumbers>,
     /// Logical clock, advanced with every change.
     now: u64,
 }
@@ -37,7 +37,7 @@ struct AnsweredNumbers {
 
 impl SeqGaps {
     /// Records that the numbers of a session up to `answered` were answered, and those above `taken` refused.
-    pub(super) fn note_answered(&self, place: SessionPlace, taken: u64, answered: u64) {
+    pub(super) fn note_answered(&self, place: SessionKey, taken: u64, answered: u64) {
         let is_known = || self.0.lock().unwrap_or_else(PoisonError::into_inner).sessions.contains_key(&place);
         if answered > taken || is_known() {
             self.note(place, |numbers| {
@@ -50,7 +50,7 @@ impl SeqGaps {
 
     /// Returns true if the publisher has to be told that a session, whose last number in the log is `last`, resumes
     /// with `first`, and records that it was told. Always true if a restored archive lacks numbers that were stored.
-    pub(super) fn is_untold(&self, place: SessionPlace, last: u64, first: u64) -> bool {
+    pub(super) fn is_untold(&self, place: SessionKey, last: u64, first: u64) -> bool {
         let mut is_untold = true;
         self.note(place, |numbers| {
             let is_put_back = last < numbers.taken;
@@ -62,7 +62,7 @@ impl SeqGaps {
         is_untold
     }
 
-    fn note(&self, place: SessionPlace, change: impl FnOnce(&mut AnsweredNumbers)) {
+    fn note(&self, place: SessionKey, change: impl FnOnce(&mut AnsweredNumbers)) {
         let known = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.now += 1;
         if known.sessions.len() >= SESSIONS_MAX && !known.sessions.contains_key(&place) {
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
     use crate::position::FeedId;
 
-    fn place(session: &str) -> SessionPlace {
+    fn place(session: &str) -> SessionKey {
         (LogId { feed: FeedId::new("geneva").expect("a name"), life: 1 }, "main".into(), session.into())
     }
 

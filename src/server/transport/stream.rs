@@ -14,7 +14,7 @@ use tokio::time::{Instant, Sleep};
 /// Stream of a connection. TCP is not boxed, because it is written to for every line and every reader.
 pub(crate) enum Transport {
     /// Unencrypted TCP.
-    Tcp(PatientStream<TcpStream>),
+    Tcp(WriteTimeoutStream<TcpStream>),
     /// TLS, or a test's replacement.
     Other(Box<dyn ByteStream>),
 }
@@ -108,20 +108,20 @@ impl AsyncWrite for Transport {
     }
 }
 
-/// Returns true for the error of a write that a [`PatientStream`] gave up, and false for one of the system.
+/// Returns true for the error of a write that a [`WriteTimeoutStream`] gave up, and false for one of the system.
 pub(crate) fn is_stalled(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::TimedOut && error.raw_os_error().is_none()
 }
 
 /// A stream whose writes fail with [`io::ErrorKind::TimedOut`] if the peer accepts nothing for too long. A later write waits
 /// anew.
-pub(crate) struct PatientStream<S> {
+pub(crate) struct WriteTimeoutStream<S> {
     stream: S,
     patience: Duration,
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> PatientStream<S> {
+impl<S> WriteTimeoutStream<S> {
     pub(crate) fn new(stream: S, patience: Duration) -> Self {
         Self { stream, patience, waiting: None }
     }
@@ -139,13 +139,13 @@ impl<S> PatientStream<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for PatientStream<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for WriteTimeoutStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for PatientStream<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeoutStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.progress(cx, written)

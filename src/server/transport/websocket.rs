@@ -424,7 +424,7 @@ mod tests {
     use tokio::net::TcpStream;
 
     use super::*;
-    use crate::server::transport::stream::PatientStream;
+    use crate::server::transport::stream::WriteTimeoutStream;
 
     /// A stream that holds written bytes back until it is flushed, as TLS may.
     #[derive(Clone, Default)]
@@ -479,7 +479,7 @@ mod tests {
         let client = TcpStream::connect(listener.local_addr().expect("an address")).await.expect("connected");
         let (stream, _) = listener.accept().await.expect("a connection");
         let config = crate::config::Config::default();
-        let stream = Transport::Tcp(PatientStream::new(stream, Duration::from_secs(30)));
+        let stream = Transport::Tcp(WriteTimeoutStream::new(stream, Duration::from_secs(30)));
         let mut socket = WebSocket::new(stream, &[], 512, config.limits.message_bytes, &config.times).await;
         let mut frame = vec![b'x'; FRAME_BYTES];
         frame[..4].copy_from_slice(&[0x81, 126, 0xea, 0x60]);
@@ -565,7 +565,7 @@ mod tests {
         let config = crate::config::Config::default();
         let patience = TimesConfig::ms(config.times.write_timeout_ms);
         let (below, mut client) = tokio::io::duplex(16);
-        let stream = Buffered(PatientStream::new(below, patience), Vec::new());
+        let stream = Buffered(WriteTimeoutStream::new(below, patience), Vec::new());
         let transport = Transport::Other(Box::new(stream));
         let mut socket = WebSocket::new(transport, &[], 512, config.limits.message_bytes, &config.times).await;
         let (message, begun) = (message("taken late"), Instant::now());
@@ -585,7 +585,7 @@ mod tests {
         let patience = TimesConfig::ms(config.times.write_timeout_ms);
         for (room, others) in [(16, 0), (1024, 30)] {
             let (below, mut client) = tokio::io::duplex(room);
-            let transport = Transport::Other(Box::new(PatientStream::new(below, patience)));
+            let transport = Transport::Other(Box::new(WriteTimeoutStream::new(below, patience)));
             let mut socket = WebSocket::new(transport, &[], 512, config.limits.message_bytes, &config.times).await;
             let message = message("not taken");
             for _ in 0..others {
@@ -611,7 +611,7 @@ mod tests {
         let mut client = TcpStream::connect(listener.local_addr().expect("an address")).await.expect("connected");
         let (stream, _) = listener.accept().await.expect("a connection");
         let config = crate::config::Config::default();
-        let stream = Transport::Tcp(PatientStream::new(stream, Duration::from_millis(50)));
+        let stream = Transport::Tcp(WriteTimeoutStream::new(stream, Duration::from_millis(50)));
         let mut socket = WebSocket::new(stream, &[], 512, config.limits.message_bytes, &config.times).await;
         let (message, mut read) = (message(&"x".repeat(10_000)), Vec::new());
         let end = loop {

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::client::Backoff;
 use crate::config::TimesConfig;
-use crate::delivery_cursor::Outbox;
+use crate::outbox::Outbox;
 use crate::position::FeedId;
 use crate::server::core::catalog::Catalog;
 use crate::server::webhooks::endpoint::Endpoint;

@@ -30,9 +30,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::client::{Authorities, BadProxy, PostUrl, ProxySettings};
 use crate::config::{Config, DeliverFrom, RedactedUrl, Storage};
-use crate::delivery_cursor::{FileOutbox, Outbox, OutboxError};
-use crate::feed::{Feed, FollowHandle, LiveView};
+use crate::feed::{Feed, FollowState, LiveView};
 use crate::log::{Log, LogError, LogId};
+use crate::outbox::{FileOutbox, Outbox, OutboxError};
 use crate::position::FeedId;
 use crate::server::core::active_feeds;
 use crate::server::core::catalog::{Catalog, FeedFollower};
@@ -302,7 +302,7 @@ async fn follow_view(view: &LiveView, log_id: &LogId, targets: &[Arc<Endpoint>])
     let mut bell = view.bell();
     let heartbeat = targets.iter().filter_map(|target| target.heartbeat()).min();
     loop {
-        let is_over = matches!(bell.borrow_and_update().following, FollowHandle::No(_));
+        let is_over = matches!(bell.borrow_and_update().following, FollowState::Ended(_));
         targets.iter().for_each(|target| target.ring(&log_id.feed, JobReason::News));
         if is_over {
             return;

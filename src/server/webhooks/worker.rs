@@ -8,9 +8,9 @@ use http::{HeaderName, HeaderValue, Method, header};
 
 use crate::client::{CaptionFormat, CaptionUrl, PostUrl, Verdict, post};
 use crate::config::{PushConfig, PushFormat, TimesConfig};
-use crate::delivery_cursor::{DeliveryCursor, Outbox, PendingPush};
-use crate::feed::{Feed, FollowHandle, LiveView, OpenResult, ReadEnd};
+use crate::feed::{Feed, FollowState, LiveView, OpenResult, ReadEnd};
 use crate::log::LogError;
+use crate::outbox::{DeliveryCursor, Outbox, PendingPush};
 use crate::position::{FeedId, Offset, UnknownStart};
 use crate::server::core::catalog::Catalog;
 use crate::server::core::clock::ClockHistory;
@@ -352,8 +352,8 @@ fn is_too_late(push: &PushConfig, waiting: &PendingPush, history: &ClockHistory,
 /// Prevents deliveries of a deleted feed that is still in memory. An evicted feed is opened again later.
 fn stop_at_the_end_of(view: &LiveView) -> Result<(), DeliveryStop> {
     match view.now().following {
-        FollowHandle::Yes => Ok(()),
-        FollowHandle::No(_) => Err(DeliveryStop::Later),
+        FollowState::Following => Ok(()),
+        FollowState::Ended(_) => Err(DeliveryStop::Later),
     }
 }
 

@@ -32,7 +32,7 @@ use std::sync::Arc;
 
 use crate::transcript::assembly::SlotIndex;
 use crate::transcript::fold::memberships::{
-    ContentHistory, Destination, Membership, NamedLine, ReuseOutcome, ReusedId, Sender, SessionIndex,
+    ContentHistory, LineTarget, Membership, NamedLine, ReuseOutcome, ReusedId, Sender, SessionIndex,
 };
 use crate::transcript::fold::{LineEntry, Transcript};
 use crate::transcript::line::{Content, LineKey, Status, Version, VersionState, beside, content_mark};
@@ -73,20 +73,20 @@ impl Transcript {
         (rev, said): (Option<u64>, &VersionState),
         start_ms: Option<MediaMs>,
         reused: &mut Vec<ReusedId>,
-    ) -> Destination {
+    ) -> LineTarget {
         match self.meaning(base, sender, (rev, said), start_ms) {
-            ReportedId::Line(slot) => Destination::Line(slot),
+            ReportedId::Line(slot) => LineTarget::Line(slot),
             ReportedId::Joins(slot) => {
                 self.memberships.set((sender.session, base), slot, None);
-                Destination::Line(slot)
+                LineTarget::Line(slot)
             }
-            ReportedId::Stranger(slot) => Destination::Stranger(slot),
-            ReportedId::Repeat(slot, None) => Destination::Repeat(slot),
+            ReportedId::Stranger(slot) => LineTarget::Stranger(slot),
+            ReportedId::Repeat(slot, None) => LineTarget::Repeat(slot),
             ReportedId::Repeat(slot, repeated) => {
                 self.memberships.set((sender.session, base), slot, repeated);
                 // The head again, possibly under a higher revision.
                 let is_head = rev.is_some() && self.lines[slot as usize].head.said == *said;
-                if is_head { Destination::Stranger(slot) } else { Destination::Repeat(slot) }
+                if is_head { LineTarget::Stranger(slot) } else { LineTarget::Repeat(slot) }
             }
             ReportedId::Another => {
                 let key = self.key(base);
@@ -94,7 +94,7 @@ impl Transcript {
                 let session = sender.by.map(|by| by.session.clone()).unwrap_or_default();
                 let outcome = beside.clone().map_or(ReuseOutcome::NotTakenBack, ReuseOutcome::Beside);
                 reused.push(ReusedId { key, outcome, session });
-                beside.map_or(Destination::Nowhere, Destination::Beside)
+                beside.map_or(LineTarget::Nowhere, LineTarget::Beside)
             }
         }
     }

@@ -131,7 +131,7 @@ impl ContentHistory {
 }
 
 /// Target of a version or retraction.
-pub(super) enum Destination {
+pub(super) enum LineTarget {
     /// The line; the sender is a member of it.
     Line(SlotIndex),
     /// The line; the sender is not a member.

@@ -40,7 +40,7 @@ pub use self::memberships::{NamedLine, ReuseOutcome, ReusedId};
 pub use crate::transcript::fold::changes::{
     ApplyOutcome, FeedState, FoldView, RevisionConflict, TurnChange, ViewChanges,
 };
-pub use crate::transcript::fold::queries::StrayRecord;
+pub use crate::transcript::fold::queries::InvalidCursor;
 
 /// Version number of the fold's rules. Raise it whenever a release folds the same log differently: readers with an
 /// older cursor then start over, and do not keep a state that the new rules would not give them.

@@ -17,7 +17,7 @@ use crate::transcript::turn::Turn;
 
 /// Reason why a cursor is not valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StrayRecord {
+pub enum InvalidCursor {
     /// The cursor is of another generation of the feed, another view or other rules, or from a start of the archive
     /// that is no longer known.
     Epoch,
@@ -158,15 +158,15 @@ impl Transcript {
     /// Returns the number of changes seen by a reader whose cursor has this epoch and this number.
     ///
     /// # Errors
-    /// [`StrayRecord`] if the cursor points to nothing in this view.
-    pub fn place_of(&self, epoch: &Epoch, change: u64) -> Result<u64, StrayRecord> {
-        let name = self.fold_name().ok_or(StrayRecord::Epoch)?;
-        let start = match epoch.as_str().strip_prefix(&name).ok_or(StrayRecord::Epoch)? {
+    /// [`InvalidCursor`] if the cursor points to nothing in this view.
+    pub fn place_of(&self, epoch: &Epoch, change: u64) -> Result<u64, InvalidCursor> {
+        let name = self.fold_name().ok_or(InvalidCursor::Epoch)?;
+        let start = match epoch.as_str().strip_prefix(&name).ok_or(InvalidCursor::Epoch)? {
             "" => None,
-            rest => Some(rest.strip_prefix('-').ok_or(StrayRecord::Epoch)?),
+            rest => Some(rest.strip_prefix('-').ok_or(InvalidCursor::Epoch)?),
         };
-        let last = self.starts.last_of(start, self.changes).map_err(|UnknownStart| StrayRecord::Epoch)?;
-        if change > last { Err(StrayRecord::Change) } else { Ok(change) }
+        let last = self.starts.last_of(start, self.changes).map_err(|UnknownStart| InvalidCursor::Epoch)?;
+        if change > last { Err(InvalidCursor::Change) } else { Ok(change) }
     }
 
     /// Returns the starts of the log's archive.

@@ -2,7 +2,7 @@
 
 use crate::transcript::assembly::SlotIndex;
 use crate::transcript::fold::changes::{ApplyOutcome, RevisionConflict};
-use crate::transcript::fold::memberships::{Destination, Sender};
+use crate::transcript::fold::memberships::{LineTarget, Sender};
 use crate::transcript::fold::{ChangeStamp, FoldHead, LineEntry, MediaMoment, Transcript};
 use crate::transcript::line::{Comparison, Status, TimeSource, Version, VersionState, sent_id};
 use crate::transcript::order::compare_ids;
@@ -54,15 +54,15 @@ impl Transcript {
         };
         let start_ms = times.map(|((arrival_ms, _), start_ms)| start_ms.unwrap_or(arrival_ms));
         let (slot, is_member) = match self.destination(base, sender, (rev, &said), start_ms, &mut applied.reused) {
-            Destination::Line(slot) => (slot, true),
-            Destination::Stranger(slot) => (slot, false),
-            Destination::Repeat(slot) => return Some((slot, false)),
-            Destination::Beside(id) => {
+            LineTarget::Line(slot) => (slot, true),
+            LineTarget::Stranger(slot) => (slot, false),
+            LineTarget::Repeat(slot) => return Some((slot, false)),
+            LineTarget::Beside(id) => {
                 let slot = self.begin_line((source, id), rev, said, times, (sender, at));
                 self.note_beside(sender, base, slot);
                 return Some((slot, true));
             }
-            Destination::Nowhere => return None,
+            LineTarget::Nowhere => return None,
         };
         let (rev, Comparison { order, conflict }) = self.lines[slot as usize].head.compare(rev, &said);
         let reported = match order {

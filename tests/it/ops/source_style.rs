@@ -27,7 +27,7 @@ const LONG_FILES: &[&str] = &[
 ];
 /// Functions that are longer: as with files.
 const LONG_FUNCTIONS: &[(&str, &str)] = &[
-    ("dialect/core/shape.rs", "looks_like"),
+    ("dialect/core/message_shape.rs", "looks_like"),
     ("format/core/joined_parts.rs", "add"),
     ("format/detect.rs", "detect"),
     ("format/json/sent_rows.rs", "line"),

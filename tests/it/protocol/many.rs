@@ -7,7 +7,7 @@ use crate::support;
 use std::collections::{BTreeMap, BTreeSet};
 
 use captionwire::client::{
-    FeedNews, ServerUrl, SubscriptionEvent, SubscriptionOptions, Subscriptions, SubscriptionsOptions, Update,
+    MultiplexMessage, ServerUrl, SubscriptionEvent, SubscriptionOptions, Subscriptions, SubscriptionsOptions, Update,
 };
 use captionwire::position::FeedId;
 use captionwire::transcript::{FeedState, Status};
@@ -594,7 +594,7 @@ async fn every_message_is_given_as_it_came() {
     let mut desk = client(&server);
     desk.subscribe(feed("bern"), SubscriptionOptions { until_head: true, ..SubscriptionOptions::default() });
     let (mut kinds, mut last) = (Vec::new(), None);
-    while let Some(FeedNews { text, news }) = soon(desk.next_message()).await.expect("it goes on") {
+    while let Some(MultiplexMessage { text, news }) = soon(desk.next_message()).await.expect("it goes on") {
         if let Some(text) = text {
             let message: Value = serde_json::from_str(&text).expect("JSON");
             kinds.push(message["type"].as_str().expect("a type").to_owned());

@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 
 use crate::cli::commands::replay::pace;
-use crate::cli::support::server_target::Url;
+use crate::cli::support::server_target::ServerArgs;
 use crate::client::StartPoint;
 use crate::wire::subscriber::Pace;
 
@@ -39,7 +39,7 @@ pub(crate) struct WatchCommand {
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
-    pub(crate) url: Url,
+    pub(crate) url: ServerArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -6,7 +6,7 @@
 //! below them shows each feed in which someone speaks.
 
 mod arguments;
-mod many;
+mod many_feeds;
 mod plain_turns;
 
 use std::collections::HashMap;
@@ -16,7 +16,7 @@ use indicatif::ProgressBar;
 
 pub(crate) use crate::cli::commands::watch::arguments::WatchCommand;
 use crate::cli::commands::watch::arguments::WatchUntil;
-use crate::cli::commands::watch::plain_turns::{Plain, is_interim, lower_part, name, print_some};
+use crate::cli::commands::watch::plain_turns::{PlainTurns, is_interim, lower_part, name, print_some};
 use crate::cli::support::outcome::Outcome;
 use crate::cli::support::output::{clean_line, faint, is_live_terminal, note, print_json_text, speaker_style, styled};
 use crate::cli::support::signals::Signals;
@@ -26,7 +26,7 @@ use crate::transcript::{FeedState, Line};
 
 impl WatchCommand {
     pub(crate) async fn run(self) -> anyhow::Result<Outcome> {
-        let [feed] = &self.feeds[..] else { return crate::cli::commands::watch::many::run(self).await };
+        let [feed] = &self.feeds[..] else { return crate::cli::commands::watch::many_feeds::run(self).await };
         let mut signals = Signals::new()?;
         let options = SubscriberOptions {
             from: self.from.clone(),
@@ -84,7 +84,7 @@ pub(crate) enum WatchView {
     /// The server's messages instead of the transcript.
     Raw,
     /// Closed turns, as text.
-    Plain(Plain),
+    Plain(PlainTurns),
     /// Lines as they come, with interim lines below them.
     Live(Box<LiveScreen>),
 }
@@ -92,7 +92,11 @@ pub(crate) enum WatchView {
 impl WatchView {
     /// Returns the output that fits stdout.
     pub(crate) fn for_stdout(feed: &str) -> Self {
-        if is_live_terminal() { Self::Live(Box::new(LiveScreen::new(feed))) } else { Self::Plain(Plain::default()) }
+        if is_live_terminal() {
+            Self::Live(Box::new(LiveScreen::new(feed)))
+        } else {
+            Self::Plain(PlainTurns::default())
+        }
     }
 
     fn draw(&mut self, screen: &Screen) -> anyhow::Result<()> {
@@ -106,7 +110,7 @@ impl WatchView {
     fn reset(&mut self) {
         match self {
             Self::Raw => {}
-            Self::Plain(plain) => *plain = Plain::default(),
+            Self::Plain(plain) => *plain = PlainTurns::default(),
             Self::Live(live) => live.scroll = Scroll::default(),
         }
     }
@@ -296,7 +300,7 @@ mod tests {
     use crate::wire::subscriber::ChangesMessage;
 
     /// Takes one more message; gives what a terminal and what a file is told, without colours.
-    fn told(screen: &mut Screen, scroll: &mut Scroll, plain: &mut Plain, change: u64, rest: &str) -> [String; 3] {
+    fn told(screen: &mut Screen, scroll: &mut Scroll, plain: &mut PlainTurns, change: u64, rest: &str) -> [String; 3] {
         let json = format!(r#"{{"feed":"f","cursor":"e:{change}",{rest}}}"#);
         let message: ChangesMessage = serde_json::from_str(&json).expect("changes");
         screen.apply(message);
@@ -329,7 +333,7 @@ mod tests {
 
     #[test]
     fn what_is_printed_as_a_story() {
-        let (mut screen, mut scroll, mut plain) = (Screen::default(), Scroll::default(), Plain::default());
+        let (mut screen, mut scroll, mut plain) = (Screen::default(), Scroll::default(), PlainTurns::default());
         let mut check = |change: u64, rest: String, expected: [&str; 3]| {
             assert_eq!(told(&mut screen, &mut scroll, &mut plain, change, &rest), expected, "{rest}");
         };

@@ -16,14 +16,14 @@ pub(crate) fn print_some(text: &str) -> anyhow::Result<()> {
 
 /// Closed turns, as text.
 #[derive(Debug, Default)]
-pub(crate) struct Plain {
+pub(crate) struct PlainTurns {
     /// Text before each turn, if there is more than one feed.
     pub(crate) label: String,
     /// Printed text of each turn.
     pub(crate) printed: HashMap<Arc<str>, String>,
 }
 
-impl Plain {
+impl PlainTurns {
     /// Returns the new text: turns that closed, or changed after they were printed. With `all` also open ones.
     pub(crate) fn text(&mut self, screen: &Screen, all: bool) -> String {
         let mut text = String::new();

@@ -13,7 +13,7 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::cli::support::line_counts::tally::{LineTally, MESSAGES_MAX, SentMessage};
-use crate::cli::support::published::{InputFaults, PublishSummary};
+use crate::cli::support::publish_summary::{InputFaults, PublishSummary};
 use crate::client::{PublishError, PublishProgress, Publisher, PublisherEvent, PublisherOptions, SocketUrl};
 use crate::transcript::Line;
 use crate::wire::Outgoing;

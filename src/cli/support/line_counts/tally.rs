@@ -1,6 +1,6 @@
 //! Counts lines by what they are: new, repeated, corrected, taken back.
 
-use crate::cli::support::published::LineCounts;
+use crate::cli::support::publish_summary::LineCounts;
 use crate::transcript::line::{VersionState, content_hash, sent_id};
 use crate::transcript::{Content, Line, MediaMs, Status, Version};
 use crate::wire::Outgoing;

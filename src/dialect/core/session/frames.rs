@@ -10,8 +10,8 @@ use crate::dialect::core::json::engine_report;
 use crate::dialect::core::json_frames::each_object;
 use crate::dialect::core::json_in_text::JsonInText;
 use crate::dialect::core::line_cutter::LineCutter;
+use crate::dialect::core::message_shape::{self, TextHints};
 use crate::dialect::core::options::Options;
-use crate::dialect::core::shape::{self, TextHints};
 use crate::transcript::MediaMs;
 
 /// Decoder of a vendor that sends JSON.
@@ -27,13 +27,13 @@ impl<E: EngineSession<Message = Value>> Dialect for JsonSessions<E> {
     fn decode(&mut self, frame: &[u8], out: &mut Decoded) {
         each_object(frame, out, |value, out| {
             let message = E::recorded_message(value).filter(|message| message.is_object()).unwrap_or(value);
-            let is_foreign = shape::is_foreign(E::FORMAT, message);
+            let is_foreign = message_shape::is_foreign(E::FORMAT, message);
             if !is_foreign && E::is_known(message) {
                 self.0.read(message, out);
             } else if let Some(why) = engine_report(message).filter(|_| !is_foreign) {
                 out.fault(DecodeFaultKind::Engine, format!("{} reports: {why}", E::FORMAT.vendor()));
             } else {
-                out.fault(DecodeFaultKind::UnknownType, shape::unknown(E::FORMAT, message));
+                out.fault(DecodeFaultKind::UnknownType, message_shape::unknown(E::FORMAT, message));
             }
         });
     }

@@ -253,11 +253,11 @@ impl<E: EngineSession> Session<E> {
 
 /// Open interim lines, the oldest first.
 #[derive(Debug, Default)]
-struct OpenGuesses {
+struct OpenInterimLines {
     guesses: VecDeque<(Arc<str>, Content)>,
 }
 
-impl OpenGuesses {
+impl OpenInterimLines {
     /// Sets or removes the interim content of the line `id`. If there are too many, returns the oldest one, closed as
     /// shown.
     fn note(&mut self, id: &Arc<str>, guess: Option<&Content>) -> Option<Version> {
@@ -306,7 +306,7 @@ struct Sessions<E> {
     elapsed_ms: Option<MediaMs>,
     /// Time on that clock at which the first session's times begin.
     zero_ms: Option<MediaMs>,
-    open: OpenGuesses,
+    open: OpenInterimLines,
     /// True after a reconnect to the vendor.
     is_anew: bool,
     /// Offset of the previous session's times.
@@ -328,7 +328,7 @@ impl<E: EngineSession> Sessions<E> {
             greatest_ms: None,
             elapsed_ms: None,
             zero_ms: None,
-            open: OpenGuesses::default(),
+            open: OpenInterimLines::default(),
             is_anew: false,
             earlier_speech: None,
             is_misplaced: false,

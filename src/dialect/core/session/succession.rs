@@ -6,8 +6,8 @@ use super::{
     EARLIER_MAX, EngineSession, IdScope, LEAD_MS, NAMES_MAX, OPEN_MAX, ROOM_PART, Session, Sessions, say_lines,
 };
 use crate::dialect::core::decoded::{DecodeFaultKind, Decoded, DecodedEvent};
-use crate::dialect::core::keyed::is_random;
 use crate::dialect::core::line_match::begins_as;
+use crate::dialect::core::lines_by_id::is_random;
 use crate::dialect::core::options::Options;
 use crate::dialect::core::session_clock::FAR_FALL_MS;
 use crate::dialect::core::session_sign::{SessionSign, SpeechSpan};

@@ -21,7 +21,7 @@ use crate::log::embedded::batch_row::{self, COLUMNS};
 use crate::log::embedded::open_files::OpenFiles;
 use crate::log::embedded::readers::{self, ReadFailure};
 use crate::log::embedded::shared::EmbeddedShared;
-use crate::log::embedded::starts::{self, MarkFile, StartReach};
+use crate::log::embedded::starts::{self, MarkFile, StartProgress};
 use crate::log::{Commit, CommitHook, LogError, LogId};
 use crate::position::{FeedId, Offset};
 
@@ -99,7 +99,7 @@ pub(super) enum WriterCommand {
 /// Carries out commands until [`WriterCommand::Close`].
 pub(super) fn run(
     db: Connection,
-    (mark, reach, is_in_file, files): (MarkFile, StartReach, bool, OpenFiles),
+    (mark, reach, is_in_file, files): (MarkFile, StartProgress, bool, OpenFiles),
     shared: &EmbeddedShared,
     inbox: &Receiver<WriterCommand>,
     options: &EmbeddedOptions,
@@ -141,7 +141,7 @@ struct Writer<'a> {
     held: Option<WriterCommand>,
     mark: MarkFile,
     /// Progress of the archive in this start.
-    reach: StartReach,
+    reach: StartProgress,
     /// Time of the last attempt to write the row of this start back to the file; `None` once it is there.
     settles: Option<Instant>,
     /// The open files, checked for having been replaced.

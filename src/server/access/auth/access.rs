@@ -5,9 +5,9 @@ use std::sync::{Arc, LazyLock};
 
 use crate::config::{FeedPattern, Role};
 use crate::position::FeedId;
-use crate::server::access::auth::rate_limit::Owner;
+use crate::server::access::auth::attempt_limit::AttemptKey;
 use crate::server::core::connection_end::CloseReason;
-use crate::server::core::grant_lifetime::{AccessEnd, Validity};
+use crate::server::core::grant_lifetime::{AccessEnd, GrantLifetime};
 use crate::server::http::problem::{Problem, ProblemCode};
 use crate::transcript::Timestamp;
 use crate::wire::CloseCode;
@@ -82,7 +82,7 @@ pub(crate) struct GrantClaims {
     /// Limit of feeds that match `feeds`; at the limit the token creates none.
     pub(crate) feeds_max: Option<usize>,
     pub(crate) expires_at: Option<Timestamp>,
-    pub(crate) validity: Validity,
+    pub(crate) validity: GrantLifetime,
 }
 
 impl GrantClaims {
@@ -95,7 +95,7 @@ impl GrantClaims {
             source: None,
             feeds_max: None,
             expires_at: None,
-            validity: Validity::default(),
+            validity: GrantLifetime::default(),
         }
     }
 
@@ -159,10 +159,10 @@ impl Access {
     }
 
     /// Returns the owner for which feed creations are counted: a token, or without one an address.
-    pub(crate) fn owner(&self) -> Owner {
+    pub(crate) fn owner(&self) -> AttemptKey {
         match (self.granted.who, self.address) {
-            (Identity::Anonymous, Some(address)) => Owner::of_address(address),
-            _ => Owner::Token(self.granted.token),
+            (Identity::Anonymous, Some(address)) => AttemptKey::of_address(address),
+            _ => AttemptKey::Token(self.granted.token),
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::position::FeedId;
 
 /// Feeds that are being created, in order of beginning. There are at most as many as requests.
 #[derive(Debug, Default)]
-pub(crate) struct CreationsUnderWay(Mutex<Creations>);
+pub(crate) struct PendingCreations(Mutex<Creations>);
 
 #[derive(Debug, Default)]
 struct Creations {
@@ -17,21 +17,21 @@ struct Creations {
 
 /// Registration of a feed that is being created; ends when dropped.
 #[derive(Debug)]
-pub(crate) struct CreationUnderWay<'a> {
-    all: &'a CreationsUnderWay,
+pub(crate) struct PendingCreation<'a> {
+    all: &'a PendingCreations,
     number: u64,
 }
 
-impl CreationsUnderWay {
+impl PendingCreations {
     /// Registers the creation of `name`. Returns the registration and the feeds whose creation began earlier. A list of
     /// existing feeds that is read after this call, combined with the returned names, misses none.
-    pub(crate) fn begin(&self, name: &FeedId) -> (CreationUnderWay<'_>, Vec<FeedId>) {
+    pub(crate) fn begin(&self, name: &FeedId) -> (PendingCreation<'_>, Vec<FeedId>) {
         let mut creations = self.lock();
         let earlier = creations.names.values().cloned().collect();
         let number = creations.next;
         creations.next += 1;
         creations.names.insert(number, name.clone());
-        (CreationUnderWay { all: self, number }, earlier)
+        (PendingCreation { all: self, number }, earlier)
     }
 
     fn lock(&self) -> MutexGuard<'_, Creations> {
@@ -39,7 +39,7 @@ impl CreationsUnderWay {
     }
 }
 
-impl Drop for CreationUnderWay<'_> {
+impl Drop for PendingCreation<'_> {
     fn drop(&mut self) {
         self.all.lock().names.remove(&self.number);
     }
@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn each_creation_knows_those_that_began_earlier_and_last() {
-        let all = CreationsUnderWay::default();
+        let all = PendingCreations::default();
         let name = |name: &str| FeedId::new(name).expect("a name");
         let (a, before_a) = all.begin(&name("a"));
         let (b, before_b) = all.begin(&name("b"));

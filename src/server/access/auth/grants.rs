@@ -10,10 +10,10 @@ use subtle::ConstantTimeEq;
 use crate::config::{AuthConfig, LimitsConfig};
 use crate::position::FeedId;
 use crate::server::access::auth::access::{Access, BAD_TOKEN, Denial, GrantClaims, Identity};
-use crate::server::access::auth::creations::{CreationUnderWay, CreationsUnderWay};
+use crate::server::access::auth::attempt_limit::{AttemptKey, AttemptLimit};
+use crate::server::access::auth::creations::{PendingCreation, PendingCreations};
 use crate::server::access::auth::jwt::JwtVerifier;
-use crate::server::access::auth::rate_limit::{Owner, RateLimit};
-use crate::server::core::grant_lifetime::{EXPIRED, Revocation, Validity};
+use crate::server::core::grant_lifetime::{EXPIRED, GrantLifetime, Revocation};
 use crate::server::core::secret_files::KeyError;
 use crate::transcript::Timestamp;
 
@@ -28,11 +28,11 @@ const CREATIONS_SPAN_MS: u64 = 3_600_000;
 pub(crate) struct Auth {
     grants: RwLock<Arc<Grants>>,
     /// Wrong tokens, by address.
-    attempts: RateLimit,
+    attempts: AttemptLimit,
     /// Feeds created, by token, or by address without one.
-    creations: RateLimit,
+    creations: AttemptLimit,
     /// Feeds that are being created: they count for a token's `feeds_max` like existing ones.
-    under_way: CreationsUnderWay,
+    under_way: PendingCreations,
 }
 
 /// Grants of one reading of `[auth]`.
@@ -79,7 +79,7 @@ impl Grants {
 
     /// Keeps the validity of grants that `before` had and that are unchanged, so that their connections stay open.
     /// Returns the grants to revoke.
-    fn take_over(&mut self, before: &Self) -> Vec<(Validity, Revocation)> {
+    fn take_over(&mut self, before: &Self) -> Vec<(GrantLifetime, Revocation)> {
         let mut revoked = Vec::new();
         for (hash, access) in &before.tokens {
             let old = &access.granted;
@@ -121,9 +121,9 @@ impl Auth {
     fn with(grants: Grants, limits: &LimitsConfig) -> Self {
         Self {
             grants: RwLock::new(Arc::new(grants)),
-            attempts: RateLimit::new(limits.wrong_tokens_per_minute, ATTEMPTS_SPAN_MS, RATES_MAX),
-            creations: RateLimit::new(limits.feeds_created_per_hour, CREATIONS_SPAN_MS, RATES_MAX),
-            under_way: CreationsUnderWay::default(),
+            attempts: AttemptLimit::new(limits.wrong_tokens_per_minute, ATTEMPTS_SPAN_MS, RATES_MAX),
+            creations: AttemptLimit::new(limits.feeds_created_per_hour, CREATIONS_SPAN_MS, RATES_MAX),
+            under_way: PendingCreations::default(),
         }
     }
 
@@ -158,7 +158,7 @@ impl Auth {
         let access = self.current().access_of(token, now);
         if matches!(access, Err(Denial::Unauthorised(BAD_TOKEN)))
             && let Some(address) = from
-            && let Err(first) = self.attempts.count(Owner::of_address(address))
+            && let Err(first) = self.attempts.count(AttemptKey::of_address(address))
         {
             if first {
                 tracing::warn!(%address, "too many wrong tokens from this address: further ones are refused as such (limits.wrong_tokens_per_minute)");
@@ -170,16 +170,16 @@ impl Auth {
 
     /// Registers the creation of the feed `name`. Returns the registration, and the feeds whose creation began earlier
     /// and is still in progress.
-    pub(crate) fn begin_creation(&self, name: &FeedId) -> (CreationUnderWay<'_>, Vec<FeedId>) {
+    pub(crate) fn begin_creation(&self, name: &FeedId) -> (PendingCreation<'_>, Vec<FeedId>) {
         self.under_way.begin(name)
     }
 
     /// Counts a feed that `owner` is about to create.
-    pub(crate) fn count_creation(&self, owner: Owner) -> Result<(), Denial> {
+    pub(crate) fn count_creation(&self, owner: AttemptKey) -> Result<(), Denial> {
         self.creations.count(owner).map_err(|first| {
             let by = match owner {
-                Owner::Address(_) => "this address",
-                Owner::Token(_) => "this token",
+                AttemptKey::Address(_) => "this address",
+                AttemptKey::Token(_) => "this token",
             };
             if first {
                 tracing::warn!(
@@ -195,7 +195,7 @@ impl Auth {
     }
 
     /// Reverts the count of a feed that `owner` did not create after all.
-    pub(crate) fn uncount_creation(&self, owner: Owner) {
+    pub(crate) fn uncount_creation(&self, owner: AttemptKey) {
         self.creations.uncount(owner);
     }
 

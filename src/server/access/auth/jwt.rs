@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::config::{FeedPattern, HS256_SECRET_BYTES_MIN, JwtConfig, Role};
 use crate::server::access::auth::access::{Access, BAD_TOKEN, Denial, GrantClaims, Identity};
-use crate::server::core::grant_lifetime::{Revocation, Validity};
+use crate::server::core::grant_lifetime::{GrantLifetime, Revocation};
 use crate::server::core::secret_files::{KeyError, read, read_secret, unusable};
 use crate::transcript::Timestamp;
 
@@ -30,12 +30,12 @@ struct JwtKey {
     /// SHA-256 of the key as it was read, by which a reload recognizes it.
     fingerprint: [u8; 32],
     /// Shared by all connections that its tokens opened.
-    validity: Validity,
+    validity: GrantLifetime,
 }
 
 impl JwtKey {
     fn new(algorithm: Algorithm, id: Option<String>, key: DecodingKey, read_from: &[u8]) -> Self {
-        Self { algorithm, id, key, fingerprint: Sha256::digest(read_from).into(), validity: Validity::default() }
+        Self { algorithm, id, key, fingerprint: Sha256::digest(read_from).into(), validity: GrantLifetime::default() }
     }
 }
 
@@ -83,7 +83,7 @@ impl JwtVerifier {
 
     /// Keeps the validity of keys that `before` had as well, so that connections of their tokens stay open. Returns the
     /// others, to revoke.
-    pub(crate) fn take_over(&mut self, before: &Self) -> Vec<(Validity, Revocation)> {
+    pub(crate) fn take_over(&mut self, before: &Self) -> Vec<(GrantLifetime, Revocation)> {
         let claims = |of: &Self| (of.config.issuer.clone(), of.config.audience.clone());
         if claims(self) != claims(before) {
             return before.validities().map(|of| (of, Revocation::Changed)).collect();
@@ -102,7 +102,7 @@ impl JwtVerifier {
     }
 
     /// Returns the validity of each key, which ends all connections of its tokens.
-    pub(crate) fn validities(&self) -> impl Iterator<Item = Validity> {
+    pub(crate) fn validities(&self) -> impl Iterator<Item = GrantLifetime> {
         self.keys.iter().map(|key| key.validity.clone())
     }
 
@@ -132,7 +132,7 @@ impl JwtVerifier {
     }
 
     /// Returns the claims of a token that a key signed, and that key's validity.
-    fn claims(&self, token: &str) -> Option<(Claims, Validity)> {
+    fn claims(&self, token: &str) -> Option<(Claims, GrantLifetime)> {
         if !has_no_extensions(token) {
             return None;
         }

@@ -9,11 +9,11 @@
 //! limits attempts per address and creations per token, `creations` are feeds that are being created.
 
 mod access;
+mod attempt_limit;
 mod creations;
 mod grants;
 mod jwt;
 mod open_feed;
-mod rate_limit;
 mod route_roles;
 
 pub(crate) use crate::server::access::auth::access::{Access, Denial};

@@ -4,7 +4,7 @@
 //! tokens are never labels. Names of sources are, up to a limit: they name equipment, and operators need to know which
 //! of it sends faulty data.
 
-mod shared;
+mod histogram;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -21,7 +21,7 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::log::Commit;
 use crate::server::core::clock::Clock;
 use crate::server::core::connection_end::CloseReason;
-use crate::server::core::metrics::shared::{SharedHistogram, lock};
+use crate::server::core::metrics::histogram::{SharedHistogram, lock};
 use crate::transcript::{Op, Timestamp};
 use crate::wire::NackCode;
 

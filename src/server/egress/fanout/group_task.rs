@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use crate::feed::FollowHandle;
+use crate::feed::FollowState;
 use crate::server::core::context::ServerContext;
 use crate::server::egress::fanout::groups::{Group, GroupRegistry};
 use crate::server::egress::fanout::member::{ExitReason, Member};
@@ -26,7 +26,7 @@ pub(super) async fn run(context: Arc<ServerContext>, registry: Arc<GroupRegistry
         let now = Instant::now();
         let (is_over, change_before) = {
             let bell = bell.borrow_and_update();
-            let is_over = context.stop.is_cancelled() || matches!(bell.following, FollowHandle::No(_));
+            let is_over = context.stop.is_cancelled() || matches!(bell.following, FollowState::Ended(_));
             (is_over, std::mem::replace(&mut change, bell.change))
         };
         members.take_joining();

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use tokio_util::task::TaskTracker;
 
 pub(crate) use self::member::ExitReason;
-use crate::feed::{Feed, FollowHandle, LiveView};
+use crate::feed::{Feed, FollowState, LiveView};
 use crate::server::core::connection_end::CloseReason;
 use crate::server::core::context::ServerContext;
 use crate::server::egress::fanout::groups::{GroupRegistry, MembershipGuard};
@@ -73,7 +73,7 @@ impl Fanout {
         let mut place = MembershipGuard { group, member };
         {
             let now = view.now();
-            if now.change > since || matches!(now.following, FollowHandle::No(_)) {
+            if now.change > since || matches!(now.following, FollowState::Ended(_)) {
                 // The group may have seen that before this reader was in it.
                 place.group.rung.notify_one();
             }

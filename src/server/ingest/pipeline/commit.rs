@@ -1,8 +1,8 @@
 //! Appends what a session has had admitted, and waits for it where the caller does.
 
 use crate::log::{AppendResult, LogError};
+use crate::server::ingest::ack_queue::AppendBatch;
 use crate::server::ingest::identity::PublisherIdentity;
-use crate::server::ingest::pending_acks::AppendBatch;
 use crate::server::ingest::pipeline::{
     AppendMode, CommitError, CommitOutcome, IngestPipeline, MessageArrival, NUMBERED_MAX,
 };

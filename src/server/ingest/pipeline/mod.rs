@@ -20,8 +20,8 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::ack_queue::AppendBatch;
 use super::media_clock::MediaClock;
-use super::pending_acks::AppendBatch;
 use super::resends::{RecentMessages, SessionLog};
 use super::sequence::Sequence;
 use super::service::IngestService;

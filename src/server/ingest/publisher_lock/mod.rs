@@ -131,8 +131,8 @@ impl PublisherLocks {
         }
         let Some(told) = self.tell(place, by, node) else { return CommandReply::Done };
         match told {
-            LeaveOutcome::IsNewer => CommandReply::Newer,
-            LeaveOutcome::Goes(lock) => {
+            LeaveReply::IsNewer => CommandReply::Newer,
+            LeaveReply::Goes(lock) => {
                 drop(lock.lock().await);
                 CommandReply::Done
             }
@@ -161,16 +161,16 @@ impl PublisherLocks {
         drop(self.tell(place, by, node));
     }
 
-    fn tell(&self, place: &LockKey, by: &PresentPublisher, node: &Arc<str>) -> Option<LeaveOutcome> {
+    fn tell(&self, place: &LockKey, by: &PresentPublisher, node: &Arc<str>) -> Option<LeaveReply> {
         let slots = self.lock();
         let slot = slots.get(place)?;
         if slot.since.as_ref().is_some_and(|own| *own > (by.since, node.clone())) {
-            return Some(LeaveOutcome::IsNewer);
+            return Some(LeaveReply::IsNewer);
         }
         if let Some(claim) = &slot.claim {
             claim.replace(by);
         }
-        Some(LeaveOutcome::Goes(slot.lock.clone()))
+        Some(LeaveReply::Goes(slot.lock.clone()))
     }
 
     /// Waits for `place` without telling its holder to leave. Cancel-safe.
@@ -190,7 +190,7 @@ impl PublisherLocks {
 }
 
 /// Reply of a lock's holder to a request to leave.
-enum LeaveOutcome {
+enum LeaveReply {
     /// It leaves; the lock is free once it has.
     Goes(Arc<tokio::sync::Mutex<()>>),
     /// It arrived later than the connection that wants it to leave.

@@ -6,14 +6,14 @@ use tokio::sync::watch;
 
 use crate::feed::FeedProgress;
 use crate::server::core::connection_end::{CloseReason, end_of};
+use crate::server::ingest::ack_queue::AckQueue;
 use crate::server::ingest::identity::PublisherIdentity;
-use crate::server::ingest::pending_acks::AckQueue;
 use crate::server::ingest::pipeline::{IngestPipeline, MessageArrival};
 use crate::server::ingest::publisher_lock::Claim;
 use crate::server::ingest::rate_limit::ReadPace;
 use crate::server::ingest::resends::Resend;
 use crate::server::ingest::service::IngestService;
-use crate::server::ingest::websocket::entry::PublisherEntry;
+use crate::server::ingest::websocket::admission::AdmittedPublisher;
 use crate::server::ingest::websocket::vendor_decoder::VendorDecoder;
 use crate::transcript::{Op, Transcript};
 use crate::wire::{CloseCode, Incoming, Limits, NackCode, Refusal, ToPublisher};
@@ -27,7 +27,7 @@ const MISSING_LOOKS_MAX: u32 = 16;
 pub(crate) struct PublisherConnection<'a> {
     pub(crate) service: &'a Arc<IngestService>,
     pub(crate) pipeline: IngestPipeline,
-    pub(crate) entry: PublisherEntry,
+    pub(crate) entry: AdmittedPublisher,
     pub(crate) bell: watch::Receiver<FeedProgress>,
     pub(crate) limits: Limits,
     pub(crate) acks: AckQueue,
@@ -69,7 +69,7 @@ pub(crate) fn is_on_air(transcript: &Transcript, source: &str) -> bool {
 }
 
 impl<'a> PublisherConnection<'a> {
-    pub(crate) fn new(service: &'a Arc<IngestService>, entry: PublisherEntry, pipeline: IngestPipeline) -> Self {
+    pub(crate) fn new(service: &'a Arc<IngestService>, entry: AdmittedPublisher, pipeline: IngestPipeline) -> Self {
         let mut bell = pipeline.view.bell();
         // The view may have ended before the subscription, and would not notify again.
         bell.mark_changed();

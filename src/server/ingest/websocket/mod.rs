@@ -4,9 +4,9 @@
 //! another. At most `limits.unacked` messages may wait to become durable and folded; above that the socket is not read,
 //! and TCP flow control slows the publisher down.
 
+mod admission;
 mod connection;
-mod entry;
-mod telling;
+mod outgoing;
 mod vendor;
 mod vendor_decoder;
 
@@ -27,8 +27,8 @@ use crate::server::ingest::pipeline::{MessageArrival, SessionTally};
 use crate::server::ingest::publisher_lock::{Claim, ClaimSignal};
 use crate::server::ingest::sequence::NumberedMessage;
 use crate::server::ingest::service::IngestService;
+use crate::server::ingest::websocket::admission::AdmittedPublisher;
 use crate::server::ingest::websocket::connection::{PublisherConnection, going_away};
-use crate::server::ingest::websocket::entry::PublisherEntry;
 use crate::server::ingest::websocket::vendor_decoder::{VendorQuery, are_labels_anonymous, offset_ms};
 use crate::server::transport::keepalive::{Keepalive, KeepaliveTimes};
 use crate::server::transport::websocket::{SocketFrame, WebSocket};
@@ -99,7 +99,7 @@ async fn publish(
     let takes_over = asked.flag("takeover", false)?;
     let keeps_text = asked.flag("keeps_text", false)?;
     let feed = service.open_feed(&asked.access, name).await.map_err(|error| error.end())??;
-    let entering = PublisherEntry::take(service, feed, publisher, takes_over);
+    let entering = AdmittedPublisher::take(service, feed, publisher, takes_over);
     let (entry, mut pipeline) = tokio::select! {
         biased;
         () = service.context.stop.cancelled() => return Err(going_away()),

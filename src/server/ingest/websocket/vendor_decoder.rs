@@ -8,7 +8,7 @@ use crate::dialect::{Dialect, Framing, UnknownFormat, VendorFormat};
 use crate::position::FeedId;
 use crate::server::access::upgrade::RequestContext;
 use crate::server::core::connection_end::CloseReason;
-use crate::server::ingest::raw_capture::FrameRecorder;
+use crate::server::ingest::frame_recorder::FrameRecorder;
 use crate::server::ingest::service::IngestService;
 use crate::transcript::MediaMs;
 use crate::wire::CloseCode;

@@ -13,13 +13,13 @@ use crate::server::ingest::service::IngestService;
 use crate::wire::CloseCode;
 
 /// Locks that a publishing connection holds.
-pub(crate) struct PublisherEntry {
+pub(crate) struct AdmittedPublisher {
     pub(crate) source: SourceGuard,
     _session: LockGuard,
     _presence: PresenceGuard,
 }
 
-impl PublisherEntry {
+impl AdmittedPublisher {
     /// Waits until `publisher` has its source and no other connection or request writes in its session; then begins its
     /// session. Cancel-safe.
     ///

@@ -1,8 +1,8 @@
 //! Sends and receives what nodes announce, and answers their commands.
 
-use crate::cluster::bus::BusMessage;
 use crate::cluster::message::CommandReply;
 use crate::cluster::message::{Announcement, ClusterMessage, ClusterReply, PresenceEntry};
+use crate::cluster::message_bus::BusMessage;
 use crate::cluster::{Cluster, ClusterNode, GATHER, WORDS_AT_ONCE, encode};
 use futures::StreamExt;
 use futures::stream::BoxStream;

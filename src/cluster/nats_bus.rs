@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
 
-use super::bus::{BusMessage, MessageBus};
+use super::message_bus::{BusMessage, MessageBus};
 use super::nats_table::NatsTable;
 use super::{Cluster, ClusterSettings, NodeId, TableError};
 

@@ -1,7 +1,8 @@
 //! Connections of a publisher, one after the other: sends what is pending, reads the answers.
 
 use crate::client::address::SocketUrl;
-use crate::client::connection::{ClientSocket, ClientTimes, ConnectionEnd, RetrySchedule, connect};
+use crate::client::backoff::RetrySchedule;
+use crate::client::connection::{ClientSocket, ClientTimes, ConnectionEnd, connect};
 use crate::client::publisher::events::{Nack, PublishError, PublisherEvent};
 use crate::client::publisher::state::PublisherState;
 use crate::parse_error::describe_json_error;
@@ -23,7 +24,7 @@ pub(super) const REFUSAL_CLOSES_MAX: u32 = 100;
 pub(super) const CLOSE_WAIT: Duration = Duration::from_secs(2);
 
 /// URLs to connect to.
-pub(super) struct Urls {
+pub(super) struct ConnectUrls {
     /// Used until the first `welcome`.
     pub(super) first: SocketUrl,
     /// Used after it, without `takeover`: a source that another session took meanwhile is not taken over again.
@@ -31,9 +32,9 @@ pub(super) struct Urls {
 }
 
 /// Sets `ended` when the task ends for any reason, so that waiting callers return.
-pub(super) struct TellEnd(Arc<watch::Sender<PublisherState>>);
+pub(super) struct MarkEndedOnDrop(Arc<watch::Sender<PublisherState>>);
 
-impl Drop for TellEnd {
+impl Drop for MarkEndedOnDrop {
     fn drop(&mut self) {
         self.0.send_modify(|state| {
             state.ended.get_or_insert_with(|| ConnectionEnd::Lost("the publisher was stopped".into()).into());
@@ -44,11 +45,11 @@ impl Drop for TellEnd {
 /// Connects repeatedly until the publisher is closed or an error is permanent.
 pub(super) async fn run(
     state: Arc<watch::Sender<PublisherState>>,
-    urls: Urls,
+    urls: ConnectUrls,
     times: ClientTimes,
     mut retry: RetrySchedule,
 ) {
-    let tell_end = TellEnd(state.clone());
+    let tell_end = MarkEndedOnDrop(state.clone());
     let mut refusal_closes = 0;
     loop {
         let (settled_before, was_welcomed) = (state.borrow().settled(), state.borrow().welcomed);

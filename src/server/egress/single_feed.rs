@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use crate::position::{Cursor, FeedId};
 use crate::server::core::connection_end::CloseReason;
+use crate::server::egress::next_event::{FeedEvent, WaitFor};
 use crate::server::egress::session::{FeedSet, unsupported};
 use crate::server::egress::sink::SubscriberSink;
 use crate::server::egress::subscribed_feed::SubscribedFeed;
-use crate::server::egress::subscription::{SubscribedLife, Subscription};
-use crate::server::egress::wait_for::{FeedEvent, WaitFor};
+use crate::server::egress::subscription::{SubscribedGeneration, Subscription};
 use crate::wire::{FromSubscriber, Refusal, Unit};
 
 /// The feed of a session with one feed. What would end its subscription ends the session.
@@ -71,7 +71,7 @@ impl FeedSet for SingleFeed {
         (Some(self.feed.subscription.name.clone()), self.feed.cursor())
     }
 
-    fn up_to_date(&self) -> Option<(&SubscribedLife, Unit)> {
+    fn up_to_date(&self) -> Option<(&SubscribedGeneration, Unit)> {
         let waits_for_changes = matches!(self.wait_for, WaitFor::Changes { until: None, .. });
         let life = self.feed.life().filter(|_| waits_for_changes && !self.feed.is_replay());
         Some((life?, self.feed.subscription.params.unit))

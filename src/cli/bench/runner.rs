@@ -3,11 +3,11 @@
 
 use serde_json::Value;
 
-use crate::cli::bench::contestant::{Contestant, Requirement};
-use crate::cli::bench::load::{Load, LoadStop};
+use crate::cli::bench::load::{Load, StopFlag};
 use crate::cli::bench::machine::MachineUsage;
+use crate::cli::bench::measured_server::{MeasuredServer, Requirement};
 use crate::cli::bench::process::{ServerLocation, ServerProcess};
-use crate::cli::bench::report::{BenchRun, RunFigures, Sheet, tables};
+use crate::cli::bench::report::{BenchRun, RunFigures, TableLayout, tables};
 use crate::cli::support::outcome::Outcome;
 use crate::cli::support::output::{note, print, print_json};
 
@@ -15,25 +15,25 @@ use crate::cli::support::output::{note, print, print_json};
 pub(super) trait Scenario {
     /// Returns the name in the table. Runs with the same name are compared.
     fn name(&self) -> String;
-    fn sheet(&self) -> &'static Sheet;
+    fn sheet(&self) -> &'static TableLayout;
     /// Returns all settings, for JSON.
     fn settings(&self) -> Value;
     /// Returns what it requires of a server.
     fn wish(&self) -> Requirement;
-    fn run(&self, stage: &mut Stage) -> anyhow::Result<StageResult>;
+    fn run(&self, stage: &mut RunEnvironment) -> anyhow::Result<RunResult>;
 }
 
 /// Setting of a run: a server, and a load for it.
-pub(super) struct Stage {
+pub(super) struct RunEnvironment {
     /// Name of the server in tables.
     pub(super) name: String,
     pub(super) server: ServerProcess,
     pub(super) load: Load,
-    pub(super) stop: LoadStop,
+    pub(super) stop: StopFlag,
 }
 
 /// Result of a run.
-pub(super) struct StageResult {
+pub(super) struct RunResult {
     pub(super) figures: RunFigures,
     pub(super) meanwhile: MachineUsage,
 }
@@ -42,16 +42,16 @@ pub(super) struct StageResult {
 pub(super) const BYTES_PER_DELIVERY: &str = "bytes_per_delivery";
 
 /// All servers that take part, and the runs so far.
-pub(super) struct Contest {
-    pub(super) contestants: Vec<Contestant>,
+pub(super) struct BenchRunner {
+    pub(super) contestants: Vec<MeasuredServer>,
     pub(super) place: ServerLocation,
     pub(super) repeat: usize,
     pub(super) is_json: bool,
-    pub(super) stop: LoadStop,
+    pub(super) stop: StopFlag,
     pub(super) runs: Vec<BenchRun>,
 }
 
-impl Contest {
+impl BenchRunner {
     /// Runs all scenarios, prints the results, and returns the outcome.
     pub(super) fn hold(mut self, scenarios: &[Box<dyn Scenario>]) -> anyhow::Result<Outcome> {
         for scenario in scenarios {
@@ -62,7 +62,7 @@ impl Contest {
                 for contestant in self.contestants.clone().iter().filter(|contestant| contestant.can(&scenario.wish()))
                 {
                     let run = self.run(&**scenario, contestant, round, frame_bytes)?;
-                    if !matches!(contestant, Contestant::Limit | Contestant::Other { .. }) {
+                    if !matches!(contestant, MeasuredServer::Limit | MeasuredServer::Other { .. }) {
                         frame_bytes = run.figure(BYTES_PER_DELIVERY).unwrap_or(frame_bytes);
                     }
                     self.runs.push(run);
@@ -84,7 +84,7 @@ impl Contest {
     fn run(
         &self,
         scenario: &dyn Scenario,
-        who: &Contestant,
+        who: &MeasuredServer,
         round: usize,
         frame_bytes: f64,
     ) -> anyhow::Result<BenchRun> {
@@ -102,12 +102,12 @@ impl Contest {
     fn measure(
         &self,
         scenario: &dyn Scenario,
-        who: &Contestant,
+        who: &MeasuredServer,
         frame_bytes: f64,
-    ) -> anyhow::Result<(StageResult, Option<String>)> {
+    ) -> anyhow::Result<(RunResult, Option<String>)> {
         let server = who.start(&scenario.wish(), &self.place, &self.stop)?;
         let load = Load::new(who.dialect(Some(frame_bytes))?, server.address, self.stop.clone())?;
-        let mut stage = Stage { name: who.name().to_owned(), server, load, stop: self.stop.clone() };
+        let mut stage = RunEnvironment { name: who.name().to_owned(), server, load, stop: self.stop.clone() };
         let measured = scenario.run(&mut stage)?;
         Ok((measured, stage.load.tally.faults.say()))
     }

@@ -1,9 +1,9 @@
 //! Messages to a publisher: replies in order, changes of the source on air, and warnings.
 
-use crate::feed::FollowHandle;
+use crate::feed::FollowState;
 use crate::server::core::connection_end::CloseReason;
 use crate::server::core::connection_end::end_of;
-use crate::server::ingest::pending_acks::Reply;
+use crate::server::ingest::ack_queue::Reply;
 use crate::server::ingest::websocket::connection::{PublisherConnection, is_on_air};
 use crate::server::transport::websocket::WebSocket;
 use crate::wire::{ToPublisher, WarningCode};
@@ -53,7 +53,7 @@ impl PublisherConnection<'_> {
 
     pub(crate) async fn look_at_the_feed(&mut self, socket: &mut WebSocket) -> Result<(), CloseReason> {
         let following = self.bell.borrow_and_update().following.clone();
-        if let FollowHandle::No(why) = following {
+        if let FollowState::Ended(why) = following {
             self.finish_answers(socket).await?;
             return Err(end_of(&why));
         }

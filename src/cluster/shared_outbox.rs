@@ -11,7 +11,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use crate::cluster::table::{PutOutcome, Table, TableError};
-use crate::delivery_cursor::{DeliveryCursor, DeliveryCursors, Outbox, OutboxError};
+use crate::outbox::{DeliveryCursor, DeliveryCursors, Outbox, OutboxError};
 use crate::position::FeedId;
 
 /// The outbox of all nodes.

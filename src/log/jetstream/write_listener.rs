@@ -10,12 +10,12 @@ use crate::position::Offset;
 
 /// Logs with news for one listener, each with its latest end.
 #[derive(Default)]
-pub(super) struct Listener {
+pub(super) struct WriteListener {
     pub(super) written: Mutex<BTreeMap<LogId, Offset>>,
     pub(super) bell: Notify,
 }
 
-impl Listener {
+impl WriteListener {
     pub(super) fn tell(&self, log: &LogId, next: Offset) {
         self.written.lock().expect("nothing panics with it").insert(log.clone(), next);
         self.bell.notify_one();

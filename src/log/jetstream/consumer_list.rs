@@ -41,17 +41,17 @@ pub(super) struct ListedConfig {
 
 /// Result of looking for a process that follows the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum FollowState {
-    Yes,
-    No,
+pub(super) enum FollowerPresence {
+    Following,
+    Absent,
     /// A process did, a moment ago.
-    Perhaps,
+    Recent,
 }
 
 impl ListedFollowers {
     /// Looks for a follower in the list. Only processes of an older release filter by `all` without a description.
-    pub(super) fn followed(&self, all: &str) -> FollowState {
-        let mut followed = FollowState::No;
+    pub(super) fn followed(&self, all: &str) -> FollowerPresence {
+        let mut followed = FollowerPresence::Absent;
         for consumer in self.consumers.iter().flatten() {
             let ListedConfig { description, filter_subject } = &consumer.config;
             let is_follower = match description.as_deref() {
@@ -60,8 +60,8 @@ impl ListedFollowers {
             };
             match (is_follower, consumer.num_waiting) {
                 (false, _) => {}
-                (true, 0) => followed = FollowState::Perhaps,
-                (true, _) => return FollowState::Yes,
+                (true, 0) => followed = FollowerPresence::Recent,
+                (true, _) => return FollowerPresence::Following,
             }
         }
         followed
@@ -74,27 +74,27 @@ impl JetStreamShared {
         let began = Instant::now();
         loop {
             match self.followed().await? {
-                FollowState::Yes => return Ok(true),
-                FollowState::No if is_new => return Ok(false),
-                FollowState::No | FollowState::Perhaps if began.elapsed() >= LOOK_FOR => return Ok(false),
-                FollowState::No | FollowState::Perhaps => {}
+                FollowerPresence::Following => return Ok(true),
+                FollowerPresence::Absent if is_new => return Ok(false),
+                FollowerPresence::Absent | FollowerPresence::Recent if began.elapsed() >= LOOK_FOR => return Ok(false),
+                FollowerPresence::Absent | FollowerPresence::Recent => {}
             }
             self.unless_closed(tokio::time::sleep(AGAIN_AFTER)).await?;
         }
     }
 
-    pub(super) async fn followed(&self) -> Result<FollowState, LogError> {
+    pub(super) async fn followed(&self) -> Result<FollowerPresence, LogError> {
         let until = Instant::now() + self.options.wait.max(LISTED_WITHIN);
-        let (mut offset, mut followed) = (0, FollowState::No);
+        let (mut offset, mut followed) = (0, FollowerPresence::Absent);
         loop {
             let cause = match self.list_consumers(offset).await {
                 Ok(ListedFollowers { error: Some(error), .. }) => error.to_string(),
                 Ok(listed) => {
                     let some = listed.consumers.as_ref().map_or(0, Vec::len);
                     match listed.followed(&self.names.all()) {
-                        FollowState::Yes => return Ok(FollowState::Yes),
-                        FollowState::Perhaps => followed = FollowState::Perhaps,
-                        FollowState::No => {}
+                        FollowerPresence::Following => return Ok(FollowerPresence::Following),
+                        FollowerPresence::Recent => followed = FollowerPresence::Recent,
+                        FollowerPresence::Absent => {}
                     }
                     offset += some;
                     if some == 0 || offset >= listed.total {

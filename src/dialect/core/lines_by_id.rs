@@ -11,7 +11,7 @@ use crate::dialect::core::decoded::{DecodeFaultKind, Decoded};
 use crate::dialect::core::line_match::{MOVED_MS, SAME_PLACE_MS, are_alike, share_a_word, words};
 use crate::dialect::core::lines::{LineFacts, LineInProgress};
 use crate::dialect::core::options::Options;
-use crate::dialect::core::piece::{PieceState, SpeechPiece};
+use crate::dialect::core::speech_piece::{PieceState, SpeechPiece};
 use crate::dialect::core::spelling::says_the_same;
 use crate::dialect::core::token::{SpeechToken, TokenSpeaker};
 use crate::transcript::line::check_line_id;

@@ -6,11 +6,11 @@ use crate::transcript::{MediaMs, Timestamp};
 
 /// Wall time of media time 0.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Wall {
+pub(crate) struct WallClock {
     start: Option<Timestamp>,
 }
 
-impl Wall {
+impl WallClock {
     pub(crate) fn new(options: &Options) -> Self {
         Self { start: options.wall_start }
     }

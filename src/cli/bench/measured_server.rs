@@ -7,12 +7,12 @@ use anyhow::Context;
 
 use super::limit::Mode;
 use crate::cli::bench::dialect::{Ack, ServerDialect};
-use crate::cli::bench::load::LoadStop;
+use crate::cli::bench::load::StopFlag;
 use crate::cli::bench::process::{ServerLocation, ServerProcess};
 
 /// A server that takes part.
 #[derive(Debug, Clone)]
-pub(super) enum Contestant {
+pub(super) enum MeasuredServer {
     /// A new captionwire server for each run: this binary.
     Captionwire { arguments: Vec<String>, token: Option<String> },
     /// A running server, and its process if that is known.
@@ -38,7 +38,7 @@ pub(super) struct Requirement {
     pub(super) is_killed: bool,
 }
 
-impl Contestant {
+impl MeasuredServer {
     pub(super) fn name(&self) -> &str {
         match self {
             Self::Captionwire { .. } | Self::Running { .. } => "captionwire",
@@ -76,7 +76,7 @@ impl Contestant {
         &self,
         wish: &Requirement,
         place: &ServerLocation,
-        stop: &LoadStop,
+        stop: &StopFlag,
     ) -> anyhow::Result<ServerProcess> {
         match self {
             Self::Captionwire { arguments, .. } => {

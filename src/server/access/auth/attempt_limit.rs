@@ -9,14 +9,14 @@ use tokio::time::Instant;
 
 /// Owner of a count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Owner {
+pub(crate) enum AttemptKey {
     /// A client's address.
     Address(IpAddr),
     /// The SHA-256 of a token.
     Token([u8; 32]),
 }
 
-impl Owner {
+impl AttemptKey {
     /// Returns the owner of an address. An IPv6 client usually has a 64-bit network of addresses (RFC 6177), so those
     /// count together.
     pub(crate) fn of_address(address: IpAddr) -> Self {
@@ -29,21 +29,21 @@ impl Owner {
 
 /// Limit per owner for each interval, which begins with the owner's first event.
 #[derive(Debug)]
-pub(crate) struct RateLimit {
+pub(crate) struct AttemptLimit {
     /// 0 for no limit.
     max: u32,
     span: Duration,
     owners_max: usize,
-    owners: Mutex<HashMap<Owner, RateWindow>>,
+    owners: Mutex<HashMap<AttemptKey, AttemptWindow>>,
 }
 
 #[derive(Debug)]
-struct RateWindow {
+struct AttemptWindow {
     since: Instant,
     count: u32,
 }
 
-impl RateLimit {
+impl AttemptLimit {
     /// Creates a limit of `max` events (0: unlimited) per `span_ms` milliseconds, for up to `owners_max` owners.
     pub(crate) fn new(max: u32, span_ms: u64, owners_max: usize) -> Self {
         Self { max, span: Duration::from_millis(span_ms), owners_max, owners: Mutex::default() }
@@ -53,7 +53,7 @@ impl RateLimit {
     ///
     /// # Errors
     /// `Err` above the limit; `true` for the first event above it in this interval.
-    pub(crate) fn count(&self, owner: Owner) -> Result<(), bool> {
+    pub(crate) fn count(&self, owner: AttemptKey) -> Result<(), bool> {
         if self.max == 0 {
             return Ok(());
         }
@@ -66,16 +66,16 @@ impl RateLimit {
                 oldest.map(|oldest| owners.remove(&oldest));
             }
         }
-        let of = owners.entry(owner).or_insert(RateWindow { since: now, count: 0 });
+        let of = owners.entry(owner).or_insert(AttemptWindow { since: now, count: 0 });
         if now.saturating_duration_since(of.since) >= self.span {
-            *of = RateWindow { since: now, count: 0 };
+            *of = AttemptWindow { since: now, count: 0 };
         }
         of.count = of.count.saturating_add(1);
         if of.count <= self.max { Ok(()) } else { Err(of.count == self.max + 1) }
     }
 
     /// Reverts one event of `owner` that was counted but did not take place.
-    pub(crate) fn uncount(&self, owner: Owner) {
+    pub(crate) fn uncount(&self, owner: AttemptKey) {
         if let Some(of) = self.owners.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&owner) {
             of.count = of.count.saturating_sub(1);
         }
@@ -86,13 +86,13 @@ impl RateLimit {
 mod tests {
     use super::*;
 
-    fn address(text: &str) -> Owner {
-        Owner::of_address(text.parse().expect("an address"))
+    fn address(text: &str) -> AttemptKey {
+        AttemptKey::of_address(text.parse().expect("an address"))
     }
 
     #[tokio::test(start_paused = true)]
     async fn each_owner_has_its_own_count_in_each_span() {
-        let limit = RateLimit::new(2, 1000, 10);
+        let limit = AttemptLimit::new(2, 1000, 10);
         let (a, b) = (address("192.0.2.1"), address("192.0.2.2"));
         assert_eq!(
             [limit.count(a), limit.count(a), limit.count(a), limit.count(a)],
@@ -107,17 +107,17 @@ mod tests {
             limit.uncount(a);
             assert_eq!(limit.count(a), Ok(()));
         }
-        let none = RateLimit::new(0, 1000, 10);
+        let none = AttemptLimit::new(0, 1000, 10);
         assert!((0..100).all(|_| none.count(a).is_ok()));
     }
 
     #[tokio::test(start_paused = true)]
     async fn owners_are_bounded_and_networks_are_one_owner() {
-        let limit = RateLimit::new(1, 1000, 2);
+        let limit = AttemptLimit::new(1, 1000, 2);
         assert_eq!(limit.count(address("2001:db8::1")), Ok(()));
         assert_eq!(limit.count(address("2001:db8::ffff:2")), Err(true));
         assert_eq!(limit.count(address("2001:db8:0:1::1")), Ok(()));
-        assert_eq!(limit.count(Owner::Token([1; 32])), Ok(()));
+        assert_eq!(limit.count(AttemptKey::Token([1; 32])), Ok(()));
         assert_eq!(limit.owners.lock().expect("not poisoned").len(), 2);
     }
 }

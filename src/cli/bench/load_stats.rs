@@ -6,7 +6,7 @@ use super::check::Faults;
 
 /// Results of a load so far.
 #[derive(Debug)]
-pub(super) struct Tally {
+pub(super) struct LoadStats {
     pub(super) faults: Faults,
     /// Number of subscribers that became ready.
     pub(super) ready: usize,
@@ -22,7 +22,7 @@ pub(super) struct Tally {
     pub(super) acks: Histogram<u64>,
 }
 
-impl Default for Tally {
+impl Default for LoadStats {
     fn default() -> Self {
         Self {
             faults: Faults::default(),

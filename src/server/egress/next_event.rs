@@ -6,7 +6,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::time::{Instant, timeout_at};
 
-use crate::feed::{Feed, FollowHandle, LiveView};
+use crate::feed::{Feed, FollowState, LiveView};
 use crate::log::LogError;
 use crate::server::core::connection_end::CloseReason;
 use crate::server::egress::feed_wait::{FeedLookup, FeedWaiter};
@@ -74,7 +74,7 @@ impl WaitFor {
             Self::Changes { view, since, until } => {
                 let mut progress = view.bell();
                 let changed =
-                    progress.wait_for(|now| now.change > *since || matches!(now.following, FollowHandle::No(_)));
+                    progress.wait_for(|now| now.change > *since || matches!(now.following, FollowState::Ended(_)));
                 // The view outlives this, and its sender with it.
                 let is_in_time = match until {
                     Some(until) => timeout_at(*until, changed).await.is_ok(),
@@ -97,10 +97,10 @@ impl WaitFor {
 /// Waits until `view` does not go on; returns the reason.
 async fn view_end(view: &LiveView) -> LogError {
     let mut progress = view.bell();
-    let ended = progress.wait_for(|now| matches!(now.following, FollowHandle::No(_))).await;
+    let ended = progress.wait_for(|now| matches!(now.following, FollowState::Ended(_))).await;
     match ended.map(|now| now.following.clone()) {
-        Ok(FollowHandle::No(why)) => why,
+        Ok(FollowState::Ended(why)) => why,
         // The view outlives this, and its sender with it.
-        Ok(FollowHandle::Yes) | Err(_) => LogError::Closed,
+        Ok(FollowState::Following) | Err(_) => LogError::Closed,
     }
 }

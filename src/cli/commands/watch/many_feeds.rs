@@ -9,7 +9,7 @@ use clap::error::ErrorKind;
 use indicatif::ProgressBar;
 
 use crate::cli::commands::watch::arguments::{WatchCommand, WatchUntil};
-use crate::cli::commands::watch::plain_turns::{Plain, is_interim, lower_part, name, print_some};
+use crate::cli::commands::watch::plain_turns::{PlainTurns, is_interim, lower_part, name, print_some};
 use crate::cli::support::outcome::Outcome;
 use crate::cli::support::output::{clean_line, faint, is_live_terminal, note, print_json_text, styled};
 use crate::cli::support::signals::Signals;
@@ -40,7 +40,7 @@ pub(crate) async fn run(watch: WatchCommand) -> anyhow::Result<Outcome> {
             until_head: watch.until == WatchUntil::Head,
             wait: watch.until == WatchUntil::Live,
         };
-        shown.plain.insert(feed.clone(), Plain { label: format!("{feed} "), ..Plain::default() });
+        shown.plain.insert(feed.clone(), PlainTurns { label: format!("{feed} "), ..PlainTurns::default() });
         feeds.subscribe(feed, options);
     }
     let followed = tokio::select! {
@@ -78,7 +78,7 @@ async fn follow(feeds: &mut Subscriptions, shown: &mut PrintedFeeds) -> anyhow::
                 shown.tell(&format!("there is no feed {feed} yet; waiting for it"));
             }
             Some(SubscriptionEvent::Feed { feed, update: Update::Reset { .. } }) => {
-                shown.plain.insert(feed.clone(), Plain { label: format!("{feed} "), ..Plain::default() });
+                shown.plain.insert(feed.clone(), PlainTurns { label: format!("{feed} "), ..PlainTurns::default() });
                 shown.tell(&format!("the transcript of {feed} begins anew"));
             }
             Some(SubscriptionEvent::Done { feed, screen }) => shown.draw(&feed, &screen, true)?,
@@ -101,7 +101,7 @@ async fn follow(feeds: &mut Subscriptions, shown: &mut PrintedFeeds) -> anyhow::
 struct PrintedFeeds {
     is_raw: bool,
     is_refused: bool,
-    plain: BTreeMap<FeedId, Plain>,
+    plain: BTreeMap<FeedId, PlainTurns>,
     /// The open turn of each feed, and the lower part in which it is drawn; `None` without a terminal.
     said: BTreeMap<FeedId, String>,
     lower: Option<ProgressBar>,

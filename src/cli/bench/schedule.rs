@@ -8,7 +8,7 @@ use super::load::Load;
 
 /// Schedule of the lines.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Flow {
+pub(super) enum LineSchedule {
     /// Lines a second in each feed. Latencies count from the time at which a line was due, so that a late load hides
     /// nothing.
     Paced(f64),
@@ -18,8 +18,8 @@ pub(super) enum Flow {
 
 /// A schedule in progress.
 #[derive(Debug)]
-pub(super) struct LoadSource {
-    flow: Flow,
+pub(super) struct ScheduleRunner {
+    flow: LineSchedule,
     /// Number of lines in each feed at which it stops.
     lines_max: u32,
     began: u64,
@@ -30,13 +30,13 @@ pub(super) struct LoadSource {
 /// Longest sleep, so that the end of a run is noticed in time.
 const NAP: Duration = Duration::from_millis(10);
 
-impl LoadSource {
-    pub(super) fn new(flow: Flow, load: &Load) -> Self {
+impl ScheduleRunner {
+    pub(super) fn new(flow: LineSchedule, load: &Load) -> Self {
         Self { flow, lines_max: u32::MAX, began: load.now(), due: 0 }
     }
 
     /// A schedule that stops when each feed has `lines` lines.
-    pub(super) fn up_to(flow: Flow, lines: u32, load: &Load) -> Self {
+    pub(super) fn up_to(flow: LineSchedule, lines: u32, load: &Load) -> Self {
         Self { lines_max: lines, ..Self::new(flow, load) }
     }
 
@@ -51,8 +51,8 @@ impl LoadSource {
         let end = load.now() + u64::try_from(time.as_nanos()).expect("no run takes centuries");
         while !done(load) {
             let nap = match self.flow {
-                Flow::Paced(rate) => self.send_due(load, rate, end)?,
-                Flow::Window { window, batch } => self.fill(load, window, batch)?,
+                LineSchedule::Paced(rate) => self.send_due(load, rate, end)?,
+                LineSchedule::Window { window, batch } => self.fill(load, window, batch)?,
             };
             if load.now() >= end {
                 return Ok(false);
@@ -107,7 +107,7 @@ pub(super) fn store(load: &mut Load, lines: u32) -> anyhow::Result<()> {
     const WINDOW: usize = 256;
     /// Time limit, which allows for a long transcript on a slow disk.
     const STORE: Duration = Duration::from_secs(300);
-    let mut source = LoadSource::up_to(Flow::Window { window: WINDOW, batch: 1 }, lines, load);
+    let mut source = ScheduleRunner::up_to(LineSchedule::Window { window: WINDOW, batch: 1 }, lines, load);
     if !source.run(load, STORE, |load| load.feeds.iter().all(|feed| feed.acked >= u64::from(lines)))? {
         bail!("{lines} lines were not stored within {} s", STORE.as_secs());
     }
