@@ -1,7 +1,9 @@
 //! Publish captions, and lose none of them to a broken connection:
 //!
-//!     printf 'Clerk: The hearing is open.\n' | cargo run --example publish
-//!     cargo run --example publish -- ws://127.0.0.1:7700/v1/feeds/geneva/publish < lines.txt
+//! ```sh
+//! printf 'Clerk: The hearing is open.\n' | cargo run --example publish
+//! cargo run --example publish -- ws://127.0.0.1:7700/v1/feeds/geneva/publish < lines.txt
+//! ```
 //!
 //! `Publisher` numbers what it is given, keeps it until the server has it on disk, and comes back by itself.
 
