@@ -1,7 +1,10 @@
 //! Documents in which one rule each decides what is shown. Those of timing have the structures of the public suite of
 //! IMSC (its folder `timing`), with other words and numbers.
 
-use super::*;
+use super::read;
+use crate::format::core::builder::TranscriptBuilder;
+use crate::transcript::MediaMs;
+use crate::transcript::line::SPEAKER_BYTES_MAX;
 
 /// Reads a body. Returns each line with its times in seconds, and the problems.
 fn shown(root: &str, body: &str) -> (Vec<String>, Vec<String>) {

@@ -103,7 +103,7 @@ impl TtmlElement {
         all
     }
 
-    /// Appends all text within it. Recursive, at most [`DEPTH_MAX`](super::DEPTH_MAX) levels deep.
+    /// Appends all text within it. Recursive, at most [`DEPTH_MAX`](crate::format::ttml::xml::DEPTH_MAX) levels deep.
     fn add_text(&self, all: &mut String) {
         for node in &self.nodes {
             match node {

@@ -20,7 +20,6 @@ const LONG_FILES: &[&str] = &[
     "format/srt.rs",
     "format/text/headers.rs",
     "format/text/markdown.rs",
-    "format/ttml/mod.rs",
     "format/vendors/whisper.rs",
     "format/webvtt/mod.rs",
     "server/background/search_indexer.rs",
@@ -36,7 +35,6 @@ const LONG_FUNCTIONS: &[(&str, &str)] = &[
     ("format/text/headers.rs", "near_miss"),
     ("format/text/headers.rs", "of"),
     ("format/text/markdown.rs", "read"),
-    ("format/ttml/mod.rs", "contents"),
 ];
 
 /// Words with which no comment of an item begins: the sentence is a riddle until its end. See CONTRIBUTING.md, section "Words".
