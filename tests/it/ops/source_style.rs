@@ -18,7 +18,6 @@ const LONG_FILES: &[&str] = &[
     "format/json/native.rs",
     "format/json/sent_rows.rs",
     "format/srt.rs",
-    "format/text/headers.rs",
     "format/text/markdown.rs",
     "format/vendors/whisper.rs",
     "format/webvtt/mod.rs",
@@ -31,9 +30,6 @@ const LONG_FUNCTIONS: &[(&str, &str)] = &[
     ("format/detect.rs", "detect"),
     ("format/json/sent_rows.rs", "line"),
     ("format/registry.rs", "read_text"),
-    ("format/text/headers.rs", "accept"),
-    ("format/text/headers.rs", "near_miss"),
-    ("format/text/headers.rs", "of"),
     ("format/text/markdown.rs", "read"),
 ];
 

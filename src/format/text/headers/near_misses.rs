@@ -1,0 +1,120 @@
+//! Lines that look like headers and are none, with the reasons that are reported.
+
+use crate::format::core::kinds::FileKind;
+use crate::format::core::label_spelling::letters;
+use crate::format::core::person_names::{is_name, is_sound, is_title};
+use crate::format::core::timestamps::When;
+use crate::format::text::header_forms::{HeaderForm, HeaderShape, NO_COLON};
+use crate::format::text::header_patterns::shapes;
+use crate::format::text::headers::{FileLine, Headers};
+use crate::format::text::text_lines::LABEL_MAX;
+use crate::format::text::unreadable_times;
+
+/// A line that resembles a header but is not taken for one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct HeaderNearMiss {
+    /// The byte at which the fault is.
+    pub(crate) at: usize,
+    pub(crate) why: &'static str,
+}
+
+impl Headers<'_> {
+    /// Returns why a line that looks like a header is not taken for one. `None` for a line that does not look like one.
+    pub(crate) fn near_miss(&self, line: &str, place: FileLine) -> Option<HeaderNearMiss> {
+        let all: Vec<_> = shapes(line).collect();
+        let why = self.lack_of_room(line, &all, place).or_else(|| self.doubt(line, &all, place));
+        match why {
+            Some(why) => Some(HeaderNearMiss { at: 0, why }),
+            None => all.iter().find_map(|shape| self.near_miss_of(line, shape, place)),
+        }
+    }
+
+    /// Returns why the time of a header does not fit at this place.
+    fn lack_of_room(&self, line: &str, all: &[HeaderShape<'_>], place: FileLine) -> Option<&'static str> {
+        let anywhere = FileLine { from_ms: None, until_ms: None, reach_ms: None, ..place };
+        let header = self.choose(line, all, anywhere).filter(|header| !self.has_room(place, header))?;
+        let is_span = place.until_ms.is_none() && self.is_odd_span(&header);
+        Some(match is_span {
+            true => "it has two times, and the headers of this file have one",
+            false => "its time does not lie between those of the headers around it",
+        })
+    }
+
+    /// Returns why a line without a time may be a header or text.
+    fn doubt(&self, line: &str, all: &[HeaderShape<'_>], place: FileLine) -> Option<&'static str> {
+        let is_known = |label: &str| self.known.contains(label) || self.labels.contains(label);
+        let is_timed = |shape: &HeaderShape<'_>| matches!(shape.when, When::Known(..)) && shape.has_label();
+        let is_doubtful = !all.iter().any(is_timed)
+            && unreadable_times::is_doubtful(line, self.orders, place.has_text_below, is_known);
+        is_doubtful.then_some("it looks like a header whose time cannot be read")
+    }
+
+    /// Returns why a line is no header in this form.
+    fn near_miss_of(&self, line: &str, shape: &HeaderShape<'_>, place: FileLine) -> Option<HeaderNearMiss> {
+        let HeaderShape { form, label, when, .. } = *shape;
+        let is_timed = matches!(when, When::Known(..)) && !label.is_empty();
+        let is_long = label.chars().count() > LABEL_MAX;
+        let mut at = 0;
+        let why = match form {
+            HeaderForm::ColonBracket | HeaderForm::ColonTime | HeaderForm::BracketColon if is_timed && is_long => {
+                "the name is longer than 80 characters"
+            }
+            HeaderForm::Bracket if is_timed && !is_long && (shape.odd == Some(NO_COLON) || is_title(label)) => {
+                at = label.as_ptr() as usize - line.as_ptr() as usize + label.len();
+                NO_COLON
+            }
+            HeaderForm::NameTimeText
+            | HeaderForm::NameTimeBare
+            | HeaderForm::NameTime
+            | HeaderForm::TimeName
+            | HeaderForm::PlainTimeText
+                if place.is_open && is_timed && self.may_be_somebody(shape, place) && !is_sound(label) =>
+            {
+                "who stands beside the time speaks nowhere else in this file"
+            }
+            _ if place.is_open => self.near_name(form, label, place)?,
+            _ => return None,
+        };
+        Some(HeaderNearMiss { at, why })
+    }
+
+    fn may_be_somebody(&self, shape: &HeaderShape<'_>, place: FileLine) -> bool {
+        let is_small = self.is_loose && place.has_text_below && shape.is_loose(self.kind);
+        is_title(shape.label) || is_small && shape.form == HeaderForm::TimeName
+    }
+
+    /// Returns why a name begins no block, in a form that has no place for a time.
+    fn near_name(&self, form: HeaderForm, label: &str, place: FileLine) -> Option<&'static str> {
+        let is_timed = self.kind == FileKind::Timed;
+        let is_alone = place.is_first && place.is_last && place.has_text_below;
+        match form {
+            HeaderForm::Inline if is_name(label) => Some("who stands before the colon has a time nowhere in this file"),
+            HeaderForm::Inline if is_timed && self.is_named && is_title(label) => {
+                Some("there is no time before it, and what stands before the colon may begin a sentence")
+            }
+            HeaderForm::Alone | HeaderForm::Colon | HeaderForm::Inline if self.resembles_known(label) => {
+                Some("it is nearly the name of somebody who has a time elsewhere")
+            }
+            HeaderForm::Alone if is_alone && !is_timed && is_title(label) && !is_sound(label) && !is_over(label) => {
+                Some("it may be a name, and whoever has it has a time nowhere in this file")
+            }
+            HeaderForm::BracketAlone
+                if !is_sound(label) && (is_name(label) || self.is_bracketed && is_title(label)) =>
+            {
+                Some("there is no time behind it, and who stands in the brackets has one nowhere in this file")
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns true for a label that differs from a known one only in capitals, blanks or signs.
+    fn resembles_known(&self, label: &str) -> bool {
+        let is_short = label.chars().count() <= LABEL_MAX && !is_over(label);
+        is_short && !self.known.contains(label) && self.letters.contains(&letters(label))
+    }
+}
+
+/// Returns true for a text that ends like a sentence, or like a part of one.
+fn is_over(label: &str) -> bool {
+    label.ends_with(['.', '?', '!', ',', '\u{2026}', '-'])
+}
