@@ -18,7 +18,6 @@ const LONG_FILES: &[&str] = &[
     "format/json/native.rs",
     "format/json/sent_rows.rs",
     "format/srt.rs",
-    "format/text/markdown.rs",
     "format/vendors/whisper.rs",
     "format/webvtt/mod.rs",
     "server/background/search_indexer.rs",
@@ -30,7 +29,6 @@ const LONG_FUNCTIONS: &[(&str, &str)] = &[
     ("format/detect.rs", "detect"),
     ("format/json/sent_rows.rs", "line"),
     ("format/registry.rs", "read_text"),
-    ("format/text/markdown.rs", "read"),
 ];
 
 /// Words with which no comment of an item begins: the sentence is a riddle until its end. See CONTRIBUTING.md, section "Words".

@@ -1,6 +1,8 @@
 //! Tests of `markdown`.
 
+use super::markup::unescape;
 use super::*;
+use crate::format::core::builder::TranscriptBuilder;
 
 #[test]
 fn heads_as_a_table() {
