@@ -24,8 +24,8 @@
 //! 6. The readers of JSON, by way of `core::json_spans` and `json::field_faults`, and of words, by way of
 //!    `core::word_lines`: `json::native` (with `sent_rows`, `guessed_rows`, `unknown_fields`, `core::reused_ids` and
 //!    `core::joined_parts`), `rev_json`, `podcast`, `vendors`, and `text::nlp` with `rttm`. Then `ttml`.
-//! 7. The writers `json::writer`, `text::writer` (txt and md) and `core::cues` (vtt and srt), and those beside their
-//!    readers. `core::fidelity` says what each format keeps. [`hls`] writes a feed as a live playlist.
+//! 7. The writers `json::writer` and `text::writer` (txt and md), and those beside their readers, with `core::cues`
+//!    for the subtitles. `core::fidelity` says what each format keeps. [`hls`] writes a feed as a live playlist.
 //!
 //! This module opens no file.
 

@@ -9,7 +9,7 @@ use crate::format::core::error::FormatError;
 use crate::format::core::kinds::{FileKind, Format};
 use crate::format::core::line_limits::LineLimits;
 use crate::format::core::reading::{FileProblem, ParsedTranscript};
-use crate::format::core::{cues, encoding, json_spans, speech_evidence};
+use crate::format::core::{encoding, json_spans, speech_evidence};
 use crate::format::json::{field_faults, native, podcast, rev_json, writer};
 use crate::format::text::{self, markdown, nlp, plain_text, rev, rttm, text_lines};
 use crate::format::{detect, srt, ttml, vendors, webvtt};
@@ -218,8 +218,8 @@ pub fn write(format: Format, document: &Document) -> String {
         Format::Ndjson => writer::write_ndjson(document),
         Format::Txt => text::writer::write_txt(document),
         Format::Md => text::writer::write_md(document),
-        Format::Vtt => cues::write_vtt(document),
-        Format::Srt => cues::write_srt(document),
+        Format::Vtt => webvtt::write(document),
+        Format::Srt => srt::write(document),
         Format::Rev => rev::write(document),
         Format::RevJson => rev_json::write(document),
         Format::Ttml => ttml::write(document),

@@ -25,8 +25,9 @@ use std::sync::Arc;
 use foldhash::HashMap;
 
 use crate::format::core::cue_syntax::no_arrow;
-use crate::format::core::cues::{SHORTEST_MS, end_of, vtt_payload};
+use crate::format::core::cues::{SHORTEST_MS, end_of};
 use crate::format::text::text_lines::one_line;
+use crate::format::webvtt::cue_payload;
 use crate::position::{Epoch, Offset, Starts};
 use crate::transcript::order::SORT_MS_MAX;
 use crate::transcript::{FeedState, FoldView, Line, MediaMs, Record, Timestamp, Transcript};
@@ -397,7 +398,7 @@ impl Timeline {
         let id = if published == 0 { id } else { format!("{id}#{}", published + 1) };
         let name = line.speaker.as_deref().map(|speaker| self.transcript.speaker_name(speaker));
         let end = end.unwrap_or_else(|| self.end_of(line, start));
-        Cue { id, start, end, payload: vtt_payload(name.as_deref(), line) }
+        Cue { id, start, end, payload: cue_payload(name.as_deref(), line) }
     }
 }
 

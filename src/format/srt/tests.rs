@@ -1,6 +1,12 @@
 //! Tests of `srt`.
 
-use super::*;
+use super::read;
+use super::tags::{no_tags, without_tags};
+use super::times::{UnusualTimes, odd_times, settings_and_text};
+use crate::format::core::builder::TranscriptBuilder;
+use crate::format::core::cue_syntax::times;
+use crate::format::core::kinds::FileKind;
+use crate::transcript::MediaMs;
 
 /// WebVTT without its header is read as SubRip, except for the speakers.
 #[test]

@@ -1,6 +1,9 @@
 //! Tests of `webvtt`.
 
-use super::*;
+use super::reader::title;
+use super::{is_nearly_one, read};
+use crate::format::core::builder::TranscriptBuilder;
+use crate::format::core::kinds::FileKind;
 
 /// A file with a header is WebVTT, however the header is written; without one it is SubRip. Voices are never part
 /// of the text.

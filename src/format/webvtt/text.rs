@@ -273,7 +273,7 @@ pub(super) fn write(pieces: &[CuePiece], start: MediaMs, end: MediaMs) -> String
 }
 
 /// Escapes rows of a payload that would begin another file or block.
-pub(in crate::format) fn without_headers(payload: &str) -> String {
+pub(super) fn without_headers(payload: &str) -> String {
     let row = |(index, row): (usize, &str)| match misleads(row, index == 0) {
         Some(at) => {
             let (before, word) = row.split_at(at);
@@ -286,7 +286,7 @@ pub(in crate::format) fn without_headers(payload: &str) -> String {
 }
 
 /// Escapes a text for a payload. With `>` escaped, it cannot contain `-->`.
-pub(in crate::format) fn escape(text: &str) -> Cow<'_, str> {
+pub(super) fn escape(text: &str) -> Cow<'_, str> {
     if text.contains(['&', '<', '>', '\0']) {
         let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
         Cow::Owned(text.replace('\0', "\u{FFFD}"))

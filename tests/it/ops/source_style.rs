@@ -17,9 +17,7 @@ const LONG_FILES: &[&str] = &[
     "format/core/speaker_labels.rs",
     "format/json/native.rs",
     "format/json/sent_rows.rs",
-    "format/srt.rs",
     "format/vendors/whisper.rs",
-    "format/webvtt/mod.rs",
     "server/background/search_indexer.rs",
 ];
 /// Functions that are longer: as with files.
