@@ -110,8 +110,9 @@ impl Sequence {
                 Err((self.label(), bad_seq("seq is missing: a connection gives it on all its messages or on none")))
             }
             (_, Some(seq)) => {
+                // The server counts it, as it counts all others.
                 self.next().map_err(|refusal| (seq, refusal))?;
-                Err((self.seq, bad_seq("seq is given: a connection gives it on all its messages or on none")))
+                Err((seq, bad_seq("seq is given: a connection gives it on all its messages or on none")))
             }
             (_, None) => self.next().map(NumberedMessage::New).map_err(|refusal| (self.seq, refusal)),
         }

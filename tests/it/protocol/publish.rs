@@ -138,7 +138,11 @@ async fn numbers_are_given_or_counted_but_not_mixed() {
     assert_eq!(giving.expect_next("nack").await["code"], "bad_seq");
     // What could not be read takes no number from a publisher that counts by itself.
     giving.send_text("{").await;
-    assert_eq!(giving.expect_next("nack").await["code"], "bad_json");
+    soon(giving.stream.send(Message::binary(vec![1, 2, 3]))).await.expect("sent");
+    for code in ["bad_json", "not_text"] {
+        let nack = giving.expect_next("nack").await;
+        assert_eq!((&nack["code"], &nack["seq"]), (&json!(code), &json!(4)));
+    }
     giving.send(with(4, "four")).await;
     assert_eq!(giving.expect_next("ack").await["seq"], 4);
     // A repeat is acknowledged and changes nothing; another message under its number is refused.
@@ -153,7 +157,8 @@ async fn numbers_are_given_or_counted_but_not_mixed() {
     let history = server.get("/v1/feeds/given/lines/main/4/history").await.json();
     assert_eq!(history["versions"].as_array().map(Vec::len), Some(1), "{history}");
     giving.send(with(0, "nought")).await;
-    assert_eq!(giving.expect_next("nack").await["code"], "bad_seq");
+    let nack = giving.expect_next("nack").await;
+    assert_eq!((&nack["code"], &nack["seq"]), (&json!("bad_seq"), &json!(0)));
     assert_eq!(texts(&seen(&server, "given").await), ["three", "four"]);
 
     // Unreadable from the first message on: counted from there.
@@ -163,8 +168,10 @@ async fn numbers_are_given_or_counted_but_not_mixed() {
     assert_eq!(counting.expect_next("nack").await["seq"], 1);
     counting.send(line("1", 0, "A", "one")).await;
     assert_eq!(counting.expect_next("ack").await["seq"], 2);
+    // The refusal names the number that was sent, and the server counts the message.
     counting.send(with(7, "seven")).await;
-    assert_eq!(counting.expect_next("nack").await["code"], "bad_seq");
+    let nack = counting.expect_next("nack").await;
+    assert_eq!((&nack["code"], &nack["seq"]), (&json!("bad_seq"), &json!(7)));
     counting.send(line("2", 0, "A", "two")).await;
     assert_eq!(counting.expect_next("ack").await["seq"], 4);
 }
