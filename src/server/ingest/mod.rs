@@ -13,6 +13,7 @@ pub(super) mod caption_retries;
 pub(super) mod caption_streams;
 mod earlier_speech;
 pub(super) mod frame_recorder;
+mod high_revs;
 pub(super) mod http_captions;
 pub(super) mod http_lines;
 mod identity;

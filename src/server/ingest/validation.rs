@@ -1,16 +1,16 @@
 //! Checks of published messages against the state of the feed. The `wire` module has the checks that do not need it.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::arrival_clock::ArrivalClock;
+use super::high_revs::{HighRevs, VersionRank};
 use crate::feed::LiveView;
 use crate::server::core::clock::ClockHistory;
 use crate::server::core::context::ServerContext;
 use crate::server::ingest::identity::PublisherIdentity;
 use crate::transcript::fold::{MediaMoment, NamedLine};
-use crate::transcript::{FeedState, MediaMs, Status, Timestamp, Version};
-use crate::wire::publisher::NUMBER_MAX;
+use crate::transcript::line::VersionState;
+use crate::transcript::{FeedState, MediaMs, Status, Timestamp, Transcript, Version};
 use crate::wire::{NackCode, Refusal};
 
 /// Validates the messages of one publisher.
@@ -25,50 +25,6 @@ pub(crate) struct FeedValidator {
     arrivals: ArrivalOrder,
     keeps_order_of_arrival: bool,
     high_revs: HighRevs,
-}
-
-/// Distance from the greatest revision within which revisions are remembered: more than messages can be in flight.
-const HIGH_REVS: u64 = 1 << 20;
-/// Lines with such revisions that are remembered. Further ones are refused until these are folded.
-const HIGH_REV_LINES_MAX: usize = 1024;
-
-/// Revisions of this publisher close to the greatest one, which the feed may not have folded yet.
-#[derive(Debug, Default)]
-struct HighRevs(HashMap<Arc<str>, u64>);
-
-impl HighRevs {
-    /// Returns the greatest revision of a line with this version, if it must be remembered. `head` is the line's revision, as far
-    /// as the feed is folded. Refuses a version without a revision if there is no next one.
-    fn next(&self, id: &str, rev: Option<u64>, head: Option<u64>) -> Result<Option<u64>, Refusal> {
-        let known = self.0.get(id).copied();
-        let rev = match (rev, known.max(head)) {
-            (Some(rev), _) => Some(rev).max(known),
-            (None, Some(last)) if last >= NUMBER_MAX => return Err(no_next_rev(last)),
-            (None, last) => last.map(|last| last + 1),
-        };
-        Ok(rev.filter(|rev| known.is_some() || is_high_rev(*rev)))
-    }
-
-    /// Remembers the revision of an accepted version.
-    fn note(&mut self, id: &Arc<str>, rev: u64) {
-        match self.0.get_mut(id) {
-            Some(known) => *known = rev,
-            None => drop(self.0.insert(id.clone(), rev)),
-        }
-    }
-
-    /// Returns true if the revision of one more line can be remembered. `head` returns a line's revision, as far as the
-    /// feed is folded.
-    fn has_room(&mut self, id: &str, head: impl Fn(&str) -> Option<u64>) -> bool {
-        if self.0.len() >= HIGH_REV_LINES_MAX && !self.0.contains_key(id) {
-            self.0.retain(|id, rev| head(id).is_none_or(|head| head < *rev));
-        }
-        self.0.len() < HIGH_REV_LINES_MAX || self.0.contains_key(id)
-    }
-}
-
-fn is_high_rev(rev: u64) -> bool {
-    rev > NUMBER_MAX - HIGH_REVS
 }
 
 /// Greatest distance by which the last line of an earlier session or request may be ahead of the feed's clock, in
@@ -160,7 +116,7 @@ impl FeedValidator {
         let (start_ms, end_ms) = (version.content.start_ms, version.content.end_ms);
         // A version that fills in a missing number has its time already.
         let needs_place = start_ms.is_none() && version.arrival_ms.is_none();
-        let (named, head) = {
+        let (named, high_rev) = {
             let transcript = self.view.transcript();
             if needs_place {
                 let reached = self.reach.into_iter().chain(transcript.reach());
@@ -178,14 +134,16 @@ impl FeedValidator {
                 }
                 return Err(Refusal::new(NackCode::Ended, "id", message));
             }
-            let named = transcript.named_line(&publisher.source, &publisher.session, &version.id);
-            let head = named.map(|line| line.rev);
-            // A version without a revision may be of another line.
-            let is_near_end = version.rev.is_none() && head.is_some_and(|rev| is_high_rev(rev.saturating_add(1)));
-            let is_other = is_near_end && transcript.begins_line(&publisher.published(0), version, now);
-            (named, head.filter(|_| !is_other))
+            let high_rev = high_rev(
+                &mut self.high_revs,
+                (&transcript, publisher),
+                (&version.id, version.rev),
+                || VersionState::Content(version.content.clone()),
+                // A version without a revision may be of another line.
+                || transcript.begins_line(&publisher.published(0), version, now),
+            )?;
+            (transcript.named_line(&publisher.source, &publisher.session, &version.id), high_rev)
         };
-        let high_rev = self.high_rev(publisher, &version.id, version.rev, head)?;
         if let Some(start_ms) = start_ms {
             self.check_jump("start_ms", start_ms, now)?;
         } else if let Some(arrival_ms) = version.arrival_ms.filter(|_| self.arrival_clock.goes_by_offset()) {
@@ -202,7 +160,7 @@ impl FeedValidator {
         self.arrivals.given_ms = self.arrivals.given_ms.max(start_ms);
         self.reached(start_ms.and(end_ms.max(start_ms)), now);
         // A version that is refused for its times keeps no place.
-        high_rev.into_iter().for_each(|rev| self.high_revs.note(&version.id, rev));
+        high_rev.into_iter().for_each(|head| self.high_revs.note(&version.id, head));
         Ok(is_foreign(named, publisher))
     }
 
@@ -247,31 +205,12 @@ impl FeedValidator {
         id: &Arc<str>,
         rev: Option<u64>,
     ) -> Result<bool, Refusal> {
-        let named = self.view.transcript().named_line(&publisher.source, &publisher.session, id);
-        let high_rev = self.high_rev(publisher, id, rev, named.map(|line| line.rev))?;
-        high_rev.into_iter().for_each(|rev| self.high_revs.note(id, rev));
+        let transcript = self.view.transcript();
+        let named = transcript.named_line(&publisher.source, &publisher.session, id);
+        let said = || VersionState::Retracted;
+        let high_rev = high_rev(&mut self.high_revs, (&transcript, publisher), (id, rev), said, || false)?;
+        high_rev.into_iter().for_each(|head| self.high_revs.note(id, head));
         Ok(is_foreign(named, publisher))
-    }
-
-    /// Checks a revision against the folded one (`head`) and recent ones of this publisher. Returns the revision to remember.
-    fn high_rev(
-        &mut self,
-        publisher: &PublisherIdentity,
-        id: &str,
-        rev: Option<u64>,
-        head: Option<u64>,
-    ) -> Result<Option<u64>, Refusal> {
-        let next = self.high_revs.next(id, rev, head)?;
-        if next.is_some() {
-            let transcript = self.view.transcript();
-            let head = |id: &str| Some(transcript.named_line(&publisher.source, &publisher.session, id)?.rev);
-            if !self.high_revs.has_room(id, head) {
-                let message =
-                    format!("revisions near {NUMBER_MAX} of too many lines are under way: wait for their acks");
-                return Err(Refusal::new(NackCode::BadField, "rev", message));
-            }
-        }
-        Ok(next)
     }
 
     /// Checks the time of a clock message that arrived at `now`.
@@ -315,59 +254,41 @@ impl FeedValidator {
     }
 }
 
+/// Checks the revision of a version or retraction (`said`) of `id` against the folded one and recent ones of this publisher.
+/// Returns the head to remember. `is_other` returns true for a version that would begin another line.
+fn high_rev(
+    high_revs: &mut HighRevs,
+    (transcript, publisher): (&Transcript, &PublisherIdentity),
+    (id, rev): (&str, Option<u64>),
+    said: impl FnOnce() -> VersionState,
+    is_other: impl FnOnce() -> bool,
+) -> Result<Option<VersionRank>, Refusal> {
+    let folded_head = |id: &str| {
+        let named = transcript.named_line(&publisher.source, &publisher.session, id)?;
+        let by = named.is_foreign.then(|| publisher.published(0));
+        let meant = by.and_then(|by| transcript.kept_id(&publisher.source, Some(&by), id));
+        transcript.head(&publisher.source, meant.map_or(id, |meant| meant))
+    };
+    let head = if rev.is_none() { folded_head(id) } else { None };
+    if !high_revs.are_near(id, rev.or_else(|| head.map(|(rev, _)| rev.saturating_add(1)))) {
+        return Ok(None);
+    }
+    let next = high_revs.next(id, rev, &said(), head.filter(|_| !is_other()))?;
+    if next.is_some() {
+        high_revs.make_room(id, |id| folded_head(id).map(|(rev, _)| rev))?;
+    }
+    Ok(next)
+}
+
 /// Returns true if the publisher's id names a line that another session changed last, and its ids belong to its
 /// session.
 fn is_foreign(named: Option<NamedLine>, publisher: &PublisherIdentity) -> bool {
     !publisher.corrects && named.is_some_and(|line| line.is_foreign)
 }
 
-fn no_next_rev(rev: u64) -> Refusal {
-    let message = format!(
-        "the line has the revision {rev}, and none may be above {NUMBER_MAX}: it cannot be changed any more, send a new line"
-    );
-    Refusal::new(NackCode::BadField, "rev", message)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Revisions in flight count like folded ones.
-    #[test]
-    fn no_revision_is_above_the_greatest() {
-        let mut revs = HighRevs::default();
-        let id: Arc<str> = "a".into();
-        let mut note = |rev: Option<u64>, head: Option<u64>| {
-            let next = revs.next(&id, rev, head);
-            next.iter().flatten().for_each(|rev| revs.note(&id, *rev));
-            next.is_ok()
-        };
-        assert!(note(None, None) && note(Some(7), None) && note(None, Some(7)) && !note(None, Some(NUMBER_MAX)));
-        assert!(note(Some(NUMBER_MAX - 2), None) && note(None, Some(8)) && note(None, None));
-        assert!(!note(None, None) && !note(None, Some(NUMBER_MAX - 2)) && note(Some(NUMBER_MAX), None));
-        // This many lines are remembered; folded ones make room.
-        let ids: Vec<Arc<str>> = (0..2 * HIGH_REV_LINES_MAX).map(|id| id.to_string().into()).collect();
-        for id in &ids[..HIGH_REV_LINES_MAX - 1] {
-            assert!(revs.has_room(id, |_| None));
-            revs.note(id, NUMBER_MAX);
-        }
-        assert!(!revs.has_room(&ids[HIGH_REV_LINES_MAX], |_| Some(1)) && revs.has_room(&ids[0], |_| None));
-        assert!(revs.has_room(&ids[HIGH_REV_LINES_MAX], |_| Some(NUMBER_MAX)) && revs.0.is_empty());
-    }
-
-    /// Versions without a revision follow what is folded: after a reconnect, and in a new request.
-    #[test]
-    fn the_next_revision_follows_the_folded_one() {
-        for (head, expected) in [(NUMBER_MAX - 1, 1), (NUMBER_MAX - 3, 3), (NUMBER_MAX, 0), (7, 4)] {
-            let (mut revs, id) = (HighRevs::default(), Arc::from("a"));
-            let taken = (0..4).take_while(|_| {
-                let next = revs.next(&id, None, Some(head));
-                next.iter().flatten().for_each(|rev| revs.note(&id, *rev));
-                next.is_ok()
-            });
-            assert_eq!(taken.count(), expected, "{head}");
-        }
-    }
 
     #[test]
     fn each_line_without_a_time_stands_behind_the_one_before() {

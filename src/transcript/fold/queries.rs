@@ -235,8 +235,16 @@ impl Transcript {
     /// Returns the revision of a line, and whether it is retracted; `None` for an unknown line.
     #[must_use]
     pub fn line_rev(&self, source: &str, id: &str) -> Option<(u64, bool)> {
-        let head = &self.lines[self.slot(source, id)? as usize].head;
-        Some((head.rev, head.said.is_retracted()))
+        self.head(source, id).map(|(rev, said)| (rev, said.is_retracted()))
+    }
+
+    /// Returns the revision and state of a line's head; `None` for an unknown line.
+    #[must_use]
+    pub fn head(&self, source: &str, id: &str) -> Option<(u64, &VersionState)> {
+        let source = &self.sources[*self.source_index.get(source)? as usize];
+        let slot = source.slots.get(id)?;
+        let head = &self.lines[*slot as usize].head;
+        Some((head.rev, &head.said))
     }
 
     /// Returns a line as it is shown; `None` if it is not shown.

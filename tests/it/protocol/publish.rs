@@ -303,6 +303,21 @@ async fn no_number_is_above_what_every_client_can_count() {
             (&json!("bad_field"), &json!("rev"))
         );
     }
+    // What repeats the line needs no number.
+    assert_eq!(post(rev(Value::Null, "a")).await["accepted"], 1);
+    let seen = seen(&server, "huge").await;
+    assert_eq!((&seen.lines["main/r"]["rev"], &seen.lines["main/r"]["text"]), (&json!(greatest), &json!("a")));
+    // The line of a session counts, not another one with its id.
+    let post = async |session: &str, rev: Value, text: &str| {
+        let line = json!({"id": "t", "start_ms": 900_000, "text": text, "rev": rev});
+        server.json("POST", &format!("/v1/feeds/huge/lines?session={session}"), line).await.json()
+    };
+    for (session, rev, is_taken) in
+        [("p", json!(1), true), ("q", json!(greatest), true), ("q", Value::Null, false), ("p", Value::Null, true)]
+    {
+        let answer = post(session, rev, &format!("{session} {is_taken}")).await;
+        assert_eq!(answer["accepted"], u8::from(is_taken), "{session}: {answer}");
+    }
 }
 
 #[tokio::test]
