@@ -15,6 +15,7 @@ use crate::server::egress::sink::SubscriberSink;
 use crate::server::egress::subscribed_feed::SubscribedFeed;
 use crate::server::transport::websocket::WebSocket;
 use crate::wire::CloseCode;
+use crate::wire::subscriber::REPLAY_PARAMETERS;
 
 /// A subscriber sends next to nothing, and there are many of them.
 pub(crate) const SOCKET: SocketEnd =
@@ -41,16 +42,23 @@ pub(crate) async fn serve_multiplex(
     socket: WebSocket,
     context: Box<RequestContext>,
 ) -> (SubscriberSink, CloseReason) {
-    // Parameters of one feed belong to its `subscribe`, and would be passed over here.
-    const OF_ONE_FEED: [&str; 6] = ["from", "interim", "unit", "until", "wait", "pace"];
-    if let Some(name) = OF_ONE_FEED.into_iter().find(|name| context.get(name).is_some()) {
-        let reason = format!("put {name} into each `subscribe` message, not into the URL, not in the URL");
-        return (socket.into(), CloseReason::close(CloseCode::BadRequest, reason));
-    }
-    if let Err(end) = context.refuse_reserved() {
+    if let Err(end) = refuse_parameters_of_one_feed(&context).and_then(|()| context.refuse_reserved()) {
         return (socket.into(), end);
     }
     let RequestContext { peer, access, .. } = *context;
     let feeds = MultiplexedFeeds::new(service.clone(), access, peer.ip());
     SubscriberSession::new(service, socket.into(), feeds, peer).run().await
+}
+
+/// Refuses the parameters of a single feed's socket, which would have no effect on a socket of many.
+fn refuse_parameters_of_one_feed(context: &RequestContext) -> Result<(), CloseReason> {
+    let find = |names: &[&'static str]| names.iter().copied().find(|name| context.get(name).is_some());
+    let reason = if let Some(name) = find(&["from", "interim", "unit", "until", "wait"]) {
+        format!("put {name} into each `subscribe` message, not into the URL")
+    } else if let Some(name) = find(&REPLAY_PARAMETERS) {
+        format!("{name} is for replays, which this socket does not have: use /v1/feeds/{{feed}}/subscribe")
+    } else {
+        return Ok(());
+    };
+    Err(CloseReason::close(CloseCode::BadRequest, reason))
 }

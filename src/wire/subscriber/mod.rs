@@ -13,6 +13,7 @@ pub use crate::wire::subscriber::bodies::{ChangesMessage, TurnMessage};
 pub use crate::wire::subscriber::changes::{CHANGES_BYTES_MAX, encode_changes};
 pub use crate::wire::subscriber::events::ToSubscriber;
 pub use crate::wire::subscriber::request::{
-    FromSubscriber, PACE_RANGE, Pace, RESERVED_PARAMETERS, Seek, StartPoint, Subscribe, SubscribeUntil, Unit,
+    FromSubscriber, PACE_RANGE, Pace, REPLAY_PARAMETERS, RESERVED_PARAMETERS, Seek, StartPoint, Subscribe,
+    SubscribeUntil, Unit,
 };
 pub use crate::wire::subscriber::turns::encode_turns;

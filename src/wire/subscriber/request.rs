@@ -140,6 +140,9 @@ impl FromSubscriber {
 /// are refused. Other unknown names are ignored, because programs add names of their own to URLs.
 pub const RESERVED_PARAMETERS: [&str; 3] = ["view", "delay", "delay_ms"];
 
+/// Names of the parameters of a replay, which a socket of many feeds does not have.
+pub const REPLAY_PARAMETERS: [&str; 3] = ["pace", "pace_by", "max_gap_ms"];
+
 /// Refuses fields that would change what a reader is sent and must therefore not be ignored like other unknown fields.
 fn refuse_reserved_fields(text: &str) -> Result<(), Refusal> {
     // `null` is what some programs write for a field that they do not set.
@@ -148,10 +151,10 @@ fn refuse_reserved_fields(text: &str) -> Result<(), Refusal> {
     let refused = |field, message: String| Err(Refusal::new(NackCode::Unsupported, field, message));
     match RESERVED_PARAMETERS.into_iter().find(|name| is_set(name)) {
         Some(name) => refused(name, format!("this server has no {name}")),
-        None if is_set("pace") => {
-            refused("pace", "a replay has a socket of its own: /v1/feeds/{feed}/subscribe".into())
-        }
-        None => Ok(()),
+        None => match REPLAY_PARAMETERS.into_iter().find(|name| is_set(name)) {
+            Some(name) => refused(name, "a replay has a socket of its own: /v1/feeds/{feed}/subscribe".into()),
+            None => Ok(()),
+        },
     }
 }
 

@@ -227,6 +227,8 @@ async fn each_subscription_stands_alone() {
         (json!({"unit": "turns", "interim": true}), "bad_field"),
         (json!({"view": "public"}), "unsupported"),
         (json!({"pace": 1}), "unsupported"),
+        (json!({"pace_by": "media"}), "unsupported"),
+        (json!({"max_gap_ms": 1}), "unsupported"),
     ] {
         let mut message = subscribe("bern");
         message.as_object_mut().expect("an object").extend(fields.as_object().expect("fields").clone());
@@ -304,9 +306,23 @@ async fn each_subscription_stands_alone() {
     }
     socket.send_text("so").await;
     assert_eq!(socket.closed().await.0, 4503);
-    for (query, code) in [("?from=now", 4503), ("?view=public", 4505)] {
-        let url = format!("ws://{}/v1/subscribe{query}", server.addr());
-        assert_eq!(Socket::connect(&url).await.closed().await.0, code);
+    for (query, code, reason) in [
+        ("from=now", 4503, "put from into each `subscribe` message, not into the URL"),
+        ("pace=2", 4503, "pace is for replays, which this socket does not have: use /v1/feeds/{feed}/subscribe"),
+        (
+            "pace_by=media",
+            4503,
+            "pace_by is for replays, which this socket does not have: use /v1/feeds/{feed}/subscribe",
+        ),
+        (
+            "max_gap_ms=1",
+            4503,
+            "max_gap_ms is for replays, which this socket does not have: use /v1/feeds/{feed}/subscribe",
+        ),
+        ("view=public", 4505, "this server has no view"),
+    ] {
+        let url = format!("ws://{}/v1/subscribe?{query}", server.addr());
+        assert_eq!(Socket::connect(&url).await.closed().await, (code, reason.to_owned()));
     }
     let mut single = server.subscribe("bern/subscribe").await;
     single.expect("live").await;
