@@ -135,8 +135,17 @@ async fn step_by_step() {
     }
     assert_eq!(heights, [0, 0, 1, 2, 3]);
     socket.send(json!({"type": "step"})).await;
-    assert_eq!(screen.read_to_close(&mut socket).await.0, 1000);
-    assert_eq!(screen.state.as_deref(), Some("ended"));
+    // The end of the feed ends the replay at once, without `live`.
+    let code = loop {
+        match socket.next().await {
+            Ok(message) => {
+                assert_ne!(message["type"], "live");
+                screen.take(&message);
+            }
+            Err((code, _)) => break code,
+        }
+    };
+    assert_eq!((code, screen.state.as_deref()), (1000, Some("ended")));
 }
 
 #[tokio::test]
@@ -154,8 +163,10 @@ async fn a_replay_of_a_live_feed_goes_on_live_and_can_go_back() {
     assert_eq!(screen.lines.len(), 3);
     publisher.send(line("4", 4_000, "A", "x")).await;
     screen.read_until(&mut socket, |screen| screen.lines.len() == 4).await;
-    socket.send(json!({"type": "pause"})).await;
-    assert_eq!(socket.expect("replay").await["paused"], false);
+    for steering in ["pause", "resume", "step"] {
+        socket.send(json!({"type": steering})).await;
+        assert_eq!(socket.expect("replay").await["paused"], false, "{steering}");
+    }
     seek(&mut socket, &mut screen, json!({"media_ms": 2_000})).await;
     assert_eq!(screen.lines.len(), 1);
     screen.read_to_live(&mut socket).await;
