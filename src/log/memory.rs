@@ -1,7 +1,9 @@
 //! Archive in memory, which ends with the process: for `serve --ephemeral` and for tests.
 //!
 //! It keeps the promises of [`Log`] except durability: a record is acknowledged as soon as it is in memory. All records
-//! stay in memory until their log is deleted. A test can make writes fail with [`MemoryLog::fail_appends`].
+//! stay in memory until their log is deleted. A test can make writes fail with [`MemoryLog::fail_appends`], make the log one
+//! that several processes share ([`MemoryLog::shared`]), out of reach ([`MemoryLog::set_away`]), or restored to an earlier
+//! state ([`MemoryLog::put_back`]).
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -12,7 +14,7 @@ use futures::stream::{self, BoxStream, StreamExt};
 use tokio::sync::watch;
 
 use crate::log::{AppendResult, Log, LogEntry, LogError, LogId, LogStats, NameLookup};
-use crate::position::{FeedId, Offset};
+use crate::position::{Epoch, FeedId, Offset, Starts};
 
 /// Records in one batch of a tail: many enough that the cost of a batch is small, few enough to share the lock.
 const PAGE_RECORDS: usize = 1024;
@@ -21,12 +23,17 @@ const PAGE_RECORDS: usize = 1024;
 #[derive(Debug, Default)]
 pub struct MemoryLog {
     logs: Mutex<Logs>,
+    is_shared: bool,
 }
 
 #[derive(Debug, Default)]
 struct Logs {
     closed: bool,
+    /// Reads fail, as if the log were on servers that do not answer.
+    is_away: bool,
     poison: Option<LogError>,
+    /// The times that a log was restored to an earlier state: a new start each, and the head that the log had then.
+    put_back: Vec<(Epoch, LogId, Offset)>,
     lives_ever: u64,
     /// The last generation of each name.
     names: BTreeMap<FeedId, u64>,
@@ -52,6 +59,7 @@ enum MemoryEvent {
     Going,
     Deleted,
     Closed,
+    PutBack,
 }
 
 impl MemoryLog {
@@ -59,6 +67,34 @@ impl MemoryLog {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty archive to which other processes may write too, as far as its callers know. For tests.
+    #[must_use]
+    pub fn shared() -> Self {
+        Self { logs: Mutex::default(), is_shared: true }
+    }
+
+    /// Puts reads out of reach, or within reach again. For tests.
+    pub fn set_away(&self, is_away: bool) {
+        self.logs().is_away = is_away;
+    }
+
+    /// Restores a log to the state that it had when its head was `head`, and ends its tails. For tests.
+    ///
+    /// # Errors
+    /// [`LogError::Deleted`].
+    pub fn put_back(&self, log: &LogId, head: Offset) -> Result<(), LogError> {
+        let mut logs = self.logs();
+        let before = logs.life(log)?;
+        let after = MemoryGeneration::new(&log.feed);
+        let kept = before.records().iter().take(usize::try_from(head.0).unwrap_or(usize::MAX)).cloned().collect();
+        *after.records() = kept;
+        logs.lives.insert(log.life, Arc::new(after));
+        let start = Epoch::short_from_random(logs.put_back.len() as u64);
+        logs.put_back.push((start, log.clone(), head));
+        before.news.send_replace(MemoryEvent::PutBack);
+        Ok(())
     }
 
     /// Fails all writes from now on with `reason`, as a broken disk would. For tests.
@@ -165,7 +201,10 @@ impl MemoryLog {
 
     fn readable(&self) -> Result<MutexGuard<'_, Logs>, LogError> {
         let logs = self.logs();
-        if logs.closed { Err(LogError::Closed) } else { Ok(logs) }
+        if logs.closed {
+            return Err(LogError::Closed);
+        }
+        if logs.is_away { Err(LogError::Unavailable("it is away".into())) } else { Ok(logs) }
     }
 }
 
@@ -197,6 +236,19 @@ impl Logs {
             Some(life) if !self.lives.contains_key(life) => NameLookup::Deleted,
             Some(life) => NameLookup::Here(LogId { feed: feed.clone(), life: *life }),
         }
+    }
+
+    fn starts(&self, log: &LogId) -> Starts {
+        let ids = self.put_back.iter().map(|(start, ..)| start.clone()).collect();
+        let mut heads: Vec<(usize, Offset)> = Vec::new();
+        for (index, (_, _, head)) in self.put_back.iter().enumerate().filter(|(_, (_, of, _))| of == log) {
+            // What a later start has lost is lost for those before it too.
+            heads.retain(|(_, before)| before < head);
+            if *head > Offset::START {
+                heads.push((index, *head));
+            }
+        }
+        Starts::new(ids, heads)
     }
 
     fn life(&self, log: &LogId) -> Result<Arc<MemoryGeneration>, LogError> {
@@ -253,6 +305,7 @@ impl MemoryTail {
                 MemoryEvent::Going => {}
                 MemoryEvent::Deleted => return Err(LogError::Deleted(self.life.feed.clone())),
                 MemoryEvent::Closed => return Err(LogError::Closed),
+                MemoryEvent::PutBack => return Err(LogError::PutBack),
             }
             let batch = self.life.page(self.next);
             if let Some(last) = batch.last() {
@@ -311,6 +364,15 @@ impl Log for MemoryLog {
             }
         })
         .boxed()
+    }
+
+    fn starts(&self, log: &LogId) -> BoxFuture<'_, Result<Starts, LogError>> {
+        let starts = self.readable().map(|logs| logs.starts(log));
+        future::ready(starts).boxed()
+    }
+
+    fn is_shared(&self) -> bool {
+        self.is_shared
     }
 
     fn logs(&self) -> BoxFuture<'_, Result<Vec<LogId>, LogError>> {
