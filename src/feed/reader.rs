@@ -6,6 +6,9 @@
 //!
 //! Records are decoded and returned once each, in the order of the log. One page of them is in memory at a time; its
 //! size depends on the log's engine.
+//!
+//! A log on other servers can be restored to an earlier state under a reader. Then its offsets name other records than
+//! before, and the reader ends with [`LogError::PutBack`]. It never continues at an offset of the earlier log.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::vec;
@@ -15,7 +18,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 
 use crate::log::{Log, LogEntry, LogError, LogId};
-use crate::position::Offset;
+use crate::position::{Epoch, Offset};
 use crate::transcript::{FoldView, Record, Transcript};
 
 /// Records taken before the task yields: decoding and folding them takes about a millisecond.
@@ -51,6 +54,9 @@ impl FeedRecord {
     }
 }
 
+/// The last start of an archive; `None` before the first.
+type LastStart = Option<Epoch>;
+
 /// Pages of a log, as its tail returns them.
 type LogPages = BoxStream<'static, Result<Vec<LogEntry>, LogError>>;
 
@@ -65,6 +71,13 @@ pub(crate) struct FeedReader {
     next: Offset,
     end: Offset,
     follows_head: bool,
+    /// The last start of the archive when the reader was opened; `None` for a log that cannot be restored while it is
+    /// open.
+    start: Option<LastStart>,
+    /// True if the tail in `pages` is known to be one of that start.
+    is_of_start: bool,
+    /// True if the end comes from the caller, who may have learnt it in an earlier start.
+    is_end_given: bool,
     /// Number of records taken since the task last yielded.
     taken: usize,
     /// Error that ended the tail.
@@ -86,12 +99,15 @@ impl FeedReader {
     /// Opens a reader of the log `log_id` from the offset `from` on. Reads nothing yet.
     ///
     /// # Errors
-    /// As [`Log::head`], for [`ReadEnd::Head`].
+    /// As [`Log::head`], for [`ReadEnd::Head`], and as [`Log::starts`].
     pub(super) async fn open(log: &Arc<dyn Log>, log_id: &LogId, from: Offset, end: ReadEnd) -> Result<Self, LogError> {
-        let (end, follows_head) = match end {
-            ReadEnd::Head => (log.head(log_id).await?, false),
-            ReadEnd::Durable(offset) => (offset, false),
-            ReadEnd::LatestHead => (from, true),
+        // Before the head: if that is of a later start, the tail finds it out.
+        let start = if log.is_shared() { Some(last_start(log, log_id).await?) } else { None };
+        let (follows_head, is_end_given) = (end == ReadEnd::LatestHead, matches!(end, ReadEnd::Durable(_)));
+        let end = match end {
+            ReadEnd::Head => log.head(log_id).await?,
+            ReadEnd::Durable(offset) => offset,
+            ReadEnd::LatestHead => from,
         };
         Ok(Self {
             log: log.clone(),
@@ -101,6 +117,9 @@ impl FeedReader {
             next: from,
             end,
             follows_head,
+            start,
+            is_of_start: false,
+            is_end_given,
             taken: 0,
             failure: None,
         })
@@ -117,9 +136,9 @@ impl FeedReader {
     /// Cancel-safe.
     ///
     /// # Errors
-    /// [`LogError::Deleted`] if the feed is deleted before the end is reached, [`LogError::Closed`] if the server
-    /// stops, and otherwise the errors of [`Log::tail`] and [`Log::head`]. An error of the tail is repeated by each
-    /// later call.
+    /// [`LogError::Deleted`] if the feed is deleted before the end is reached, [`LogError::PutBack`] if the log is
+    /// restored to an earlier state, [`LogError::Closed`] if the server stops, and otherwise the errors of [`Log::tail`],
+    /// [`Log::head`] and [`Log::starts`]. An error of the tail is repeated by each later call.
     pub(crate) async fn next_record(&mut self) -> Result<Option<FeedRecord>, LogError> {
         if self.next >= self.end && !self.has_new_end().await? {
             *self.pages.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
@@ -155,20 +174,47 @@ impl FeedReader {
     async fn has_new_end(&mut self) -> Result<bool, LogError> {
         if self.follows_head {
             self.end = self.log.head(&self.log_id).await?;
+            self.check_start().await?;
         }
         Ok(self.next < self.end)
+    }
+
+    /// Fails if the log was restored to an earlier state since the reader was opened, or since its end was known to be
+    /// durable.
+    async fn check_start(&mut self) -> Result<(), LogError> {
+        let Some(start) = &self.start else { return Ok(()) };
+        let is_put_back = last_start(&self.log, &self.log_id).await? != *start
+            || self.is_end_given && self.log.head(&self.log_id).await? < self.end;
+        if is_put_back {
+            self.failure = Some(LogError::PutBack);
+            return Err(LogError::PutBack);
+        }
+        Ok(())
     }
 
     async fn next_page(&mut self) -> Result<Vec<LogEntry>, LogError> {
         if let Some(failure) = &self.failure {
             return Err(failure.clone());
         }
-        let Self { log, log_id, next, .. } = self;
+        let Self { log, log_id, next, is_of_start, .. } = self;
         let pages = self.pages.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let pages = pages.get_or_insert_with(|| log.tail(log_id, *next));
+        if pages.is_none() {
+            (*pages, *is_of_start) = (Some(log.tail(log_id, *next)), false);
+        }
+        if !self.is_of_start {
+            // After the tail was opened: it ends by itself if the log is restored from now on.
+            self.check_start().await?;
+            self.is_of_start = true;
+        }
+        let pages = self.pages.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let Some(pages) = pages else { return Err(LogError::Closed) };
         let page = pages.next().await.unwrap_or(Err(LogError::Closed));
         page.inspect_err(|failure| self.failure = Some(failure.clone()))
     }
+}
+
+async fn last_start(log: &Arc<dyn Log>, log_id: &LogId) -> Result<LastStart, LogError> {
+    Ok(log.starts(log_id).await?.current().cloned())
 }
 
 /// Folds the log `log_id` from its start up to `end`, as `which`. Its cursors are those of the live view.
@@ -305,6 +351,59 @@ mod tests {
         }
         let opened = FeedReader::open(&log, &log_id, Offset::START, ReadEnd::Head).await;
         assert!(matches!(opened, Err(LogError::Deleted(_))));
+    }
+
+    /// A log that is restored goes on with other records at the same offsets. Whatever a reader was about to do then, it
+    /// does not return one of these.
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_never_continues_in_a_restored_log() {
+        for (end, read, is_at_its_end) in [
+            // Its tail is open; it was at the head and looks for more; it has read nothing.
+            (ReadEnd::Durable(Offset(4)), 2, false),
+            (ReadEnd::LatestHead, 4, true),
+            (ReadEnd::LatestHead, 2, false),
+            (ReadEnd::Head, 0, false),
+            (ReadEnd::Durable(Offset(9)), 0, false),
+        ] {
+            let memory = Arc::new(MemoryLog::shared());
+            let log: Arc<dyn Log> = memory.clone();
+            let log_id = log.create(&FeedId::new("geneva").expect("a name"), false).await.expect("created");
+            append(&log, &log_id, 0..4).await;
+            let mut reader = FeedReader::open(&log, &log_id, Offset::START, end).await.expect("opened");
+            for _ in 0..read {
+                assert!(reader.next_record().await.expect("read").is_some());
+            }
+            if is_at_its_end {
+                assert!(reader.next_record().await.expect("read").is_none());
+            }
+            // What was read before may be in memory; it is of the log as it was.
+            let before: Vec<_> = (read..4).collect();
+            memory.put_back(&log_id, Offset(1)).expect("put back");
+            append(&log, &log_id, 100..110).await;
+            let mut after = Vec::new();
+            let failure = loop {
+                let record = tokio::time::timeout(Duration::from_secs(60), reader.next_record()).await;
+                match record.expect("it waits for what never comes") {
+                    Ok(Some(record)) => after.push(record.record.received_at.0),
+                    Ok(None) => break None,
+                    Err(failure) => break Some(failure),
+                }
+            };
+            let has_all = matches!(end, ReadEnd::Durable(Offset(4))) && after == before;
+            assert!(
+                has_all || matches!(failure, Some(LogError::PutBack)),
+                "{end:?} after {read}: {failure:?} {after:?}"
+            );
+            assert!(before.starts_with(&after), "{end:?} after {read}: {after:?}");
+            // Who opens it again reads what there is now, and does not wait for what was durable before.
+            let end = ReadEnd::Durable(Offset(20));
+            let mut late = FeedReader::open(&log, &log_id, Offset::START, end).await.expect("opened");
+            let refused = tokio::time::timeout(Duration::from_secs(60), late.next_record()).await.expect("it waits");
+            assert!(matches!(refused, Err(LogError::PutBack)), "{refused:?}");
+            let mut again = FeedReader::open(&log, &log_id, Offset::START, ReadEnd::Head).await.expect("opened");
+            assert_eq!(again.next_record().await.expect("read").expect("kept").record.received_at.0, 0);
+            assert_eq!(again.next_record().await.expect("read").expect("new").record.received_at.0, 100);
+        }
     }
 
     /// Each call is dropped where it first waits.

@@ -20,6 +20,7 @@ use tokio::sync::OwnedMutexGuard;
 use crate::feed::{Feed, FeedRecord, ReadEnd};
 use crate::format::Format;
 use crate::format::hls::{ListedSegments, Timeline};
+use crate::log::LogError;
 use crate::server::access::auth::Access;
 use crate::server::core::catalog::Catalog;
 use crate::server::http::feed_path::open;
@@ -39,6 +40,7 @@ async fn timeline(catalog: &Catalog, feed: &Feed) -> Result<OwnedMutexGuard<Time
     let head = feed.head().await?;
     // The starts of a log that only this server writes do not change while it runs.
     let starts = if feed.is_shared() { Some(feed.starts().await?) } else { None };
+    let start = starts.as_ref().map(|starts| starts.current().cloned());
     let timeline = match catalog.hls_timelines.known(feed.log_id(), starts.as_ref()) {
         Some(timeline) => timeline,
         None => {
@@ -51,6 +53,12 @@ async fn timeline(catalog: &Catalog, feed: &Feed) -> Result<OwnedMutexGuard<Time
     };
     let mut timeline = timeline.lock_owned().await;
     let mut reader = feed.reader(timeline.next_offset(), ReadEnd::Durable(head)).await?;
+    // The timeline has what was stored before this start; the reader notices if there is another from now on.
+    if let Some(start) = start
+        && feed.starts().await?.current() != start.as_ref()
+    {
+        return Err(LogError::PutBack.into());
+    }
     while let Some(FeedRecord { offset, record, .. }) = reader.next_record().await? {
         timeline.apply(offset, record);
     }
