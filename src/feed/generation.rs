@@ -16,7 +16,7 @@ use crate::feed::reader::{self, FeedReader, ReadEnd};
 use crate::feed::view::{self, FollowState, LiveView};
 use crate::log::{AppendResult, Log, LogError, LogId, NameLookup};
 use crate::position::{FeedId, Offset, Starts};
-use crate::transcript::{FoldView, Op, Record, Transcript};
+use crate::transcript::{FoldView, Record, Transcript};
 
 /// The open feeds, by name.
 pub(super) type OpenFeeds = Mutex<BTreeMap<FeedId, Arc<Feed>>>;
@@ -115,26 +115,14 @@ impl Feed {
         }
     }
 
-    /// Writes the first records of an empty log. On a shared log, several servers may do so at once: the one whose
-    /// record comes first wins, and the rest of the others' records is not written. Returns false for the others.
+    /// Writes the first records of an empty log. They state facts about the feed, so a repeat does no harm. On a shared
+    /// log, several servers may write theirs at once; the one whose record comes first has created the feed. Returns
+    /// false for the others.
     pub(super) async fn begin(&self, first: &[Record]) -> Result<bool, LogError> {
-        if !self.log.0.is_shared() {
-            self.append_all(first).await?;
-            return Ok(true);
-        }
-        let Some(opening) = first.first() else { return Ok(true) };
-        // If only feed state follows, a repeat does no harm. Lines wait until it is known which server began the log.
-        let has_lines = first.iter().any(|record| matches!(record.op, Op::Line { .. }));
-        let (begins, rest) = first.split_at(if has_lines { 1 } else { first.len() });
-        let last = self.append(begins).await?.await?;
-        let mut stored = self.storage_reader(Offset::START, ReadEnd::Durable(last.next())).await?;
-        if stored.next_record().await?.is_none_or(|first| first.encoded != opening.encode()) {
-            return Ok(false);
-        }
-        if !rest.is_empty() {
-            self.append_all(rest).await?;
-        }
-        Ok(true)
+        let end = self.append_all(first).await?;
+        let (true, Some(opening)) = (self.log.0.is_shared(), first.first()) else { return Ok(true) };
+        let mut stored = self.storage_reader(Offset::START, ReadEnd::Durable(end)).await?;
+        Ok(stored.next_record().await?.is_some_and(|first| first.encoded == opening.encode()))
     }
 
     /// Returns a view of the feed that has folded everything durable at the time of the call.
@@ -279,17 +267,15 @@ impl Feed {
                         // The kind is unknown: readers reconnect and learn it then.
                         Err(error) => return error,
                     }
+                    // Before readers look for the next generation.
+                    if let Some(open) = open.upgrade() {
+                        let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
+                        open.retain(|_, feed| feed.log_id != log_id);
+                    }
                     why
                 };
                 let starts = log.0.starts(&log_id);
-                view::follow(following.clone(), starts, tail, stop, ended).await;
-                // Another server with the same log may have deleted it.
-                if let (FollowState::Ended(LogError::Deleted(_)), Some(open)) =
-                    (following.now().following, open.upgrade())
-                {
-                    let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
-                    open.retain(|_, feed| feed.log_id != log_id);
-                }
+                view::follow(following, starts, tail, stop, ended).await;
             });
             view
         });
@@ -312,4 +298,33 @@ fn encode(records: &mut impl Iterator<Item = impl Borrow<Record>>, bytes_max: us
     let bytes = Bytes::from(bytes);
     let starts = std::iter::once(0).chain(ends.iter().copied());
     starts.zip(&ends).map(|(start, &end)| bytes.slice(start..end)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::feed::Feeds;
+    use crate::log::MemoryLog;
+    use crate::position::Epoch;
+    use crate::transcript::{Op, Timestamp, TurnSettings};
+
+    /// Of two servers that find no feed and begin it, one has created it. The other finds its feed.
+    #[tokio::test]
+    async fn one_server_begins_a_shared_feed() {
+        let log: Arc<dyn Log> = Arc::new(MemoryLog::shared());
+        let log_id = log.create(&FeedId::new("geneva").expect("a name"), false).await.expect("created");
+        let mut begun = Vec::new();
+        for number in 0..2 {
+            let server = Feeds::new(log.clone(), TaskTracker::new(), CancellationToken::new());
+            let epoch = Epoch::from_random(number);
+            let open = Op::Open { epoch, settings: TurnSettings::default(), imported: false };
+            let first = [open, Op::Resume].map(|op| Record::new(Timestamp(number as i64), op));
+            let feed = server.feed(log_id.clone());
+            let is_ours = feed.begin(&first).await.expect("begun");
+            let transcript = feed.fold(FoldView::Interim, ReadEnd::Head).await.expect("folded");
+            let epoch = transcript.epoch().expect("it has begun").as_str().to_owned();
+            begun.push((is_ours, epoch.starts_with(Epoch::from_random(0).as_str())));
+        }
+        assert_eq!(begun, [(true, true), (false, true)]);
+    }
 }

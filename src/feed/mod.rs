@@ -156,7 +156,8 @@ impl Feeds {
     }
 
     /// Returns the feed `name`, creating it with `first` as its first records if it does not exist, and whether it was
-    /// created. Completes once the records are durable. Of several concurrent callers only one creates it.
+    /// created. The records state facts about the feed, and none has lines: on a shared log, those of several servers may
+    /// be stored. Completes once the records are durable. Of several concurrent callers only one creates it.
     ///
     /// # Errors
     /// [`LogError::Deleted`] for a deleted name unless `anew` is set; otherwise the log's error.
