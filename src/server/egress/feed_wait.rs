@@ -1,6 +1,7 @@
 //! A feed that a reader wants: found, waited for, or known not to come.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
@@ -14,6 +15,37 @@ use crate::server::core::limits::Permit;
 use crate::server::egress::service::EgressService;
 use crate::wire::CloseCode;
 
+/// Pause before the first attempt to reach the log again; each further one is twice as long.
+const RETRY_AFTER: Duration = Duration::from_millis(250);
+/// The longest pause between two attempts.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(5);
+/// Time for which the log may be out of reach: much longer than its servers need to elect a leader. Whoever waits on is sent
+/// elsewhere then, because the feed may begin at another node.
+const RETRY_FOR: Duration = Duration::from_secs(60);
+
+/// Attempts to reach a log that is out of reach for a moment.
+#[derive(Debug, Default)]
+pub(crate) struct LogRetries {
+    /// Since when it is out of reach, and the next pause.
+    since: Option<(Instant, Duration)>,
+}
+
+impl LogRetries {
+    /// Waits before another attempt after `error`. Returns false at once if none will help, or if there were enough.
+    pub(crate) async fn wait(&mut self, error: &LogError) -> bool {
+        if !matches!(error, LogError::Unavailable(_) | LogError::PutBack) {
+            return false;
+        }
+        let (since, pause) = self.since.unwrap_or((Instant::now(), RETRY_AFTER));
+        if since.elapsed() >= RETRY_FOR {
+            return false;
+        }
+        self.since = Some((since, (pause * 2).min(RETRY_AFTER_MAX)));
+        tokio::time::sleep(pause).await;
+        true
+    }
+}
+
 /// The next life of a feed, on its way.
 pub(crate) struct FeedWaiter {
     service: Arc<EgressService>,
@@ -24,8 +56,11 @@ pub(crate) struct FeedWaiter {
     creations: watch::Receiver<u64>,
     /// It was not there, and nothing has been created since.
     is_absent: bool,
+    /// The time for the next life to begin is over: what is there now counts.
+    is_late: bool,
     /// Among those who wait.
     seat: Option<Permit>,
+    retries: LogRetries,
 }
 
 /// Result of a lookup.
@@ -41,7 +76,17 @@ impl FeedWaiter {
     pub(crate) fn new(service: &Arc<EgressService>, name: &FeedId, wait: bool, replaced: Option<LogId>) -> Self {
         let creations = service.catalog.feeds.creations();
         let (service, name) = (service.clone(), name.clone());
-        let mut arrival = Self { service, name, wait, replaced: None, creations, is_absent: false, seat: None };
+        let mut arrival = Self {
+            service,
+            name,
+            wait,
+            replaced: None,
+            creations,
+            is_absent: false,
+            is_late: false,
+            seat: None,
+            retries: LogRetries::default(),
+        };
         if let Some(life) = replaced {
             arrival.wait_past(life);
         }
@@ -54,22 +99,35 @@ impl FeedWaiter {
         self.replaced = Some((life, Instant::now() + patience));
     }
 
-    /// Waits for what comes next of it. Cancel-safe.
+    /// True if it waits for a feed that was not there, or for a next life.
+    pub(crate) fn has_waited(&self) -> bool {
+        self.seat.is_some() || self.replaced.is_some()
+    }
+
+    /// Waits for what comes next of it. Cancel-safe. Who waits already waits on if the log is out of reach for a while;
+    /// others are told at once, and go elsewhere.
     ///
     /// # Errors
     /// The close that the reader is sent if no feed is to come.
     pub(crate) async fn next(&mut self) -> Result<FeedLookup, CloseReason> {
         loop {
             if self.is_absent {
-                self.created().await?;
+                self.created().await;
                 self.is_absent = false;
             }
-            match self.service.catalog.feeds.open(&self.name).await.map_err(|error| end_of(&error))? {
+            let opened = match self.service.catalog.feeds.open(&self.name).await {
+                Ok(opened) => opened,
+                Err(error) if self.has_waited() && self.retries.wait(&error).await => continue,
+                Err(error) => return Err(end_of(&error)),
+            };
+            self.retries = LogRetries::default();
+            match opened {
                 OpenResult::Here(feed) if self.replaced.as_ref().is_none_or(|(life, _)| life != feed.log_id()) => {
                     return Ok(FeedLookup::Here(feed));
                 }
                 // Between two lives of a name that is replaced.
-                _ if self.replaced.is_some() => self.is_absent = true,
+                _ if self.replaced.is_some() && !self.is_late => self.is_absent = true,
+                _ if self.replaced.is_some() => return Err(self.deleted()),
                 OpenResult::Replaced(life) => self.wait_past(life),
                 OpenResult::Here(feed) => return Ok(FeedLookup::Here(feed)),
                 OpenResult::Deleted => return Err(self.deleted()),
@@ -94,16 +152,14 @@ impl FeedWaiter {
         }
     }
 
-    /// Waits until some feed was created since the last look.
-    async fn created(&mut self) -> Result<(), CloseReason> {
+    /// Waits until some feed was created since the last look, or until a next life is late.
+    async fn created(&mut self) {
         // The sender is the service's, which this holds.
         let created = self.creations.changed();
         match self.replaced {
             None => drop(created.await),
-            Some((_, by)) if timeout_at(by, created).await.is_err() => return Err(self.deleted()),
-            Some(_) => {}
+            Some((_, by)) => self.is_late = timeout_at(by, created).await.is_err(),
         }
-        Ok(())
     }
 
     fn deleted(&self) -> CloseReason {
@@ -146,6 +202,82 @@ mod tests {
         catalog.feeds.delete(&feed, false).await.expect("deleted");
         let gone = FeedWaiter::new(service, &name, true, None).next().await;
         assert_eq!(gone.err().map(|end| end.code()), Some(CloseCode::FeedDeleted.number()));
+    }
+
+    /// A server on a shared log that can be put out of reach.
+    fn on_a_shared_log() -> (Server, Arc<MemoryLog>) {
+        let log = Arc::new(MemoryLog::shared());
+        let server = Server::new(Config::default(), log.clone(), Clock::of_this_machine(), Rng::of_this_machine());
+        (server, log)
+    }
+
+    /// Polls `waiting` for some time.
+    async fn waits_for<T>(waiting: &mut (impl Future<Output = T> + Unpin), time: Duration) -> Option<T> {
+        tokio::time::timeout(time, waiting).await.ok()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_waits_on_while_the_log_is_away() {
+        let name = FeedId::new("geneva").expect("a name");
+        let (server, log) = on_a_shared_log();
+        let feeds = &server.catalog().feeds;
+        let other = |life| LogId { feed: FeedId::new("bern").expect("a name"), life };
+        let mut waiter = FeedWaiter::new(server.egress(), &name, true, None);
+        assert!(matches!(waiter.next().await, Ok(FeedLookup::Waiting)));
+        let mut found = Box::pin(waiter.next());
+        assert!(futures::poll!(&mut found).is_pending());
+        // It is rung, and cannot look.
+        log.set_away(true);
+        feeds.note_written(&other(1), false);
+        assert!(waits_for(&mut found, Duration::from_secs(30)).await.is_none());
+        log.set_away(false);
+        let feed = server.catalog().open_to_publish(&name).await.expect("created");
+        let arrived = waits_for(&mut found, Duration::from_secs(30)).await.expect("in time");
+        assert!(matches!(arrived, Ok(FeedLookup::Here(arrived)) if arrived.log_id() == feed.log_id()));
+
+        // Not for ever: the feed may begin at another node. Who comes now is told at once.
+        let name = FeedId::new("basel").expect("a name");
+        let mut waiter = FeedWaiter::new(server.egress(), &name, true, None);
+        assert!(matches!(waiter.next().await, Ok(FeedLookup::Waiting)));
+        let mut found = Box::pin(waiter.next());
+        assert!(futures::poll!(&mut found).is_pending());
+        log.set_away(true);
+        feeds.note_written(&other(2), false);
+        let end = waits_for(&mut found, RETRY_FOR + RETRY_AFTER_MAX * 2).await.expect("in time");
+        let away = Some(CloseCode::StorageUnavailable.number());
+        assert_eq!(end.err().map(|end| end.code()), away);
+        let mut newcomer = FeedWaiter::new(server.egress(), &name, true, None);
+        let end = newcomer.next().await.err();
+        assert_eq!(end.map(|end| end.code()), away);
+    }
+
+    /// A next life that another node begins while this one hears nothing is found, and the feed is not said to be deleted.
+    #[tokio::test(start_paused = true)]
+    async fn a_life_that_begins_unheard_is_found() {
+        let name = FeedId::new("geneva").expect("a name");
+        let (server, log) = on_a_shared_log();
+        let catalog = server.catalog();
+        let patience = TimesConfig::ms(catalog.context.config.times.message_timeout_ms);
+        for is_away_then in [false, true] {
+            let feed =
+                catalog.feeds.create(&name, true, || vec![catalog.context.opening(true)]).await.expect("created").0;
+            catalog.feeds.delete(&feed, true).await.expect("deleted");
+            let mut waiter = FeedWaiter::new(server.egress(), &name, false, Some(feed.log_id().clone()));
+            let mut found = Box::pin(waiter.next());
+            assert!(futures::poll!(&mut found).is_pending());
+            let other = Server::new(Config::default(), log.clone(), Clock::of_this_machine(), Rng::of_this_machine());
+            let feeds = &other.catalog().feeds;
+            let next = feeds.create(&name, true, || vec![catalog.context.opening(true)]).await.expect("created").0;
+            log.set_away(is_away_then);
+            if is_away_then {
+                assert!(waits_for(&mut found, patience + Duration::from_secs(30)).await.is_none());
+                log.set_away(false);
+            }
+            let arrived = waits_for(&mut found, patience + Duration::from_secs(10)).await.expect("in time");
+            assert!(matches!(arrived, Ok(FeedLookup::Here(arrived)) if arrived.log_id() == next.log_id()));
+            feeds.delete(&next, false).await.expect("deleted");
+            catalog.feeds.forget(next.log_id());
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::feed::{Feed, FollowState, LiveView};
 use crate::log::LogError;
 use crate::server::core::connection_end::CloseReason;
-use crate::server::egress::feed_wait::{FeedLookup, FeedWaiter};
+use crate::server::egress::feed_wait::{FeedLookup, FeedWaiter, LogRetries};
 use crate::transcript::FoldView;
 
 /// The event that a subscription waits for.
@@ -49,10 +49,18 @@ impl WaitFor {
         Self::Lookup(lookup.boxed())
     }
 
-    pub(crate) fn fold(feed: Arc<Feed>, kind: FoldView) -> Self {
+    /// Waits for the fold of a feed. If the log is restored meanwhile, it begins again. If `has_waited`, it also waits on
+    /// while the log is out of reach.
+    pub(crate) fn fold(feed: Arc<Feed>, kind: FoldView, has_waited: bool) -> Self {
         let fold = async move {
-            let folded = feed.view(kind).await;
-            FeedEvent::Folded(feed, folded)
+            let mut retries = LogRetries::default();
+            loop {
+                let folded = feed.view(kind).await;
+                match &folded {
+                    Err(error) if (has_waited || matches!(error, LogError::PutBack)) && retries.wait(error).await => {}
+                    _ => return FeedEvent::Folded(feed, folded),
+                }
+            }
         };
         Self::Fold(fold.boxed())
     }
@@ -102,5 +110,37 @@ async fn view_end(view: &LiveView) -> LogError {
         Ok(FollowState::Ended(why)) => why,
         // The view outlives this, and its sender with it.
         Ok(FollowState::Following) | Err(_) => LogError::Closed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::log::MemoryLog;
+    use crate::position::{FeedId, Offset};
+    use crate::server::Server;
+    use crate::server::core::clock::{Clock, Rng};
+
+    /// Waits for the fold of a feed while `happens` to its log.
+    async fn fold(happens: impl FnOnce(&MemoryLog, &Feed)) -> Result<u64, LogError> {
+        let log = Arc::new(MemoryLog::shared());
+        let server = Server::new(Config::default(), log.clone(), Clock::of_this_machine(), Rng::of_this_machine());
+        let name = FeedId::new("geneva").expect("a name");
+        let feed = server.catalog().open_to_publish(&name).await.expect("created");
+        let mut wait_for = WaitFor::fold(feed.clone(), FoldView::Interim, false);
+        assert!(futures::poll!(std::pin::pin!(wait_for.event())).is_pending());
+        happens(&log, &feed);
+        let event = tokio::time::timeout(Duration::from_secs(30), wait_for.event()).await.expect("in time");
+        let FeedEvent::Folded(_, folded) = event else { panic!("another event") };
+        folded.map(|view| view.now().next.0)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_fold_begins_again_in_a_restored_log() {
+        let folded = fold(|log, feed| log.put_back(feed.log_id(), Offset(1)).expect("put back")).await;
+        assert_eq!(folded.expect("folded"), 1);
     }
 }

@@ -101,7 +101,7 @@ impl SubscribedFeed {
             FeedEvent::Found(waiter, found) => match found? {
                 FeedLookup::Here(feed) => {
                     self.presence = Some(self.subscription.present(&feed));
-                    Ok(WaitFor::fold(feed, self.subscription.params.view))
+                    Ok(WaitFor::fold(feed, self.subscription.params.view, waiter.has_waited()))
                 }
                 FeedLookup::Waiting => {
                     self.subscription.hello(sink, None).await?;
