@@ -54,6 +54,10 @@ pub struct LimitsConfig {
     pub replays_max: usize,
     /// Concurrent replays from one address.
     pub replays_per_address_max: usize,
+    /// Messages `step` of one replay that wait while its feed is folded or a message before them is obeyed: more than a
+    /// person presses a key meanwhile. Further ones are refused, which is no fault of the client. `seek`, `pace`, `pause`
+    /// and `resume` supersede one another, and are never refused.
+    pub waiting_steps_max: usize,
     /// Concurrent searches, including those that wait: they run one after another.
     pub searches_max: usize,
     /// Hits in one response of a search: each is a line with its text.
@@ -99,6 +103,7 @@ impl Default for LimitsConfig {
             subscriptions: 500,
             replays_max: 64,
             replays_per_address_max: 8,
+            waiting_steps_max: 16,
             searches_max: 32,
             search_hits_max: 100,
             search_query_bytes: 1_024,
@@ -126,6 +131,7 @@ impl LimitsConfig {
             ("limits.feeds_max", self.feeds_max),
             ("limits.feeds_listed_max", self.feeds_listed_max),
             ("limits.subscriptions", self.subscriptions),
+            ("limits.waiting_steps_max", self.waiting_steps_max),
             ("limits.searches_max", self.searches_max),
             ("limits.search_hits_max", self.search_hits_max),
             ("limits.search_query_bytes", self.search_query_bytes),

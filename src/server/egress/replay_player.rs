@@ -35,6 +35,28 @@ pub(crate) enum NextRecord {
     EndOfLog,
 }
 
+/// The position that a replay is moved to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SeekTarget {
+    /// Before the first record of which a line starts at this media time or later.
+    Media(MediaMs),
+    /// Behind this change.
+    Change(u64),
+}
+
+impl SeekTarget {
+    /// True if the record `next`, the first that `transcript` lacks, comes after the target.
+    fn is_reached(self, transcript: &Transcript, next: &Record) -> bool {
+        match (self, &next.op) {
+            (Self::Media(media_ms), Op::Line { lines, .. }) => {
+                lines.iter().any(|line| line.content.start_ms.or(line.arrival_ms) >= Some(media_ms))
+            }
+            (Self::Media(_), _) => false,
+            (Self::Change(change), _) => transcript.change() >= change,
+        }
+    }
+}
+
 /// Time at which the next record is due.
 #[derive(Debug, Clone, Copy)]
 enum RecordDue {
@@ -62,6 +84,10 @@ pub(crate) struct ReplayPlayer {
     due: RecordDue,
     /// Everything is played, and the live view sends what comes.
     is_live: bool,
+    /// The position that it is on its way to.
+    seeking: Option<SeekTarget>,
+    /// The media clock as far as it is played; on the way to another position, as it was before.
+    media_clock: Option<MediaMoment>,
 }
 
 impl ReplayPlayer {
@@ -82,6 +108,8 @@ impl ReplayPlayer {
             moment: None,
             due: RecordDue::At(Instant::now()),
             is_live: false,
+            seeking: None,
+            media_clock: None,
         }
     }
 
@@ -124,7 +152,7 @@ impl ReplayPlayer {
 
     /// The media clock as far as it is played.
     pub(crate) fn clock(&self) -> Option<MediaMoment> {
-        self.transcript.clock()
+        self.media_clock
     }
 
     /// The state of the replay; `clock` is how far the subscriber has seen.
@@ -164,28 +192,42 @@ impl ReplayPlayer {
         Ok(())
     }
 
-    /// Plays from the start up to the change `to`.
-    ///
-    /// # Errors
-    /// The log cannot be read.
-    pub(crate) async fn seek_to_change(&mut self, to: u64) -> Result<(), LogError> {
+    /// Moves to another position: back to the start, and on with [`seek_some`](Self::seek_some).
+    pub(crate) fn seek(&mut self, target: SeekTarget) {
         self.rewind();
-        self.skip_to_change(to).await
+        self.seeking = Some(target);
     }
 
-    /// Plays from the start up to the first record of which a line starts at `media_ms` or later.
+    /// True on the way to another position.
+    pub(crate) fn is_seeking(&self) -> bool {
+        self.seeking.is_some()
+    }
+
+    /// Stays where it is on the way to another position, because it is to be moved to yet another.
+    pub(crate) fn give_up_seek(&mut self) {
+        self.seeking = None;
+    }
+
+    /// Folds some of the records on the way to the position that it is moved to; true once it is there. Some milliseconds, in
+    /// which the session does nothing else. Cancel-safe.
     ///
     /// # Errors
     /// The log cannot be read.
-    pub(crate) async fn seek_to_media(&mut self, media_ms: MediaMs) -> Result<(), LogError> {
-        self.rewind();
-        let starts_there = |record: &Record| match &record.op {
-            Op::Line { lines, .. } => {
-                lines.iter().any(|line| line.content.start_ms.or(line.arrival_ms) >= Some(media_ms))
+    pub(crate) async fn seek_some(&mut self) -> Result<bool, LogError> {
+        let Some(target) = self.seeking else { return Ok(true) };
+        let mut is_there = !self.fill().await?;
+        while let Some((_, next)) = self.ahead.front()
+            && !is_there
+        {
+            is_there = target.is_reached(&self.transcript, next);
+            if !is_there && let Some((offset, record)) = self.ahead.pop_front() {
+                self.transcript.apply(offset, record);
             }
-            _ => false,
-        };
-        self.skip_until(|_, next| starts_there(next)).await
+        }
+        if is_there {
+            (self.seeking, self.media_clock) = (None, self.transcript.clock());
+        }
+        Ok(is_there)
     }
 
     fn rewind(&mut self) {
@@ -239,6 +281,7 @@ impl ReplayPlayer {
         let Some((offset, record)) = self.ahead.pop_front() else { return };
         self.moment = self.moment.max(self.moment_of(&record));
         self.transcript.apply(offset, record);
+        self.media_clock = self.transcript.clock();
         let gap_ms = match (self.ahead.front().and_then(|(_, next)| self.moment_of(next)), self.moment) {
             (Some(next), Some(moment)) => next.saturating_sub(moment).max(0),
             _ => 0,
@@ -262,29 +305,6 @@ impl ReplayPlayer {
             (ReplayClock::Media, Op::Clock { media_ms, .. }) => Some(*media_ms),
             (ReplayClock::Media, _) => None,
         }
-    }
-
-    /// Folds up to the change `to`, so that the next record is one that comes after it.
-    ///
-    /// # Errors
-    /// The log cannot be read.
-    pub(crate) async fn skip_to_change(&mut self, to: u64) -> Result<(), LogError> {
-        self.skip_until(|transcript, _| transcript.change() >= to).await
-    }
-
-    async fn skip_until(&mut self, is_there: impl Fn(&Transcript, &Record) -> bool) -> Result<(), LogError> {
-        // The reader of the records lets others have their turn.
-        while self.fill().await? {
-            while let Some((_, next)) = self.ahead.front() {
-                if is_there(&self.transcript, next) {
-                    return Ok(());
-                }
-                if let Some((offset, record)) = self.ahead.pop_front() {
-                    self.transcript.apply(offset, record);
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Returns the log's time up to the next record, in milliseconds.

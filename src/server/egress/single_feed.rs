@@ -8,9 +8,10 @@ use crate::server::core::connection_end::CloseReason;
 use crate::server::egress::next_event::{FeedEvent, WaitFor};
 use crate::server::egress::session::{FeedSet, unsupported};
 use crate::server::egress::sink::SubscriberSink;
+use crate::server::egress::steering_queue::TooManySteps;
 use crate::server::egress::subscribed_feed::SubscribedFeed;
 use crate::server::egress::subscription::{SubscribedGeneration, Subscription};
-use crate::wire::{FromSubscriber, Refusal, Unit};
+use crate::wire::{ErrorCode, FromSubscriber, Refusal, ToSubscriber, Unit};
 
 /// The feed of a session with one feed. What would end its subscription ends the session.
 pub(crate) struct SingleFeed {
@@ -54,10 +55,15 @@ impl FeedSet for SingleFeed {
         if is_of_many || !self.feed.is_replay() {
             return Ok(Some(unsupported(&message)));
         }
-        if self.feed.life().is_none() {
-            return Ok(self.feed.keep(message).err());
+        if let Err(TooManySteps { max }) = self.feed.take_steering(message) {
+            // No fault of the client: it cannot know how long what it has asked for takes.
+            let message =
+                format!("{max} steps wait already (limits.waiting_steps_max): send this one again after a `replay`");
+            let feed = Some(self.feed.subscription.name.clone());
+            let refusal = ToSubscriber::Error { feed, code: ErrorCode::Unsupported, message, retry: true };
+            sink.say(&refusal.encode()).await?;
         }
-        if let Some(wait_for) = self.feed.steer(sink, message).await? {
+        if let Some(wait_for) = self.feed.obey_next(sink).await? {
             self.wait_for = wait_for;
         }
         Ok(None)

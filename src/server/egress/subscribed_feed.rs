@@ -4,7 +4,6 @@
 //! the next one to wait for. Changes come from the live view, or from the player of a replay ([`ReplayPlayer`]) until that
 //! has played everything.
 
-use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -16,15 +15,12 @@ use crate::server::core::presence::PresenceGuard;
 use crate::server::egress::feed_wait::FeedLookup;
 use crate::server::egress::next_event::{FeedEvent, WaitFor};
 use crate::server::egress::params::SubscribeParams;
-use crate::server::egress::replay_player::{NextRecord, ReplayPlayer};
+use crate::server::egress::replay_player::{NextRecord, ReplayPlayer, SeekTarget};
 use crate::server::egress::service::{EgressService, ReplayPermits};
 use crate::server::egress::sink::SubscriberSink;
+use crate::server::egress::steering_queue::{SteeringQueue, TooManySteps};
 use crate::server::egress::subscription::{SubscribedGeneration, Subscription, ViewPosition, cursor};
-use crate::wire::{CloseCode, FromSubscriber, NackCode, Refusal, Seek};
-
-/// Messages that are kept until there is something to play: more than a player's buttons send. It is no setting: what comes
-/// above it is refused, and can be sent again.
-const EARLY_MESSAGES_MAX: usize = 16;
+use crate::wire::{CloseCode, FromSubscriber, Seek};
 
 /// A feed that a session follows.
 pub(crate) struct SubscribedFeed {
@@ -33,8 +29,8 @@ pub(crate) struct SubscribedFeed {
     life: Option<SubscribedGeneration>,
     /// The player of a replay of this life.
     player: Option<Box<ReplayPlayer>>,
-    /// Messages that steer a replay, and came before there was something to play.
-    early: VecDeque<FromSubscriber>,
+    /// Messages that steer a replay and are not obeyed yet.
+    steering: SteeringQueue,
     /// Shows others that the subscriber is there.
     presence: Option<PresenceGuard>,
     _replay_permits: Option<ReplayPermits>,
@@ -52,15 +48,9 @@ impl SubscribedFeed {
         ip: IpAddr,
     ) -> Result<Self, CloseReason> {
         let replay_permits = params.replay.is_some().then(|| service.permit_replay(ip)).transpose()?;
+        let steering = SteeringQueue::new(service.context.config.limits.waiting_steps_max);
         let subscription = Subscription::new(service, name, params);
-        Ok(Self {
-            subscription,
-            life: None,
-            player: None,
-            early: VecDeque::new(),
-            presence: None,
-            _replay_permits: replay_permits,
-        })
+        Ok(Self { subscription, life: None, player: None, steering, presence: None, _replay_permits: replay_permits })
     }
 
     pub(crate) fn life(&self) -> Option<&SubscribedGeneration> {
@@ -128,29 +118,30 @@ impl SubscribedFeed {
         let position = ViewPosition::new(since, view.now().change);
         let params = self.subscription.params.replay.clone();
         let mut player = params.map(|params| Box::new(ReplayPlayer::new(&feed, &view, params)));
-        let skipped = match &mut player {
-            Some(player) => player.skip_to_change(since).await,
-            None => Ok(()),
-        };
+        if let Some(player) = &mut player
+            && since > 0
+        {
+            player.seek(SeekTarget::Change(since));
+        }
         self.player = player;
         self.life = Some(SubscribedGeneration { feed, view, position });
-        if let Err(error) = skipped {
-            return self.fail(sink, &error).await;
-        }
-        let mut wait_for = None;
-        while self.life.is_some()
-            && let Some(message) = self.early.pop_front()
-        {
-            wait_for = self.steer(sink, message).await?.or(wait_for);
-        }
-        match wait_for {
-            Some(wait_for) => Ok(wait_for),
-            None => self.wait_or_send(sink).await,
+        self.go_on(sink).await
+    }
+
+    /// Sends what goes at once if no message is to be obeyed before.
+    async fn go_on(&mut self, sink: &mut SubscriberSink) -> Result<WaitFor, CloseReason> {
+        match &self.player {
+            Some(player) if player.is_seeking() || !self.steering.is_empty() => Ok(WaitFor::Turn),
+            Some(player) if !player.is_live() => self.wait_or_send(sink).await,
+            _ => self.send_changes(sink).await,
         }
     }
 
-    /// Sends what goes at once of what there is.
+    /// Obeys one message of the client, or sends what goes at once of what there is.
     async fn send(&mut self, sink: &mut SubscriberSink) -> Result<WaitFor, CloseReason> {
+        if let Some(wait_for) = self.obey_next(sink).await? {
+            return Ok(wait_for);
+        }
         if let Some(player) = &mut self.player
             && !player.is_live()
         {
@@ -166,6 +157,10 @@ impl SubscribedFeed {
         let (Some(life), Some(player)) = (&mut self.life, &mut self.player) else {
             return self.send_changes(sink).await;
         };
+        // However fast it plays: the end of its log is its end.
+        if let FollowState::Ended(error) = life.view.now().following {
+            return self.fail(sink, &error).await;
+        }
         let due = match player.next_record().await {
             Ok(NextRecord::Due(due)) => Some(due),
             Ok(NextRecord::OnRequest) => None,
@@ -215,71 +210,87 @@ impl SubscribedFeed {
         Ok(())
     }
 
-    /// Keeps a message that steers a replay until there is something to play.
+    /// Takes a message that steers a replay. It is obeyed in its turn ([`obey_next`](Self::obey_next)).
     ///
     /// # Errors
-    /// The refusal of a message that is one too many.
-    pub(crate) fn keep(&mut self, message: FromSubscriber) -> Result<(), Refusal> {
-        if self.early.len() >= EARLY_MESSAGES_MAX {
-            let message = format!(
-                "more than {EARLY_MESSAGES_MAX} messages before there is something to replay: send them after `hello`"
-            );
-            return Err(Refusal { code: NackCode::Unsupported, message, field: None });
+    /// The refusal of a step that is one too many.
+    pub(crate) fn take_steering(&mut self, message: FromSubscriber) -> Result<(), TooManySteps> {
+        if let (FromSubscriber::Seek(_), Some(player)) = (&message, &mut self.player) {
+            player.give_up_seek();
         }
-        self.early.push_back(message);
-        Ok(())
+        self.steering.push(message)
     }
 
-    /// Steers a replay, and tells the subscriber how it stands then; returns the event to wait for if that is another one
-    /// now.
+    /// Obeys one message that steers a replay, or a part of a seek, or sends one more of the answers that are owed: never more
+    /// than one of these, so that neither a long feed nor a client that sends a lot keeps the heartbeat, the server's stop or
+    /// the client waiting. Returns the event to wait for then; `None` if there is nothing to obey, or nothing to play yet.
     ///
     /// # Errors
     /// The end of the subscription.
-    pub(crate) async fn steer(
+    pub(crate) async fn obey_next(&mut self, sink: &mut SubscriberSink) -> Result<Option<WaitFor>, CloseReason> {
+        let (Some(life), Some(player)) = (&self.life, &mut self.player) else { return Ok(None) };
+        if self.steering.take_owed() {
+            self.send_replay_state(sink).await?;
+        } else if player.is_seeking() {
+            match player.seek_some().await {
+                Ok(true) => self.arrive(sink).await?,
+                Ok(false) => {}
+                Err(error) => return self.fail(sink, &error).await.map(Some),
+            }
+        } else if let Some(seek) = self.steering.next_seek() {
+            player.seek(match seek {
+                Seek::Media(media_ms) => SeekTarget::Media(*media_ms),
+                // A cursor of another view leads nowhere here: from the start, as for `from`.
+                Seek::Cursor(Cursor { epoch, change }) => {
+                    SeekTarget::Change(life.view.transcript().place_of(epoch, *change).unwrap_or(0))
+                }
+            });
+        } else if let Some(message) = self.steering.pop() {
+            if let Err(error) = self.steer(sink, message).await? {
+                return self.fail(sink, &error).await.map(Some);
+            }
+            self.send_replay_state(sink).await?;
+        } else {
+            return Ok(None);
+        }
+        self.go_on(sink).await.map(Some)
+    }
+
+    /// Arrives at the position that a replay was moved to: the subscriber drops what it has and is sent the transcript as it
+    /// stood there. After a start at a cursor it has that already.
+    async fn arrive(&mut self, sink: &mut SubscriberSink) -> Result<(), CloseReason> {
+        if self.steering.next_seek().is_none() {
+            return Ok(());
+        }
+        self.steering.pop();
+        self.note_sent(0);
+        self.subscription.reset(sink, "seek").await?;
+        self.send_played(sink).await?;
+        self.send_replay_state(sink).await
+    }
+
+    /// Steers a replay, and sends what that shows. The inner error is that of the log.
+    async fn steer(
         &mut self,
         sink: &mut SubscriberSink,
         message: FromSubscriber,
-    ) -> Result<Option<WaitFor>, CloseReason> {
-        let Some(player) = &mut self.player else { return Ok(None) };
-        let is_live = player.is_live();
+    ) -> Result<Result<(), LogError>, CloseReason> {
+        let Some(player) = &mut self.player else { return Ok(Ok(())) };
         match message {
-            FromSubscriber::Seek(seek) => return self.seek(sink, seek).await.map(Some),
             FromSubscriber::Pace { pace } => player.set_pace(pace),
             // Live there is nothing to steer: the answer says so.
-            _ if is_live => {}
+            _ if player.is_live() => {}
             FromSubscriber::Pause => player.pause(),
             FromSubscriber::Resume => player.resume(),
             FromSubscriber::Step => {
                 if let Err(error) = player.step().await {
-                    return self.fail(sink, &error).await.map(Some);
+                    return Ok(Err(error));
                 }
                 self.send_played(sink).await?;
             }
-            FromSubscriber::Subscribe(_) | FromSubscriber::Unsubscribe { .. } => {}
+            FromSubscriber::Seek(_) | FromSubscriber::Subscribe(_) | FromSubscriber::Unsubscribe { .. } => {}
         }
-        self.send_replay_state(sink).await?;
-        if is_live { Ok(None) } else { self.wait_or_send(sink).await.map(Some) }
-    }
-
-    /// Moves a replay: the subscriber drops what it has and is sent the transcript as it stood there.
-    async fn seek(&mut self, sink: &mut SubscriberSink, seek: Seek) -> Result<WaitFor, CloseReason> {
-        let (Some(life), Some(player)) = (&mut self.life, &mut self.player) else { return Ok(self.lookup()) };
-        let reached = match seek {
-            Seek::Media(media_ms) => player.seek_to_media(media_ms).await,
-            Seek::Cursor(Cursor { epoch, change }) => {
-                // A cursor of another view leads nowhere here: from the start, as for `from`.
-                let change = life.view.transcript().place_of(&epoch, change).unwrap_or(0);
-                player.seek_to_change(change).await
-            }
-        };
-        if let Err(error) = reached {
-            return self.fail(sink, &error).await;
-        }
-        life.position.since = 0;
-        self.subscription.reset(sink, "seek").await?;
-        self.send_played(sink).await?;
-        self.send_replay_state(sink).await?;
-        self.wait_or_send(sink).await
+        Ok(Ok(()))
     }
 
     /// Tells the subscriber how its replay stands.
@@ -309,5 +320,87 @@ impl SubscribedFeed {
         self.subscription.life_ended(feed, error)?;
         self.subscription.leave(sink, feed).await?;
         Ok(self.lookup())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::log::MemoryLog;
+    use crate::server::Server;
+    use crate::server::core::clock::{Clock, Rng};
+    use crate::server::egress::replay_params::ReplayParams;
+    use crate::server::transport::stream::Transport;
+    use crate::server::transport::websocket::WebSocket;
+    use crate::transcript::{FoldView, Op};
+    use crate::wire::Unit;
+    use crate::wire::publisher::decode_line;
+    use crate::wire::subscriber::{Pace, StartPoint};
+
+    const LINES: i64 = 4_000;
+
+    /// A seek goes through a long feed in parts, between which the client is heard; a later one takes its place. All are
+    /// answered.
+    #[tokio::test]
+    async fn a_seek_is_superseded_on_its_way() {
+        let log = Arc::new(MemoryLog::new());
+        let server = Server::new(Config::default(), log, Clock::of_this_machine(), Rng::of_this_machine());
+        let (service, context) = (server.egress().clone(), &server.catalog().context);
+        let name = FeedId::new("geneva").expect("a name");
+        let feed = server.catalog().open_to_publish(&name).await.expect("created");
+        let line = |number: i64| {
+            let text = format!(r#"{{"id": "{number}", "start_ms": {number}, "text": "said"}}"#);
+            context.record(Op::Line {
+                source: "main".into(),
+                lines: vec![decode_line(&text, &context.limits(), LINES).expect("a line")],
+            })
+        };
+        feed.append_all((0..LINES).map(line)).await.expect("kept");
+        let replay = Some(ReplayParams { pace: Pace::Step, by: None, max_gap_ms: None });
+        let params = SubscribeParams {
+            from: StartPoint::Start,
+            view: FoldView::Interim,
+            unit: Unit::Lines,
+            is_until_head: false,
+            wait: false,
+            replay,
+        };
+        let (ours, mut client) = tokio::io::duplex(1 << 24);
+        let (limits, times) = (&context.config.limits, &context.config.times);
+        let mut sink =
+            WebSocket::new(Transport::Other(Box::new(ours)), &[], 512, limits.message_bytes, times).await.into();
+        let mut replay = SubscribedFeed::new(service, name, params, [127, 0, 0, 1].into()).expect("allowed");
+        let mut wait_for = replay.lookup();
+        while replay.life().is_none() {
+            let event = wait_for.event().await;
+            wait_for = replay.advance(&mut sink, event).await.expect("goes on");
+        }
+        // Far, a part of the way, and back: what was asked for last is what it comes to.
+        for media_ms in [LINES - 1, LINES - 2, 10] {
+            replay.take_steering(FromSubscriber::Seek(Seek::Media(media_ms))).expect("taken");
+            for _ in 0..3 {
+                assert!(matches!(wait_for, WaitFor::Turn | WaitFor::Record { .. }));
+                wait_for = replay.obey_next(&mut sink).await.expect("goes on").expect("it is on its way");
+            }
+        }
+        replay.take_steering(FromSubscriber::Seek(Seek::Media(LINES / 2))).expect("taken");
+        replay.take_steering(FromSubscriber::Pause).expect("taken");
+        let mut parts = 0;
+        while let Some(next) = replay.obey_next(&mut sink).await.expect("goes on") {
+            (wait_for, parts) = (next, parts + 1);
+        }
+        assert!(matches!(wait_for, WaitFor::Record { due: None, .. }));
+        assert!(parts > 3, "it went there in {parts} parts");
+        drop(sink);
+        let mut sent = Vec::new();
+        client.read_to_end(&mut sent).await.expect("read");
+        let sent = String::from_utf8_lossy(&sent);
+        let count = |what: &str| sent.matches(what).count();
+        assert_eq!((count(r#""type":"reset""#), count(r#""type":"replay""#)), (2, 5));
+        let last = sent.rsplit(r#""type":"reset""#).next().expect("the last part");
+        assert_eq!(last.matches(r#""text":"said""#).count(), usize::try_from(LINES / 2).expect("small"));
     }
 }

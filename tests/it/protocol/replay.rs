@@ -269,32 +269,86 @@ async fn a_replay_is_told_that_the_server_lives_and_that_it_stops() {
     }
 }
 
+/// Reads answers up to the `count`-th, and what comes before it: how many of them say that the replay rests, and the types of the
+/// other messages.
+async fn answers(socket: &mut Socket, screen: &mut Screen, count: usize) -> (usize, Vec<String>) {
+    let (mut answers, mut resting, mut others) = (0, 0, Vec::new());
+    while answers < count {
+        let message = socket.next().await.expect("open");
+        screen.take(&message);
+        match message["type"].as_str().expect("a type") {
+            "replay" => {
+                answers += 1;
+                resting += usize::from(message["paused"] == true);
+            }
+            other => others.push(other.to_owned()),
+        }
+    }
+    (resting, others)
+}
+
 #[tokio::test]
 async fn a_replay_is_steered_before_its_feed_is_there() {
-    let server = Server::start();
-    let mut socket = server.subscribe("event/subscribe?pace=max&wait=true").await;
+    let server = Server::start_with("[limits]\nwaiting_steps_max = 2");
+    let mut socket = server.subscribe("event/subscribe?pace=20&wait=true").await;
     assert_eq!(socket.expect_next("hello").await["state"], "none");
-    for _ in 0..17 {
+    // A slider that is moved for long.
+    for media_ms in 0..100 {
+        socket.send(json!({"type": "seek", "media_ms": media_ms})).await;
+        socket.send(json!({"type": "pace", "pace": 1 + media_ms})).await;
+    }
+    for _ in 0..50 {
         socket.send(json!({"type": "pause"})).await;
     }
-    // One more than is kept.
-    let refusal = socket.expect_next("error").await;
-    assert_eq!((&refusal["feed"], &refusal["code"]), (&json!("event"), &json!("unsupported")));
+    // Only steps have to be obeyed one by one. One too many is no fault of the client, however often it comes.
+    for _ in 0..40 {
+        socket.send(json!({"type": "step"})).await;
+    }
+    for _ in 0..38 {
+        let refusal = socket.expect_next("error").await;
+        let fields = ["feed", "code", "retry"].map(|name| &refusal[name]);
+        assert_eq!(fields, [&json!("event"), &json!("unsupported"), &json!(true)], "{refusal}");
+        let text = refusal["message"].as_str().expect("text");
+        assert!(text.contains("limits.waiting_steps_max"), "{text}");
+    }
     // What is no replay cannot be steered, and is told so at once.
     let mut live = server.subscribe("event/subscribe?wait=true").await;
     live.expect_next("hello").await;
     live.send(json!({"type": "pause"})).await;
     let refusal = live.expect_next("error").await;
     assert_eq!((&refusal["feed"], &refusal["code"]), (&json!("event"), &json!("unsupported")));
-    server.import("event", "A: (00:01)\nOne.\n").await;
+    server.import("event", "A: (00:01)\nOne.\n\nB: (00:21)\nTwo.\n").await;
     socket.expect_next("hello").await;
-    // Nothing was played before.
-    for _ in 0..16 {
-        assert_eq!(socket.expect_next("replay").await["paused"], true);
+    let mut screen = Screen::default();
+    // Every message is answered, and one position is played: before the first line, which has to be stepped to.
+    let (resting, others) = answers(&mut socket, &mut screen, 250).await;
+    assert_eq!((resting, others.iter().filter(|kind| *kind == "reset").count()), (50, 1), "{others:?}");
+    assert_eq!(screen.lines.len(), 0);
+    for lines in 1..=2 {
+        assert_eq!(answers(&mut socket, &mut screen, 1).await.0, 1);
+        assert_eq!(screen.lines.len(), lines);
     }
     socket.send(json!({"type": "resume"})).await;
-    assert_eq!(socket.expect_next("replay").await["paused"], false);
-    let mut screen = Screen::default();
-    screen.read_until(&mut socket, |screen| screen.lines.len() == 1).await;
+    let answer = socket.expect_next("replay").await;
+    assert_eq!((&answer["paused"], &answer["pace"]), (&json!(false), &json!(100.0)), "{answer}");
+    assert_eq!(screen.read_to_close(&mut socket).await.0, 1000);
     live.expect("live").await;
+}
+
+/// A client that sends many messages while they are obeyed is answered each of them, and what it asked for last holds.
+#[tokio::test]
+async fn a_slider_is_never_refused() {
+    let server = Server::start();
+    server.import("event", &hearing()).await;
+    let mut socket = server.subscribe("event/subscribe?pace=step").await;
+    socket.expect_next("hello").await;
+    for media_ms in (0..600_000).step_by(2_000) {
+        socket.send(json!({"type": "seek", "media_ms": media_ms})).await;
+    }
+    let mut screen = Screen::default();
+    let (_, others) = answers(&mut socket, &mut screen, 300).await;
+    assert!(others.iter().all(|kind| ["reset", "changes"].contains(&kind.as_str())), "{others:?}");
+    let whole = whole(&server, "event").await;
+    let before = whole.lines.values().filter(|line| line["start_ms"].as_i64() < Some(598_000)).count();
+    assert_eq!(screen.lines.len(), before);
 }
