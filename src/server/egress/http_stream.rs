@@ -1,8 +1,8 @@
-//! An answer that goes on for as long as there is something to tell: what a reader over plain HTTP is sent its messages
-//! through, as [events](super::sse) or as [text](super::text_rows).
+//! A response that continues for as long as the subscription: the messages as [events](super::sse), or the final lines as
+//! [text](super::text_rows).
 //!
-//! The reader is the one of sockets ([`super::connection`]) with another outlet, so that joining late, coming back, being
-//! slow and the end are what they are there.
+//! The session behind it is that of sockets ([`super::session`]) with another sink, so a late joiner, one that comes back, a
+//! slow one and the end of a feed are served as there. Over it the client says nothing, and no fan-out group writes to it.
 
 use std::time::Duration;
 

@@ -5,8 +5,10 @@ use std::borrow::Cow;
 use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode as RawCode;
 
-/// Bytes available for the reason in a close frame (RFC 6455, section 5.5: 125 with the code).
+/// Bytes of the reason in a close frame: a control frame has at most 125, of which the code takes two (RFC 6455, sections
+/// 5.5 and 5.5.1).
 const REASON_BYTES_MAX: usize = 123;
+
 /// Returns the frame that closes a WebSocket with `code` and as much of `reason` as fits.
 pub(super) fn close_frame(code: u16, reason: &str) -> CloseFrame {
     CloseFrame { code: RawCode::from(code), reason: (*shortened(reason)).into() }
