@@ -21,8 +21,6 @@ use crate::server::egress::http_stream::ConnectionAbort;
 use crate::server::transport::stream::{Transport, WriteTimeoutStream, is_stalled};
 use crate::server::transport::tls::Tls;
 
-/// Connections above the limit that are refused with a response; further ones are dropped.
-const REFUSED_AT_ONCE: usize = 64;
 /// Approximate limit of a request's head: a URL with a token fits several times over.
 const REQUEST_HEAD_BYTES_MAX: usize = 16 * 1024;
 
@@ -71,10 +69,7 @@ impl ConnectionAcceptor {
 
     fn enter(&self, stream: Transport, addr: SocketAddr) {
         let context = self.context.clone();
-        let peer = Peer::new(&self.connections, addr);
-        if peer.is_refused() && context.tasks.len() >= context.config.limits.connections_max + REFUSED_AT_ONCE {
-            return;
-        }
+        let Some(peer) = Peer::new(&self.connections, addr) else { return };
         let (router, tls) = (self.router.clone(), self.tls.clone());
         self.context.tasks.spawn(async move {
             let evicted = peer.clone();

@@ -5,6 +5,8 @@
 //!
 //! A connection without a request so far, or without a reader permit that does not publish either, keeps its permits
 //! only while no other connection needs them ([`IdleConnections`]): silent sockets must not keep publishers out.
+//!
+//! A connection above the limits is refused with a response, and can do a health check. It holds a refusal permit.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -15,6 +17,9 @@ use tokio_util::sync::CancellationToken;
 use crate::server::core::context::ServerContext;
 use crate::server::core::limits::{AddressLimit, AddressPermit, ConcurrencyLimit, Permit};
 
+/// Connections above the limits that are open at once. A further one takes the place of the oldest.
+const REFUSED_AT_ONCE: usize = 64;
+
 /// Limits on connections, and the idle connections that can be evicted.
 #[derive(Debug)]
 pub(crate) struct ConnectionLimits {
@@ -22,6 +27,7 @@ pub(crate) struct ConnectionLimits {
     connections: ConcurrencyLimit,
     /// Limit of connections that do not publish: lower, so that publishers can connect when readers use all the rest.
     readers: ConcurrencyLimit,
+    refused: ConcurrencyLimit,
     by_address: AddressLimit,
     idlers: IdleConnections,
 }
@@ -32,6 +38,7 @@ impl ConnectionLimits {
         Self {
             connections: ConcurrencyLimit::new(limits.connections_max),
             readers: ConcurrencyLimit::new(limits.connections_max - limits.connections_for_publishers),
+            refused: ConcurrencyLimit::new(REFUSED_AT_ONCE),
             by_address: AddressLimit::new(limits.connections_per_address_max),
             idlers: IdleConnections::default(),
             context,
@@ -48,17 +55,23 @@ impl ConnectionLimits {
         self.readers.try_acquire().or_else(|| self.idlers.evict(|permits| permits.reader.take()))
     }
 
+    /// Takes a refusal permit; if none is left, from the oldest connection that has one.
+    fn refusal_permit(&self) -> Option<Permit> {
+        self.refused.try_acquire().or_else(|| self.idlers.evict(|permits| permits.refusal.take()))
+    }
+
     /// Takes a permit of an address; `None` if the limit is reached.
     pub(super) fn address_permit(&self, ip: IpAddr) -> Option<Arc<AddressPermit>> {
         self.by_address.try_acquire(ip).map(Arc::new)
     }
 
-    /// Takes the available permits for a connection from `ip`. A trusted proxy takes none of an address.
+    /// Takes the available permits for a connection from `ip`. A trusted proxy takes none of an address. `None` if there
+    /// is not even a refusal permit.
     pub(super) fn admit(
         self: &Arc<Self>,
         ip: IpAddr,
         is_proxy: bool,
-    ) -> (Option<Arc<AddressPermit>>, Arc<ConnectionPermits>) {
+    ) -> Option<(Option<Arc<AddressPermit>>, Arc<ConnectionPermits>)> {
         let address = if is_proxy { None } else { self.address_permit(ip) };
         let any = if is_proxy || address.is_some() {
             self.connections.try_acquire().or_else(|| self.idlers.evict(|permits| permits.any.take()))
@@ -68,9 +81,11 @@ impl ConnectionLimits {
         // A refused connection takes no permit of its address.
         let address = address.filter(|_| any.is_some());
         let reader = any.as_ref().and_then(|_| self.reader_permit());
-        let state = Arc::new(PermitState { permits: Mutex::new(PermitPair { any, reader }), ..PermitState::default() });
+        let refusal = if any.is_none() { Some(self.refusal_permit()?) } else { None };
+        let permits = Mutex::new(HeldPermits { any, reader, refusal });
+        let state = Arc::new(PermitState { permits, ..PermitState::default() });
         let number = self.idlers.add(&state);
-        (address, Arc::new(ConnectionPermits { limits: self.clone(), number, state }))
+        Some((address, Arc::new(ConnectionPermits { limits: self.clone(), number, state })))
     }
 }
 
@@ -85,21 +100,23 @@ pub(super) struct ConnectionPermits {
 /// State of a connection's permits. If one is missing, the client is only told so.
 #[derive(Debug, Default)]
 struct PermitState {
-    permits: Mutex<PermitPair>,
+    permits: Mutex<HeldPermits>,
     /// Cancelled when its permits were given to another connection.
     evicted: CancellationToken,
 }
 
 #[derive(Debug, Default)]
-struct PermitPair {
+struct HeldPermits {
     /// Permit among all connections.
     any: Option<Permit>,
     /// Permit among the connections that do not publish.
     reader: Option<Permit>,
+    /// Permit of a connection above the limits.
+    refusal: Option<Permit>,
 }
 
 impl PermitState {
-    fn lock(&self) -> MutexGuard<'_, PermitPair> {
+    fn lock(&self) -> MutexGuard<'_, HeldPermits> {
         self.permits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -115,9 +132,15 @@ impl ConnectionPermits {
     /// Gives back the reader permit. Returns true if the connection may publish.
     pub(super) fn become_publisher(&self) -> bool {
         self.limits.idlers.remove(self.number);
-        let mut permits = self.state.lock();
-        permits.reader.take();
-        permits.any.is_some()
+        let has_permit = {
+            let mut permits = self.state.lock();
+            permits.reader.take();
+            permits.any.is_some()
+        };
+        if !has_permit {
+            self.limits.idlers.put(self.number, &self.state);
+        }
+        has_permit
     }
 
     /// Takes a reader permit unless the connection has one. Returns true if it has one then.
@@ -131,11 +154,6 @@ impl ConnectionPermits {
             self.state.lock().reader.get_or_insert(permit);
         }
         self.state.lock().reader.is_some()
-    }
-
-    /// Returns true if the connection exceeds the limit.
-    pub(super) fn is_refused(&self) -> bool {
-        self.state.lock().any.is_none()
     }
 
     /// Resolves when its permits were given to another connection. Cancel-safe.
@@ -173,12 +191,16 @@ impl IdleConnections {
         number
     }
 
+    fn put(&self, number: u64, state: &Arc<PermitState>) {
+        self.lock().connections.insert(number, state.clone());
+    }
+
     fn remove(&self, number: u64) {
         self.lock().connections.remove(&number);
     }
 
     /// Closes the connection that has been idle longest and holds a permit that `wanted` takes. Returns that permit.
-    fn evict(&self, wanted: fn(&mut PermitPair) -> Option<Permit>) -> Option<Permit> {
+    fn evict(&self, wanted: fn(&mut HeldPermits) -> Option<Permit>) -> Option<Permit> {
         let mut idlers = self.lock();
         let (number, permit) =
             idlers.connections.iter().find_map(|(number, idler)| Some((*number, wanted(&mut idler.lock())?)))?;

@@ -34,12 +34,12 @@ impl std::fmt::Debug for Peer {
 }
 
 impl Peer {
-    /// Takes the available permits for a connection from `addr`.
-    pub(crate) fn new(limits: &Arc<ConnectionLimits>, addr: SocketAddr) -> Self {
+    /// Takes the available permits for a connection from `addr`; `None` if it cannot even be refused with a response.
+    pub(crate) fn new(limits: &Arc<ConnectionLimits>, addr: SocketAddr) -> Option<Self> {
         let ip = addr.ip().to_canonical();
         let is_proxy = limits.context.config.trusted_proxies.iter().any(|network| network.contains(ip));
-        let (address, connection) = limits.admit(ip, is_proxy);
-        Self { ip, is_https: limits.context.config.tls.is_some(), is_proxy, address, connection }
+        let (address, connection) = limits.admit(ip, is_proxy)?;
+        Some(Self { ip, is_https: limits.context.config.tls.is_some(), is_proxy, address, connection })
     }
 
     /// Returns the client of a request with these headers: a proxy's client, with a permit for as long as the request
@@ -86,11 +86,6 @@ impl Peer {
     /// again, because clients and proxies reuse connections.
     pub(crate) fn may_read(&self) -> bool {
         self.connection.become_reader() && self.address.is_some()
-    }
-
-    /// Returns true if its connection exceeds the limit.
-    pub(crate) fn is_refused(&self) -> bool {
-        self.connection.is_refused()
     }
 
     /// Resolves when its connection has to close, because its permits were given to another one. Cancel-safe.

@@ -119,6 +119,7 @@ where
     let (Some(on_upgrade), Some(peer)) = (extensions.remove::<OnUpgrade>(), extensions.remove::<Peer>()) else {
         return Problem::bad("this connection cannot become a WebSocket").into_response();
     };
+    let client = peer.clone();
     let asked = match (denied, access) {
         _ if is_foreign => Err(CloseReason::close(CloseCode::Forbidden, ORIGIN_RULE)),
         (Some(DenialExtension(denial)), _) => Err(denial.into()),
@@ -157,7 +158,12 @@ where
             }
             Err(end) => {
                 context.metrics.closed(&end);
-                Box::pin(socket.finish(end)).await;
+                // A connection until it is closed, like any other.
+                tokio::select! {
+                    biased;
+                    () = client.evicted() => {}
+                    () = Box::pin(socket.finish(end)) => {}
+                }
             }
         }
     };

@@ -295,7 +295,7 @@ mod tests {
         let (limits, times) = (&service.context.config.limits, &service.context.config.times);
         let transport = Transport::Other(Box::new(ours));
         let socket = WebSocket::new(transport, &[], 512, limits.message_bytes, times).await;
-        let peer = Peer::new(&server.state.connections, ([127, 0, 0, 1], 1).into());
+        let peer = Peer::new(&server.state.connections, ([127, 0, 0, 1], 1).into()).expect("permits");
         let mut session = SubscriberSession::new(service, socket.into(), feeds, peer);
         let end = tokio::time::timeout(Duration::from_secs(30), session.serve(None)).await.expect("it ends");
         (session.feeds, end.expect_err("no group").code())

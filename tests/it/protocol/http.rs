@@ -312,6 +312,48 @@ async fn sockets_that_say_nothing_keep_nobody_out() {
     assert_eq!(reader.expect("changes").await["lines"][0]["text"], "one");
 }
 
+/// A server counts as refused what it refuses, whatever else it does: each stream is two tasks, for example.
+#[tokio::test]
+async fn a_full_server_answers_whatever_its_readers_do() {
+    let readers = 70;
+    let server = Server::start_with(&format!(
+        "[limits]\nconnections_max = {readers}\nconnections_for_publishers = 0\nconnections_per_address_max = 0"
+    ));
+    assert_eq!(server.json("PUT", "/v1/feeds/geneva", json!({})).await.status, 201);
+    let mut streams = Vec::new();
+    soon(async {
+        while streams.len() < readers {
+            let mut stream = TcpStream::connect(server.addr()).await.expect("connected");
+            stream.write_all(b"GET /v1/feeds/geneva/events HTTP/1.1\r\nHost: localhost\r\n\r\n").await.expect("written");
+            let mut answer = Vec::new();
+            while !answer.windows(4).any(|bytes| bytes == b"\r\n\r\n") {
+                assert_ne!(stream.read_buf(&mut answer).await.expect("an answer"), 0);
+            }
+            // The connection before has its place until the server has seen it go.
+            if answer.starts_with(b"HTTP/1.1 200 ") {
+                streams.push(stream);
+            }
+        }
+    })
+    .await;
+    assert_eq!(server.get("/healthz").await.status, 200);
+    server.get("/v1/feeds").await.assert_problem(503, "too_many_connections");
+
+    // Clients that are refused, and others that say nothing, keep none of the answers from others.
+    let (mut silent, mut refused) = (Vec::new(), Vec::new());
+    for _ in 0..40 {
+        silent.push(soon(TcpStream::connect(server.addr())).await.expect("connected"));
+        refused.push(server.subscribe("geneva/subscribe").await);
+        refused.push(server.publish("geneva/publish").await);
+    }
+    assert_eq!(server.get("/healthz").await.status, 200);
+    server.get("/v1/feeds").await.assert_problem(503, "too_many_connections");
+    // There is an end of them: the oldest went.
+    let mut rest = Vec::new();
+    assert_eq!(soon(silent[0].read_to_end(&mut rest)).await.expect("closed"), 0);
+    assert_eq!(streams.len(), readers);
+}
+
 #[tokio::test]
 async fn readers_leave_publishers_by_post_their_places() {
     let server = Server::start_with("[limits]\nconnections_max = 3\nconnections_for_publishers = 1");
