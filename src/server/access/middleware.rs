@@ -47,46 +47,73 @@ pub(crate) struct AccessControl {
     pub(crate) rules: Arc<RouteRules>,
 }
 
-/// Checks a request and passes it on or refuses it; adds headers for browsers to the response.
+/// Checks a request and passes it on or refuses it; adds headers for browsers to every response, so that a page of an
+/// allowed origin can read refusals too.
 pub(crate) async fn guard(State(control): State<AccessControl>, mut request: Request, next: Next) -> Response {
-    let public = control.context.config.auth.as_ref().and_then(AuthConfig::public_origin);
-    let Ok(host) = host(&request) else { return Problem::bad(BAD_HOST).into_response() };
-    let is_known = host.is_some_and(|host| is_local(&host) || public.is_some_and(|public| is_public(&host, public)));
-    let is_health_check = is_health_check(&request);
-    if !is_known && !is_health_check {
-        let rule = if control.context.config.auth.is_some() { PUBLIC_HOST_RULE } else { HOST_RULE };
-        return Problem::new(ProblemCode::Forbidden, rule).into_response();
-    }
     let Some(connection) = request.extensions_mut().remove::<Peer>() else {
         return Problem::new(ProblemCode::Internal, "nothing says who asks").into_response();
     };
-    let peer = match connection.of_request(request.headers()) {
-        Ok(peer) => peer,
-        Err(rule) => return Problem::bad(rule).into_response(),
+    let peer = connection.of_request(request.headers());
+    let is_https = peer.as_ref().unwrap_or(&connection).is_https();
+    let origin = origin(&control, &request, is_https);
+    let allowed = if let RequestOrigin::Allowed(origin) = &origin { Some(origin.clone()) } else { None };
+    let mut response = match check(&control, &request, peer, &origin) {
+        Ok(peer) => answer(&control, request, peer, &origin, next).await,
+        Err(problem) => problem.into_response(),
     };
-    peer.note_request();
-    let is_socket = request.headers().contains_key(header::SEC_WEBSOCKET_KEY);
-    // A publisher's request is counted once it is known that it may publish.
-    let rule = control.rules.of(&request);
-    let is_for_publisher = rule.is_some_and(RouteAccess::is_for_publisher);
-    // A server is not ill because it is full: an orchestrator would restart it, and close all its connections.
-    if !is_socket && !is_for_publisher && !peer.may_read() && !is_health_check {
-        return Problem::new(ProblemCode::TooManyConnections, TOO_MANY_CONNECTIONS).into_response();
+    set_headers(&control, response.headers_mut(), allowed);
+    response
+}
+
+/// Checks the host, the origin and the permits of a request. Returns its client.
+fn check(
+    control: &AccessControl,
+    request: &Request,
+    peer: Result<Peer, &'static str>,
+    origin: &RequestOrigin,
+) -> Result<Peer, Problem> {
+    let public = control.context.config.auth.as_ref().and_then(AuthConfig::public_origin);
+    let host = host(request).map_err(|()| Problem::bad(BAD_HOST))?;
+    let is_known = host.is_some_and(|host| is_local(&host) || public.is_some_and(|public| is_public(&host, public)));
+    let is_health_check = is_health_check(request);
+    if !is_known && !is_health_check {
+        let rule = if control.context.config.auth.is_some() { PUBLIC_HOST_RULE } else { HOST_RULE };
+        return Err(Problem::new(ProblemCode::Forbidden, rule));
     }
-    let allowed = match origin(&control, &request, peer.is_https()) {
-        RequestOrigin::Own => None,
-        RequestOrigin::Allowed(origin) => Some(origin),
-        RequestOrigin::Foreign if is_socket => {
-            request.extensions_mut().insert(ForeignOrigin);
-            None
-        }
-        RequestOrigin::Foreign => return Problem::new(ProblemCode::Forbidden, ORIGIN_RULE).into_response(),
-    };
+    let peer = peer.map_err(Problem::bad)?;
+    peer.note_request();
+    // A publisher's request is counted once it is known that it may publish.
+    let is_counted_later = is_socket(request) || control.rules.of(request).is_some_and(RouteAccess::is_for_publisher);
+    // A server is not ill because it is full: an orchestrator would restart it, and close all its connections. A page
+    // reads no refusal behind a preflight that was refused.
+    let is_free = is_health_check || is_preflight(request, origin);
+    if !is_counted_later && !peer.may_read() && !is_free {
+        return Err(Problem::new(ProblemCode::TooManyConnections, TOO_MANY_CONNECTIONS));
+    }
+    match origin {
+        RequestOrigin::Foreign if !is_socket(request) => Err(Problem::new(ProblemCode::Forbidden, ORIGIN_RULE)),
+        _ => Ok(peer),
+    }
+}
+
+/// Answers a request of `peer` as far as its rights go.
+async fn answer(
+    control: &AccessControl,
+    mut request: Request,
+    peer: Peer,
+    origin: &RequestOrigin,
+    next: Next,
+) -> Response {
+    let (is_socket, is_preflight) = (is_socket(&request), is_preflight(&request, origin));
+    let rule = control.rules.of(&request);
+    if matches!(origin, RequestOrigin::Foreign) {
+        request.extensions_mut().insert(ForeignOrigin);
+    }
     request.extensions_mut().insert(peer.clone());
-    let is_preflight = allowed.is_some() && request.method() == Method::OPTIONS;
-    let denial = if is_preflight { None } else { admit(&control, rule, &mut request).await.err() };
+    let denial = if is_preflight { None } else { admit(control, rule, &mut request).await.err() };
     let is_read = rule.is_some_and(RouteAccess::is_read_over_http);
     let reserved = if is_read { reserved_parameter(request.uri().query()) } else { None };
+    let is_for_publisher = rule.is_some_and(RouteAccess::is_for_publisher);
     let is_crowded = denial.is_none() && !is_socket && is_for_publisher && !peer.may_publish();
     let mut response = match (denial, reserved) {
         (Some(denial), _) => Problem::from(denial).into_response(),
@@ -106,9 +133,16 @@ pub(crate) async fn guard(State(control): State<AccessControl>, mut request: Req
         // The extractor that refuses a path or query that is not valid text writes no problem document.
         response = Problem::bad("the path or the query cannot be read").into_response();
     }
-    response = peer.keep_permit(response);
-    set_headers(&control, response.headers_mut(), allowed);
-    response
+    peer.keep_permit(response)
+}
+
+fn is_socket(request: &Request) -> bool {
+    request.headers().contains_key(header::SEC_WEBSOCKET_KEY)
+}
+
+/// Returns true if a browser asks for a page of an allowed origin which requests it may send.
+fn is_preflight(request: &Request, origin: &RequestOrigin) -> bool {
+    matches!(origin, RequestOrigin::Allowed(_)) && request.method() == Method::OPTIONS
 }
 
 /// Sets the headers that every response has, and those that let a page of an allowed origin read it.

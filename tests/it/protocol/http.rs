@@ -263,6 +263,54 @@ async fn only_this_machine_and_its_own_pages() {
     server.get("/v1/feeds/geneva").await.assert_problem(404, "no_such_feed");
 }
 
+/// A browser shows a page nothing of an answer without these headers, so the page could not say what is wrong.
+#[tokio::test]
+async fn refusals_can_be_read_by_pages_of_allowed_origins() {
+    const PAGE: &str = "http://localhost:8000";
+    let top = format!("allowed_origins = [\"{PAGE}\"]\ntrusted_proxies = [\"127.0.0.1\"]\n");
+    let read = async |server: &Server, status: u16, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]| {
+        let headers = [&[("Origin", PAGE), ("Content-Type", "application/json")], headers].concat();
+        let answer = server.http(method, path, &headers, body).await;
+        assert_eq!(answer.status, status, "{method} {path} {headers:?}: {}", answer.text());
+        assert_eq!(answer.header("access-control-allow-origin"), Some(PAGE), "{method} {path} {headers:?}");
+        assert_eq!((answer.header("vary"), answer.header("x-content-type-options")), (Some("Origin"), Some("nosniff")));
+        answer
+    };
+    let server = Server::start_with(&format!("{top}[limits]\nconnections_per_address_max = 1\nimport_bytes = 10"));
+    for (status, method, path, headers, body) in [
+        (400, "GET", "/v1/feeds", &[("X-Forwarded-For", "nobody")][..], &b""[..]),
+        (400, "GET", "/v1/feeds", &[("Host", "user@localhost")], b""),
+        (403, "GET", "/v1/feeds", &[("Host", "evil.example")], b""),
+        (400, "POST", "/v1/feeds/geneva/lines", &[], b"{"),
+        (400, "GET", "/v1/feeds/%FF", &[], b""),
+        (404, "GET", "/v1/nothing", &[], b""),
+        (405, "PUT", "/v1/search", &[], b""),
+        (413, "PUT", "/v1/feeds/geneva/transcript", &[], b"00:01 too much"),
+        (426, "GET", "/v1/feeds/geneva/subscribe", &[], b""),
+    ] {
+        read(&server, status, method, path, headers, body).await;
+    }
+    // One client has all that it may have.
+    let client = ("X-Forwarded-For", "192.0.2.7");
+    let mut stream = soon(TcpStream::connect(server.addr())).await.expect("connected");
+    assert_eq!(server.json("PUT", "/v1/feeds/geneva", json!({})).await.status, 201);
+    let ask = format!("GET /v1/feeds/geneva/events HTTP/1.1\r\nHost: localhost\r\n{}: {}\r\n\r\n", client.0, client.1);
+    soon(stream.write_all(ask.as_bytes())).await.expect("written");
+    assert_ne!(soon(stream.read(&mut [0; 1024])).await.expect("an answer"), 0);
+    let full = read(&server, 503, "GET", "/v1/feeds", &[client], b"").await;
+    full.assert_problem(503, "too_many_connections");
+    assert_eq!(full.header("retry-after"), Some("5"));
+    read(&server, 503, "POST", "/v1/feeds/geneva/lines", &[client], b"{}").await;
+    // A browser sends the request only if this is allowed.
+    read(&server, 204, "OPTIONS", "/v1/feeds", &[client], b"").await;
+
+    let auth = "[limits]\nwrong_tokens_per_minute = 1\n[[auth.tokens]]\nname = \"a\"\nroles = [\"publish\"]\nfeeds = [\"*\"]\n";
+    let server = Server::start_with(&format!("{top}{auth}sha256 = \"{}\"", "0".repeat(64)));
+    read(&server, 401, "GET", "/v1/feeds", &[], b"").await;
+    read(&server, 401, "GET", "/v1/feeds", &[("Authorization", "Bearer wrong")], b"").await;
+    read(&server, 429, "GET", "/v1/feeds", &[("Authorization", "Bearer wrong")], b"").await;
+}
+
 #[tokio::test]
 async fn more_connections_than_there_may_be_are_told_so() {
     let server = Server::start_with("[limits]\nconnections_max = 3\nconnections_for_publishers = 1");
