@@ -197,6 +197,8 @@ impl WebSocket {
             Err(Error::Utf8(_)) => Err(CloseReason::fault(CloseCode::InvalidUtf8, "a text message is not UTF-8")),
             Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => Err(CloseReason::Gone),
             Err(Error::Protocol(error)) => Err(CloseReason::fault(CloseCode::ProtocolError, error.to_string())),
+            // tungstenite sends its replies while it reads.
+            Err(Error::Io(error)) if is_stalled(&error) => Err(state.too_slow()),
             Err(_) => Err(CloseReason::Gone),
         })
     }
@@ -602,6 +604,32 @@ mod tests {
             assert!(read.len() == room && whole.remainder().len() < frame.len());
             assert!(frame.starts_with(whole.remainder()) && whole.clone().all(|of| *of == frame[..]));
         }
+    }
+
+    /// Replies are sent while the socket is read.
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_no_replies_is_too_slow() {
+        let config = crate::config::Config::default();
+        let patience = TimesConfig::ms(config.times.write_timeout_ms);
+        let (below, mut client) = tokio::io::duplex(16);
+        let transport = Transport::Other(Box::new(PatientStream::new(below, patience)));
+        let mut socket = WebSocket::new(transport, &[], 512, config.limits.message_bytes, &config.times).await;
+        // Masked with zeros, as client frames must be.
+        let pinging = async {
+            for _ in 0..16 {
+                client.write_all(&[0x89, 0x80, 0, 0, 0, 0]).await.expect("read");
+            }
+        };
+        let reading = async {
+            loop {
+                if let Err(end) = socket.next().await {
+                    return end;
+                }
+            }
+        };
+        let (end, ()) = tokio::join!(tokio::time::timeout(3 * patience, reading), pinging);
+        let end = end.expect("it ends");
+        assert!(matches!(end, CloseReason::TooSlow { is_between_messages: false }), "{end}");
     }
 
     /// TCP stops taking bytes wherever it likes; the client reads whole messages either way.
