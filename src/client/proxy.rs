@@ -1,8 +1,8 @@
 //! HTTP proxies for connections to servers, as the environment names them.
 //!
 //! The variables are those of curl and many other programs: `HTTPS_PROXY` for https and wss, `HTTP_PROXY` for http and ws,
-//! `ALL_PROXY` for both, and `NO_PROXY` for the hosts that are connected to directly. This machine (`localhost` and loopback
-//! addresses) is always connected to directly: no proxy leads there, and no other host should see what is sent there.
+//! `ALL_PROXY` for both, and `NO_PROXY` for the hosts that are connected to directly. This machine (`localhost`, loopback
+//! addresses and `0.0.0.0`) is always connected to directly: no proxy leads there, and no other host should see what is sent there.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -64,24 +64,47 @@ impl ProxySettings {
     /// Returns the proxy for a server; `None` to connect directly.
     pub(super) fn proxy_for(&self, is_secure: bool, server: &Authority) -> Result<Option<ProxyServer>, BadProxy> {
         let variable = if is_secure { &self.https } else { &self.http };
-        let Some(variable) = variable.as_ref().filter(|_| !self.is_exempt(server)) else { return Ok(None) };
-        variable.proxy().map(Some)
+        let Some(variable) = variable.as_ref() else { return Ok(None) };
+        let port = server.port_u16().unwrap_or(if is_secure { 443 } else { 80 });
+        if self.is_exempt(server, port) { Ok(None) } else { variable.proxy().map(Some) }
     }
 
-    fn is_exempt(&self, server: &Authority) -> bool {
-        // As connections understand the address, however it is written: 127.1 is 127.0.0.1.
-        let Ok(url) = Url::parse(&format!("http://{server}/")) else { return false };
-        let host = url.host_str().unwrap_or_default().trim_end_matches('.');
-        // Like curl: spaces separate too, IPv6 addresses may have brackets, and `*` is every host.
-        let entries =
-            self.no_proxy.split([',', ' ', '\t']).map(|entry| entry.trim_matches(['[', ']']).trim_end_matches('.'));
-        let entries: Vec<&str> = entries.collect();
-        if is_this_machine(host) || entries.contains(&"*") {
+    fn is_exempt(&self, server: &Authority, port: u16) -> bool {
+        let Some(host) = usual_host(server.as_str()) else { return false };
+        // Like curl: spaces separate too.
+        let entries = self.no_proxy.split([',', ' ', '\t']).filter(|entry| !entry.is_empty()).map(exempt_host);
+        let entries: Vec<_> = entries.filter(|(_, of)| of.is_none_or(|of| of == port)).map(|(host, _)| host).collect();
+        if is_this_machine(&host) || entries.iter().any(|entry| entry == "*") {
             return true;
         }
+        let host = if host.contains(':') { format!("[{host}]") } else { host };
         let Ok(uri) = format!("http://{host}/").parse::<Uri>() else { return false };
         Matcher::builder().all("http://proxy").no(entries.join(",")).build().intercept(&uri).is_none()
     }
+}
+
+/// Returns the host of `HOST` or `HOST:PORT` as connections understand it, however it is written: 127.1 is 127.0.0.1.
+fn usual_host(server: &str) -> Option<String> {
+    let url = Url::parse(&format!("http://{server}/")).ok()?;
+    let host = url.host_str()?.trim_start_matches('[').trim_end_matches([']', '.']);
+    Some(host.parse::<IpAddr>().map_or_else(|_| host.to_owned(), |address| address.to_canonical().to_string()))
+}
+
+/// Reads an entry of `NO_PROXY`: a host with all names below it, or a network; and the only port it is for. IPv6 addresses
+/// may have brackets, as with curl, and `*.` is the same as `.` or nothing.
+fn exempt_host(entry: &str) -> (String, Option<u16>) {
+    let with_port = entry.rsplit_once(':').filter(|(host, _)| !host.contains(':') || host.ends_with(']'));
+    let with_port = with_port.and_then(|(host, port)| Some((host, port.parse().ok()?)));
+    let (host, port) = with_port.map_or((entry, None), |(host, port)| (host, Some(port)));
+    let host = host.trim_matches(['[', ']']).trim_end_matches('.');
+    let host = host.strip_prefix("*.").or(host.strip_prefix('.')).unwrap_or(host);
+    let usual = match host {
+        "*" => None,
+        network if network.contains('/') => None,
+        address if address.contains(':') => usual_host(&format!("[{address}]")),
+        name => usual_host(name),
+    };
+    (usual.unwrap_or_else(|| host.to_owned()), port)
 }
 
 /// Shows names of variables, and no values.
@@ -102,10 +125,11 @@ fn has_whole_address(value: &str) -> bool {
     !path.contains('@') && port.is_none_or(|port| port.parse::<u16>().is_ok())
 }
 
+/// Returns true if connections to `host` stay on this machine: to its loopback addresses, and to the unspecified ones, which
+/// systems take for those.
 fn is_this_machine(host: &str) -> bool {
-    let host = host.trim_start_matches('[').trim_end_matches([']', '.']);
     match host.parse::<IpAddr>() {
-        Ok(address) => address.to_canonical().is_loopback(),
+        Ok(address) => address.is_loopback() || address.is_unspecified(),
         // RFC 6761, section 6.3.
         Err(_) => host == "localhost" || host.ends_with(".localhost"),
     }
@@ -237,7 +261,9 @@ mod tests {
 
     #[test]
     fn exempt_hosts_as_a_table() {
-        let no_proxy = "example.org, .internal,10.0.0.0/8 192.0.2.7, 2001:db8::/32 [2001:dba::7]";
+        let no_proxy = "example.org, .INTERNAL,10.0.0.0/8 192.0.2.7, 2001:db8::/32 [2001:dba::7] PORTS.example:7700 \
+                        https.example:443,192.0.2.9:7700,[2001:dbb::7]:7700,172.16.0.0/12:7700 *.Star.example \
+                        b\u{fc}cher.example *:9999 host:port";
         let variables = [("ALL_PROXY", "http://proxy:3128"), ("NO_PROXY", no_proxy)];
         for (host, is_exempt) in [
             ("example.org", true),
@@ -265,12 +291,40 @@ mod tests {
             ("[::ffff:127.0.0.1]", true),
             ("localhost.example.com", false),
             ("notlocalhost", false),
-            ("0.0.0.0", false),
+            ("0.0.0.0:7700", true),
+            ("[::]:7700", true),
+            ("[::ffff:0.0.0.0]", true),
+            ("0.0.0.1", false),
             ("192.168.1.1", false),
+            ("[::ffff:10.1.2.3]", true),
+            // One port.
+            ("ports.example:7700", true),
+            ("below.ports.example:7700", true),
+            ("ports.example", false),
+            ("ports.example:770", false),
+            ("https.example", true),
+            ("https.example:80", false),
+            ("192.0.2.9:7700", true),
+            ("192.0.2.9:7701", false),
+            ("[2001:dbb::7]:7700", true),
+            ("[2001:dbb::7]", false),
+            ("172.16.1.1:7700", true),
+            ("172.16.1.1", false),
+            // All names below.
+            ("star.example", true),
+            ("a.star.example", true),
+            ("notstar.example", false),
+            ("star.ports.example:7700", true),
+            // Names in other scripts, which connections write in ASCII.
+            ("xn--bcher-kva.example", true),
+            ("anything.example:9999", true),
         ] {
             let proxy = used(&variables, &format!("https://{host}/")).expect("it can be used");
             assert_eq!(proxy.is_none(), is_exempt, "{host}");
         }
+        // Plain HTTP has another port.
+        let plain = used(&variables, "http://https.example").expect("it can be used");
+        assert!(plain.is_some());
         for host in ["captions.example.org", "192.0.2.1", "[2001:db8::1]"] {
             let all = [("ALL_PROXY", "http://proxy:3128"), ("NO_PROXY", "a.example, *")];
             assert_eq!(used(&all, &format!("https://{host}")), Ok(None), "{host}");
