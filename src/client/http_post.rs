@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use tokio::time::timeout;
 
 use crate::client::address::{BadUrl, split};
@@ -109,6 +109,8 @@ pub struct PostResponse {
     pub retry_after: Option<String>,
     /// Body; empty if it did not arrive in time or is too long.
     pub body: Bytes,
+    /// True if the body is a problem document (RFC 9457): APIs write such, and proxies do not.
+    pub is_problem: bool,
     /// Proxy that forwarded the response, or wrote it itself; `None` without one, and behind a tunnel.
     pub through: Option<String>,
 }
@@ -127,15 +129,22 @@ pub enum Verdict {
 }
 
 impl PostResponse {
-    /// Returns the meaning of the response. `now` is needed for a `Retry-After` with a date.
+    /// Returns the meaning of the response. `now` is needed for a `Retry-After` with a date. `has_accepted` is true if the
+    /// address has accepted an earlier request.
+    ///
+    /// A refusal that the proxy may have written says nothing of the address. A proxy that has let a request through does
+    /// not refuse others, as a rule; but only the address itself says that it is gone.
     #[must_use]
-    pub fn verdict(&self, now: Timestamp) -> Verdict {
+    pub fn verdict(&self, now: Timestamp, has_accepted: bool) -> Verdict {
         let status = self.status;
+        let is_unclear = self.through.is_some() && !self.is_problem;
         match status {
             _ if status.is_success() => Verdict::Taken,
+            StatusCode::GONE if is_unclear => Verdict::Later(None),
             StatusCode::GONE => Verdict::Gone,
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Verdict::Later(self.again_after(now)),
             StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY => Verdict::Later(None),
+            _ if status.is_client_error() && is_unclear && !has_accepted => Verdict::Later(None),
             _ if status.is_client_error() => Verdict::Refused,
             _ => Verdict::Later(None),
         }
@@ -183,15 +192,21 @@ pub async fn post(
         let status = answer.status();
         let said = answer.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
         let retry_after = said.map(str::to_owned);
+        let is_problem = is_problem(answer.headers());
         let body = timeout(BODY_WAIT, collect(answer.into_body(), ANSWER_BYTES_MAX)).await;
         let body = body.ok().and_then(Result::ok).unwrap_or_default();
         let through = url.endpoint.forwarder().map(ToString::to_string);
-        Ok(PostResponse { status, retry_after, body, through })
+        Ok(PostResponse { status, retry_after, body, is_problem, through })
     };
     match timeout(wait + BODY_WAIT, asked).await {
         Ok(answer) => answer,
         Err(_) => Err(HttpError::TimedOut(wait)),
     }
+}
+
+fn is_problem(headers: &HeaderMap) -> bool {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().is_some_and(|media| media.trim().eq_ignore_ascii_case("application/problem+json"))
 }
 
 #[cfg(test)]
@@ -208,10 +223,12 @@ mod tests {
 
     #[test]
     fn answers_as_a_table() {
-        let verdict = |status: u16, retry_after: Option<&str>| {
-            let status = StatusCode::from_u16(status).expect("a status");
-            PostResponse { status, retry_after: retry_after.map(str::to_owned), body: Bytes::new(), through: None }
-                .verdict(Timestamp(0))
+        let answer = |status: u16, retry_after: Option<&str>| PostResponse {
+            status: StatusCode::from_u16(status).expect("a status"),
+            retry_after: retry_after.map(str::to_owned),
+            body: Bytes::new(),
+            is_problem: false,
+            through: None,
         };
         let (later, seconds) = (Verdict::Later(None), |s| Verdict::Later(Some(Duration::from_secs(s))));
         for (status, retry_after, expected) in [
@@ -225,7 +242,20 @@ mod tests {
             (503, Some("soon"), later),
             (500, Some("7"), later),
         ] {
-            assert_eq!(verdict(status, retry_after), expected, "{status}");
+            for has_accepted in [false, true] {
+                let direct = answer(status, retry_after);
+                assert_eq!(direct.verdict(Timestamp(0), has_accepted), expected, "{status}");
+                let through = Some("the proxy http://a (HTTP_PROXY)".to_owned());
+                let its_own = PostResponse { is_problem: true, through: through.clone(), ..direct.clone() };
+                assert_eq!(its_own.verdict(Timestamp(0), has_accepted), expected, "{status}");
+                let unclear = PostResponse { through, ..direct };
+                let expected = match expected {
+                    Verdict::Gone => later,
+                    Verdict::Refused if !has_accepted => later,
+                    expected => expected,
+                };
+                assert_eq!(unclear.verdict(Timestamp(0), has_accepted), expected, "{status}");
+            }
         }
     }
 

@@ -301,7 +301,9 @@ impl DeliveryWorker<'_> {
         body: Bytes,
     ) -> Result<(), FailedAttempt> {
         let (cause, verdict) = match post(url, Method::POST, headers, body, self.timeout()).await {
-            Ok(answer) => (answer.cause(), answer.verdict(self.catalog.context.clock.now())),
+            Ok(answer) => {
+                (answer.cause(), answer.verdict(self.catalog.context.clock.now(), self.target.has_accepted()))
+            }
             Err(error) => (error.to_string(), Verdict::Later(None)),
         };
         if verdict == Verdict::Taken {

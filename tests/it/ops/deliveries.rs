@@ -78,11 +78,11 @@ impl Receiver {
         Self { addr, posts, answers, gate }
     }
 
-    fn will_answer(&self, answers: &[&'static str]) {
+    pub(super) fn will_answer(&self, answers: &[&'static str]) {
         self.answers.lock().expect("no panic").extend(answers);
     }
 
-    async fn next(&mut self) -> Post {
+    pub(super) async fn next(&mut self) -> Post {
         soon(self.posts.recv()).await.expect("the receiver runs")
     }
 

@@ -70,6 +70,27 @@ async fn webhooks_go_through_the_proxy_except_to_exempt_hosts() {
     assert!(!requests.is_empty());
 }
 
+/// A proxy that forwards requests may answer them itself, and 410 ends a webhook for good.
+#[tokio::test]
+async fn only_the_receiver_itself_is_believed_to_be_gone() {
+    let mut receiver = Receiver::start().await;
+    let proxy = ForwardProxy::start(&[("hooks.test", &receiver.addr)]).await;
+    let variable = format!("http://{}", proxy.addr());
+    let config = FAST.to_owned() + &hook("far", "hooks.test");
+    let server = Server::start_with_env(&config, &[("HTTP_PROXY", &variable)]);
+    receiver.will_answer(&["410 Gone", "403 Forbidden", "410 Gone\r\nContent-Type: text/html"]);
+    publish(&mut publisher(&server, "geneva").await, 0..2).await;
+    for _ in 0..3 {
+        receiver.next().await;
+    }
+    let standing = until_standing(&server, "far", |it| it["state"] == "ok" && it["waiting"] == 0).await;
+    let said = standing["last_failure"].as_str().expect("a cause");
+    assert!(said.contains("410 Gone") && said.contains("through the proxy"), "{said}");
+    receiver.will_answer(&["410 Gone\r\nContent-Type: application/problem+json; charset=utf-8"]);
+    publish(&mut publisher(&server, "bern").await, 0..2).await;
+    until_standing(&server, "far", |it| it["state"] == "gone").await;
+}
+
 #[tokio::test]
 async fn a_push_goes_through_a_tunnel() {
     let authority = Authority::new();
