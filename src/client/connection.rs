@@ -10,8 +10,9 @@ use tokio_tungstenite::tungstenite::{Error, error::ProtocolError};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use super::address::SocketUrl;
+use crate::client::connect_error::ConnectError;
 use crate::client::token::ClientToken;
-use crate::client::transport::{ClientTransport, OpenError};
+use crate::client::transport::ClientTransport;
 use crate::wire::CloseCode;
 use crate::wire::codes::is_temporary;
 
@@ -60,32 +61,9 @@ pub enum ConnectionEnd {
         /// The error text, for people; not made safe for a terminal.
         detail: String,
     },
-    /// No connection could be made.
-    #[error("cannot connect to {address}: {cause}")]
-    Unreachable {
-        /// Host and port.
-        address: String,
-        /// The reason.
-        cause: String,
-    },
-    /// TLS failed: the server did not prove its identity.
-    #[error("no secure connection to {address}: {cause}")]
-    NotSecure {
-        /// Host and port.
-        address: String,
-        /// The reason and the remedy.
-        cause: String,
-    },
-    /// The proxy cannot be reached, or refused to connect to the server.
-    #[error("cannot connect to {address}: {cause}")]
-    Proxy {
-        /// Host and port of the server.
-        address: String,
-        /// The proxy, the variable that names it, the reason and the remedy.
-        cause: String,
-        /// True if a new attempt, with nothing changed, may succeed.
-        is_temporary: bool,
-    },
+    /// No connection was made.
+    #[error(transparent)]
+    NotConnected(#[from] ConnectError),
     /// The connection broke.
     #[error("the connection was lost: {0}")]
     Lost(String),
@@ -105,9 +83,9 @@ impl ConnectionEnd {
             Self::Closed { code, .. } => is_temporary(*code),
             // 408 is a timeout, 429 a rate limit, and a server with a 5xx may recover.
             Self::Refused { status, .. } => *status >= 500 || matches!(status, 408 | 429),
-            Self::Unreachable { .. } | Self::Lost(_) | Self::Silent(_) => true,
-            Self::Proxy { is_temporary, .. } => *is_temporary,
-            Self::Unreadable(_) | Self::NotSecure { .. } => false,
+            Self::NotConnected(error) => error.is_temporary(),
+            Self::Lost(_) | Self::Silent(_) => true,
+            Self::Unreadable(_) => false,
         }
     }
 
@@ -164,16 +142,8 @@ pub(super) async fn connect_as(
     times: ClientTimes,
     authorization: Option<&HeaderValue>,
 ) -> Result<ClientSocket, ConnectionEnd> {
-    let address = url.endpoint().authority.to_string();
-    let unreachable = |cause: String| ConnectionEnd::Unreachable { address: address.clone(), cause };
     let connecting = async {
-        let stream = url.endpoint().open().await.map_err(|error| match error {
-            OpenError::Unreachable(cause) => unreachable(cause),
-            OpenError::NotSecure(cause) => ConnectionEnd::NotSecure { address: address.clone(), cause },
-            OpenError::Proxy { cause, is_temporary } => {
-                ConnectionEnd::Proxy { address: address.clone(), cause, is_temporary }
-            }
-        })?;
+        let stream = url.endpoint().open().await?;
         let config = WebSocketConfig::default()
             .read_buffer_size(16 * 1024)
             .max_message_size(Some(MESSAGE_BYTES_MAX))
@@ -189,7 +159,10 @@ pub(super) async fn connect_as(
     };
     match timeout(times.connect, connecting).await {
         Ok(connected) => connected,
-        Err(_) => Err(unreachable(format!("no answer within {} seconds", times.connect.as_secs_f32()))),
+        Err(_) => {
+            let cause = format!("no answer within {} seconds", times.connect.as_secs_f32());
+            Err(ConnectError::unreachable(&url.endpoint().authority, cause).into())
+        }
     }
 }
 

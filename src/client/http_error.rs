@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::client::connect_error::ConnectError;
+
 /// Reason why a request failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -11,30 +13,9 @@ pub enum HttpError {
     /// The server answered with an error.
     #[error("{}", .0.detail)]
     Problem(ServerProblem),
-    /// No connection could be made.
-    #[error("cannot connect to {address}: {cause}")]
-    Unreachable {
-        /// Host and port.
-        address: String,
-        /// The reason.
-        cause: String,
-    },
-    /// TLS failed: the server did not prove its identity.
-    #[error("no secure connection to {address}: {cause}")]
-    NotSecure {
-        /// Host and port.
-        address: String,
-        /// The reason and the remedy.
-        cause: String,
-    },
-    /// The proxy cannot be reached, or refused to connect to the server.
-    #[error("cannot connect to {address}: {cause}")]
-    Proxy {
-        /// Host and port of the server.
-        address: String,
-        /// The proxy, the variable that names it, the reason and the remedy.
-        cause: String,
-    },
+    /// No connection was made.
+    #[error(transparent)]
+    NotConnected(#[from] ConnectError),
     /// The connection broke before the response was complete. The server may or may not have carried out the request.
     #[error("the connection to the server was lost: {0}")]
     Lost(String),
@@ -59,7 +40,7 @@ impl HttpError {
     /// Returns true if no connection was made, so that the server was asked nothing.
     #[must_use]
     pub fn is_not_connected(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::NotSecure { .. } | Self::Proxy { .. })
+        matches!(self, Self::NotConnected(_))
     }
 }
 

@@ -11,8 +11,9 @@ use http_body_util::{BodyExt, Limited};
 use reqwest::{Body, Client};
 use tokio_rustls::rustls;
 
+use crate::client::connect_error::ConnectError;
 use crate::client::http_error::HttpError;
-use crate::client::transport::{OpenError, TransportTarget, explain, server_name, tls_error};
+use crate::client::transport::{TransportTarget, explain, server_name, tls_error};
 use crate::client::trust::Authorities;
 
 /// Limit for a connection, including the proxy's part and TLS.
@@ -35,10 +36,9 @@ pub(super) async fn send(endpoint: &TransportTarget, mut request: Request<Bytes>
     let answer = client.execute(request).await.map_err(|error| failed(endpoint, &error.without_url()))?;
     match endpoint.forwarder() {
         // In a tunnel the status is the server's.
-        Some(proxy) if answer.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => Err(HttpError::Proxy {
-            address: endpoint.authority.to_string(),
-            cause: proxy.refusal(Some(answer.status())),
-        }),
+        Some(proxy) if answer.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+            Err(ConnectError::proxy(&endpoint.authority, proxy.refusal(Some(answer.status())), false).into())
+        }
         _ => Ok(answer.into()),
     }
 }
@@ -50,12 +50,11 @@ pub(super) async fn collect(body: Body, bytes_max: usize) -> Result<Bytes, HttpE
 }
 
 fn client(endpoint: &TransportTarget) -> Result<Client, HttpError> {
-    let not_opened = |error| not_opened(endpoint, error);
     if endpoint.is_secure {
-        server_name(&endpoint.authority).map_err(not_opened)?;
+        server_name(&endpoint.authority)?;
     }
     let speaks_tls = endpoint.is_secure || endpoint.proxy.as_ref().is_some_and(|proxy| proxy.is_secure);
-    let tls = if speaks_tls { endpoint.tls().map_err(not_opened)? } else { Authorities::none().config() };
+    let tls = if speaks_tls { endpoint.tls()? } else { Authorities::none().config() };
     let client = Client::builder()
         .tls_backend_preconfigured(rustls::ClientConfig::clone(&tls))
         .http1_only()
@@ -81,10 +80,14 @@ fn client(endpoint: &TransportTarget) -> Result<Client, HttpError> {
 
 /// Returns the reason for a request without a response.
 fn failed(endpoint: &TransportTarget, error: &reqwest::Error) -> HttpError {
-    if !error.is_connect() {
-        return HttpError::Lost(last_cause(error));
+    match error.is_connect() {
+        true => not_connected(endpoint, error).into(),
+        false => HttpError::Lost(last_cause(error)),
     }
-    let address = endpoint.authority.to_string();
+}
+
+fn not_connected(endpoint: &TransportTarget, error: &reqwest::Error) -> ConnectError {
+    let server = &endpoint.authority;
     let cause = match error.is_timeout() {
         true => format!("no answer within {} seconds", CONNECT_WAIT.as_secs()),
         false => last_cause(error),
@@ -93,35 +96,28 @@ fn failed(endpoint: &TransportTarget, error: &reqwest::Error) -> HttpError {
     let no_tunnel = causes(error).find_map(|cause| Some(cause.to_string().strip_prefix(NO_TUNNEL)?.to_owned()));
     match (&endpoint.proxy, no_tunnel.as_deref(), tls) {
         (Some(proxy), Some("proxy authorization required"), _) => {
-            HttpError::Proxy { address, cause: proxy.refusal(Some(StatusCode::PROXY_AUTHENTICATION_REQUIRED)) }
+            ConnectError::proxy(server, proxy.refusal(Some(StatusCode::PROXY_AUTHENTICATION_REQUIRED)), false)
         }
-        (Some(proxy), Some("unsuccessful"), _) => HttpError::Proxy { address, cause: proxy.refusal(None) },
+        // With any other status, which may be a temporary one.
+        (Some(proxy), Some("unsuccessful"), _) => ConnectError::proxy(server, proxy.refusal(None), true),
         // In an open tunnel the fault is the server's.
         (Some(proxy), no_tunnel, tls) if no_tunnel.is_some() || !endpoint.is_secure => {
             let cause = match no_tunnel {
                 Some("unexpected end of file") => "it closed the connection",
                 _ => cause.strip_prefix(NO_TUNNEL).unwrap_or(&cause),
             };
+            let is_temporary = tls.is_none();
             let cause = tls.map_or_else(|| proxy.unreachable(cause), |cause| proxy.not_secure(&cause));
-            HttpError::Proxy { address, cause }
+            ConnectError::proxy(server, cause, is_temporary)
         }
-        (_, _, Some(cause)) => HttpError::NotSecure { address, cause },
-        (Some(proxy), ..) => HttpError::Unreachable { address, cause: format!("{cause}, through {proxy}") },
-        (None, ..) => HttpError::Unreachable { address, cause },
+        (_, _, Some(cause)) => ConnectError::not_secure(server, cause),
+        (Some(proxy), ..) => ConnectError::unreachable(server, format!("{cause}, through {proxy}")),
+        (None, ..) => ConnectError::unreachable(server, cause),
     }
 }
 
 fn not_sendable(error: &(dyn StdError + 'static)) -> HttpError {
     HttpError::Unreadable(format!("the request: {}", last_cause(error)))
-}
-
-fn not_opened(endpoint: &TransportTarget, error: OpenError) -> HttpError {
-    let address = endpoint.authority.to_string();
-    match error {
-        OpenError::Unreachable(cause) => HttpError::Unreachable { address, cause },
-        OpenError::NotSecure(cause) => HttpError::NotSecure { address, cause },
-        OpenError::Proxy { cause, .. } => HttpError::Proxy { address, cause },
-    }
 }
 
 fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
@@ -196,12 +192,12 @@ mod tests {
                 (other, _) => panic!("{answer}: {other:?}"),
             }
             let error = sent(&behind(&proxy, true)).await.expect_err("no tunnel");
-            assert!(matches!(error, HttpError::Proxy { .. }), "{error:?}");
+            assert!(matches!(error, HttpError::NotConnected(ConnectError::Proxy { .. })), "{error:?}");
             let error = error.to_string();
             assert!(error.contains(tunneled) && error.contains(&format!("{proxy} (ALL_PROXY)")), "{answer}: {error}");
             assert_plain(&error);
             for is_secure in [true, false] {
-                let OpenError::Proxy { cause, is_temporary: temporary } =
+                let ConnectError::Proxy { cause, is_temporary: temporary, .. } =
                     behind(&proxy, is_secure).open().await.err().expect("no tunnel")
                 else {
                     panic!("{answer}");
@@ -220,7 +216,7 @@ mod tests {
             let target = behind(&proxy, is_secure);
             let sent = sent(&target).await.expect_err("no TLS").to_string();
             let opened = target.open().await.err().expect("no TLS");
-            let OpenError::Proxy { cause, is_temporary: false } = opened else { panic!("{opened:?}") };
+            let ConnectError::Proxy { cause, is_temporary: false, .. } = opened else { panic!("{opened:?}") };
             for said in [sent, cause] {
                 assert!(said.contains("no secure connection to the proxy https://127.0.0.1"), "{said}");
                 assert!(said.contains("what answers there is no TLS"), "{said}");

@@ -31,13 +31,14 @@
 //! # Ok::<(), serde_json::Error>(())
 //! ```
 //!
-//! In reading order: `token`, `trust`, `proxy`, `transport`, `address`, `backoff`, `connection`, `publisher`, `reconnecting_link`,
-//! `screen`, `replica`, `subscriber`, `multiplex`, `http_error`, `http_exchange`, `http`, `http_post`, `caption_url`,
-//! `socket_follower`.
+//! In reading order: `token`, `trust`, `proxy`, `connect_error`, `transport`, `address`, `backoff`, `connection`,
+//! `publisher`, `reconnecting_link`, `screen`, `replica`, `subscriber`, `multiplex`, `http_error`, `http_exchange`, `http`,
+//! `http_post`, `caption_url`, `socket_follower`.
 
 mod address;
 mod backoff;
 mod caption_url;
+mod connect_error;
 mod connection;
 mod http;
 mod http_error;
@@ -63,6 +64,7 @@ pub use self::trust::{Authorities, BadAuthorities, install_tls_provider};
 pub use self::update::{ReplayState, Update};
 pub use crate::client::backoff::Backoff;
 pub use crate::client::caption_url::{CaptionFormat, CaptionUrl, wall_time};
+pub use crate::client::connect_error::ConnectError;
 pub use crate::client::connection::{ClientTimes, ConnectionEnd};
 pub use crate::client::http::{
     DeskAnswer, DeskOp, FeedInfo, HttpClient, ImportProblem, ImportProblemCount, Imported, LOSSES_HEADER,

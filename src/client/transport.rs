@@ -15,6 +15,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{CertificateError, ClientConfig, Error};
 
+use crate::client::connect_error::ConnectError;
 use crate::client::proxy::{BadProxy, ProxyServer, ProxySettings};
 use crate::client::trust::Authorities;
 
@@ -29,17 +30,6 @@ pub(super) struct TransportTarget {
     pub(super) proxy: Option<ProxyServer>,
 }
 
-/// Reason why no connection was made.
-#[derive(Debug)]
-pub(super) enum OpenError {
-    /// The server cannot be reached at the moment.
-    Unreachable(String),
-    /// The server answered, but TLS failed: it did not prove its identity, or does not speak TLS.
-    NotSecure(String),
-    /// The proxy cannot be reached, or refused to connect to the server.
-    Proxy { cause: String, is_temporary: bool },
-}
-
 impl TransportTarget {
     /// Sets the proxy that `proxies` name for this server, if they name one.
     pub(super) fn with_proxies(self, proxies: &ProxySettings) -> Result<Self, BadProxy> {
@@ -48,30 +38,63 @@ impl TransportTarget {
 
     /// Opens a connection for a WebSocket, with TLS if `is_secure`. Through a proxy it is a tunnel in any case, because proxies
     /// that forward requests do not forward WebSockets.
-    pub(super) async fn open(&self) -> Result<ClientTransport, OpenError> {
-        let unreachable = |error: io::Error| OpenError::Unreachable(error.to_string());
+    pub(super) async fn open(&self) -> Result<ClientTransport, ConnectError> {
+        let unreachable = |error: io::Error| ConnectError::unreachable(&self.authority, error);
         let stream: ClientTransport = match &self.proxy {
             None => Box::new(tcp(&self.authority, self.is_secure).await.map_err(unreachable)?),
-            Some(proxy) => {
-                tunnel(self.open_proxy(proxy).await?, proxy, &address(&self.authority, self.is_secure)).await?
-            }
+            Some(proxy) => self.tunnel(self.open_proxy(proxy).await?, proxy).await?,
         };
         if self.is_secure { secure(stream, &self.authority, self.tls()?).await } else { Ok(stream) }
     }
 
-    async fn open_proxy(&self, proxy: &ProxyServer) -> Result<ClientTransport, OpenError> {
+    async fn open_proxy(&self, proxy: &ProxyServer) -> Result<ClientTransport, ConnectError> {
         let unreachable =
-            |error: &dyn std::fmt::Display| OpenError::Proxy { cause: proxy.unreachable(error), is_temporary: true };
+            |error: &dyn std::fmt::Display| ConnectError::proxy(&self.authority, proxy.unreachable(error), true);
         let stream: ClientTransport =
             Box::new(tcp(&proxy.authority, proxy.is_secure).await.map_err(|error| unreachable(&error))?);
         if !proxy.is_secure {
             return Ok(stream);
         }
         secure(stream, &proxy.authority, self.tls()?).await.map_err(|error| match error {
-            OpenError::NotSecure(cause) => OpenError::Proxy { cause: proxy.not_secure(&cause), is_temporary: false },
-            OpenError::Unreachable(cause) => unreachable(&cause),
-            error @ OpenError::Proxy { .. } => error,
+            ConnectError::NotSecure { cause, .. } => {
+                ConnectError::proxy(&self.authority, proxy.not_secure(&cause), false)
+            }
+            ConnectError::Unreachable { cause, .. } => unreachable(&cause),
+            error @ ConnectError::Proxy { .. } => error,
         })
+    }
+
+    /// Opens a tunnel to the server through a proxy (RFC 9110, section 9.3.6).
+    async fn tunnel(&self, stream: ClientTransport, proxy: &ProxyServer) -> Result<ClientTransport, ConnectError> {
+        let lost = |error: hyper::Error| ConnectError::proxy(&self.authority, proxy.unreachable(error), true);
+        let target = address(&self.authority, self.is_secure);
+        let mut request = Request::connect(&*target).header(header::HOST, &*target);
+        if let Some(authorization) = &proxy.authorization {
+            request = request.header(header::PROXY_AUTHORIZATION, authorization);
+        }
+        let request = request.body(Empty::<Bytes>::new()).map_err(|error| {
+            ConnectError::unreachable(&self.authority, format!("the request to the proxy: {error}"))
+        })?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(lost)?;
+        let opened = async {
+            let answer = sender.send_request(request).await.map_err(lost)?;
+            let status = answer.status();
+            if status != StatusCode::OK {
+                // As with answers of servers: 408 is a timeout, 429 a rate limit, and 5xx a server that may come back.
+                let is_temporary = status.is_server_error() || matches!(status.as_u16(), 408 | 429);
+                return Err(ConnectError::proxy(&self.authority, proxy.refusal(Some(status)), is_temporary));
+            }
+            hyper::upgrade::on(answer).await.map_err(lost)
+        };
+        // The connection is finished before the tunnel is taken from it, so only the latter ends the select.
+        let driven = async {
+            let _ = connection.with_upgrades().await;
+            std::future::pending::<std::convert::Infallible>().await
+        };
+        tokio::select! {
+            opened = opened => Ok(Box::new(TokioIo::new(opened?))),
+            never = driven => match never {},
+        }
     }
 
     /// Returns the proxy if it forwards HTTP requests, and so may answer them itself; `None` if it opens tunnels, for https.
@@ -80,10 +103,10 @@ impl TransportTarget {
     }
 
     /// Returns the TLS configuration for the server, and for a proxy whose URL is https.
-    pub(super) fn tls(&self) -> Result<Arc<ClientConfig>, OpenError> {
+    pub(super) fn tls(&self) -> Result<Arc<ClientConfig>, ConnectError> {
         let authorities = self.authorities.clone().or_else(Authorities::of_this_machine).ok_or_else(|| {
             let why = "this machine has no certificates of authorities: install them, or give some (--ca-file)";
-            OpenError::NotSecure(why.to_owned())
+            ConnectError::not_secure(&self.authority, why)
         })?;
         Ok(authorities.config())
     }
@@ -103,55 +126,23 @@ async fn tcp(authority: &Authority, is_secure: bool) -> io::Result<TcpStream> {
 }
 
 /// Returns the name that the certificate of a server must have.
-pub(super) fn server_name(authority: &Authority) -> Result<ServerName<'static>, OpenError> {
+pub(super) fn server_name(authority: &Authority) -> Result<ServerName<'static>, ConnectError> {
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
     ServerName::try_from(host.to_owned())
-        .map_err(|_| OpenError::NotSecure("no certificate can be for such a name".to_owned()))
+        .map_err(|_| ConnectError::not_secure(authority, "no certificate can be for such a name"))
 }
 
 async fn secure(
     stream: ClientTransport,
     authority: &Authority,
     tls: Arc<ClientConfig>,
-) -> Result<ClientTransport, OpenError> {
+) -> Result<ClientTransport, ConnectError> {
     let secured = TlsConnector::from(tls).connect(server_name(authority)?, stream).await;
     let stream = secured.map_err(|error| match tls_error(&error) {
-        Some(error) => OpenError::NotSecure(explain(error)),
-        None => OpenError::Unreachable(error.to_string()),
+        Some(error) => ConnectError::not_secure(authority, explain(error)),
+        None => ConnectError::unreachable(authority, error),
     })?;
     Ok(Box::new(stream))
-}
-
-/// Opens a tunnel to `target` through a proxy (RFC 9110, section 9.3.6).
-async fn tunnel(stream: ClientTransport, proxy: &ProxyServer, target: &str) -> Result<ClientTransport, OpenError> {
-    let lost = |error: hyper::Error| OpenError::Proxy { cause: proxy.unreachable(error), is_temporary: true };
-    let mut request = Request::connect(target).header(header::HOST, target);
-    if let Some(authorization) = &proxy.authorization {
-        request = request.header(header::PROXY_AUTHORIZATION, authorization);
-    }
-    let request = request
-        .body(Empty::<Bytes>::new())
-        .map_err(|error| OpenError::Unreachable(format!("the request to the proxy: {error}")))?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(lost)?;
-    let opened = async {
-        let answer = sender.send_request(request).await.map_err(lost)?;
-        let status = answer.status();
-        if status != StatusCode::OK {
-            // As with answers of servers: 408 is a timeout, 429 a rate limit, and 5xx a server that may come back.
-            let is_temporary = status.is_server_error() || matches!(status.as_u16(), 408 | 429);
-            return Err(OpenError::Proxy { cause: proxy.refusal(Some(status)), is_temporary });
-        }
-        hyper::upgrade::on(answer).await.map_err(lost)
-    };
-    // The connection is finished before the tunnel is taken from it, so only the latter ends the select.
-    let driven = async {
-        let _ = connection.with_upgrades().await;
-        std::future::pending::<std::convert::Infallible>().await
-    };
-    tokio::select! {
-        opened = opened => Ok(Box::new(TokioIo::new(opened?))),
-        never = driven => match never {},
-    }
 }
 
 /// Returns the TLS fault within an I/O error, if it is one.

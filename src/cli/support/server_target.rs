@@ -7,7 +7,9 @@ use clap::Args;
 
 use crate::cli::support::local_server::LocalServer;
 use crate::cli::support::logging::{self, Logging};
-use crate::client::{Authorities, ClientToken, HttpClient, HttpError, ProxySettings, ServerUrl, SocketUrl};
+use crate::client::{
+    Authorities, ClientToken, ConnectError, HttpClient, HttpError, ProxySettings, ServerUrl, SocketUrl,
+};
 use crate::config::{Config, Storage};
 use crate::position::FeedId;
 
@@ -143,7 +145,8 @@ impl ServerTarget {
 
     /// Adds a hint to an error if no server can be reached.
     pub(crate) fn explain(&self, error: HttpError) -> anyhow::Error {
-        let is_nobody_there = matches!(error, HttpError::Unreachable { .. }) && self.local.is_none();
+        let is_unreachable = matches!(error, HttpError::NotConnected(ConnectError::Unreachable { .. }));
+        let is_nobody_there = is_unreachable && self.local.is_none();
         let error = anyhow::Error::from(error);
         if is_nobody_there {
             error.context("is the server running? start one with `captionwire serve`, or name it with --url")

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use captionwire::client::{
-    Backoff, ClientTimes, ConnectionEnd, HttpClient, HttpError, LostMessages, Nack, PublishError, PublishProgress,
-    Publisher, PublisherEvent, PublisherOptions, ReplayOptions, Screen, ServerUrl, SocketUrl, StartPoint,
-    SubscribeError, Subscriber, SubscriberOptions, Update,
+    Backoff, ClientTimes, ConnectError, ConnectionEnd, HttpClient, HttpError, LostMessages, Nack, PublishError,
+    PublishProgress, Publisher, PublisherEvent, PublisherOptions, ReplayOptions, Screen, ServerUrl, SocketUrl,
+    StartPoint, SubscribeError, Subscriber, SubscriberOptions, Update,
 };
 use captionwire::position::{Cursor, Epoch, FeedId, Offset};
 use captionwire::transcript::{
@@ -1244,7 +1244,7 @@ async fn questions_over_http_are_answered_or_explained() {
     let impatient = HttpClient::new(server.clone()).with_wait(Duration::from_millis(20));
     assert!(matches!(impatient.feed(&geneva).await, Err(HttpError::TimedOut(_))));
     drop(listener);
-    assert!(matches!(client.feed(&geneva).await, Err(HttpError::Unreachable { .. })));
+    assert!(matches!(client.feed(&geneva).await, Err(HttpError::NotConnected(ConnectError::Unreachable { .. }))));
     // What is no WebSocket is refused for good by its status.
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let server = ServerUrl::parse(&listener.local_addr().expect("an address").to_string()).expect("a URL");

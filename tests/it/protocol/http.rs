@@ -372,7 +372,10 @@ async fn a_full_server_answers_whatever_its_readers_do() {
     soon(async {
         while streams.len() < readers {
             let mut stream = TcpStream::connect(server.addr()).await.expect("connected");
-            stream.write_all(b"GET /v1/feeds/geneva/events HTTP/1.1\r\nHost: localhost\r\n\r\n").await.expect("written");
+            stream
+                .write_all(b"GET /v1/feeds/geneva/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                .await
+                .expect("written");
             let mut answer = Vec::new();
             while !answer.windows(4).any(|bytes| bytes == b"\r\n\r\n") {
                 assert_ne!(stream.read_buf(&mut answer).await.expect("an answer"), 0);
