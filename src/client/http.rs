@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::address::ServerUrl;
 use crate::client::http_error::{HttpError, ServerProblem};
-use crate::client::http_exchange::{collect, send};
+use crate::client::http_exchange::{collect, not_sendable, send};
 use crate::parse_error::describe_json_error;
 use crate::position::{Cursor, Epoch, FeedId};
 use crate::transcript::{FeedState, LineKey, Timestamp};
@@ -273,8 +273,44 @@ impl HttpClient {
     /// # Errors
     /// [`HttpError`]; `no_such_line` if there is no such line.
     pub async fn retract(&self, feed: &FeedId, line: &LineKey) -> Result<(), HttpError> {
+        if is_dot_segment(&line.id) {
+            return self.retract_by_post(feed, line).await;
+        }
         let path = format!("/v1/feeds/{feed}/lines/{}/{}", line.source, line.id);
         self.request(Method::DELETE, &path, None, Bytes::new()).await.map(|_| ())
+    }
+
+    /// Retracts a line whose id a URL does not keep as a part of its path.
+    async fn retract_by_post(&self, feed: &FeedId, line: &LineKey) -> Result<(), HttpError> {
+        #[derive(Deserialize)]
+        struct PostedRetraction {
+            refused: Vec<RetractionProblem>,
+            #[serde(default)]
+            warnings: Vec<RetractionProblem>,
+        }
+        #[derive(Deserialize)]
+        struct RetractionProblem {
+            code: String,
+            message: String,
+        }
+        let problem = |status, code: &str, detail| {
+            Err(HttpError::Problem(ServerProblem { status, code: code.to_owned(), detail }))
+        };
+        // A post would create it.
+        if let Ok(None) = self.feed(feed).await {
+            return problem(404, "no_such_feed", format!("there is no feed {feed}"));
+        }
+        let path = format!("/v1/feeds/{feed}/lines?source={}&corrects=true", line.source);
+        let body = serde_json::json!({ "type": "retract", "id": line.id }).to_string();
+        let answer = self.request(Method::POST, &path, Some("application/json"), body.into()).await?;
+        let PostedRetraction { refused, warnings } = read_answer(&answer)?;
+        if let Some(RetractionProblem { code, message }) = refused.into_iter().next() {
+            return problem(400, &code, message);
+        }
+        match warnings.into_iter().find(|warning| warning.code == "no_such_line") {
+            Some(RetractionProblem { code, message }) => problem(404, &code, message),
+            None => Ok(()),
+        }
     }
 
     /// Renames, merges or unmerges speakers. A retry with the same `op_id` changes nothing more.
@@ -296,7 +332,7 @@ impl HttpClient {
     /// Sends any request and returns the body of a successful response.
     ///
     /// # Errors
-    /// [`HttpError`].
+    /// [`HttpError`]; [`HttpError::NotSendable`] if a part of `path` is `.` or `..`.
     pub async fn request(
         &self,
         method: Method,
@@ -315,14 +351,20 @@ impl HttpClient {
         content_type: Option<&str>,
         body: Bytes,
     ) -> Result<Response<Bytes>, HttpError> {
-        let mut request = Request::builder().method(method).uri(self.server.target(path));
+        let target = self.server.target(path);
+        let path = target.split('?').next().unwrap_or_default();
+        if path.split('/').any(is_dot_segment) {
+            let why = format!("no part of the path {path} may be `.` or `..`, because URLs do not keep these");
+            return Err(HttpError::NotSendable(why));
+        }
+        let mut request = Request::builder().method(method).uri(target);
         if let Some(token) = self.server.token() {
             request = request.header(header::AUTHORIZATION, token.header());
         }
         if let Some(content_type) = content_type {
             request = request.header(header::CONTENT_TYPE, content_type);
         }
-        let request = request.body(body).map_err(|error| HttpError::Unreadable(format!("the request: {error}")))?;
+        let request = request.body(body).map_err(|error| not_sendable(&error))?;
         match timeout(self.wait, self.exchange(request)).await {
             Ok(answer) => answer,
             Err(_) => Err(HttpError::TimedOut(self.wait)),
@@ -347,6 +389,11 @@ impl HttpClient {
             ServerProblem { status: status.as_u16(), code: reason.to_ascii_lowercase().replace(' ', "_"), detail }
         })
     }
+}
+
+/// Returns true for a part of a path that URLs resolve, also if it is escaped (WHATWG URL, section 4.1).
+fn is_dot_segment(part: &str) -> bool {
+    matches!(&*part.to_ascii_lowercase().replace("%2e", "."), "." | "..")
 }
 
 /// Decodes a JSON response.

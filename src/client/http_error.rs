@@ -22,9 +22,12 @@ pub enum HttpError {
     /// The response took longer than this. The server may or may not have carried out the request.
     #[error("the server did not answer within {} seconds", .0.as_secs())]
     TimedOut(Duration),
-    /// The request or the response cannot be read.
+    /// The response cannot be read.
     #[error("the server's answer cannot be read: {0}")]
     Unreadable(String),
+    /// The request cannot be sent as it is. The server was asked nothing.
+    #[error("the request cannot be sent: {0}")]
+    NotSendable(String),
 }
 
 impl HttpError {

@@ -116,8 +116,8 @@ fn not_connected(endpoint: &TransportTarget, error: &reqwest::Error) -> ConnectE
     }
 }
 
-fn not_sendable(error: &(dyn StdError + 'static)) -> HttpError {
-    HttpError::Unreadable(format!("the request: {}", last_cause(error)))
+pub(super) fn not_sendable(error: &(dyn StdError + 'static)) -> HttpError {
+    HttpError::NotSendable(last_cause(error))
 }
 
 fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {

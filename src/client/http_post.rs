@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use crate::client::address::{BadUrl, split};
 use crate::client::http_error::HttpError;
-use crate::client::http_exchange::{collect, send};
+use crate::client::http_exchange::{collect, not_sendable, send};
 use crate::client::proxy::{BadProxy, ProxySettings};
 use crate::client::transport::TransportTarget;
 use crate::client::trust::Authorities;
@@ -186,7 +186,7 @@ pub async fn post(
     for (name, value) in headers {
         request = request.header(name, value);
     }
-    let request = request.body(body).map_err(|error| HttpError::Unreadable(format!("the request: {error}")))?;
+    let request = request.body(body).map_err(|error| not_sendable(&error))?;
     let asked = async {
         let answer = send(&url.endpoint, request).await?;
         let status = answer.status();

@@ -2,6 +2,11 @@
 
 use crate::support;
 
+use bytes::Bytes;
+use captionwire::client::{HttpClient, HttpError, ServerUrl};
+use captionwire::position::FeedId;
+use captionwire::transcript::LineKey;
+use http::Method;
 use serde_json::{Value, json};
 use support::{Screen, Server, facts, hearing, line, real, soon};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -499,6 +504,39 @@ async fn an_address_and_the_archive_have_their_limits() {
     let (code, reason) = closed.await;
     assert!(code == 4004 && reason.contains("feeds"), "{code} {reason}");
     assert_eq!(soon(put("geneva")).await.status, 200);
+}
+
+/// URLs resolve `.` and `..` in a path, so that a request for such a line would be one for another resource.
+#[tokio::test]
+async fn a_line_is_retracted_whatever_its_id_is() {
+    let server = Server::start();
+    let ids = [".", "..", "...", "7", "..a", "-", ":"];
+    let lines: Vec<_> = ids.iter().map(|id| support::line(id, 0, "A", &format!("text {id}."))).collect();
+    server.say("geneva", &lines).await;
+    let client = HttpClient::new(ServerUrl::parse(server.addr()).expect("a URL"));
+    let geneva = FeedId::new("geneva").expect("a name");
+    let key = |id: &str| LineKey { source: "main".into(), id: id.into() };
+    for id in ids {
+        client.retract(&geneva, &key(id)).await.unwrap_or_else(|error| panic!("{id}: {error}"));
+    }
+    let left = server.get("/v1/feeds/geneva/transcript.json").await.json();
+    assert_eq!(left["turns"].as_array().map(Vec::len), Some(0), "{left}");
+
+    server.say("bern", &[support::line("7", 0, "A", "text")]).await;
+    let bern = FeedId::new("bern").expect("a name");
+    for id in ["8", "..", "."] {
+        let error = client.retract(&bern, &key(id)).await.expect_err("there is no such line");
+        assert_eq!(error.code(), Some("no_such_line"), "{id}: {error}");
+        let basel = FeedId::new("basel").expect("a name");
+        let error = client.retract(&basel, &key(id)).await.expect_err("there is no such feed");
+        assert_eq!(error.code(), Some("no_such_feed"), "{id}: {error}");
+        assert_eq!(client.feed(&basel).await.expect("an answer"), None);
+    }
+    for path in ["/v1/feeds/bern/lines/main/..", "/v1/feeds/%2E/transcript.txt", "/v1/../v1/feeds?a=b", "/v1/.%2e"] {
+        let error = client.request(Method::GET, path, None, Bytes::new()).await.expect_err("it would be another");
+        assert!(matches!(error, HttpError::NotSendable(_)), "{path}: {error}");
+    }
+    client.request(Method::GET, "/v1/feeds?a=/../b", None, Bytes::new()).await.expect("a query is kept");
 }
 
 #[tokio::test]
