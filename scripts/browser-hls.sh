@@ -1,6 +1,6 @@
 #!/bin/sh
 # Plays captions over a video in Chromium, with hls.js: tests/browser/hls. Installs what that needs where it may, and says
-# that it is left out where it may not; where `CI` is set, that is a failure.
+# that it is left out where it may not; where `CI` is set, that is a failure. `--prepare` only installs.
 set -eu
 cd "$(dirname "$0")/.."
 . scripts/packages.sh
@@ -22,6 +22,11 @@ if ! { have chromium && have ffmpeg && have npm && node -e 'process.exit(parseIn
     leave_out "$what"
     exit
 fi
+if ! (cd tests/browser/hls && npm ci --no-audit --no-fund); then
+    leave_out "$what: npm could not get its packages"
+    exit
+fi
+[ "${1:-}" != --prepare ] || exit 0
 . scripts/flags.sh
 build_program
 CAPTIONWIRE_BIN="$(pwd)/target/debug/captionwire"
@@ -29,8 +34,4 @@ CAPTIONWIRE_BIN="$(pwd)/target/debug/captionwire"
 CHROMIUM="$(command -v chromium)"
 export CAPTIONWIRE_BIN CHROMIUM
 cd tests/browser/hls
-if ! npm ci --no-audit --no-fund; then
-    leave_out "$what: npm could not get its packages"
-    exit
-fi
 timeout 300 node test.mjs

@@ -2,7 +2,8 @@
 # The client library and the pages: that what is built is what the sources make, the library against the real server, and the
 # pages in Debian's Chromium. Installs Node, npm and Chromium where it may, and what they need from npm. Where it cannot, it
 # says so loudly and passes; in CI (`CI` is set, or --strict) it fails.
-# `scripts/browser.sh measure` prints how fast the pages are, `scripts/browser.sh screenshots` makes docs/screenshots anew.
+# `scripts/browser.sh measure` prints how fast the pages are, `scripts/browser.sh screenshots` makes docs/screenshots anew, and
+# `scripts/browser.sh --prepare` only installs.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -37,6 +38,7 @@ for place in clients/js web tests/browser; do
 done
 
 case "${1:-}" in
+    --prepare) exit ;;
     measure | screenshots)
         cargo build --locked --release
         export CAPTIONWIRE_BIN="${CAPTIONWIRE_BIN:-${CARGO_TARGET_DIR:-target}/release/captionwire}"

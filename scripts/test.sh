@@ -1,7 +1,7 @@
 #!/bin/sh
 # Passes all tests, on a fresh machine too: installs the Debian packages that some of them need where it may, and says
 # what is left out where it may not; where `CI` is set, that is a failure. Plain `cargo test` always works, and leaves out
-# the same, the simulation, the traces and the browser. Arguments go to `cargo test`.
+# the same, the simulation, the traces and the browser. Arguments go to `cargo test`; `--prepare` only installs.
 set -eu
 cd "$(dirname "$0")/.."
 . scripts/packages.sh
@@ -85,6 +85,8 @@ if find_proxies >/dev/null; then
 else
     left_out="${left_out:+$left_out; }the files of deploy/ (need haproxy, nginx, caddy and systemd)"
 fi
+
+[ "${1:-}" != --prepare ] || exit 0
 
 say_what_is_left_out() {
     [ -z "$left_out" ] || leave_out "$left_out"
