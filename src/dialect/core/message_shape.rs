@@ -73,11 +73,13 @@ enum Likeness {
 
 /// Returns the vendor whose message it looks like.
 fn looks_like(value: &Value) -> Option<Likeness> {
+    looks_like_by_type(value).or_else(|| looks_like_by_fields(value))
+}
+
+/// Returns the vendor whose type a message has.
+fn looks_like_by_type(value: &Value) -> Option<Likeness> {
     use Likeness::{Ours, Read, Unread};
-    let kind = raw_text(value, &["type"]).unwrap_or_default();
-    let inner = |name: &str| raw_items(value, &[name]).first();
-    let message = raw_text(value, &["message"]).unwrap_or_default();
-    Some(match kind {
+    Some(match raw_text(value, &["type"]).unwrap_or_default() {
         "Results" | "UtteranceEnd" | "SpeechStarted" if has(value, &["channel", "channel_index"]) => {
             Read(VendorFormat::Deepgram)
         }
@@ -102,55 +104,67 @@ fn looks_like(value: &Value) -> Option<Likeness> {
         }
         "line" | "lines" | "retract" | "clock" if has(value, &["seq", "id", "lines", "start_ms", "media_ms"]) => Ours,
         "" if has(value, &["start_ms"]) && has(value, &["text"]) => Ours,
-        _ if has(value, &["buffer_transcription", "remaining_time_transcription"]) => Unread("WhisperLiveKit"),
-        _ if has(value, &["message_type"]) => Unread("ElevenLabs Scribe"),
-        _ if has(value, &["final_audio_proc_ms", "total_audio_proc_ms"]) => Unread("Soniox"),
-        _ if is_speechmatics(message) || matches!(message, "Info" | "Warning" | "Error") && has(value, &["reason"]) => {
+        _ => return None,
+    })
+}
+
+/// Returns the vendor whose fields a message has, whatever its type.
+fn looks_like_by_fields(value: &Value) -> Option<Likeness> {
+    use Likeness::{Read, Unread};
+    let inner = |name: &str| raw_items(value, &[name]).first();
+    let message = raw_text(value, &["message"]).unwrap_or_default();
+    Some(match () {
+        () if has(value, &["buffer_transcription", "remaining_time_transcription"]) => Unread("WhisperLiveKit"),
+        () if has(value, &["message_type"]) => Unread("ElevenLabs Scribe"),
+        () if has(value, &["final_audio_proc_ms", "total_audio_proc_ms"]) => Unread("Soniox"),
+        () if is_speechmatics(message)
+            || matches!(message, "Info" | "Warning" | "Error") && has(value, &["reason"]) =>
+        {
             Read(VendorFormat::Speechmatics)
         }
-        _ if raw_text(value, &["event"]).is_some_and(|event| event.starts_with("transcript.")) => Unread("Recall.ai"),
-        _ if has(value, &["lastPosition"]) && value.get("i").is_some_and(Value::is_array) => {
+        () if raw_text(value, &["event"]).is_some_and(|event| event.starts_with("transcript.")) => Unread("Recall.ai"),
+        () if has(value, &["lastPosition"]) && value.get("i").is_some_and(Value::is_array) => {
             Unread("what StreamText's readers get")
         }
-        _ if has(value, &["TranscriptEvent", "transcriptEvent"]) => Read(VendorFormat::Aws),
-        _ if ["Transcript", "transcript"]
+        () if has(value, &["TranscriptEvent", "transcriptEvent"]) => Read(VendorFormat::Aws),
+        () if ["Transcript", "transcript"]
             .iter()
             .any(|name| value.get(name).is_some_and(|it| has(it, &["Results", "results"]))) =>
         {
             Read(VendorFormat::Aws)
         }
-        _ if has(value, &["RecognitionStatus", "privText", "privResultId", "privResult", "OffsetInTicks"]) => {
+        () if has(value, &["RecognitionStatus", "privText", "privResultId", "privResult", "OffsetInTicks"]) => {
             Read(VendorFormat::Azure)
         }
-        _ if all_of(value, &["Reason", "Text"]) || all_of(value, &["Text", "Offset"]) => Read(VendorFormat::Azure),
-        _ if has(value, &["Reason", "CancellationReason"]) && has(value, &["ErrorDetails", "CancellationReason"]) => {
+        () if all_of(value, &["Reason", "Text"]) || all_of(value, &["Text", "Offset"]) => Read(VendorFormat::Azure),
+        () if has(value, &["Reason", "CancellationReason"]) && has(value, &["ErrorDetails", "CancellationReason"]) => {
             Read(VendorFormat::Azure)
         }
-        _ if has(value, &["speechEventType", "speech_event_type"]) => Read(VendorFormat::Google),
-        _ if inner("results").is_some_and(|result| has(result, &["alternatives", "isFinal", "is_final"])) => {
+        () if has(value, &["speechEventType", "speech_event_type"]) => Read(VendorFormat::Google),
+        () if inner("results").is_some_and(|result| has(result, &["alternatives", "isFinal", "is_final"])) => {
             Read(VendorFormat::Google)
         }
-        _ if has(value, &["uid"]) && has(value, &["segments", "status", "message", "language"]) => {
+        () if has(value, &["uid"]) && has(value, &["segments", "status", "message", "language"]) => {
             Read(VendorFormat::WhisperLive)
         }
-        _ if value.get("transcript").is_some_and(Value::is_array) && has(value, &["participant", "message_id"]) => {
+        () if value.get("transcript").is_some_and(Value::is_array) && has(value, &["participant", "message_id"]) => {
             Read(VendorFormat::Jitsi)
         }
-        _ if all_of(value, &["participant_id", "text"]) => Read(VendorFormat::Jitsi),
-        _ if all_of(value, &["event", "participant"]) => Read(VendorFormat::Jitsi),
-        _ if value.get("attributes").is_some_and(|it| has(it, &["lk.segment_id", "lk.transcription_final"])) => {
+        () if all_of(value, &["participant_id", "text"]) => Read(VendorFormat::Jitsi),
+        () if all_of(value, &["event", "participant"]) => Read(VendorFormat::Jitsi),
+        () if value.get("attributes").is_some_and(|it| has(it, &["lk.segment_id", "lk.transcription_final"])) => {
             Read(VendorFormat::LiveKit)
         }
-        _ if inner("segments").is_some_and(|segment| has(segment, &["final"])) => Read(VendorFormat::LiveKit),
-        _ if value.get("transcription").is_some_and(|it| has(it, &["segments"])) => Read(VendorFormat::LiveKit),
-        _ if value.get("partial").is_some_and(|it| it.is_string() || it.is_null())
+        () if inner("segments").is_some_and(|segment| has(segment, &["final"])) => Read(VendorFormat::LiveKit),
+        () if value.get("transcription").is_some_and(|it| has(it, &["segments"])) => Read(VendorFormat::LiveKit),
+        () if value.get("partial").is_some_and(|it| it.is_string() || it.is_null())
             || all_of(value, &["text", "result"])
             || inner("alternatives").is_some_and(|it| has(it, &["text"])) && !has(value, &["channel"]) =>
         {
             Read(VendorFormat::Vosk)
         }
-        _ if all_of(value, &["seq", "text"]) => Read(VendorFormat::Zoom),
-        _ => return None,
+        () if all_of(value, &["seq", "text"]) => Read(VendorFormat::Zoom),
+        () => return None,
     })
 }
 
