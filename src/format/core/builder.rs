@@ -7,76 +7,22 @@
 //! If a clock starts over in the middle of a file ([`super::clock_restart`]), the times after it continue from the
 //! times before. This holds for every reader except those that call [`times_rule`](TranscriptBuilder::times_rule).
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::format::core::clock_restart::{self, ClockStep, LineTimes, PartMark};
 use crate::format::core::encoding::NO_CHARACTER;
+use crate::format::core::estimated_starts::estimated_starts;
 pub(crate) use crate::format::core::file_place::FilePlace;
 use crate::format::core::kinds::FileKind;
-use crate::format::core::line_limits::{
-    LANG_BYTES_MAX, LineLimits, SPEAKER_BYTES_MAX, SPOKEN_CHARS_PER_SECOND, TITLE_BYTES_MAX, cut_name,
-};
-use crate::format::core::reading::{FileProblem, PROBLEMS_MAX, ParsedTranscript, ProblemCount};
+use crate::format::core::line_limits::{LANG_BYTES_MAX, LineLimits, SPEAKER_BYTES_MAX, TITLE_BYTES_MAX, cut_name};
+use crate::format::core::problems::Problems;
+use crate::format::core::reading::{FileProblem, ParsedTranscript};
 use crate::format::core::source_markup::SourceMarkup;
 use crate::format::json::unknown_fields::UnknownFields;
 use crate::format::text::text_lines::numbered;
 use crate::transcript::order::SORT_MS_MAX;
 use crate::transcript::time::precise_clock;
 use crate::transcript::{Content, FeedMeta, MediaMs, TimeSource, Version};
-
-/// Problems of a file; the first [`PROBLEMS_MAX`] are listed, the others counted.
-#[derive(Debug, Default)]
-pub(crate) struct Problems {
-    list: Vec<FileProblem>,
-    left_out: usize,
-    /// Counts of the problems that are not in the list, by whether a piece of the file was left out, and by kind.
-    unlisted: BTreeMap<(bool, String), usize>,
-}
-
-/// Upper bound on distinct kinds, above the number of messages that exist. Beyond it, all other kinds share one count.
-const KINDS_MAX: usize = 200;
-
-impl Problems {
-    pub(crate) fn add(&mut self, line: usize, column: usize, message: impl Into<String>) {
-        self.push(FileProblem { line, column, message: message.into(), is_left_out: false });
-    }
-
-    fn push(&mut self, problem: FileProblem) {
-        if self.list.len() < PROBLEMS_MAX {
-            self.list.push(problem);
-            return;
-        }
-        self.left_out += 1;
-        let key = (problem.is_left_out, problem.kind());
-        if self.unlisted.len() < KINDS_MAX || self.unlisted.contains_key(&key) {
-            *self.unlisted.entry(key).or_default() += 1;
-        } else {
-            *self.unlisted.entry((problem.is_left_out, "others".to_owned())).or_default() += 1;
-        }
-    }
-
-    /// Counts of the problems that are not listed, by kind.
-    fn unlisted(&self) -> Vec<ProblemCount> {
-        let counts = self.unlisted.iter();
-        counts
-            .map(|((is_left_out, kind), count)| ProblemCount {
-                kind: kind.clone(),
-                is_left_out: *is_left_out,
-                count: *count,
-            })
-            .collect()
-    }
-
-    pub(crate) fn finish(mut self) -> Vec<FileProblem> {
-        self.list.sort_by_key(|problem| (problem.line, problem.column));
-        if let (1.., Some(last)) = (self.left_out, self.list.last()) {
-            let message = format!("{} further problems are left out of this list", self.left_out);
-            self.list.push(FileProblem { message, is_left_out: false, ..*last });
-        }
-        self.list
-    }
-}
 
 /// Collects a file's lines, its problems and its metadata.
 #[derive(Debug, Default)]
@@ -349,6 +295,16 @@ impl TranscriptBuilder {
         }
     }
 
+    /// Cuts the name or the id of a speaker to the limit, and reports it.
+    pub(crate) fn hold_speaker_name(&mut self, at: FilePlace, name: &mut Arc<str>) {
+        if let Some(cut) = cut_name(name, SPEAKER_BYTES_MAX) {
+            let bytes = name.len();
+            let message = format!("a speaker's name or id has {bytes} bytes and may have {SPEAKER_BYTES_MAX}: cut");
+            self.problem(at.line, at.column, message);
+            *name = cut;
+        }
+    }
+
     /// Cuts a title and a language that exceed the limits of the protocol, and reports it.
     pub(crate) fn hold_meta(&mut self, meta: &mut FeedMeta) {
         let (mut title, mut language) = (meta.title.take(), meta.language.take());
@@ -439,13 +395,13 @@ impl TranscriptBuilder {
             self.carry_on_times();
         }
         let estimated = self.estimated();
-        let places = places(&self.lines);
-        let lines = self.lines.into_iter().zip(places).enumerate();
-        let lines = lines.map(|(index, (content, place))| Version {
+        let starts = estimated_starts(&self.lines);
+        let lines = self.lines.into_iter().zip(starts).enumerate();
+        let lines = lines.map(|(index, (content, start))| Version {
             id: (index + 1).to_string().into(),
             rev: None,
-            arrival_ms: place,
-            time_source: place.map(|_| TimeSource::Order),
+            arrival_ms: start,
+            time_source: start.map(|_| TimeSource::Order),
             content,
         });
         ParsedTranscript {
@@ -466,54 +422,6 @@ impl TranscriptBuilder {
 /// long label do not each take a copy of it.
 pub(crate) fn label_start(text: &str, bytes_max: usize) -> &str {
     &text[..text.floor_char_boundary(bytes_max)]
-}
-
-/// Estimated starts of the lines that have none; `None` for lines with a start.
-fn places(lines: &[Content]) -> Vec<Option<MediaMs>> {
-    // Counts one blank between words, whatever the file has, so that the weight is the same after a round trip.
-    let weight = |content: &Content| {
-        let words = content.text.split_whitespace().map(|word| word.chars().count());
-        let chars = words.reduce(|all, word| all + 1 + word).unwrap_or_default();
-        let chars = i64::try_from(chars).unwrap_or(i64::MAX);
-        (chars.saturating_mul(1000) / SPOKEN_CHARS_PER_SECOND).max(1)
-    };
-    let mut places = vec![None; lines.len()];
-    let mut from = 0;
-    // The last known start, and the time that the text since then takes.
-    let mut known: Option<MediaMs> = None;
-    let mut said_since: MediaMs = 0;
-    for at in 0..=lines.len() {
-        let next = lines.get(at).map(|content| content.start_ms);
-        if next == Some(None) {
-            continue;
-        }
-        // The lines of `from..at` have no start. The one at `at` has one, or the file ends.
-        let begin = known.unwrap_or(0);
-        let total = said_since + lines[from..at].iter().map(weight).fold(0, MediaMs::saturating_add);
-        let room = next.flatten().map(|next| (next - begin).max(0));
-        let mut said = said_since;
-        for index in from..at {
-            let along = match room {
-                // Text that would take longer than there is time is compressed.
-                Some(room) if total > room => {
-                    i64::try_from(i128::from(said) * i128::from(room) / i128::from(total.max(1))).unwrap_or(room)
-                }
-                _ => said,
-            };
-            places[index] = Some(begin.saturating_add(along).min(SORT_MS_MAX));
-            said = said.saturating_add(weight(&lines[index]));
-        }
-        if let Some(content) = lines.get(at) {
-            known = content.start_ms;
-            said_since = weight(content);
-            // A known end is better than an estimate.
-            if let (Some(start), Some(end)) = (content.start_ms, content.end_ms) {
-                said_since = end - start;
-            }
-        }
-        from = at + 1;
-    }
-    places
 }
 
 #[cfg(test)]

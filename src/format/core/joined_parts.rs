@@ -136,105 +136,155 @@ impl JoinedFile {
     fn add(&mut self, number: usize, part: FilePart, is_last: bool, gather: &mut TranscriptBuilder) {
         let own_source = first_source(&part);
         self.source = self.source.take().or_else(|| own_source.clone());
-        let on_air = self.source.clone();
-        let source_of = |source: &Arc<str>| match &on_air {
-            Some(on_air) if Some(source) == own_source.as_ref() => on_air.clone(),
-            _ => source.clone(),
-        };
         if !part.is_log && self.of_logs.is_none() {
             let shown = shown_lines(&self.records).into_iter();
             self.of_logs = Some(shown.map(|line| ((line.source.clone(), line.id.clone()), line)).collect());
         }
         let names = names(&part);
-        let moved: BTreeMap<&Arc<str>, Arc<str>> = names
-            .iter()
-            .filter(|(id, name)| self.speakers.get(*id).is_some_and(|known| known != *name))
-            .map(|(id, _)| (id, format!("{id}~{}", number + 1).into()))
-            .collect();
-        for id in moved.keys() {
+        let mut renames = self.renames(number, own_source, &names);
+        for id in renames.speakers.keys() {
             let message = format!("the speaker {:?} has another name further up: both are kept", excerpt(id));
             gather.problem(part.at.line, part.at.column, message);
         }
-        let speaker_of = |id: &Arc<str>| moved.get(id).unwrap_or(id).clone();
-        let mut given: HashMap<LineKeyOfFile, Arc<str>> = HashMap::new();
         let mut sessions: HashSet<Arc<str>> = HashSet::new();
         let mut named: HashSet<Arc<str>> = HashSet::new();
         for (at, mut record) in part.records {
             if let Some(published) = &mut record.published {
-                published.source = source_of(&published.source);
+                published.source = renames.source(&published.source);
                 sessions.insert(published.session.clone());
                 if self.sessions.contains(&published.session) {
                     published.session = format!("{}~{}", published.session, number + 1).into();
                 }
             }
-            let received_at = record.received_at;
-            let mut id_of = |source: &Arc<str>, id: &Arc<str>| {
-                let key = (source.clone(), id.clone());
-                if let Some(known) = given.get(&key) {
-                    return known.clone();
-                }
-                let other = self.ids.take(source, id);
-                if other.is_some() {
-                    tell_same_id(at, id, gather);
-                }
-                let id = other.unwrap_or_else(|| id.clone());
-                given.insert(key, id.clone());
-                id
-            };
-            match &mut record.op {
-                Op::Line { source, lines } => {
-                    *source = source_of(&*source);
-                    lines.retain(|line| !is_known(self.of_logs.as_ref(), source, line, received_at));
-                    for line in lines.iter_mut() {
-                        line.id = id_of(&*source, &line.id);
-                        line.content.speaker = line.content.speaker.as_ref().map(speaker_of);
-                    }
-                    if lines.is_empty() {
-                        continue;
-                    }
-                }
-                Op::Retract { source, id, .. } | Op::Abandon { source, id, .. } => {
-                    *source = source_of(&*source);
-                    *id = id_of(&*source, &*id);
-                }
-                Op::Clock { source, .. } => *source = source_of(&*source),
-                Op::Rename { speaker, .. } => {
-                    *speaker = speaker_of(&*speaker);
-                    named.insert(speaker.clone());
-                }
-                Op::Merge { from, into } => (*from, *into) = (speaker_of(&*from), speaker_of(&*into)),
-                Op::Unmerge { from } => *from = speaker_of(&*from),
-                Op::Meta(meta) if number > 0 => {
-                    let mut all = meta.clone();
-                    all.update(&self.meta);
-                    let mut newer = self.meta.clone();
-                    newer.update(meta);
-                    if newer != all {
-                        let message = "what is said of the feed here (title, language or notes) stands otherwise further up: left out";
-                        gather.left_out(at.line, at.column, message);
-                    }
-                    *meta = all;
-                }
-                // The event continues with the next part.
-                Op::End if !is_last => continue,
-                _ => {}
+            // The event continues with the next part.
+            let is_passed = matches!(record.op, Op::End) && !is_last;
+            if is_passed || !self.rename(&mut record, at, &mut renames, gather) {
+                continue;
             }
             if let Op::Meta(meta) = &record.op {
                 self.meta.update(meta);
             }
+            if let Op::Rename { speaker, .. } = &record.op {
+                named.insert(speaker.clone());
+            }
             self.records.push(record);
         }
         // A speaker without another name is called by its id.
-        let unnamed = moved.iter().filter(|(_, id)| !named.contains(*id));
+        let unnamed = renames.speakers.iter().filter(|(_, id)| !named.contains(*id));
         let received_at = self.records.last().map_or(Timestamp::default(), |record| record.received_at);
         let unnamed = unnamed.map(|(name, id)| {
-            let (speaker, name) = (id.clone(), (*name).clone());
+            let (speaker, name) = (id.clone(), name.clone());
             Record::new(received_at, Op::Rename { speaker, name, kind: None })
         });
-        self.records.extend(unnamed.collect::<Vec<_>>());
-        let met: Vec<_> = names.iter().map(|(id, name)| (speaker_of(id), name.clone())).collect();
-        self.speakers.extend(met);
+        self.records.extend(unnamed);
+        self.speakers.extend(names.iter().map(|(id, name)| (renames.speaker(id), name.clone())));
         self.sessions.extend(sessions);
+    }
+
+    /// Returns the new names that a part needs beside the parts before it. `names` are those of its speakers.
+    fn renames(
+        &self,
+        number: usize,
+        own_source: Option<Arc<str>>,
+        names: &BTreeMap<Arc<str>, Arc<str>>,
+    ) -> PartRenames {
+        let speakers = names
+            .iter()
+            .filter(|(id, name)| self.speakers.get(*id).is_some_and(|known| known != *name))
+            .map(|(id, _)| (id.clone(), format!("{id}~{}", number + 1).into()));
+        let on_air = self.source.clone();
+        PartRenames { is_first: number == 0, own_source, on_air, speakers: speakers.collect(), lines: HashMap::new() }
+    }
+
+    /// Gives the contents of a record their names in the joined file. Returns false for lines that the file has already.
+    fn rename(
+        &mut self,
+        record: &mut Record,
+        at: FilePlace,
+        renames: &mut PartRenames,
+        gather: &mut TranscriptBuilder,
+    ) -> bool {
+        let received_at = record.received_at;
+        match &mut record.op {
+            Op::Line { source, lines } => {
+                *source = renames.source(source);
+                lines.retain(|line| !is_known(self.of_logs.as_ref(), source, line, received_at));
+                for line in lines.iter_mut() {
+                    line.id = renames.line(&mut self.ids, source, &line.id, at, gather);
+                    line.content.speaker = line.content.speaker.as_ref().map(|speaker| renames.speaker(speaker));
+                }
+                return !lines.is_empty();
+            }
+            Op::Retract { source, id, .. } | Op::Abandon { source, id, .. } => {
+                *source = renames.source(source);
+                *id = renames.line(&mut self.ids, source, id, at, gather);
+            }
+            Op::Clock { source, .. } => *source = renames.source(source),
+            Op::Rename { speaker, .. } => *speaker = renames.speaker(speaker),
+            Op::Merge { from, into } => (*from, *into) = (renames.speaker(from), renames.speaker(into)),
+            Op::Unmerge { from } => *from = renames.speaker(from),
+            Op::Meta(meta) if !renames.is_first => {
+                let mut all = meta.clone();
+                all.update(&self.meta);
+                let mut newer = self.meta.clone();
+                newer.update(meta);
+                if newer != all {
+                    let message = "what is said of the feed here (title, language or notes) stands otherwise further up: left out";
+                    gather.left_out(at.line, at.column, message);
+                }
+                *meta = all;
+            }
+            _ => {}
+        }
+        true
+    }
+}
+
+/// The names in one part that change when it is joined to others.
+struct PartRenames {
+    /// True for the first part.
+    is_first: bool,
+    /// The source of its first line, which becomes the source on air.
+    own_source: Option<Arc<str>>,
+    on_air: Option<Arc<str>>,
+    /// Speakers whose id means another name in an earlier part, each with its new id.
+    speakers: BTreeMap<Arc<str>, Arc<str>>,
+    /// The ids that its lines got.
+    lines: HashMap<LineKeyOfFile, Arc<str>>,
+}
+
+impl PartRenames {
+    fn source(&self, source: &Arc<str>) -> Arc<str> {
+        match &self.on_air {
+            Some(on_air) if Some(source) == self.own_source.as_ref() => on_air.clone(),
+            _ => source.clone(),
+        }
+    }
+
+    fn speaker(&self, id: &Arc<str>) -> Arc<str> {
+        self.speakers.get(id).unwrap_or(id).clone()
+    }
+
+    /// Returns the id of a line: a free one, if an earlier part has a line of this id.
+    fn line(
+        &mut self,
+        ids: &mut LineIds,
+        source: &Arc<str>,
+        id: &Arc<str>,
+        at: FilePlace,
+        gather: &mut TranscriptBuilder,
+    ) -> Arc<str> {
+        let key = (source.clone(), id.clone());
+        if let Some(known) = self.lines.get(&key) {
+            return known.clone();
+        }
+        let other = ids.take(source, id);
+        if other.is_some() {
+            tell_same_id(at, id, gather);
+        }
+        let id = other.unwrap_or_else(|| id.clone());
+        self.lines.insert(key, id.clone());
+        id
     }
 }
 

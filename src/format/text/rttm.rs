@@ -5,8 +5,8 @@
 //! gets the time. In a turn of several lines only the first line gets its start from there, because nobody measured
 //! where in it a sentence begins.
 
-use crate::format::core::builder::Problems;
 use crate::format::core::json_spans::Seconds;
+use crate::format::core::problems::Problems;
 use crate::format::text::text_lines::numbered;
 use crate::transcript::{Content, MediaMs};
 

@@ -7,29 +7,6 @@ fn line(start_ms: Option<MediaMs>, chars: usize) -> Content {
 }
 
 #[test]
-fn lines_without_times_stand_between_those_that_have_one() {
-    // 15 characters take a second.
-    let none = places(&[line(None, 15), line(None, 30), line(None, 1)]);
-    assert_eq!(none, [Some(0), Some(1_000), Some(3_000)]);
-    let roomy = places(&[line(Some(10_000), 15), line(None, 15), line(None, 15), line(Some(60_000), 1)]);
-    assert_eq!(roomy, [None, Some(11_000), Some(12_000), None]);
-    let tight = places(&[line(Some(10_000), 15), line(None, 15), line(None, 30), line(Some(12_000), 1)]);
-    assert_eq!(tight, [None, Some(10_500), Some(11_000), None]);
-    let back = places(&[line(Some(10_000), 15), line(None, 15), line(Some(5_000), 1)]);
-    assert_eq!(back, [None, Some(10_000), None]);
-    let mut ended = [line(Some(0), 150), line(None, 15)];
-    ended[0].end_ms = Some(500);
-    assert_eq!(places(&ended), [None, Some(500)]);
-}
-
-#[test]
-fn blanks_between_words_take_no_time() {
-    let said = |text: &str| Content { text: text.into(), ..Content::default() };
-    let whole = places(&[said("One two.\n\nThree  four."), line(None, 10)]);
-    assert_eq!(whole, places(&[said("One two.\nThree four."), line(None, 10)]));
-}
-
-#[test]
 fn labels_and_languages_are_as_publishers_may_send_them() {
     let fits = "é".repeat(SPEAKER_BYTES_MAX / 2);
     for (speaker, lang, kept, kept_lang, told) in [

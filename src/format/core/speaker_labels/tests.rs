@@ -1,6 +1,7 @@
 //! Tests of `speaker_labels`.
 
 use super::*;
+use crate::transcript::{Break, Word};
 
 fn taken(texts: &[&str]) -> Vec<(Option<String>, String)> {
     let mut lines: Vec<_> = texts.iter().map(|text| Content { text: (*text).into(), ..Content::default() }).collect();
