@@ -5,108 +5,24 @@
 //! over, because another program counts its ids from 1 again; if a row cannot be a version of the line of its id
 //! ([`crate::format::core::reused_ids`]); and within rows that show that ids are counted again.
 
-use std::borrow::Cow;
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::format::core::builder::{FilePlace, TranscriptBuilder};
 use crate::format::core::clock_restart::{self, ClockStep, LineTimes};
-use crate::format::core::json_spans::{Fields, JsonSpans, Seconds, speaker_of};
-use crate::format::core::reused_ids::SAME_LINE_MS;
-use crate::format::core::reused_ids::{IdSpeech, IntendedLine, ReusedIds, tell_same_id};
-use crate::format::core::word_lines::missing_words;
-use crate::format::json::guessed_rows::{GuessableRow, is_guess, overtaken, tell_other_words};
-use crate::format::json::unknown_fields::RowObject;
-use crate::format::text::text_lines::tidy;
+use crate::format::core::json_spans::{Fields, JsonSpans};
+use crate::format::core::reused_ids::{SAME_LINE_MS, tell_same_id};
+use crate::format::json::guessed_rows::{GuessableRow, overtaken, tell_other_words};
+use crate::format::json::intended_rows::{IntendedRow, RowKind, intended_rows};
+use crate::format::json::sent_row::{RowSpeech, SentRow};
 use crate::position::Offset;
-use crate::transcript::line::{DEFAULT_SOURCE, beside, check_line_id};
-use crate::transcript::time::precise_clock;
+use crate::transcript::line::{DEFAULT_SOURCE, beside};
 use crate::transcript::{
-    Break, Content, FoldView, Line, MarkKind, MediaMs, Op, Record, Status, TimeSource, Timestamp, Transcript, Version,
-    Word,
+    Content, FoldView, Line, MarkKind, MediaMs, Op, Record, Status, TimeSource, Timestamp, Transcript, Version,
 };
-
-#[derive(Deserialize)]
-struct SentText<'a> {
-    #[serde(borrow)]
-    text: Cow<'a, str>,
-}
-
-/// The contents of a row.
-#[derive(Debug)]
-enum RowSpeech {
-    Line(Content),
-    Retract,
-}
-
-#[derive(Debug)]
-struct SentRow {
-    at: FilePlace,
-    /// The source, if given: two publishers may each have a line of one id.
-    source: Option<Arc<str>>,
-    id: Option<Arc<str>>,
-    /// The id field, if its value cannot be the id of a line.
-    odd_id: Option<Arc<str>>,
-    rev: Option<u64>,
-    says: RowSpeech,
-}
-
-impl SentRow {
-    /// The key of the line: source and id in one.
-    fn key(&self) -> Option<Arc<str>> {
-        let id = self.id.as_ref()?;
-        Some(self.source.as_ref().map_or_else(|| id.clone(), |source| format!("{source}/{id}").into()))
-    }
-
-    /// The contents of the row, as far as they show which line is meant.
-    fn said(&self) -> Option<IdSpeech> {
-        let RowSpeech::Line(content) = &self.says else { return None };
-        Some(IdSpeech {
-            rev: self.rev,
-            is_final: content.status == Status::Final,
-            start_ms: content.start_ms,
-            end_ms: content.end_ms,
-            wall_ms: None,
-            speaker: content.speaker.clone(),
-            text: content.text.clone(),
-        })
-    }
-
-    /// The id that the row retracts, if it is a retraction.
-    fn retracted(&self) -> Option<Arc<str>> {
-        self.id.clone().filter(|_| matches!(self.says, RowSpeech::Retract))
-    }
-}
-
-/// The relation of a row to the line of its id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum RowKind {
-    /// The id is new.
-    First,
-    /// A repetition, or a version after an interim one.
-    Same,
-    /// Other contents at the same place, after a final row.
-    Correction,
-    /// Other contents after a final row, which may be a version of that line or another line.
-    Version,
-    /// Another line.
-    Another,
-}
-
-/// The line of a file that a row means, as an index in the order of first appearance.
-#[derive(Debug)]
-struct IntendedRow {
-    line: usize,
-    is: RowKind,
-}
-
-/// A final line that starts at least this many milliseconds away from where it was may now lie on the other side of
-/// another line.
-const PASSED_MS: MediaMs = 1_000;
 
 /// The message for an interim line that is kept.
 const NEVER_FINAL: &str = "this line was never final: read as it was guessed last";
@@ -115,119 +31,16 @@ const NEVER_FINAL: &str = "this line was never final: read as it was guessed las
 #[derive(Debug, Default)]
 pub(crate) struct SentRows(Vec<SentRow>);
 
-/// Parses milliseconds: a number, a string that holds one, or a time such as `00:01:02.345`.
-fn ms(raw: &RawValue) -> Option<MediaMs> {
-    let text = serde_json::from_str::<Cow<'_, str>>(raw.get()).unwrap_or(Cow::Borrowed(raw.get()));
-    match text.contains(':') {
-        true => serde_json::from_str::<Seconds>(raw.get()).ok()?.ms(),
-        false => text.trim().parse::<f64>().ok().filter(|ms| ms.abs() <= 9e15).map(|ms| ms.round() as MediaMs),
-    }
-}
-
-/// Deserializes one value of a row. `None` if it is missing or has another type.
-fn value<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>) -> Option<T> {
-    raw.and_then(|raw| serde_json::from_str(raw.get()).ok())
-}
-
 impl SentRows {
     /// Adds a line.
     pub(crate) fn line<'a>(&mut self, row: &'a RawValue, places: &JsonSpans<'a>, gather: &mut TranscriptBuilder) {
-        let Some(SentText { text }) = places.read(row, "this row", gather) else { return };
-        let Some(fields) = places.read::<Fields<'_>>(row, "this row", gather) else { return };
-        let field = |name: &str| fields.get(name).copied().filter(|value| value.get() != "null");
-        let at = FilePlace::from(places.place(row.get()));
-        let words: Option<Vec<Word>> = value(field("words"));
-        for fields in value::<Vec<Fields<'_>>>(field("words")).unwrap_or_default() {
-            gather.unknown_fields.note_plain(RowObject::Word, &fields, at);
-        }
-        if field("words").is_some() && words.is_none() {
-            gather.problem(at.line, at.column, "the words of this row cannot be read: its text is read without them");
-        }
-        let words = words.unwrap_or_default();
-        let listed: String = words.iter().flat_map(|word| [" ", &*word.text]).collect();
-        let unsaid = missing_words(&listed, &text);
-        if unsaid > 0 {
-            let message = format!("words of this row that its text does not have: {unsaid}; they are not read");
-            gather.problem(at.line, at.column, message);
-        }
-        let is_guess = is_guess(&fields);
-        let name = |name: &str| value::<Cow<'_, str>>(field(name)).filter(|name| !name.trim().is_empty());
-        // `end` alone beside `start_ms` may be in either unit. `start` and `end` together are seconds, unless one of them equals the
-        // same time in milliseconds.
-        let (start_names, end_names) = (["start_ms", "startMs"], ["end_ms", "endMs"]);
-        let is_in_ms = start_names.iter().chain(&end_names).any(|name| field(name).is_some());
-        let is_pair = field("start").is_some() && field("end").is_some();
-        let number = |raw: &RawValue| raw.get().trim_matches('"').trim().parse::<f64>().ok();
-        let is_same = |name: &str, in_ms: [&str; 2]| {
-            let said = field(name).and_then(number).filter(|said| *said != 0.0);
-            said.is_some() && in_ms.iter().any(|name| field(name).and_then(number) == said)
-        };
-        let is_pair_in_ms = is_same("start", start_names) || is_same("end", end_names);
-        let in_seconds = |name: &str, in_ms: [&str; 2]| {
-            let has_other = in_ms.iter().any(|name| fields.contains_key(*name));
-            field(name).filter(|raw| !is_in_ms || is_pair || has_other || is_pair_in_ms || number(raw).is_none())
-        };
-        let time = |in_ms: [&str; 2], name: &str| {
-            let ms = in_ms.iter().find_map(|name| ms(field(name)?));
-            ms.or_else(|| match in_seconds(name, in_ms)? {
-                raw if is_pair_in_ms => self::ms(raw),
-                raw => value::<Seconds>(Some(raw))?.ms(),
-            })
-        };
-        let start_ms = time(start_names, "start");
-        let end_ms = time(end_names, "end").filter(|end| {
-            let is_before = start_ms.is_some_and(|start| *end < start);
-            if is_before && !is_guess {
-                let (from, to) = (precise_clock(start_ms.unwrap_or_default()), precise_clock((*end).max(0)));
-                let message = format!("the end ({to}) does not lie behind the start ({from}): the line has no end");
-                gather.problem(at.line, at.column, message);
-            }
-            !is_before
-        });
-        let speaker = speaker_of(&fields);
-        let language = name("lang").or(name("language"));
-        gather.unknown_fields.note(RowObject::SentLine, &fields, at, |name| match name {
-            "start_ms" => field("start_ms").or(field("startMs")).or(in_seconds("start", start_names)).is_some(),
-            "end_ms" => field("end_ms").or(field("endMs")).or(in_seconds("end", end_names)).is_some(),
-            "speaker" => speaker.is_some(),
-            "lang" => language.is_some(),
-            name => field(name).is_some(),
-        });
-        let content = Content {
-            status: if is_guess { Status::Interim } else { Status::Final },
-            start_ms,
-            end_ms,
-            speaker: speaker.as_deref().map(Arc::from),
-            text: tidy(text.trim()).into(),
-            lang: language.as_deref().map(Arc::from),
-            break_before: value::<Break>(field("break")),
-            words,
-        };
-        let given = name("id").filter(|id| check_line_id(id).is_ok()).map(|id| Arc::from(&*id));
-        // The id is a number, which no line can have: it is a field of another program.
-        let odd_id = field("id").filter(|_| given.is_none()).map(|id| Arc::from(id.get()));
-        let source = name("source").map(|source| Arc::from(&*source));
-        self.0.push(SentRow {
-            at,
-            source,
-            id: given,
-            odd_id,
-            rev: value(field("rev")),
-            says: RowSpeech::Line(content),
-        });
+        self.0.extend(SentRow::line(row, places, gather));
     }
 
     /// Adds a retraction.
     pub(crate) fn retract(&mut self, at: FilePlace, fields: &Fields<'_>, gather: &mut TranscriptBuilder) {
-        let id = value::<Cow<'_, str>>(fields.get("id").copied()).filter(|id| check_line_id(id).is_ok());
-        match id {
-            Some(id) => {
-                let (id, rev) = (Some(Arc::from(&*id)), value(fields.get("rev").copied()));
-                let source =
-                    value::<Cow<'_, str>>(fields.get("source").copied()).filter(|name| !name.trim().is_empty());
-                let source = source.map(|source| Arc::from(&*source));
-                self.0.push(SentRow { at, source, id, odd_id: None, rev, says: RowSpeech::Retract });
-            }
+        match SentRow::retraction(at, fields) {
+            Some(row) => self.0.push(row),
             None => gather.left_out(at.line, at.column, "this retraction has no id that a line can have: left out"),
         }
     }
@@ -256,95 +69,9 @@ impl SentRows {
         }
     }
 
-    /// Returns the line that each row means by its id, as far as single rows show it; `None` for rows without an id.
-    /// The rows of `others` are taken for new lines.
-    fn meant(&self, others: &HashSet<usize>) -> Vec<Option<IntendedRow>> {
-        let mut ids: ReusedIds<usize> = ReusedIds::default();
-        let mut lines: Vec<MediaMs> = Vec::new();
-        let mut starts: BTreeSet<(MediaMs, usize)> = BTreeSet::new();
-        let mut said_last: HashMap<usize, IdSpeech> = HashMap::new();
-        let mut meant_rows = Vec::with_capacity(self.0.len());
-        for (index, row) in self.0.iter().enumerate() {
-            let Some(key) = row.key() else {
-                meant_rows.push(None);
-                continue;
-            };
-            let Some(said) = row.said() else {
-                let line = ids.take_back(&key);
-                line.iter().for_each(|line| drop(said_last.remove(line)));
-                meant_rows.push(line.map(|line| IntendedRow { line, is: RowKind::Same }));
-                continue;
-            };
-            let start = said.start_ms.unwrap_or(-1);
-            // A correction moves no line past another one. Smaller distances occur when people speak at once.
-            let passes_another = |line: usize| {
-                let (before, now) = (lines[line].min(start), lines[line].max(start));
-                let is_far = before >= 0 && now - before >= PASSED_MS;
-                is_far && starts.range((before + 1, 0)..(now, 0)).any(|(_, other)| *other != line)
-            };
-            let meant = ids.meant(&key, &said);
-            let before = match &meant {
-                IntendedLine::Known(line) => said_last.get(line).filter(|before| before.is_final && said.is_final),
-                IntendedLine::First | IntendedLine::Another => None,
-            };
-            let is_numbered = |before: &IdSpeech| said.rev > before.rev && said.rev.is_some();
-            let is = match (&meant, before) {
-                (IntendedLine::First, _) => RowKind::First,
-                (IntendedLine::Another, _) => RowKind::Another,
-                (IntendedLine::Known(_), _) if others.contains(&index) => RowKind::Another,
-                (IntendedLine::Known(line), Some(before)) if !is_numbered(before) && passes_another(*line) => {
-                    RowKind::Another
-                }
-                (IntendedLine::Known(_), Some(before)) if !is_numbered(before) => match before.moved_to(&said) {
-                    Some(0) if before.text == said.text => RowKind::Same,
-                    Some(0) => RowKind::Correction,
-                    _ => RowKind::Version,
-                },
-                (IntendedLine::Known(_), _) => RowKind::Same,
-            };
-            let line = match meant {
-                IntendedLine::Known(line) if is != RowKind::Another => line,
-                _ => {
-                    lines.push(start);
-                    lines.len() - 1
-                }
-            };
-            starts.remove(&(lines[line], line));
-            if start >= 0 {
-                lines[line] = start;
-                starts.insert((start, line));
-            }
-            ids.note(&key, said.clone(), line);
-            said_last.insert(line, said);
-            meant_rows.push(Some(IntendedRow { line, is }));
-        }
-        meant_rows
-    }
-
     /// Gives a new id to each line that has the id of an earlier, different line.
-    ///
-    /// A single row may be a version of the line of its id. In a run of rows with known ids, if at least as many are
-    /// other lines as could be versions, a program counts its ids again: none of those whose start moved is a version.
     fn tell_apart(&mut self, gather: &mut TranscriptBuilder) -> RowIds {
-        let mut meant = self.meant(&HashSet::new());
-        let mut others = HashSet::new();
-        let (mut versions, mut count) = (Vec::new(), 0);
-        // The end of the file ends a run as well.
-        for (index, is) in
-            meant.iter().map(|row| row.as_ref().map(|row| row.is)).chain([Some(RowKind::First)]).enumerate()
-        {
-            match is {
-                Some(RowKind::First) if count >= versions.len() => others.extend(versions.drain(..)),
-                Some(RowKind::First) => versions.clear(),
-                Some(RowKind::Version) => versions.push(index),
-                Some(RowKind::Another) => count += 1,
-                _ => {}
-            }
-            count = if is == Some(RowKind::First) { 0 } else { count };
-        }
-        if !others.is_empty() {
-            meant = self.meant(&others);
-        }
+        let meant = intended_rows(&self.0);
         let mut ids = RowIds::default();
         self.0.iter().filter_map(|row| row.id.as_ref()).for_each(|id| ids.reserve(id));
         let mut given: HashMap<usize, Arc<str>> = HashMap::new();

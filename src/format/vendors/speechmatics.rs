@@ -16,7 +16,7 @@ use crate::format::core::json_spans::{Fields, JsonSpans, Seconds, SpeakerLabelVa
 use crate::format::core::kinds::FileKind;
 use crate::format::core::reading::ParsedTranscript;
 use crate::format::core::word_lines::{WordToken, channel_speaker, read_by_channel};
-use crate::format::json::native::rows;
+use crate::format::json::json_rows::rows;
 
 #[derive(Deserialize)]
 struct SpeechmaticsItem<'a> {

@@ -19,7 +19,7 @@ use crate::format::core::json_spans::{Fields, JsonSpans, Seconds, SpeakerLabelVa
 use crate::format::core::kinds::FileKind;
 use crate::format::core::reading::ParsedTranscript;
 use crate::format::core::reused_ids::{IdSpeech, IntendedLine, ReusedIds, tell_same_id};
-use crate::format::json::native::rows;
+use crate::format::json::json_rows::rows;
 use crate::format::text::text_lines::{excerpt, tidy};
 use crate::transcript::{Content, MediaMs, Timestamp};
 

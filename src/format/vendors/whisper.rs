@@ -24,7 +24,7 @@ use crate::format::core::reading::ParsedTranscript;
 use crate::format::core::reused_ids::IdSpeech;
 use crate::format::core::word_lines::{ANSWER_PAUSE_MS, WordLines, WordToken, is_unspaced, missing_words};
 use crate::format::json::guessed_rows::{GuessableRow, is_guess, overtaken_where, tell_other_words};
-use crate::format::json::native::rows;
+use crate::format::json::json_rows::rows;
 use crate::format::text::text_lines::tidy;
 use crate::transcript::time::precise_clock;
 use crate::transcript::{Content, MediaMs};

@@ -1,6 +1,7 @@
 //! Tests of `native`.
 
 use super::*;
+use crate::format::core::line_limits::LineLimits;
 use crate::format::registry::{ReadOptions, read_with};
 
 /// Start, text and number of words of a line.
