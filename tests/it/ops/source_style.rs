@@ -12,7 +12,6 @@ const FUNCTION_LINES_MAX: usize = 80;
 
 /// Files that are longer: to be split when they change next. None may be added.
 const LONG_FILES: &[&str] = &[
-    "format/vendors/whisper.rs",
     "server/background/search_indexer.rs",
 ];
 /// Functions that are longer: as with files.

@@ -1,6 +1,7 @@
 //! Tests of `whisper`.
 
 use super::*;
+use crate::transcript::MediaMs;
 
 /// Words by Ann (`a:`), by Ben (`b:`) and by an unknown speaker (`:`), a second each; `_` is a pause.
 #[test]
