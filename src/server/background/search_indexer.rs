@@ -13,7 +13,7 @@
 //! feed that another node deletes is removed before the deletion is answered, or, if that message is lost, at the next
 //! check of the existing feeds.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,16 +25,15 @@ use tokio_util::task::TaskTracker;
 use crate::config::{Storage, TimesConfig};
 use crate::feed::{Feed, FollowState, LiveView, ReadEnd};
 use crate::log::{LogError, LogId, NameLookup};
-use crate::position::{FeedId, Offset, Starts};
-use crate::search::{Index, IndexBatch, IndexCursor, IndexedGeneration, SearchError};
+use crate::position::{FeedId, Offset};
+use crate::search::{Index, IndexCursor, SearchError};
+use crate::server::background::index_page::{IndexPage, life, still_holds};
+use crate::server::background::index_progress::{CatchUpRequest, IndexProgress};
 use crate::server::core::active_feeds;
 use crate::server::core::catalog::{Catalog, FeedFollower};
 use crate::server::core::limits::ConcurrencyLimit;
-use crate::transcript::{FoldView, Status, Transcript};
+use crate::transcript::FoldView;
 
-/// Approximate size of the changes written at a time: some thousand lines, which the index writes in some ten
-/// milliseconds.
-const PAGE_BYTES: usize = 256 * 1024;
 /// Delay before a failed read or write is retried.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// Interval of checks for deleted feeds, if other nodes can delete too.
@@ -49,63 +48,6 @@ pub(crate) struct LiveIndex {
     pub(crate) searches: ConcurrencyLimit,
     /// Tasks that follow and visit feeds.
     pub(crate) tasks: TaskTracker,
-}
-
-#[derive(Debug, Default)]
-struct IndexProgress {
-    /// True once there was a search.
-    is_asked: bool,
-    /// True once the list of existing feeds is known.
-    is_begun: bool,
-    /// Generation and offset up to which the index is known to contain each feed.
-    reached: HashMap<FeedId, (u64, Offset)>,
-    /// Logs that are followed. A log is never followed and visited at once, so that its changes reach the index in one
-    /// order.
-    followed: HashSet<LogId>,
-    /// Feeds whose state in the index is not known.
-    to_visit: BTreeSet<FeedId>,
-    visiting: Option<FeedId>,
-    /// Feeds that could not be visited; they are retried.
-    failed: BTreeSet<FeedId>,
-}
-
-/// Work in progress at the time of a query.
-#[derive(Debug, Default)]
-struct CatchUpRequest {
-    /// Generation and head of each feed that was being written to.
-    heads: HashMap<FeedId, (u64, Offset)>,
-    /// Logs that were followed and then evicted: their last records may not have reached the index yet.
-    ending: HashSet<LogId>,
-}
-
-impl IndexProgress {
-    /// Returns true while work is in progress that may change the answer for a `wanted` feed.
-    fn is_under_way(&self, asked: &CatchUpRequest, wanted: impl Fn(&FeedId) -> bool) -> bool {
-        let is_behind = |feed: &FeedId, head: &(u64, Offset)| self.reached.get(feed).is_none_or(|known| known < head);
-        !self.is_begun
-            || self.to_visit.iter().any(&wanted)
-            || self.visiting.as_ref().is_some_and(&wanted)
-            || asked.ending.iter().any(|log_id| self.followed.contains(log_id))
-            || asked.heads.iter().any(|(feed, head)| is_behind(feed, head))
-    }
-
-    /// Forgets the progress in a log: a restored log is shorter than before.
-    fn forget(&mut self, log_id: &LogId) {
-        if self.reached.get(&log_id.feed).is_some_and(|(life, _)| *life == log_id.life) {
-            self.reached.remove(&log_id.feed);
-        }
-    }
-
-    /// Returns the generation of `feed` if the index contains all of it.
-    fn life_of(&self, feed: &FeedId, asked: &CatchUpRequest) -> Option<u64> {
-        let known = *self.reached.get(feed)?;
-        let is_unknown =
-            self.to_visit.contains(feed) || self.failed.contains(feed) || self.visiting.as_ref() == Some(feed);
-        let is_behind = asked.heads.get(feed).is_some_and(|head| known < *head);
-        let log_id = LogId { feed: feed.clone(), life: known.0 };
-        let is_ending = asked.ending.contains(&log_id) && self.followed.contains(&log_id);
-        (!is_unknown && !is_behind && !is_ending).then_some(known.0)
-    }
 }
 
 impl LiveIndex {
@@ -389,40 +331,6 @@ impl Failure {
             tracing::error!(%error, "the search index falls behind");
         }
     }
-}
-
-/// Next update of the index.
-struct IndexPage {
-    batch: IndexBatch,
-    /// Offset reached after it, if no more changes follow.
-    next: Option<Offset>,
-}
-
-impl IndexPage {
-    /// Returns the changes of `transcript` after `place`; `None` before the first record.
-    fn of(log_id: &LogId, transcript: &Transcript, place: Option<&IndexCursor>) -> Option<Self> {
-        let epoch = transcript.view_epoch()?;
-        // If the cursor is of another generation, of other rules or of an archive that was restored since, indexing
-        // starts over.
-        let known = place.filter(|place| transcript.place_of(&place.epoch, place.change).is_ok());
-        let since = known.map_or(0, |place| place.change);
-        let follows = known.map(|place| place.epoch.clone());
-        let mut changes = transcript.changes_since(since, PAGE_BYTES);
-        // An interim line never replaces a final one.
-        changes.lines.retain(|line| line.status == Status::Final);
-        let next = (!changes.behind).then(|| transcript.next_offset());
-        Some(Self { batch: IndexBatch { life: life(log_id), epoch, follows, since, changes, next }, next })
-    }
-}
-
-/// Returns true if the indexed part of a log still exists: the archive may have been restored or shortened since it was
-/// read.
-fn still_holds(starts: &Starts, place: &IndexCursor) -> bool {
-    starts.end_of(place.epoch.start()).is_ok_and(|end| end.is_none_or(|end| place.next <= end))
-}
-
-fn life(log_id: &LogId) -> IndexedGeneration {
-    IndexedGeneration { feed: log_id.feed.clone(), number: log_id.life }
 }
 
 /// Follows a feed until it is evicted or deleted.
