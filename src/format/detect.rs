@@ -60,8 +60,12 @@ pub(super) fn detect(text: &str, file_name: Option<&str>) -> Result<FileKind, Fo
         _ => None,
     };
     let named = file_name.and_then(Format::from_name).and_then(FileKind::of);
-    // Without a sign at its head, a file is of the kind that most of its lines follow. The name decides between kinds
-    // that it follows.
+    text_kind(text, named, refusal)
+}
+
+/// Returns the kind that most lines of a text without a sign at its head follow. `named` is the kind of its name, which
+/// decides between kinds that it follows; `refusal` says what else it begins like.
+fn text_kind(text: &str, named: Option<FileKind>, refusal: Option<FormatError>) -> Result<FileKind, FormatError> {
     let headers = |kind| speech_evidence::count(kind, numbered(text).map(|(_, line)| line));
     // Other texts have a name and a time on one line too. They are transcripts if they begin with it, or repeat it.
     let first = numbered(text).map(|(_, line)| line).find(|line| !line.trim().is_empty());

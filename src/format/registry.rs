@@ -6,7 +6,7 @@ use crate::format::core::builder::TranscriptBuilder;
 use crate::format::core::document::Document;
 use crate::format::core::encoding::TextEncoding;
 use crate::format::core::error::FormatError;
-use crate::format::core::kinds::{FileKind, Format};
+use crate::format::core::kinds::{FileForm, FileKind, Format};
 use crate::format::core::line_limits::LineLimits;
 use crate::format::core::reading::{FileProblem, ParsedTranscript};
 use crate::format::core::{encoding, json_spans, speech_evidence};
@@ -97,7 +97,7 @@ pub fn read_with(bytes: &[u8], options: &ReadOptions<'_>) -> Result<ParsedTransc
     let closed = if are_rows { None } else { json_spans::closed_json(&text) };
     let closed = closed.and_then(|closed| {
         let reading = read_text(Cow::Borrowed(&closed.text), is_repaired, options).ok();
-        let mut reading = reading.filter(|reading| reading.kind.is_json())?;
+        let mut reading = reading.filter(|reading| reading.kind.form() == FileForm::Json)?;
         let message = "the file breaks off here: what stands behind its last whole value is left out".to_owned();
         reading.problems.push(FileProblem { line: closed.at.0, column: closed.at.1, message, is_left_out: true });
         Some(reading)
@@ -125,7 +125,7 @@ pub fn read_with(bytes: &[u8], options: &ReadOptions<'_>) -> Result<ParsedTransc
 /// Reads a decoded text with options.
 fn read_text(
     text: Cow<'_, str>,
-    mut is_repaired: bool,
+    is_repaired: bool,
     options: &ReadOptions<'_>,
 ) -> Result<ParsedTranscript, FormatError> {
     // Lines of times may be the only sign of a file of cues.
@@ -136,26 +136,19 @@ fn read_text(
         (None, Some(_)) => FileKind::Nlp,
         (None, None) => detect::detect(&with_plain_times, options.file_name)?,
     };
+    let form = kind.form();
     // In other files such a line is text.
-    let (text, repaired_times) = match kind {
-        FileKind::Vtt | FileKind::Srt => (with_plain_times, repaired_cues),
-        FileKind::Rev | FileKind::Names | FileKind::Otter | FileKind::Timed => {
-            let (plain, repaired) = encoding::with_plain_times(&text, |damaged, plain| {
-                speech_evidence::is_header_without_damage(kind, damaged, plain)
-            });
-            let plain = if repaired.is_empty() { None } else { Some(plain.into_owned()) };
-            (plain.map_or(text, Cow::Owned), repaired)
-        }
+    let (text, repaired_times) = match form {
+        FileForm::Cues => (with_plain_times, repaired_cues),
+        FileForm::Headers => with_plain_headers(kind, text),
         _ => (text, Vec::new()),
     };
-    let plain = match kind {
-        FileKind::Vtt | FileKind::Srt => encoding::without_controls(&text),
-        _ => Cow::Borrowed(&*text),
-    };
-    is_repaired |= matches!(plain, Cow::Owned(_));
+    let plain = if form == FileForm::Cues { encoding::without_controls(&text) } else { Cow::Borrowed(&*text) };
+    let is_repaired = is_repaired || matches!(plain, Cow::Owned(_));
     // If files of lines were put together, each may have a byte order mark. Subtitles may have it within texts.
-    let (text, marked) = match kind {
-        FileKind::Vtt | FileKind::Srt | FileKind::Ttml | FileKind::Json => (plain, Vec::new()),
+    let (text, marked) = match form {
+        FileForm::Cues | FileForm::Xml => (plain, Vec::new()),
+        _ if kind == FileKind::Json => (plain, Vec::new()),
         _ => text_lines::without_inner_marks(plain),
     };
     let parts_at: Vec<usize> = options.parts_at.iter().copied().chain(marked).collect();
@@ -168,45 +161,50 @@ fn read_text(
         None => Vec::new(),
     };
     // The readers of texts and subtitles report invalid characters of each line themselves.
-    let tells_itself = matches!(
-        kind,
-        FileKind::Rev
-            | FileKind::Names
-            | FileKind::Otter
-            | FileKind::Timed
-            | FileKind::Vtt
-            | FileKind::Srt
-            | FileKind::Markdown
-    );
-    if !tells_itself {
+    if !matches!(form, FileForm::Headers | FileForm::Markdown | FileForm::Cues) {
         gather.check_all_characters(&text);
     }
-    if kind.is_json() {
+    if form == FileForm::Json {
         field_faults::tell(&text, &mut gather);
     }
-    let is_rows = || json_spans::is_rows(&text);
     let is_taken = options.kind.is_none() && options.speaker_times.is_none();
-    let reading = match kind {
-        FileKind::Rev | FileKind::Names | FileKind::Otter | FileKind::Timed => plain_text::read(kind, &text, gather),
-        FileKind::Vtt => webvtt::read(&text, gather),
-        FileKind::Srt => srt::read(&text, gather),
-        FileKind::Markdown => markdown::read(&text, gather),
-        FileKind::RevJson => rev_json::read(&text, gather)?,
-        FileKind::Json => native::read_json(&text, gather)?,
-        FileKind::Ndjson => native::read_ndjson(&text, gather),
-        FileKind::Ttml => ttml::read(&text, gather)?,
-        FileKind::Nlp => nlp::read(&text, &segments, gather),
-        FileKind::Vexa if is_rows() => vendors::vexa::read_rows(&text, gather),
-        FileKind::Vexa => vendors::vexa::read(&text, gather)?,
-        FileKind::Cdp => vendors::cdp::read(&text, gather)?,
-        FileKind::RevEditor => vendors::editor::read(&text, gather)?,
-        FileKind::Speechmatics if is_rows() => vendors::speechmatics::read_rows(&text, gather),
-        FileKind::Speechmatics => vendors::speechmatics::read(&text, gather)?,
-        FileKind::Aws => vendors::aws::read(&text, gather)?,
-        FileKind::Whisper => vendors::whisper::read(&text, gather)?,
-        FileKind::Podcast => podcast::read(&text, gather)?,
-    };
-    spoken(reading, is_taken.then_some(kind))
+    spoken(read_kind(kind, &text, &segments, gather)?, is_taken.then_some(kind))
+}
+
+/// Drops invalid characters from the times of headers. Returns the text, and the lines that had some.
+fn with_plain_headers(kind: FileKind, text: Cow<'_, str>) -> (Cow<'_, str>, Vec<usize>) {
+    let (plain, repaired) = encoding::with_plain_times(&text, |damaged, plain| {
+        speech_evidence::is_header_without_damage(kind, damaged, plain)
+    });
+    let plain = if repaired.is_empty() { None } else { Some(plain.into_owned()) };
+    (plain.map_or(text, Cow::Owned), repaired)
+}
+
+/// Reads a text with the reader of its kind. `segments` are the times of the speakers of words, from a file of their own.
+fn read_kind(
+    kind: FileKind,
+    text: &str,
+    segments: &[rttm::SpeakerSegment],
+    gather: TranscriptBuilder,
+) -> Result<ParsedTranscript, FormatError> {
+    Ok(match kind {
+        FileKind::Rev | FileKind::Names | FileKind::Otter | FileKind::Timed => plain_text::read(kind, text, gather),
+        FileKind::Vtt => webvtt::read(text, gather),
+        FileKind::Srt => srt::read(text, gather),
+        FileKind::Markdown => markdown::read(text, gather),
+        FileKind::RevJson => rev_json::read(text, gather)?,
+        FileKind::Json => native::read_json(text, gather)?,
+        FileKind::Ndjson => native::read_ndjson(text, gather),
+        FileKind::Ttml => ttml::read(text, gather)?,
+        FileKind::Nlp => nlp::read(text, segments, gather),
+        FileKind::Vexa => vendors::vexa::read(text, gather)?,
+        FileKind::Cdp => vendors::cdp::read(text, gather)?,
+        FileKind::RevEditor => vendors::editor::read(text, gather)?,
+        FileKind::Speechmatics => vendors::speechmatics::read(text, gather)?,
+        FileKind::Aws => vendors::aws::read(text, gather)?,
+        FileKind::Whisper => vendors::whisper::read(text, gather)?,
+        FileKind::Podcast => podcast::read(text, gather)?,
+    })
 }
 
 /// Writes `document`. Text is neither shortened nor reordered. [`losses`](crate::format::losses) counts what the format

@@ -111,6 +111,23 @@ impl fmt::Display for Format {
     }
 }
 
+/// The form of a file, which decides how damage in it is met before its reader sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FileForm {
+    /// Text below headers, or rows that begin with one.
+    Headers,
+    /// Markdown.
+    Markdown,
+    /// Cues of subtitles.
+    Cues,
+    /// XML.
+    Xml,
+    /// A word on each row.
+    Words,
+    /// JSON, or rows of it.
+    Json,
+}
+
 /// A kind of file that is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -185,21 +202,25 @@ impl FileKind {
         Self::ALL.into_iter().find(|(kind, _, _)| *kind == self).map_or("", |(_, name, _)| name)
     }
 
-    /// Returns true if files of this kind are JSON or rows of JSON.
-    pub(crate) fn is_json(self) -> bool {
-        matches!(
-            self,
+    /// Returns the form of files of this kind.
+    pub(crate) fn form(self) -> FileForm {
+        match self {
+            Self::Rev | Self::Names | Self::Otter | Self::Timed => FileForm::Headers,
+            Self::Markdown => FileForm::Markdown,
+            Self::Vtt | Self::Srt => FileForm::Cues,
+            Self::Ttml => FileForm::Xml,
+            Self::Nlp => FileForm::Words,
             Self::RevJson
-                | Self::Json
-                | Self::Ndjson
-                | Self::Vexa
-                | Self::Cdp
-                | Self::RevEditor
-                | Self::Speechmatics
-                | Self::Aws
-                | Self::Whisper
-                | Self::Podcast
-        )
+            | Self::Json
+            | Self::Ndjson
+            | Self::Vexa
+            | Self::Cdp
+            | Self::RevEditor
+            | Self::Speechmatics
+            | Self::Aws
+            | Self::Whisper
+            | Self::Podcast => FileForm::Json,
+        }
     }
 
     /// Returns a description in words.

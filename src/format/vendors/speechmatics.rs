@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use crate::format::core::builder::TranscriptBuilder;
 use crate::format::core::error::FormatError;
-use crate::format::core::json_spans::{Fields, JsonSpans, Seconds, SpeakerLabelValue, whole};
+use crate::format::core::json_spans::{Fields, JsonSpans, Seconds, SpeakerLabelValue, is_rows, whole};
 use crate::format::core::kinds::FileKind;
 use crate::format::core::reading::ParsedTranscript;
 use crate::format::core::word_lines::{WordToken, channel_speaker, read_by_channel};
@@ -251,7 +251,11 @@ impl<'a> SpeechmaticsReader<'a> {
     }
 }
 
+/// Reads one transcript, or rows of messages.
 pub(in super::super) fn read(text: &str, mut gather: TranscriptBuilder) -> Result<ParsedTranscript, FormatError> {
+    if is_rows(text) {
+        return Ok(read_rows(text, gather));
+    }
     let message: &RawValue = whole(text)?;
     let (places, mut reader) = (JsonSpans::of(text), SpeechmaticsReader::default());
     let fields = places.read::<Fields<'_>>(message, "this transcript", &mut gather).unwrap_or_default();
@@ -259,7 +263,7 @@ pub(in super::super) fn read(text: &str, mut gather: TranscriptBuilder) -> Resul
     Ok(reader.finish(gather))
 }
 
-pub(in super::super) fn read_rows(text: &str, mut gather: TranscriptBuilder) -> ParsedTranscript {
+fn read_rows(text: &str, mut gather: TranscriptBuilder) -> ParsedTranscript {
     let (places, mut reader) = (JsonSpans::of(text), SpeechmaticsReader::default());
     for row in rows(text, &mut gather) {
         // Recordings wrap each message, with its time of receipt.

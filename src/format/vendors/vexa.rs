@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use super::{EngineWord, as_in_text};
 use crate::format::core::builder::{FilePlace, TranscriptBuilder};
 use crate::format::core::error::FormatError;
-use crate::format::core::json_spans::{Fields, JsonSpans, Seconds, SpeakerLabelValue, whole};
+use crate::format::core::json_spans::{Fields, JsonSpans, Seconds, SpeakerLabelValue, is_rows, whole};
 use crate::format::core::kinds::FileKind;
 use crate::format::core::reading::ParsedTranscript;
 use crate::format::core::reused_ids::{IdSpeech, IntendedLine, ReusedIds, tell_same_id};
@@ -245,14 +245,18 @@ impl<'a> VexaReader<'a> {
     }
 }
 
+/// Reads one transcript, or rows of messages.
 pub(in super::super) fn read(text: &str, mut gather: TranscriptBuilder) -> Result<ParsedTranscript, FormatError> {
+    if is_rows(text) {
+        return Ok(read_rows(text, gather));
+    }
     let whole: &RawValue = whole(text)?;
     let (places, mut reader) = (JsonSpans::of(text), VexaReader::default());
     reader.message(whole, &places, &mut gather);
     Ok(reader.finish(gather))
 }
 
-pub(in super::super) fn read_rows(text: &str, mut gather: TranscriptBuilder) -> ParsedTranscript {
+fn read_rows(text: &str, mut gather: TranscriptBuilder) -> ParsedTranscript {
     let (places, mut reader) = (JsonSpans::of(text), VexaReader::default());
     for row in rows(text, &mut gather) {
         // Recordings wrap each message, with its time of receipt.
