@@ -25,7 +25,8 @@
 //!    `core::word_lines`: `json::native` (with `sent_rows`, `guessed_rows`, `unknown_fields`, `core::reused_ids` and
 //!    `core::joined_parts`), `rev_json`, `podcast`, `vendors`, and `text::nlp` with `rttm`. Then `ttml`.
 //! 7. The writers `json::writer` and `text::writer` (txt and md), and those beside their readers, with `core::cues`
-//!    for the subtitles. `core::fidelity` says what each format keeps. [`hls`] writes a feed as a live playlist.
+//!    for the subtitles. Each is a `core::fidelity::FormatWriter`, which says what the format keeps. `core::losses`
+//!    counts with it. [`hls`] writes a feed as a live playlist.
 //!
 //! This module opens no file.
 
@@ -41,13 +42,14 @@ mod ttml;
 mod vendors;
 mod webvtt;
 
-pub use self::registry::{ReadOptions, read, read_as, read_with, read_words, write};
+pub use self::registry::{ReadOptions, losses, read, read_as, read_with, read_words, write};
 pub use crate::format::core::document::{Document, Range};
 pub use crate::format::core::encoding::TextEncoding;
 pub use crate::format::core::error::FormatError;
-pub use crate::format::core::fidelity::{Fidelity, Loss, LossKind, Losses, StartPrecision, losses};
+pub use crate::format::core::fidelity::{Fidelity, StartPrecision};
 pub use crate::format::core::kinds::{FileKind, Format};
 pub use crate::format::core::line_limits::LineLimits;
+pub use crate::format::core::losses::{Loss, LossKind, Losses};
 pub use crate::format::core::reading::{FileProblem, PROBLEMS_MAX, ParsedTranscript, ProblemCount};
 pub use crate::format::core::source_markup::SourceMarkup;
 pub use crate::format::text::text_lines::one_line;

@@ -6,8 +6,10 @@ use crate::format::core::builder::TranscriptBuilder;
 use crate::format::core::document::Document;
 use crate::format::core::encoding::TextEncoding;
 use crate::format::core::error::FormatError;
+use crate::format::core::fidelity::{Fidelity, FormatWriter};
 use crate::format::core::kinds::{FileForm, FileKind, Format};
 use crate::format::core::line_limits::LineLimits;
+use crate::format::core::losses::{self, Losses};
 use crate::format::core::reading::{FileProblem, ParsedTranscript};
 use crate::format::core::{encoding, json_spans, speech_evidence};
 use crate::format::json::{field_faults, native, podcast, rev_json, writer};
@@ -207,24 +209,43 @@ fn read_kind(
     })
 }
 
-/// Writes `document`. Text is neither shortened nor reordered. [`losses`](crate::format::losses) counts what the format
-/// cannot hold.
+/// Returns the writer of a format.
+fn writer(format: Format) -> &'static FormatWriter {
+    match format {
+        Format::Json => &writer::JSON,
+        Format::Ndjson => &writer::NDJSON,
+        Format::Txt => &text::writer::TXT,
+        Format::Md => &text::writer::MD,
+        Format::Vtt => &webvtt::WRITER,
+        Format::Srt => &srt::WRITER,
+        Format::Rev => &rev::WRITER,
+        Format::RevJson => &rev_json::WRITER,
+        Format::Ttml => &ttml::WRITER,
+        Format::Podcast => &podcast::WRITER,
+    }
+}
+
+/// Writes `document`. Text is neither shortened nor reordered. [`losses()`] counts what the format cannot hold.
 #[must_use]
 pub fn write(format: Format, document: &Document) -> String {
-    let written = match format {
-        Format::Json => writer::write_json(document),
-        Format::Ndjson => writer::write_ndjson(document),
-        Format::Txt => text::writer::write_txt(document),
-        Format::Md => text::writer::write_md(document),
-        Format::Vtt => webvtt::write(document),
-        Format::Srt => srt::write(document),
-        Format::Rev => rev::write(document),
-        Format::RevJson => rev_json::write(document),
-        Format::Ttml => ttml::write(document),
-        Format::Podcast => podcast::write(document),
-    };
+    let written = (writer(format).write)(document);
     // At the head of a file it would be read as a byte order mark, and lost.
     if written.starts_with('\u{FEFF}') { format!("\n{written}") } else { written }
+}
+
+/// Counts what `document` has and `format` cannot hold; each kind once. Markup that was read from a file of the same
+/// kind and kept beside its lines is not lost.
+#[must_use]
+pub fn losses(format: Format, document: &Document) -> Losses {
+    losses::count(writer(format), FileKind::of(format), document)
+}
+
+impl Format {
+    /// Returns the parts of a transcript that the format keeps.
+    #[must_use]
+    pub fn fidelity(self) -> Fidelity {
+        writer(self).keeps
+    }
 }
 
 #[cfg(test)]

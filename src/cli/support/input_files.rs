@@ -111,7 +111,8 @@ fn one_of(names: &[&str]) -> String {
 /// replaced by `-`.
 pub(crate) fn feed_name(file: &Path) -> anyhow::Result<FeedId> {
     let name = file.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    let of_two = [".rev.txt", ".rev.json", ".podcast.json"].into_iter().find_map(|end| name.strip_suffix(end));
+    let of_two = Format::ALL.map(Format::extension).into_iter().filter(|ending| ending.contains('.'));
+    let of_two = of_two.filter_map(|ending| name.strip_suffix(ending)?.strip_suffix('.')).next();
     let stem = of_two.or_else(|| name.rsplit_once('.').map(|(stem, _)| stem)).unwrap_or(&name);
     let mut feed = String::new();
     for c in stem.chars() {

@@ -1,24 +1,9 @@
-//! The parts of a transcript that each format keeps, and the losses of a document in a format.
+//! The parts of a transcript that a format keeps, and what its reader gets back of them.
 //!
-//! [`Format::fidelity`] is the one table. [`losses`] uses it to count what a document has and a format cannot hold;
-//! `convert`, `export` and the HTTP answer report the counts. `docs/formats.md` shows the table. A property test writes
-//! and reads random transcripts and compares the counts with what it measures.
+//! Each format says this in its own file, as a [`FormatWriter`]. [`losses`](super::losses) counts with it.
 
-use crate::format::text::text_lines;
-use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fmt;
-
-use crate::format::core::cue_syntax::no_arrow;
-use crate::format::core::cues::{payload, spans};
-use crate::format::core::document::{Document, SpeakerNameTable};
-use crate::format::core::encoding::without_controls;
-use crate::format::core::json_spans;
-use crate::format::core::kinds::{FileKind, Format};
-use crate::format::json::rev_json;
-use crate::format::text::{rev, writer};
-use crate::format::{srt, ttml};
-use crate::transcript::{Line, TimeSource};
+use crate::format::core::document::Document;
+use crate::transcript::{Line, MediaMs};
 
 /// The precision with which a format holds the starts of lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,390 +43,62 @@ pub struct Fidelity {
     pub records: bool,
 }
 
-/// The kinds of loss.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum LossKind {
-    /// Starts of lines other than the first of a turn; or a start before the first word, in a format whose words hold
-    /// the start.
-    Starts,
-    /// Fractions of a second of starts.
-    Milliseconds,
-    /// Ends of lines.
-    Ends,
-    /// Ends that are moved because the cue would be too short to be seen.
-    ShortCues,
-    /// Marks of estimated times.
-    Estimates,
-    /// Times of words, counted in lines.
-    Words,
-    /// Languages of lines.
-    Languages,
-    /// Turn breaks that a source asked for.
-    Breaks,
-    /// Names of speakers that the format cannot hold as they are.
-    Names,
-    /// Speakers with equal names, which only their ids distinguish.
-    Namesakes,
-    /// Lines without a speaker.
-    Unnamed,
-    /// Line breaks and runs of blanks, counted in lines.
-    Blanks,
-    /// Characters that the format cannot hold, counted in lines.
-    Characters,
-    /// The title.
-    Title,
-    /// The language of the feed.
-    Language,
-    /// Preamble and trailer.
-    Notes,
-}
-
-impl LossKind {
-    /// All of them.
-    pub const ALL: [Self; 16] = [
-        Self::Starts,
-        Self::Milliseconds,
-        Self::Ends,
-        Self::ShortCues,
-        Self::Estimates,
-        Self::Words,
-        Self::Languages,
-        Self::Breaks,
-        Self::Names,
-        Self::Namesakes,
-        Self::Unnamed,
-        Self::Blanks,
-        Self::Characters,
-        Self::Title,
-        Self::Language,
-        Self::Notes,
-    ];
-
-    /// The word for it in the header of an HTTP answer.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Starts => "starts",
-            Self::Milliseconds => "milliseconds",
-            Self::Ends => "ends",
-            Self::ShortCues => "short-cues",
-            Self::Estimates => "estimates",
-            Self::Words => "words",
-            Self::Languages => "languages",
-            Self::Breaks => "breaks",
-            Self::Names => "names",
-            Self::Namesakes => "namesakes",
-            Self::Unnamed => "unnamed",
-            Self::Blanks => "blanks",
-            Self::Characters => "characters",
-            Self::Title => "title",
-            Self::Language => "language",
-            Self::Notes => "notes",
-        }
-    }
-}
-
-/// One kind of loss, with its count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Loss {
-    /// The kind.
-    pub kind: LossKind,
-    /// The number of losses of this kind; at least one.
-    pub count: usize,
-}
-
-impl fmt::Display for Loss {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let of = |one: &str, many: &str| match self.count {
-            1 => format!("1 {one}"),
-            count => format!("{count} {many}"),
-        };
-        let lines = of("line", "lines");
-        match self.kind {
-            LossKind::Starts => write!(f, "the start of {lines}"),
-            LossKind::Milliseconds => write!(f, "the milliseconds of {}", of("start", "starts")),
-            LossKind::Ends => write!(f, "the end of {lines}"),
-            LossKind::ShortCues => write!(f, "the end of {lines} too short to be seen"),
-            LossKind::Estimates => write!(f, "that times of {lines} are estimated"),
-            LossKind::Words => write!(f, "the times of words in {lines}"),
-            LossKind::Languages => write!(f, "the language of {lines}"),
-            LossKind::Breaks => write!(f, "the turn break before {lines}"),
-            LossKind::Names => write!(f, "some characters of {}", of("speaker's name", "speakers' names")),
-            LossKind::Namesakes => write!(f, "the ids of {} with the same name", of("speaker", "speakers")),
-            LossKind::Unnamed => write!(f, "that {} no speaker", of("line has", "lines have")),
-            LossKind::Blanks => write!(f, "line breaks or blanks in {lines}"),
-            LossKind::Characters => write!(f, "some characters in {lines}"),
-            LossKind::Title => f.write_str("the title as it is"),
-            LossKind::Language => f.write_str("the language of the feed"),
-            LossKind::Notes => f.write_str("the notes before and after the speech"),
-        }
-    }
-}
-
-/// All losses of a document in a format, each kind once. Its `Display` form is a list for people.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Losses(pub Vec<Loss>);
-
-impl Losses {
-    /// Returns true if nothing is lost.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Formats the losses for the header of an HTTP answer: a dictionary of integers (RFC 9651, section 3.2), such as
-    /// `words=12, ends=3`.
-    #[must_use]
-    pub fn header(&self) -> String {
-        let losses = self.0.iter().map(|loss| format!("{}={}", loss.kind.as_str(), loss.count));
-        losses.collect::<Vec<_>>().join(", ")
-    }
-
-    /// Parses the output of [`header`](Self::header). Unknown kinds, of a newer release, are skipped.
-    #[must_use]
-    pub fn of_header(header: &str) -> Self {
-        let losses = header.split(',').filter_map(|one| {
-            let (name, count) = one.trim().split_once('=')?;
-            let kind = LossKind::ALL.into_iter().find(|kind| kind.as_str() == name)?;
-            Some(Loss { kind, count: count.parse().ok()? })
-        });
-        Self(losses.collect())
-    }
-}
-
-impl fmt::Display for Losses {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, loss) in self.0.iter().enumerate() {
-            f.write_str(if index > 0 { ", " } else { "" })?;
-            loss.fmt(f)?;
-        }
-        Ok(())
-    }
-}
-
-impl Format {
-    /// Returns the parts of a transcript that the format keeps.
-    #[must_use]
-    pub fn fidelity(self) -> Fidelity {
-        use StartPrecision::{Milliseconds, Seconds, SecondsOfTurns};
-        let none = Fidelity {
-            starts: Milliseconds,
-            ends: false,
-            estimates: false,
-            words: false,
-            languages: false,
-            unnamed: true,
-            title: false,
-            language: false,
-            notes: false,
-            records: false,
-        };
-        match self {
-            Self::Json | Self::Ndjson => Fidelity {
-                ends: true,
-                estimates: true,
-                words: true,
-                languages: true,
-                title: true,
-                language: true,
-                notes: true,
-                records: true,
-                ..none
-            },
-            Self::Vtt => Fidelity { ends: true, estimates: true, languages: true, title: true, ..none },
-            Self::Srt => Fidelity { ends: true, ..none },
-            Self::Ttml => {
-                Fidelity { ends: true, estimates: true, languages: true, title: true, language: true, ..none }
-            }
-            Self::RevJson => Fidelity { ends: true, estimates: true, words: true, ..none },
-            Self::Podcast => Fidelity { ends: true, estimates: true, ..none },
-            Self::Rev => Fidelity { starts: Seconds, unnamed: false, notes: true, ..none },
-            Self::Md | Self::Txt => Fidelity { starts: SecondsOfTurns, title: true, notes: true, ..none },
-        }
-    }
-
-    /// Returns `name` as a reader of the format gets it from a written file, or `None` if nothing of it can be held.
-    fn name_read_back(self, name: &str) -> Option<String> {
-        let name = match self {
-            Self::Json | Self::Ndjson => name.to_owned(),
-            Self::Vtt | Self::Txt => text_lines::one_line(name),
-            Self::Ttml => ttml::readable(&text_lines::one_line(name)),
-            Self::Srt => srt::written_name(name),
-            Self::Rev => rev::label(name),
-            Self::Md => writer::md_label(name),
-            Self::RevJson | Self::Podcast => json_spans::label(name),
-        };
-        Some(name).filter(|name| !name.trim().is_empty())
-    }
-
-    /// Returns `title` as a reader of the format gets it from a written file, if the format holds one.
-    fn title_read_back(self, title: &str) -> String {
-        let title = text_lines::one_line(title);
-        match self {
-            Self::Vtt => no_arrow(&title),
-            Self::Ttml => ttml::readable(&title),
-            _ => title,
-        }
-    }
-
-    /// Returns `text` as a reader of the format gets it from a written file.
-    fn text_read_back(self, said: &str) -> Cow<'_, str> {
-        let rows = |text: &str| payload(text).collect::<Vec<_>>().join("\n");
-        Cow::Owned(match self {
-            Self::Json | Self::Ndjson => return Cow::Borrowed(said),
-            Self::Vtt => without_controls(&rows(said)).into_owned(),
-            Self::Srt => srt::written_text(&rows(said)),
-            Self::Ttml => text_lines::tidy(ttml::readable(said).trim()),
-            Self::Rev => text_lines::tidy(said),
-            Self::Md => writer::md_text(said),
-            Self::Txt => writer::plain(said),
-            Self::RevJson => rev_json::written_text(said),
-            Self::Podcast => text_lines::tidy(said.trim()),
-        })
-    }
-}
-
-/// Counts what `document` has and `format` cannot hold; each kind once. Markup that was read from a file of the same
-/// kind and kept beside its lines is not lost.
-#[must_use]
-pub fn losses(format: Format, document: &Document) -> Losses {
-    let mut counts: BTreeMap<LossKind, usize> = BTreeMap::new();
-    let mut lose = |kind: LossKind, count: usize| {
-        if count > 0 {
-            *counts.entry(kind).or_default() += count;
-        }
+impl Fidelity {
+    /// The parts that every format keeps. The rows of formats are given as differences from it.
+    pub(crate) const LEAST: Self = Self {
+        starts: StartPrecision::Milliseconds,
+        ends: false,
+        estimates: false,
+        words: false,
+        languages: false,
+        unnamed: true,
+        title: false,
+        language: false,
+        notes: false,
+        records: false,
     };
-    let keeps = format.fidelity();
-    if keeps.records {
-        return Losses::default();
-    }
-    let kept = document.kept.as_deref().filter(|kept| Some(kept.kind) == FileKind::of(format));
-    let of_file = kept.map(crate::format::core::source_markup::SourceMarkup::by_line).unwrap_or_default();
-    let names = document.names();
-    for (index, line) in said(document).enumerate() {
-        let is_kept = of_file.contains_key(&*line.id);
-        lose(LossKind::Languages, usize::from(!keeps.languages && line.lang.is_some() && !is_kept));
-        lose(LossKind::Words, usize::from(!line.words.is_empty() && !is_kept && !has_words(format, line)));
-        let back = if is_kept { Cow::Borrowed(&*line.text) } else { format.text_read_back(&line.text) };
-        // Their readers take `>>` for a turn break.
-        let is_sign = back.starts_with(">>") && matches!(format, Format::Vtt | Format::Srt);
-        lose(LossKind::Breaks, usize::from(index > 0 && line.break_before.is_some() && !is_sign));
-        let is_named = named(format, &names, line).is_some();
-        lose(LossKind::Unnamed, usize::from(!keeps.unnamed && !is_named));
-        // In Rev's JSON, words with times are no estimates.
-        let says_so = keeps.estimates
-            && line.time_source == Some(TimeSource::Order)
-            && (format != Format::RevJson || line.words.is_empty());
-        let is_estimate = line.time_source.is_some() && !says_so && keeps.starts != StartPrecision::SecondsOfTurns;
-        lose(LossKind::Estimates, usize::from(is_estimate));
-        if *back != *line.text {
-            let solid = |text: &str| text.split_whitespace().collect::<String>();
-            let is_blank = solid(&back) == solid(&line.text);
-            lose(if is_blank { LossKind::Blanks } else { LossKind::Characters }, 1);
-        }
-    }
-    times(format, document, &mut lose);
-    if kept.is_none() {
-        speakers(format, document, &mut lose);
-    }
-    let meta = &document.meta;
-    let is_changed = |title: &str| !keeps.title || kept.is_none() && format.title_read_back(title) != title;
-    lose(LossKind::Title, usize::from(meta.title.as_deref().is_some_and(is_changed)));
-    lose(LossKind::Language, usize::from(!keeps.language && meta.language.is_some() && kept.is_none()));
-    let notes = [&meta.preamble, &meta.trailer].into_iter().flatten().count();
-    lose(LossKind::Notes, usize::from(!keeps.notes && notes > 0));
-    Losses(counts.into_iter().map(|(kind, count)| Loss { kind, count }).collect())
 }
 
-/// The lines that are written.
-fn said(document: &Document) -> impl Iterator<Item = &Line> {
-    document.lines().filter(|line| !line.text.trim().is_empty())
+/// The times of lines in a written file.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum WrittenTimes {
+    /// All of them, as they are.
+    All,
+    /// Those of cues: short ones are extended, and unknown ends are estimated.
+    Cues,
+    /// Those of words, which are the times of their line.
+    Words {
+        /// Returns true if all words of a line are written with their times.
+        hold_all: fn(&Line) -> bool,
+        /// Start and end of a line as its words give them; `None` if they do not.
+        of_line: fn(&Line) -> (Option<MediaMs>, Option<MediaMs>),
+    },
+    /// Starts alone.
+    Starts,
 }
 
-fn named<'a>(format: Format, names: &SpeakerNameTable<'a>, line: &'a Line) -> Option<String> {
-    let name = names.of(line.speaker.as_deref()).filter(|name| !name.trim().is_empty());
-    name.and_then(|name| format.name_read_back(name))
+/// The writer of a format, and what a reader of the format gets back of its files.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FormatWriter {
+    /// Writes a document.
+    pub(crate) write: fn(&Document) -> String,
+    /// The parts of a transcript that the format keeps.
+    pub(crate) keeps: Fidelity,
+    /// The times of lines.
+    pub(crate) times: WrittenTimes,
+    /// True if `>>` at the head of a text is read as a turn break.
+    pub(crate) has_break_sign: bool,
+    /// A text as it is read back.
+    pub(crate) text: fn(&str) -> String,
+    /// A speaker's name as it is read back. Blank if nothing of it can be held.
+    pub(crate) name: fn(&str) -> String,
+    /// A title as it is read back, if the format holds one.
+    pub(crate) title: fn(&str) -> String,
 }
 
-fn has_words(format: Format, line: &Line) -> bool {
-    format == Format::RevJson && rev_json::holds_words(line)
-}
-
-fn times(format: Format, document: &Document, lose: &mut impl FnMut(LossKind, usize)) {
-    let keeps = format.fidelity();
-    let is_known = |line: &&Line| line.end_ms.is_some_and(|end| end > line.start_ms);
-    match keeps.starts {
-        StartPrecision::Milliseconds => {}
-        StartPrecision::Seconds => {
-            lose(LossKind::Milliseconds, said(document).filter(|line| line.start_ms % 1000 != 0).count());
-        }
-        StartPrecision::SecondsOfTurns => {
-            let turns =
-                document.turns.iter().map(|(_, lines)| lines.iter().filter(|line| !line.text.trim().is_empty()));
-            for (index, line) in turns.flat_map(Iterator::enumerate) {
-                let is_known = line.time_source.is_none();
-                lose(LossKind::Starts, usize::from(index > 0 && is_known));
-                lose(LossKind::Estimates, usize::from(index == 0 && !is_known));
-                lose(LossKind::Milliseconds, usize::from(index == 0 && line.start_ms % 1000 != 0));
-            }
-        }
-    }
-    match format {
-        Format::Json | Format::Ndjson => {}
-        Format::Vtt | Format::Srt | Format::Ttml | Format::Podcast => {
-            for span in spans(document) {
-                let is_moved = !span.is_estimated && span.line.end_ms != Some(span.end);
-                lose(LossKind::ShortCues, usize::from(is_moved));
-                lose(
-                    LossKind::Estimates,
-                    usize::from(!keeps.estimates && span.is_estimated && span.line.time_source.is_none()),
-                );
-            }
-        }
-        Format::RevJson => {
-            for line in said(document) {
-                let (start, end) = rev_json::written_times(line);
-                lose(LossKind::Starts, usize::from(line.time_source.is_none() && start != Some(line.start_ms)));
-                lose(LossKind::Ends, usize::from(is_known(&line) && end != line.end_ms));
-            }
-        }
-        Format::Rev | Format::Md | Format::Txt => lose(LossKind::Ends, said(document).filter(is_known).count()),
-    }
-}
-
-fn speakers(format: Format, document: &Document, lose: &mut impl FnMut(LossKind, usize)) {
-    let names = document.names();
-    let ids: HashSet<&str> = said(document).filter_map(|line| names.root(line.speaker.as_deref())).collect();
-    let mut by_name: HashMap<String, usize> = HashMap::new();
-    for id in ids {
-        let Some(name) = names.of(Some(id)).filter(|name| !name.trim().is_empty()) else { continue };
-        let back = format.name_read_back(name);
-        lose(LossKind::Names, usize::from(back.as_deref() != Some(name)));
-        if let Some(back) = back {
-            *by_name.entry(back).or_default() += 1;
-        }
-    }
-    lose(LossKind::Namesakes, by_name.values().filter(|count| **count > 1).sum());
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn losses_are_told_to_people_and_to_programs() {
-        let losses = Losses(vec![
-            Loss { kind: LossKind::Ends, count: 1 },
-            Loss { kind: LossKind::Words, count: 12 },
-            Loss { kind: LossKind::Unnamed, count: 1 },
-        ]);
-        assert_eq!(losses.to_string(), "the end of 1 line, the times of words in 12 lines, that 1 line has no speaker");
-        assert_eq!(losses.header(), "ends=1, words=12, unnamed=1");
-        assert_eq!(Losses::of_header(&losses.header()), losses);
-        assert_eq!(Losses::of_header("ends=1, dreams=2, words=x"), Losses(losses.0[..1].to_vec()));
-        let all = Losses(LossKind::ALL.map(|kind| Loss { kind, count: 7 }).to_vec());
-        assert_eq!(Losses::of_header(&all.header()), all);
+impl FormatWriter {
+    /// Returns a speaker's name as it is read back, or `None` if nothing of it can be held.
+    pub(crate) fn name_read_back(&self, name: &str) -> Option<String> {
+        Some((self.name)(name)).filter(|name| !name.trim().is_empty())
     }
 }

@@ -43,66 +43,73 @@ impl Format {
         Self::Podcast,
     ];
 
+    /// Returns the names of the format.
+    fn row(self) -> FormatRow {
+        let row = |name, extension, content_type| FormatRow { name, extension, content_type, other_endings: &[] };
+        match self {
+            Self::Json => row("json", "json", "application/json"),
+            Self::Ndjson => FormatRow { other_endings: &["jsonl"], ..row("ndjson", "ndjson", "application/x-ndjson") },
+            Self::Txt => row("txt", "txt", "text/plain; charset=utf-8"),
+            Self::Md => FormatRow { other_endings: &["markdown"], ..row("md", "md", "text/markdown; charset=utf-8") },
+            Self::Vtt => row("vtt", "vtt", "text/vtt; charset=utf-8"),
+            Self::Srt => row("srt", "srt", "application/x-subrip; charset=utf-8"),
+            Self::Rev => row("rev", "rev.txt", "text/plain; charset=utf-8"),
+            Self::RevJson => row("rev-json", "rev.json", "application/vnd.rev.transcript.v1.0+json"),
+            Self::Ttml => FormatRow {
+                other_endings: &["xml", "dfxp"],
+                ..row("ttml", "ttml", "application/ttml+xml; charset=utf-8")
+            },
+            Self::Podcast => row("podcast", "podcast.json", "application/json"),
+        }
+    }
+
     /// Returns the format that a file name's ending names: `a/b.VTT` is WebVTT, `x.rev.txt` is rev.com's,
     /// `x.txt` is plain text.
     #[must_use]
     pub fn from_name(file_name: &str) -> Option<Self> {
         let name = file_name.rsplit(['/', '\\']).next().unwrap_or(file_name).to_ascii_lowercase();
-        let (stem, extension) = name.rsplit_once('.')?;
-        let inner = stem.rsplit('.').next().unwrap_or(stem);
-        match (inner, extension) {
-            ("rev", "txt") => Some(Self::Rev),
-            ("rev", "json") => Some(Self::RevJson),
-            ("podcast", "json") => Some(Self::Podcast),
-            (_, "xml" | "dfxp") => Some(Self::Ttml),
-            (_, "markdown") => Some(Self::Md),
-            (_, "jsonl") => Some(Self::Ndjson),
-            _ => extension.parse().ok(),
+        if !name.contains('.') {
+            return None;
         }
+        let name = format!(".{name}");
+        let ends = |ending: &str| name.strip_suffix(ending).is_some_and(|stem| stem.ends_with('.'));
+        // The longest ending counts: a file of rev.com's ends in `.txt` as well.
+        let length = |format: Self| {
+            let FormatRow { name, extension, other_endings, .. } = format.row();
+            let endings = [name, extension].into_iter().chain(other_endings.iter().copied());
+            Some((endings.filter(|ending| ends(ending)).map(str::len).max()?, format))
+        };
+        Self::ALL.into_iter().filter_map(length).max_by_key(|(length, _)| *length).map(|(_, format)| format)
     }
 
     /// The media type to serve it with.
     #[must_use]
     pub fn content_type(self) -> &'static str {
-        match self {
-            Self::Json | Self::Podcast => "application/json",
-            Self::RevJson => "application/vnd.rev.transcript.v1.0+json",
-            Self::Ttml => "application/ttml+xml; charset=utf-8",
-            Self::Ndjson => "application/x-ndjson",
-            Self::Txt | Self::Rev => "text/plain; charset=utf-8",
-            Self::Md => "text/markdown; charset=utf-8",
-            Self::Vtt => "text/vtt; charset=utf-8",
-            Self::Srt => "application/x-subrip; charset=utf-8",
-        }
+        self.row().content_type
     }
 
     /// Returns the extension of a file name, without the leading dot.
     #[must_use]
     pub fn extension(self) -> &'static str {
-        match self {
-            Self::Json => "json",
-            Self::Ndjson => "ndjson",
-            Self::Txt => "txt",
-            Self::Md => "md",
-            Self::Vtt => "vtt",
-            Self::Srt => "srt",
-            Self::Rev => "rev.txt",
-            Self::RevJson => "rev.json",
-            Self::Ttml => "ttml",
-            Self::Podcast => "podcast.json",
-        }
+        self.row().extension
     }
 
     /// Returns the format's name in flags and URLs.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Rev => "rev",
-            Self::RevJson => "rev-json",
-            Self::Podcast => "podcast",
-            other => other.extension(),
-        }
+        self.row().name
     }
+}
+
+/// The names of a format that is written.
+struct FormatRow {
+    /// Its name in flags.
+    name: &'static str,
+    /// The ending of its files and of its address, without the leading dot.
+    extension: &'static str,
+    content_type: &'static str,
+    /// Other endings of its files.
+    other_endings: &'static [&'static str],
 }
 
 impl fmt::Display for Format {

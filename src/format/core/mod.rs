@@ -16,6 +16,7 @@ pub(super) mod json_spans;
 pub(super) mod kinds;
 pub(super) mod label_spelling;
 pub(super) mod line_limits;
+pub(super) mod losses;
 pub(super) mod person_names;
 pub(super) mod problems;
 pub(super) mod reading;

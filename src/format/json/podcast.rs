@@ -14,10 +14,22 @@ use crate::format::core::builder::TranscriptBuilder;
 use crate::format::core::cues::spans;
 use crate::format::core::document::Document;
 use crate::format::core::error::FormatError;
-use crate::format::core::json_spans::{Fields, JsonSpans, Seconds, SpeakerLabelValue, whole};
+use crate::format::core::fidelity::{Fidelity, FormatWriter, WrittenTimes};
+use crate::format::core::json_spans::{Fields, JsonSpans, Seconds, SpeakerLabelValue, label, whole};
 use crate::format::core::kinds::FileKind;
 use crate::format::core::reading::ParsedTranscript;
+use crate::format::text::text_lines::{one_line, tidy};
 use crate::transcript::{Content, TimeSource};
+
+pub(crate) const WRITER: FormatWriter = FormatWriter {
+    write,
+    keeps: Fidelity { ends: true, estimates: true, ..Fidelity::LEAST },
+    times: WrittenTimes::Cues,
+    has_break_sign: false,
+    text: |said| tidy(said.trim()),
+    name: label,
+    title: one_line,
+};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -54,7 +66,7 @@ pub(crate) fn read(text: &str, mut gather: TranscriptBuilder) -> Result<ParsedTr
             start_ms: segment.start_time.ms().filter(|_| !segment.start_estimated),
             end_ms: segment.end_time.ms().filter(|_| !segment.end_estimated),
             speaker: segment.speaker.0.map(Arc::from),
-            text: crate::format::text::text_lines::tidy(text.trim()).into(),
+            text: tidy(text.trim()).into(),
             ..Content::default()
         };
         if !gather.line(at, content) {
@@ -78,7 +90,7 @@ struct PodcastEntry<'a> {
     body: &'a str,
 }
 
-pub(crate) fn write(document: &Document) -> String {
+fn write(document: &Document) -> String {
     #[derive(Serialize)]
     struct Transcript<'a> {
         version: &'static str,

@@ -11,11 +11,23 @@ use serde::{Deserialize, Serialize};
 use crate::format::core::builder::TranscriptBuilder;
 use crate::format::core::document::Document;
 use crate::format::core::error::FormatError;
+use crate::format::core::fidelity::{Fidelity, FormatWriter, WrittenTimes};
 use crate::format::core::json_spans::{Fields, JsonSpans, Seconds, SpeakerLabelValue, label, whole};
 use crate::format::core::kinds::FileKind;
 use crate::format::core::reading::ParsedTranscript;
 use crate::format::core::word_lines::{WordLines, WordToken};
+use crate::format::text::text_lines::one_line;
 use crate::transcript::{Line, MediaMs};
+
+pub(crate) const WRITER: FormatWriter = FormatWriter {
+    write,
+    keeps: Fidelity { ends: true, estimates: true, words: true, ..Fidelity::LEAST },
+    times: WrittenTimes::Words { hold_all: holds_words, of_line: written_times },
+    has_break_sign: false,
+    text: written_text,
+    name: label,
+    title: one_line,
+};
 
 #[derive(Deserialize)]
 struct SpeakerInfo<'a> {
@@ -140,7 +152,7 @@ fn seconds(ms: MediaMs) -> f64 {
 
 /// Writes a monologue for each turn. In a line without times of words, the first word has the line's start and the last
 /// its end.
-pub(crate) fn write(document: &Document) -> String {
+fn write(document: &Document) -> String {
     let names = document.names();
     let mut speakers: HashMap<&str, i64> = HashMap::new();
     // One monologue at a time, because all elements together are twenty times the text.
@@ -216,12 +228,12 @@ fn write_line<'a>(line: &'a Line, elements: &mut Vec<RevElementOut<'a>>) {
 }
 
 /// The text of a line as its elements give it: its words, with single blanks.
-pub(crate) fn written_text(text: &str) -> String {
+fn written_text(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").replace('\0', "\u{FFFD}")
 }
 
 /// Returns true if all words of `line` are written with their times.
-pub(crate) fn holds_words(line: &Line) -> bool {
+fn holds_words(line: &Line) -> bool {
     let mut elements = Vec::new();
     write_line(line, &mut elements);
     let written = elements.iter().filter(|element| element.kind == "text").filter_map(|element| element.ts);
@@ -229,7 +241,7 @@ pub(crate) fn holds_words(line: &Line) -> bool {
 }
 
 /// Start and end of `line` as its elements give them; `None` if they do not.
-pub(crate) fn written_times(line: &Line) -> (Option<MediaMs>, Option<MediaMs>) {
+fn written_times(line: &Line) -> (Option<MediaMs>, Option<MediaMs>) {
     let mut elements = Vec::new();
     write_line(line, &mut elements);
     let ms = |seconds: Option<f64>| Seconds(seconds).ms();

@@ -7,8 +7,32 @@
 use serde::Serialize;
 
 use crate::format::core::document::Document;
+use crate::format::core::fidelity::{Fidelity, FormatWriter, WrittenTimes};
 use crate::position::{Cursor, Epoch, FeedId};
 use crate::transcript::{FeedMeta, FeedState, Line, Speaker, Turn};
+
+/// The writer of one object.
+pub(crate) const JSON: FormatWriter = FormatWriter {
+    write: write_json,
+    keeps: Fidelity {
+        ends: true,
+        estimates: true,
+        words: true,
+        languages: true,
+        title: true,
+        language: true,
+        notes: true,
+        records: true,
+        ..Fidelity::LEAST
+    },
+    times: WrittenTimes::All,
+    has_break_sign: false,
+    text: str::to_owned,
+    name: str::to_owned,
+    title: str::to_owned,
+};
+/// The writer of rows.
+pub(crate) const NDJSON: FormatWriter = FormatWriter { write: write_ndjson, ..JSON };
 
 #[derive(Serialize)]
 struct FeedSummary<'a> {
@@ -49,12 +73,12 @@ fn facts<'a>(document: &'a Document) -> FeedSummary<'a> {
     FeedSummary { feed, meta, state: *state, epoch: epoch.as_ref(), cursor: cursor.as_ref() }
 }
 
-pub(crate) fn write_json(document: &Document) -> String {
+fn write_json(document: &Document) -> String {
     let turns = document.turns.iter().map(|(turn, lines)| TurnWithLines { turn, lines }).collect();
     encode(&WholeTranscript { facts: facts(document), speakers: &document.speakers, turns })
 }
 
-pub(crate) fn write_ndjson(document: &Document) -> String {
+fn write_ndjson(document: &Document) -> String {
     let mut out = encode(&JsonRow::Feed(facts(document)));
     for speaker in &document.speakers {
         out.push_str(&encode(&JsonRow::Speaker(speaker)));

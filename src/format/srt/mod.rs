@@ -19,7 +19,7 @@ mod write;
 
 pub(super) use self::reader::read;
 pub(super) use self::times::count;
-pub(super) use self::write::{write, written_name, written_text};
+pub(super) use self::write::WRITER;
 
 #[cfg(test)]
 mod tests;

@@ -8,15 +8,27 @@ use crate::format::core::cue_syntax::{no_arrow, number_of};
 use crate::format::core::cues::{CueLine, SourceCues, as_read, payload, spans};
 use crate::format::core::document::{Document, SpeakerNameTable};
 use crate::format::core::encoding::without_controls;
+use crate::format::core::fidelity::{Fidelity, FormatWriter, WrittenTimes};
 use crate::format::core::kinds::FileKind;
 use crate::format::core::source_markup::SourceCue;
 use crate::format::core::{rolling, speaker_labels};
 use crate::format::srt::tags::{is_tag_name, no_tags};
 use crate::format::srt::times::odd_times;
+use crate::format::text::text_lines::one_line;
 use crate::transcript::Line;
 use crate::transcript::time::cue_clock;
 
-pub(in super::super) fn write(document: &Document) -> String {
+pub(in super::super) const WRITER: FormatWriter = FormatWriter {
+    write,
+    keeps: Fidelity { ends: true, ..Fidelity::LEAST },
+    times: WrittenTimes::Cues,
+    has_break_sign: true,
+    text: |said| written_text(&rows_of(said)),
+    name: written_name,
+    title: one_line,
+};
+
+fn write(document: &Document) -> String {
     let names = document.names();
     let kept = SourceCues::of(document, FileKind::Srt);
     // If a cue became several lines, the first one stands for it.
@@ -93,7 +105,7 @@ fn marked_texts(cues: &[WrittenCue<'_>], names: &SpeakerNameTable<'_>) -> Vec<St
 
 /// The rows of a text as SubRip can hold them: without anything that looks like a tag, a line of times, or a number
 /// above one.
-pub(in super::super) fn written_text(rows: &str) -> String {
+fn written_text(rows: &str) -> String {
     let rows = no_arrow(&without_controls(&no_tags(rows)));
     let mut out = String::with_capacity(rows.len());
     let mut is_below_number = false;
@@ -113,7 +125,7 @@ pub(in super::super) fn written_text(rows: &str) -> String {
 }
 
 /// A name as it can stand in front of a text: nothing in it begins a tag, whatever follows.
-pub(in super::super) fn written_name(name: &str) -> String {
+fn written_name(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
     let mut rest = &*no_arrow(&speaker_labels::markable(name));
     while let Some(at) = rest.find(['<', '{']) {

@@ -10,6 +10,7 @@ use std::collections::HashSet;
 
 use crate::format::core::document::Document;
 use crate::format::core::encoding::without_damage;
+use crate::format::core::fidelity::{Fidelity, FormatWriter, StartPrecision, WrittenTimes};
 use crate::format::detect::has_sign;
 use crate::format::text::headers::Headers;
 use crate::format::text::text_lines::one_line;
@@ -38,7 +39,17 @@ fn is_escaped(line: &str, headers: &Headers<'_>) -> bool {
     is_header || bare.starts_with(TRAILER) || bare.starts_with('\u{FEFF}') || bare.len() < line.len() && has_sign(bare)
 }
 
-pub(crate) fn write(document: &Document) -> String {
+pub(crate) const WRITER: FormatWriter = FormatWriter {
+    write,
+    keeps: Fidelity { starts: StartPrecision::Seconds, unnamed: false, notes: true, ..Fidelity::LEAST },
+    times: WrittenTimes::Starts,
+    has_break_sign: false,
+    text: tidy,
+    name: label,
+    title: one_line,
+};
+
+fn write(document: &Document) -> String {
     let mut out = String::new();
     let names = document.names();
     let said = || document.lines().filter(|line| !line.text.trim().is_empty());

@@ -7,13 +7,27 @@ use crate::format::text::text_lines::one_line;
 use std::collections::HashSet;
 
 use crate::format::core::document::Document;
+use crate::format::core::fidelity::{Fidelity, FormatWriter, StartPrecision, WrittenTimes};
 use crate::format::detect::has_sign;
 use crate::format::text::markdown::{TRAILER, begins_with_time, may_be_head};
 use crate::format::text::text_lines::{LABEL_MAX, numbered, tidy};
 use crate::transcript::time::clock;
 use crate::transcript::{MediaMs, Turn};
 
-pub(crate) fn write_txt(document: &Document) -> String {
+/// The writer of plain text.
+pub(crate) const TXT: FormatWriter = FormatWriter {
+    write: write_txt,
+    keeps: Fidelity { starts: StartPrecision::SecondsOfTurns, title: true, notes: true, ..Fidelity::LEAST },
+    times: WrittenTimes::Starts,
+    has_break_sign: false,
+    text: plain,
+    name: one_line,
+    title: one_line,
+};
+/// The writer of Markdown.
+pub(crate) const MD: FormatWriter = FormatWriter { write: write_md, text: md_text, name: md_label, ..TXT };
+
+fn write_txt(document: &Document) -> String {
     let names = document.names();
     let mut parts = Vec::new();
     parts.extend(document.meta.title.as_deref().map(one_line));
@@ -47,7 +61,7 @@ pub(crate) fn plain(text: &str) -> String {
 
 /// Writes Markdown (CommonMark). A line is a paragraph, a `\n` in it a hard break, and every character that could be
 /// markup is escaped.
-pub(crate) fn write_md(document: &Document) -> String {
+fn write_md(document: &Document) -> String {
     let names = document.names();
     let label = |turn: &Turn| names.of(turn.speaker.as_deref()).map(|name| escape_md(&md_label(name)));
     let labels: Vec<Option<String>> = document.turns.iter().map(|(turn, _)| label(turn)).collect();

@@ -28,7 +28,7 @@ mod xml;
 use quick_xml::Reader as XmlReader;
 use quick_xml::events::Event;
 
-pub(super) use self::write::{readable, write};
+pub(super) use self::write::WRITER;
 pub(super) use self::xml::read;
 use crate::format::core::error::FormatError;
 use crate::format::core::kinds::FileKind;

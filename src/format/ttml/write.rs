@@ -7,8 +7,8 @@ use std::fmt::Write as _;
 
 use crate::format::core::cues::{CueLine, spans};
 use crate::format::core::document::Document;
-use crate::format::text::text_lines::numbered;
-use crate::format::text::text_lines::one_line;
+use crate::format::core::fidelity::{Fidelity, FormatWriter, WrittenTimes};
+use crate::format::text::text_lines::{numbered, one_line, tidy};
 use crate::transcript::TimeSource;
 use crate::transcript::time::cue_clock;
 
@@ -17,7 +17,17 @@ const HEAD: &str = "    <styling>\n      <style xml:id=\"s1\" tts:fontFamily=\"d
 tts:textAlign=\"center\"/>\n    </styling>\n    <layout>\n      <region xml:id=\"r1\" tts:origin=\"10% 70%\" \
 tts:extent=\"80% 25%\" tts:displayAlign=\"after\" style=\"s1\"/>\n    </layout>\n";
 
-pub(in super::super) fn write(document: &Document) -> String {
+pub(in super::super) const WRITER: FormatWriter = FormatWriter {
+    write,
+    keeps: Fidelity { ends: true, estimates: true, languages: true, title: true, language: true, ..Fidelity::LEAST },
+    times: WrittenTimes::Cues,
+    has_break_sign: false,
+    text: |said| tidy(readable(said).trim()),
+    name: |name| readable(&one_line(name)),
+    title: |title| readable(&one_line(title)),
+};
+
+fn write(document: &Document) -> String {
     let names = document.names();
     let spans = spans(document);
     let mut speakers: Vec<&str> = Vec::new();
@@ -97,6 +107,6 @@ fn character(c: char) -> char {
 }
 
 /// `text` with U+FFFD for the characters that XML does not allow.
-pub(in super::super) fn readable(text: &str) -> String {
+fn readable(text: &str) -> String {
     text.chars().map(character).collect()
 }

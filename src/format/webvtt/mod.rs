@@ -23,7 +23,7 @@ mod write;
 pub(super) use self::reader::read;
 pub(super) use self::segments::header_lines;
 pub(super) use self::text::voice_of;
-pub(super) use self::write::{cue_payload, write};
+pub(super) use self::write::{WRITER, cue_payload};
 use crate::format::text::text_lines::numbered;
 
 /// Returns true for a WebVTT file by the standard.

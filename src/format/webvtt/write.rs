@@ -7,6 +7,7 @@ use crate::format::core::cue_syntax::no_arrow;
 use crate::format::core::cues::{CueLine, SourceCues, as_read, payload, spans};
 use crate::format::core::document::{Document, SpeakerNameTable};
 use crate::format::core::encoding::without_controls;
+use crate::format::core::fidelity::{Fidelity, FormatWriter, WrittenTimes};
 use crate::format::core::kinds::FileKind;
 use crate::format::core::reading::{
     ALL_ENDS_ESTIMATED, ALL_TIMES_ESTIMATED, END_ESTIMATED, NOBODY_NAMED, NOTHING_ROLLS, TIMES_ESTIMATED,
@@ -18,7 +19,17 @@ use crate::format::webvtt::text::{escape, without_headers};
 use crate::transcript::time::cue_clock;
 use crate::transcript::{Line, TimeSource};
 
-pub(in super::super) fn write(document: &Document) -> String {
+pub(in super::super) const WRITER: FormatWriter = FormatWriter {
+    write,
+    keeps: Fidelity { ends: true, estimates: true, languages: true, title: true, ..Fidelity::LEAST },
+    times: WrittenTimes::Cues,
+    has_break_sign: true,
+    text: |said| without_controls(&payload(said).collect::<Vec<_>>().join("\n")).into_owned(),
+    name: one_line,
+    title: |title| no_arrow(&one_line(title)),
+};
+
+fn write(document: &Document) -> String {
     let spans = spans(document);
     let mut writer = VttWriter {
         out: "WEBVTT".to_owned(),

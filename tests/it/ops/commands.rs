@@ -7,6 +7,7 @@ use crate::support;
 use std::path::Path;
 use std::process::{Output, Stdio};
 
+use captionwire::format::Format;
 use futures::{SinkExt, StreamExt};
 use serde_json::Value;
 use support::{Screen, Server, facts, hearing, real, soon};
@@ -695,7 +696,7 @@ async fn data_goes_to_a_pipe_as_to_a_file() {
     let (dir, path) = file("odd.srt", &format!("1\n00:00:01,000 --> 00:00:02,000\nAnn: {controls}\n"));
     let server = Server::start();
     run(&server, &["import", &path]).await;
-    for format in ["json", "ndjson", "txt", "md", "vtt", "srt", "rev", "rev-json", "ttml", "podcast"] {
+    for format in Format::ALL.map(Format::as_str) {
         let out = dir.path().join("out");
         let out = out.to_str().expect("UTF-8");
         let same = async |to_file: &[&str], to_pipe: &[&str]| {
@@ -1251,7 +1252,7 @@ async fn a_file_is_converted_and_what_was_odd_is_told_with_its_place() {
     let vtt = std::fs::read_to_string(out("talk.vtt")).expect("it is written");
     assert!(vtt.starts_with("WEBVTT\n") && vtt.contains("00:00:01.000 --> 00:00:02.500\n<v Ann>One.\n"), "{vtt}");
     // Without problems the exit code is 0, to every format; `-` is standard output.
-    for format in ["json", "ndjson", "txt", "md", "srt", "rev", "rev-json", "ttml", "podcast"] {
+    for format in Format::ALL.into_iter().filter(|format| *format != Format::Vtt).map(Format::as_str) {
         let written = done(&alone(&["convert", &out("talk.vtt"), "-", "--to", format]).await);
         assert!(written.contains("Ann") && written.contains("Two"), "{format}: {written}");
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use captionwire::format::Format;
 use captionwire::server::{ProblemCode, RouteInfo, route_list};
 use serde_json::Value;
 
@@ -52,6 +53,45 @@ fn the_codes_of_problems_are_the_documents() {
     let document = read("openapi.yaml");
     let told = &document["components"]["schemas"]["Problem"]["properties"]["code"]["enum"];
     assert_eq!(*told, serde_json::to_value(ProblemCode::ALL).expect("names"));
+}
+
+/// Media types of the formats of transcripts, without parameters.
+fn media_types() -> BTreeSet<&'static str> {
+    Format::ALL.into_iter().filter_map(|format| format.content_type().split(';').next()).collect()
+}
+
+/// Writes the endings of the formats of transcripts into the document, and the media types that it lacks.
+fn write_formats(extensions: &[&str]) {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/openapi.yaml");
+    let text = std::fs::read_to_string(path).expect("docs/openapi.yaml");
+    let (before, transcript) = text.split_once("  /v1/feeds/{feed}/transcript.{format}:\n").expect("the path");
+    let (head, rest) = transcript.split_once("enum: [").expect("the list");
+    let (_, rest) = rest.split_once(']').expect("its end");
+    let (middle, content) = rest.split_once("          content:\n").expect("the answer");
+    let missing = media_types().into_iter().filter(|media| !content.contains(&format!("            {media}:\n")));
+    let missing: String =
+        missing.map(|media| format!("            {media}:\n              schema: {{type: string}}\n")).collect();
+    let written = format!(
+        "{before}  /v1/feeds/{{feed}}/transcript.{{format}}:\n{head}enum: [{}]{middle}          content:\n{missing}{content}",
+        extensions.join(", ")
+    );
+    std::fs::write(path, written).expect("written");
+}
+
+#[test]
+fn the_formats_of_transcripts_are_the_documents() {
+    let extensions = Format::ALL.map(Format::extension);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        write_formats(&extensions);
+    }
+    let document = read("openapi.yaml");
+    let path = &document["paths"]["/v1/feeds/{feed}/transcript.{format}"];
+    let parameters = path["parameters"].as_array().expect("parameters");
+    let format = parameters.iter().find(|parameter| parameter["name"] == "format").expect("the format");
+    assert_eq!(format["schema"]["enum"], Value::from(extensions.to_vec()), "UPDATE_GOLDEN=1 writes them");
+    let content = path["get"]["responses"]["200"]["content"].as_object().expect("media types");
+    let told: BTreeSet<&str> = content.keys().map(String::as_str).collect();
+    assert_eq!(told, media_types(), "UPDATE_GOLDEN=1 writes those that are missing");
 }
 
 #[test]
