@@ -11,6 +11,7 @@ mod forward_proxies;
 mod metrics;
 mod not_implemented;
 mod openapi;
+mod recipes;
 mod search;
 mod source_style;
 #[cfg(feature = "opentelemetry")]

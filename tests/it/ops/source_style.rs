@@ -32,7 +32,7 @@ fn code_lines(source: &Source) -> Vec<&str> {
 }
 
 /// True for files that hold tests only.
-fn is_test_file(source: &Source) -> bool {
+pub(super) fn is_test_file(source: &Source) -> bool {
     let path = source.path.to_string_lossy();
     path.ends_with("tests.rs") || path.contains("/tests/")
 }
