@@ -60,7 +60,7 @@ PRAGMA cell_size_check = 1;
 
 /// Error for an outbox that cannot be read or written.
 #[derive(Debug, thiserror::Error)]
-#[error("what has been delivered ({place}) cannot be used: {cause}")]
+#[error("the delivery positions ({place}) cannot be used: {cause}")]
 pub struct OutboxError {
     /// File or key.
     place: String,
@@ -249,7 +249,7 @@ impl FileOutbox {
 }
 
 fn failed(place: &str, cause: &str) -> OutboxError {
-    const MEND: &str = "where it stays so, move the file away: deliveries then begin with what changes from now on";
+    const MEND: &str = "if this persists, move the file away: deliveries then begin with changes from then on";
     OutboxError::at(place.to_owned(), &format!("{cause}; {MEND}"))
 }
 

@@ -71,7 +71,7 @@ pub enum ConnectionEnd {
     #[error("nothing came from the server for {} seconds", .0.as_secs_f32())]
     Silent(Duration),
     /// The server sent something that does not follow the protocol.
-    #[error("the server says what this client cannot read: {0}")]
+    #[error("this client cannot read a message of the server: {0}")]
     Unreadable(String),
 }
 

@@ -154,7 +154,8 @@ impl PostResponse {
     #[must_use]
     pub fn cause(&self) -> String {
         let is_elsewhere = self.status.is_redirection();
-        let hint = if is_elsewhere { ": give the address that this leads to, none is followed" } else { "" };
+        let hint =
+            if is_elsewhere { ": redirects are not followed; give the address that this one leads to" } else { "" };
         let through = self.through.as_ref().map_or(String::new(), |proxy| format!(", through {proxy}"));
         format!("it answers {}{hint}{through}", self.status)
     }

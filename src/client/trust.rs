@@ -13,7 +13,7 @@ const ALPN: &[u8] = b"http/1.1";
 
 /// Error for a file without usable certificates of authorities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("it holds no certificates of authorities in PEM, or damaged ones")]
+#[error("it holds no certificates of authorities in PEM, or they are damaged")]
 pub struct BadAuthorities;
 
 /// Installs ring as the TLS provider of this process, for libraries that bring none, such as the one that sends traces.

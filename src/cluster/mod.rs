@@ -294,11 +294,11 @@ impl Cluster {
         match waited {
             Ok(Ok(heard)) => heard,
             Ok(Err(cause)) => {
-                tracing::warn!(feed = %word.log_id().feed, %cause, "other nodes could not be told");
+                tracing::warn!(feed = %word.log_id().feed, %cause, "other nodes could not be informed");
                 CommandReply::Done
             }
             Err(_) => {
-                tracing::warn!(feed = %word.log_id().feed, "other nodes could not be told in time");
+                tracing::warn!(feed = %word.log_id().feed, "other nodes could not be informed in time");
                 CommandReply::Done
             }
         }
@@ -359,7 +359,11 @@ impl Cluster {
         }
         silent.extend(not_waited_for);
         if !silent.is_empty() {
-            tracing::warn!(feed = %word.log_id().feed, nodes = ?silent, "nodes do not answer, and are not waited for");
+            tracing::warn!(
+                feed = %word.log_id().feed,
+                nodes = ?silent,
+                "nodes do not answer; continuing without their answers"
+            );
         }
         Ok(heard)
     }
@@ -389,7 +393,10 @@ impl Cluster {
                 Ok(()) => {}
                 Err(error) if !is_told => {
                     is_told = true;
-                    tracing::error!(%error, "leases cannot be renewed: this node does no background work until they can");
+                    tracing::error!(
+                        %error,
+                        "leases cannot be renewed: until they can, this node does no background work"
+                    );
                 }
                 Err(_) => {}
             }
@@ -403,8 +410,8 @@ impl Cluster {
         let name = format!("{}_nodes", self.settings.name);
         if self.settings.delivers {
             let why = format!(
-                "somebody deleted the stream {name}, which held how far deliveries are: restore it, and start all nodes again; \
-                 without it deliveries begin anew, as their `from` says"
+                "the stream {name}, which held the delivery positions, was deleted: restore it and restart all nodes; \
+                 without it, deliveries begin again as their `from` says"
             );
             if self.lost.set(why.clone()).is_ok() {
                 tracing::error!(stream = name, "{why}");

@@ -89,7 +89,7 @@ impl Cluster {
                 () = self.wake.notified() => tokio::time::sleep(GATHER).await,
             }
             if self.others().forget(Instant::now()) {
-                tracing::warn!("a node is silent, and not counted any more");
+                tracing::warn!("a node is silent and no longer counted");
                 self.others_changed.send_modify(|number| *number += 1);
             }
             let anew = std::mem::take(&mut *self.is_asked.lock().unwrap_or_else(PoisonError::into_inner));

@@ -36,7 +36,7 @@ impl SharedOutbox {
             }
             PutOutcome::Changed => {
                 self.seen().remove(&key);
-                Err(OutboxError::at(key, "another node has gone on with it"))
+                Err(OutboxError::at(key, "another node has changed it since"))
             }
         }
     }

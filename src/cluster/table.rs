@@ -19,7 +19,7 @@ pub(super) struct TableRow {
 
 /// Error for a table that cannot be reached now. A change in progress may have been made.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("what the nodes keep together ({place}) cannot be reached: {cause}")]
+#[error("the table that the nodes share ({place}) cannot be reached: {cause}")]
 pub struct TableError {
     pub(super) place: String,
     pub(super) cause: String,

@@ -108,8 +108,8 @@ impl std::fmt::Debug for NatsConfig {
     }
 }
 
-const SERVERS_RULE: &str = "servers are written like nats://host:4222 or tls://host:4222, with commas between; who you are is said \
-                            in [log.nats] by a file, where nobody sees it who lists processes";
+const SERVERS_RULE: &str = "write servers like nats://host:4222 or tls://host:4222, with commas between; put \
+     credentials into a file that [log.nats] names, so that lists of processes do not show them";
 
 /// Largest `wait_ms`: the stream remembers sent messages for twice as long.
 const WAIT_MS_MAX: u64 = 60_000;

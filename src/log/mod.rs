@@ -85,14 +85,14 @@ pub enum LogError {
     /// The storage did not answer in the configured time. The write may have been stored or not; later calls are tried
     /// again.
     #[error(
-        "the log cannot be reached ({0}): nothing that was acknowledged is lost, and the server continues once it can be"
+        "the log cannot be reached ({0}): no acknowledged line is lost, and the server continues once the log is back"
     )]
     Unavailable(String),
     /// The storage was restored to an earlier state, for example from a backup, or may have been. Readers and writers
     /// must start over with the cursor or sequence number that the log has now.
     #[error(
-        "the archive was put back to an earlier state, or may have been; what was acknowledged since that state may be lost: \
-         connect again, and go on from what it has"
+        "the archive was restored to an earlier state, or may have been; lines acknowledged since may be lost: \
+         connect again, and continue from what it has"
     )]
     PutBack,
     /// The log is closed or closing.

@@ -47,7 +47,7 @@ pub(crate) enum SearchError {
     #[error("the search took too long: use more words, or a feed, a speaker or a time")]
     TooLong,
     /// The index cannot be read or written.
-    #[error("the index cannot be used ({0}); it is made anew when the server starts again")]
+    #[error("the index cannot be used ({0}); it is rebuilt when the server restarts")]
     Broken(String),
     /// The index is closed.
     #[error("the index is closed")]
@@ -245,7 +245,7 @@ impl Indexer {
             Some(ErrorCode::OperationInterrupted) => SearchError::TooLong,
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
                 let broken = SearchError::Broken(error.to_string());
-                tracing::error!(%error, "the search index is damaged; it is made anew when the server starts again");
+                tracing::error!(%error, "the search index is damaged; it is rebuilt when the server restarts");
                 schema::throw_away(&self.home);
                 self.broken = Some(broken.clone());
                 broken

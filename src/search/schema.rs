@@ -97,7 +97,7 @@ pub(super) fn open(home: &IndexLocation) -> rusqlite::Result<Connection> {
             Ok(Some(db)) => Ok(db),
             Ok(None) => begin(Connection::open_in_memory()?),
             Err(error) => {
-                tracing::info!(%error, "the search index cannot be read, and is made anew in memory");
+                tracing::info!(%error, "the search index cannot be read and is rebuilt in memory");
                 begin(Connection::open_in_memory()?)
             }
         },
@@ -106,7 +106,7 @@ pub(super) fn open(home: &IndexLocation) -> rusqlite::Result<Connection> {
             match open_file(&path) {
                 Ok(db) => Ok(db),
                 Err(error) => {
-                    tracing::warn!(file = %path.display(), %error, "the search index is thrown away and made anew");
+                    tracing::warn!(file = %path.display(), %error, "the search index is discarded and rebuilt");
                     throw_away(home);
                     open_file(&path)
                 }

@@ -30,7 +30,8 @@ pub enum ServerError {
     Unsynced(String),
     /// The configuration names NATS servers, but this build does not support them.
     #[error(
-        "the log is to be on NATS servers (log.nats, --log), and this build has no NATS: build captionwire with the feature `nats`"
+        "log.nats or --log names NATS servers, and this build does not support NATS: build captionwire with the \
+         feature `nats`"
     )]
     WithoutNats,
     /// The thread of the search index could not be started.

@@ -203,7 +203,7 @@ impl Server {
                         door.take_tcp(stream, addr);
                     }
                     Err(error) => {
-                        tracing::warn!(%error, "a connection could not be taken");
+                        tracing::warn!(%error, "a connection could not be accepted");
                         tokio::time::sleep(ACCEPT_AGAIN_AFTER).await;
                     }
                 },

@@ -36,7 +36,7 @@ impl ReloadableKeys {
         }
         let rest = |config: &Config| Config { auth: None, ..config.clone() };
         if rest(config) != rest(&self.context.config) || public_url(config) != public_url(&self.context.config) {
-            tracing::warn!("other settings have changed too: they take a restart");
+            tracing::warn!("other settings have changed too: restart the server to apply them");
         }
         for (name, read) in self.deliveries.iter().flat_map(|deliveries| deliveries.read_again()) {
             tell(&format!("[[webhooks]] {name}"), read);

@@ -18,8 +18,8 @@ Examples:
   captionwire verify --data ./captionwire-data
   captionwire verify --data ./captionwire-data --json | jq '.faults[]'
 
-It reads the whole archive and how far deliveries are, and changes nothing; a server may run on it meanwhile. Exit code 1
-means that something in it is damaged.";
+It reads the whole archive and the delivery positions, and changes nothing. A server may be running on the archive. Exit code 1:
+something is damaged.";
 
 /// Check that an archive is whole.
 #[derive(Debug, Args)]
@@ -38,8 +38,8 @@ Examples:
   captionwire backup --data ./captionwire-data ./backup-monday
   captionwire serve --data ./backup-monday
 
-A server may write the archive meanwhile. The copy is of one moment, and is checked as `verify` does. How far webhooks and
-pushes are goes with it: a server on the copy delivers what followed, and the last of what went before once more.";
+A server may be writing to the archive. The copy shows one moment, and is checked as `verify` does. It includes how far webhooks
+and pushes have delivered: a server on the copy delivers what follows, and repeats the last delivery before it.";
 
 /// Copy an archive, also while a server writes it.
 #[derive(Debug, Args)]
@@ -122,7 +122,7 @@ where
         });
         found.map(|found| VerifyReport::new(&found, &silent))
     });
-    let report = reading.await.context("the archive could not be looked through")??;
+    let report = reading.await.context("the archive could not be read")??;
     if json {
         print_json(&report)?;
     } else {
@@ -132,7 +132,7 @@ where
         note(&format!("{}: {}", fault.place, fault.what));
     }
     if !report.faults.is_empty() {
-        note("put a backup in its place; what can still be read of it, `export` and `feeds` read with --data");
+        note("restore a backup; `export` and `feeds` with --data read what is still readable");
     }
     Ok(Outcome::of_problems(report.faults.len() as u64))
 }

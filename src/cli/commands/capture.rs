@@ -19,9 +19,9 @@ Examples:
   captionwire capture ws://engine:9090 session.ndjson          until Ctrl-C, or until the vendor is done
   captionwire replay session.ndjson --raw --format whisper-live --to geneva
 
-A vendor that never answers is tried for 60 seconds (--vendor-wait); one that answered once, for as long as it takes.
+Tries a vendor that has never answered for 60 seconds (--vendor-wait), and one that answered once without a limit.
 
-The file holds all that was said in clear, and what the URL says nowhere.";
+The file holds all captions in clear text. It does not hold the URL.";
 
 /// Record what a vendor's socket says, with its moments.
 #[derive(Debug, Args)]

@@ -12,20 +12,20 @@ use crate::server::Server;
 /// Settings of the server: from flags, from the environment, from a file.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ServeSettings {
-    /// The configuration file; missing settings have their defaults
+    /// The configuration file; settings that it lacks have their defaults
     #[arg(long, env = "CAPTIONWIRE_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
     /// Address and port to listen on; an address other than loopback needs [auth] in the configuration
     #[arg(long, env = "CAPTIONWIRE_LISTEN", value_name = "ADDRESS:PORT")]
     listen: Option<String>,
-    /// The directory of the archive; made if it is not there
+    /// Directory of the archive; created if it does not exist
     #[arg(long, env = "CAPTIONWIRE_DATA_DIR", value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Keep the log on NATS servers (JetStream) instead: `nats://a:4222,b:4222`, and behind a `/` the stream, if it is not
-    /// `captionwire`. Credentials for them stand in the configuration ([log.nats])
+    /// Keep the log on NATS servers (JetStream) instead: `nats://a:4222,b:4222`, followed by `/STREAM` if the stream is not
+    /// `captionwire`. Credentials belong in the configuration ([log.nats])
     #[arg(long, env = "CAPTIONWIRE_LOG_URL", value_name = "URL", conflicts_with = "ephemeral")]
     log: Option<String>,
-    /// Keep everything in memory: it is gone when the server stops
+    /// Keep everything in memory until the server stops
     #[arg(long)]
     ephemeral: bool,
 }
@@ -62,7 +62,7 @@ pub(crate) struct ConfigCommand {
 
 #[derive(Debug, Subcommand)]
 enum ConfigKind {
-    /// Say whether the server could run with it, and where not
+    /// Check whether the server could run with it, and name what is wrong
     #[command(after_help = EXAMPLES)]
     Check(ServeSettings),
 }

@@ -25,8 +25,8 @@ Examples:
   captionwire convert talk.srt talk.vtt --encoding windows-1251   where the guess of it is wrong
   captionwire convert subtitles/ talk.vtt                   a folder of EBU-TT Live documents
 
-IN is recognised by its content; the name of OUT says the format to write. What could not be read as it stands is reported with
-its place, and the exit code is 1. What the other format cannot hold is reported too. docs/formats.md lists the formats.";
+IN is recognised by its content; the name of OUT gives the format to write. Parts that had to be repaired or left out are reported
+with their place, and the exit code is 1. What the new format cannot hold is reported too. docs/formats.md lists the formats.";
 
 /// Make a transcript file of another format.
 #[derive(Debug, Args)]
@@ -60,7 +60,7 @@ impl ConvertCommand {
         };
         let place = |path: &Path| std::fs::canonicalize(path).ok();
         if place(&self.output).is_some_and(|output| place(&self.input) == Some(output)) {
-            misuse!("{} would be overwritten by what is made of it: write to another file", self.input.display());
+            misuse!("{} is both input and output: write to another file", self.input.display());
         }
         let bytes = if self.input == Path::new("-") {
             let mut bytes = Vec::new();

@@ -23,10 +23,10 @@ Examples:
   captionwire copy ./captionwire-data nats://a:4222,b:4222
   captionwire copy nats://a:4222/captionwire ./copy --config captionwire.toml
 
-A place is the directory of an archive, or NATS servers with the stream behind a `/`; who you are to them is said in the
-configuration ([log.nats]). Nothing is overwritten: a feed that is there already ends it before it begins. Names of deleted
-feeds stay taken (410). What is written to a feed meanwhile is not copied. Readers begin anew at the copy: its feeds are new lives, and cursors of the old ones are not known
-there.";
+Each place is the directory of an archive, or NATS servers with the stream after a `/`; credentials for NATS belong in the
+configuration ([log.nats]). Nothing is overwritten: if a feed exists in the new place, nothing is copied. Names of deleted feeds
+stay taken (410). Records that are written meanwhile are not copied. Readers of the copy start over: its feeds are new
+generations, and old cursors are not valid there.";
 
 /// Appends in flight: enough to keep both ends busy.
 const IN_FLIGHT_MAX: usize = 16;
@@ -39,7 +39,7 @@ pub(crate) struct CopyCommand {
     from: String,
     /// Destination; created if it does not exist
     to: String,
-    /// The configuration that says who you are to NATS servers
+    /// Configuration with the credentials for NATS servers
     #[arg(long, env = "CAPTIONWIRE_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
     /// One JSON object for all
@@ -124,8 +124,8 @@ async fn copy_all(from: &dyn Log, to: &dyn Log) -> anyhow::Result<CopyReport> {
             Err(error) => {
                 let (feed, feeds) = (&log.feed, report.feeds);
                 return Err(error.context(format!(
-                    "the feed {feed} was not copied to its end: should it be there, delete it before you copy it again; {feeds} \
-                     feeds were"
+                    "the feed {feed} was copied only in part: if the new place has it, delete it there before you \
+                     copy again; {feeds} feeds were copied"
                 )));
             }
         }
@@ -176,7 +176,7 @@ async fn copy_records(
     let mut tail = from.tail(log, Offset::START);
     let (mut next, mut waiting) = (Offset::START, VecDeque::new());
     while next < head {
-        let Some(batch) = tail.next().await else { bail!("it ended before its end") };
+        let Some(batch) = tail.next().await else { bail!("the log ended early") };
         let mut records = Vec::new();
         for entry in batch?.into_iter().filter(|entry| entry.offset < head) {
             let record = if next == Offset::START { with_new_epoch(entry.record)? } else { entry.record };
@@ -196,7 +196,7 @@ async fn copy_records(
     }
     let reached = to.head(copy).await?;
     if reached != head {
-        bail!("of {head} records {reached} are there");
+        bail!("only {reached} of {head} records were copied");
     }
     Ok(())
 }

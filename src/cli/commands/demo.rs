@@ -107,7 +107,10 @@ impl DemoCommand {
         let outcome = match shown {
             Some(Ok(published)) => {
                 if is_live_terminal() && !self.exit {
-                    note(&format!("that was all. The server goes on at {}; Ctrl-C ends it", server.url));
+                    note(&format!(
+                        "the transcript is complete. The server keeps running at {}; Ctrl-C stops it",
+                        server.url
+                    ));
                     signals.next().await;
                 }
                 ended.map(|()| published.outcome())

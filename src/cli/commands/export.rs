@@ -47,7 +47,7 @@ pub(crate) struct ExportCommand {
     /// Lines that start before this media time
     #[arg(long, value_name = "TIME", value_parser = media_time)]
     to: Option<MediaMs>,
-    /// The last so many turns only
+    /// Only this many of the last turns
     #[arg(long, value_name = "TURNS", value_parser = clap::value_parser!(u32).range(1..))]
     last: Option<u32>,
     /// All that the log holds, one record a row: corrected and retracted lines too. `import` takes it back without loss

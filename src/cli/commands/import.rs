@@ -23,9 +23,8 @@ Examples:
   captionwire import hearing.rev.txt --data ./captionwire-data
   captionwire import calls/*.nlp --rttm rttms/          speakers' times from files of the same names
 
-WebVTT, SubRip, TTML, the text of rev.com, Markdown turns, our own JSON and that of many others are read; docs/formats.md
-says which. What could not be read as it stood is told with its place, and at the end how much of it was repaired and how much left
-out; then, too, the exit code is 1.";
+WebVTT, SubRip, TTML, the text of rev.com, Markdown turns, our own JSON and that of many others are read; docs/formats.md says
+which. Parts that had to be repaired or left out are reported with their place and counted at the end; the exit code is then 1.";
 
 /// Store transcript files as archived feeds.
 #[derive(Debug, Args)]

@@ -41,36 +41,36 @@ Examples:
   captionwire publish geneva --format deepgram -   what a vendor's engine says, one frame a line; docs/dialects.md
 
 A line that begins with `{` is JSON, as on the socket: {\"id\":\"7\",\"start_ms\":65000,\"speaker\":\"Clerk\",\"text\":\"…\"}, or
-a retract, clock or end with its \"type\". Without an id a line gets one; without a time it stands where it arrives. Each object
-stands on one line of its own: JSON over several lines, or in an array, is no caption and is refused (`replay FILE` reads arrays).
-An object that is broken off costs its own line. `[Applause]` and `[1]` are captions.
+a retract, clock or end with its \"type\". A line without an id gets one; a line without a time is placed where it arrives. Put
+each object on one line: JSON over several lines, or in an array, is refused (`replay FILE` reads arrays). A broken object costs
+only its own line. `[Applause]` and `[1]` are captions.
 
-At the end it says how many lines were new, repeated, corrected, refused and unreadable. That is found by comparing with the
-lines that the feed shows at the start, and by the server's warnings. A revision too low to be shown counts as refused, unless it
-repeats what the line said before. Exit codes: 0 all was accepted; 1 something was refused, could not be read, or was not
-acknowledged: stderr says what; 2 wrong usage.
+At the end it prints how many lines were new, repeated, corrected, refused and unreadable. It compares them with the lines that the
+feed shows at the start, and heeds the server's warnings. A line whose revision is too low to be shown counts as refused, unless it
+repeats an earlier text of the line. Exit codes: 0 everything was accepted; 1 something was refused, unreadable or not acknowledged
+(stderr says what); 2 wrong usage.
 
-A server that never answers is waited for 60 seconds (--wait); one that goes away later, without a limit. If it comes back with
-an older archive, up to 32 MiB of lines that it lacks are sent again. The others are listed, and the exit code is 1.
+Waits 60 seconds for a server that has never answered (--wait), and without a limit for one that goes away later. If it returns
+with an older archive, up to 32 MiB of lines that it lacks are sent again. Others are listed, and the exit code is 1.
 
-SIGTERM and Ctrl-C end the input. What was read then has 5 seconds to be acknowledged; a second signal ends it at once. Of a file
-that was not sent to its end the rest is told, the event stays open, and the exit code is 1.";
+SIGTERM and Ctrl-C end the input. What was read by then has 5 seconds to be acknowledged; a second signal stops at once. If part
+of a file was not sent, the command says which, leaves the event open, and exits with 1.";
 
 /// Publish typed text, or lines of JSON.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct PublishCommand {
-    /// A feed, or the URL of one; it need not exist
+    /// Name or URL of a feed; it need not exist yet
     feed: String,
-    /// File with the lines; `-`, or nothing, is standard input
+    /// File with the lines; `-` or no file is standard input
     file: Option<PathBuf>,
     /// Name of this source in the feed (default: main)
     #[arg(long, value_parser = parse_source)]
     source: Option<String>,
-    /// Go on with the session of an earlier run
+    /// Continue the session of an earlier run
     #[arg(long, value_parser = parse_session)]
     session: Option<String>,
-    /// The lines may change those of earlier runs that have the same id; without it they are kept beside them
+    /// Let lines change those of earlier runs with the same id; otherwise they are kept beside them
     #[arg(long)]
     correct: bool,
     /// End the source, and with it the event, when the input ends
@@ -150,7 +150,7 @@ impl PublishCommand {
                 VendorOptions::publish(session, &mut input, publisher, problems, stop).await?;
                 faults.is_cut_short = has_end && stop.is_cancelled() && !is_at_end(&mut input).await;
                 if faults.is_cut_short {
-                    note("stopped: what follows in the input was not sent");
+                    note("stopped: the rest of the input was not sent");
                 }
                 Ok(())
             }
@@ -190,11 +190,11 @@ async fn note_stop(
         faults.is_cut_short = !bytes.is_empty() || !is_at_end(input).await;
         if faults.is_cut_short {
             let read = counted(number - 1, "line");
-            note(&format!("stopped: {read} of the input were read and sent, what follows was not"));
+            note(&format!("stopped: {read} of the input were read and sent, the rest was not"));
         }
     } else if !bytes.trim_ascii().is_empty() {
         faults.unreadable += 1;
-        note(&format!("line {number} of the input was not sent: it had come in part when this was stopped"));
+        note(&format!("line {number} of the input was not sent: only part of it had arrived before the stop"));
     }
 }
 
@@ -264,7 +264,7 @@ async fn read(
         let place: Arc<str> = format!("line {number} of the input").into();
         if spread.goes_on_with(text) {
             faults.unreadable += 1;
-            note(&format!("{place} was not sent: it goes on with the JSON before it"));
+            note(&format!("{place} was not sent: it continues the JSON before it"));
             continue;
         }
         let why = match message(text, &format!("{run}-{number}")) {

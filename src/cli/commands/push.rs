@@ -31,13 +31,13 @@ Examples:
   captionwire push geneva 'https://upload.youtube.com/closedcaption?cid=…' --format youtube
   captionwire push geneva http://other:7700/v1/feeds/copy/zoom --format zoom --from start
 
-Each final line is posted once, in the order in which lines became final; nothing can be taken back there, so corrections are
-not sent. What is not taken is tried again. A line that is refused for a minute is passed over, and then the exit code is 1.
-Ends with the event, or with Ctrl-C. docs/webhooks.md says what is sent.
+Each final line is posted once, in the order in which lines became final. Posted text cannot be taken back, so corrections are not
+sent. A line that is not accepted is posted again. A line that is refused for a minute is skipped, and the exit code is then 1.
+Ends with the event, or with Ctrl-C. docs/webhooks.md describes the requests.
 
-At the end it says how many lines were new (taken by the URL), of these repeated (posted more than once, because no answer came),
-corrected or taken back after they were posted (that is not sent), refused and passed over, and unreadable (without text).
-Exit codes: 0 all was taken; 1 something was refused or unreadable; 2 wrong usage.";
+At the end it prints how many lines were new (accepted by the URL), repeated (new ones posted more than once, because no answer
+came), corrected or retracted after they were posted (which is not sent), refused and skipped, and unreadable (without text). Exit
+codes: 0 everything was accepted; 1 something was refused or unreadable; 2 wrong usage.";
 
 /// Post a feed's final lines to a caption URL (Zoom, YouTube)
 #[derive(Debug, Args)]
@@ -52,7 +52,7 @@ pub(crate) struct PushCommand {
     /// zoom or youtube
     #[arg(long)]
     format: CaptionFormat,
-    /// Start of the push: with what is said from now on, or at the start of the feed
+    /// Start with lines from now on, or at the start of the feed
     #[arg(long, default_value = "now")]
     from: PushStart,
     /// The language of the captions, such as en-US (zoom)
@@ -101,7 +101,7 @@ impl PushCommand {
         };
         pushing.tell(self.json)?;
         if pushing.waiting > 0 {
-            note(&format!("{} lines were not taken yet, and are not posted any more", pushing.waiting));
+            note(&format!("{} lines were not accepted yet and will not be posted", pushing.waiting));
         }
         let PushCounts { refused, unreadable, .. } = pushing.counts;
         pushed.map(|()| Outcome::of_problems(refused + unreadable + pushing.waiting))
@@ -154,7 +154,9 @@ impl<'a> PushLoop<'a> {
                 let last = to.last_seq(wait).await;
                 if last.is_none() && push.format == CaptionFormat::Zoom {
                     note(
-                        "the caption URL did not tell the number of its last caption, so that ours begin at 1. If captions were posted there before, give the next number (--seq), or it may ignore them",
+                        "the caption URL did not report the number of its last caption, so numbers begin at 1. If \
+                         captions were posted there before, set the next number with --seq; otherwise the URL may \
+                         ignore them",
                     );
                 }
                 last.map_or(1, |last| last.saturating_add(1))
@@ -197,11 +199,11 @@ impl<'a> PushLoop<'a> {
                 }
                 Some(Update::Live) => {
                     if !std::mem::replace(&mut self.is_begun, true) {
-                        note(&format!("what is said from now on goes to {}", self.to.url));
+                        note(&format!("lines from now on go to {}", self.to.url));
                     }
                 }
                 Some(Update::Reset { .. }) => {
-                    note("the transcript begins anew: what it holds already is not pushed");
+                    note("the transcript starts over: lines that it holds already are not pushed");
                     (self.is_begun, self.known) = (false, HashMap::new());
                 }
                 Some(Update::Disconnected { why, retry_in }) => {
@@ -282,19 +284,22 @@ impl<'a> PushLoop<'a> {
                     self.counts.repeated += u64::from(failures > 0);
                     return Ok(());
                 }
-                Verdict::Gone => bail!("{url}: {cause}: there is nobody to push to any more"),
+                Verdict::Gone => bail!("{url}: {cause}: the caption URL accepts no more captions"),
                 Verdict::Refused if age_ms >= GIVE_UP_AFTER_MS as i64 => {
                     self.counts.refused += 1;
-                    let maybe =
-                        if is_unanswered { "; it may be there all the same: one attempt had no answer" } else { "" };
-                    note(&format!("a line was passed over: {cause}{maybe}"));
+                    let maybe = if is_unanswered {
+                        "; it may have arrived all the same: one attempt had no answer"
+                    } else {
+                        ""
+                    };
+                    note(&format!("a line was skipped: {cause}{maybe}"));
                     return Ok(());
                 }
                 Verdict::Refused => None,
                 Verdict::Later(after) => after,
             };
             if failures == 0 {
-                note(&format!("{url}: {cause}; it is tried again until it is taken"));
+                note(&format!("{url}: {cause}; retrying until it is accepted"));
             }
             sleep(self.backoff.wait(failures, self.chance.next()).max(after.unwrap_or_default())).await;
         }

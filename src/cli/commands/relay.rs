@@ -25,13 +25,13 @@ Examples:
   captionwire relay ws://engine:9090 --format whisper-live --feed geneva
   captionwire relay wss://meet.example.org/ws --format vexa --feed standup --first '{\"action\":\"subscribe\",…}'
 
-A vendor that never answers is tried for 60 seconds (--vendor-wait); one that answered once, for as long as it takes.
+Tries a vendor that has never answered for 60 seconds (--vendor-wait), and one that answered once without a limit.
 
-Reconnects when the vendor's connection breaks. Times then continue with the clock, and numbered speakers are new ones. What the
-vendor says during the break is lost. Ends when the vendor closes the connection normally (1000).
+Reconnects when the vendor's connection breaks. Times then continue with the clock, and numbered speakers are new speakers. What
+the vendor sends during the break is lost. Ends when the vendor closes the connection normally (1000).
 
-At the end it says how many lines were new, repeated, corrected, refused and unreadable; exit code 1 if any was one of the last
-two, or not acknowledged 5 seconds after SIGTERM or Ctrl-C.";
+At the end it prints how many lines were new, repeated, corrected, refused and unreadable. Exit code 1: a line was refused or
+unreadable, or was not acknowledged within 5 seconds after SIGTERM or Ctrl-C.";
 
 /// Connect to a vendor's socket, and publish its captions.
 #[derive(Debug, Args)]
@@ -39,7 +39,7 @@ two, or not acknowledged 5 seconds after SIGTERM or Ctrl-C.";
 pub(crate) struct RelayCommand {
     #[command(flatten)]
     from: VendorSocketUrl,
-    /// A feed, or the URL of one; it need not exist
+    /// Name or URL of a feed; it need not exist yet
     #[arg(long)]
     feed: String,
     /// Name of this source in the feed (default: main)
@@ -105,7 +105,7 @@ impl VendorSocketUrl {
 impl RelayCommand {
     pub(crate) async fn run(self) -> anyhow::Result<Outcome> {
         let signals = Signals::new()?;
-        let Some(format) = self.vendor.format else { misuse!("say in which format the vendor speaks: --format") };
+        let Some(format) = self.vendor.format else { misuse!("name the vendor's format with --format") };
         let url = self.url.socket(&self.feed, "publish")?;
         let feed = url.feed().map_or(self.feed.clone(), |feed| feed.to_string());
         let follower = self.from.follower()?;

@@ -42,12 +42,12 @@ Examples:
   captionwire replay session.ndjson --raw --format deepgram --to again    what `capture` recorded of a vendor
   captionwire replay hearing.ndjson --raw --to again                      what `export --raw` gave of a feed
 
-A feed that has other lines is left alone, unless --append adds to it or --new takes a new name. What is not named with --to never
-goes to an event that is over, but to a new feed. A replay that broke off goes on: what is there already counts as repeated.
-It says how much of a file was repaired and how much left out, and why. Exit code 1 if anything was refused, repaired or left
-out, and if SIGTERM or Ctrl-C stopped it: then it says what was taken so far, and leaves the event open.
+A feed that has other lines is left alone, unless --append adds to it or --new takes a new name. Without --to, a replay never goes
+to an event that has ended, but to a new feed. A replay that was interrupted continues: lines that are there already count as
+repeated. It reports how much of a file was repaired, how much was left out, and why. Exit code 1: something was refused, repaired
+or left out, or SIGTERM or Ctrl-C stopped it; then it reports what was accepted so far, and leaves the event open.
 
-What names a file is a file, what names a folder and has a `/` in it is the folder, and everything else a feed of the server. To
+An argument that names a file is that file; one that names a folder and has a `/` in it is that folder; any other is a feed. To
 watch an archived feed again without publishing it, use `captionwire watch FEED --pace 20`.";
 
 /// Play a transcript file or an archived feed into a server, as a live publisher.
@@ -57,8 +57,8 @@ pub(crate) struct ReplayCommand {
     /// A transcript file, or a folder of EBU-TT Live documents (with a `/`), or a feed of the server
     #[arg(value_name = "FILE|FEED")]
     what: String,
-    /// Destination: a feed of the server, or the URL of one. By default the feed named after the file; FEED-replay for a feed; one of a
-    /// new name where that is over
+    /// Destination: a feed of the server, or the URL of one. Default: the feed named after the file, or FEED-replay for a
+    /// feed; a new feed if that one has ended
     #[arg(long, value_name = "FEED|URL")]
     to: Option<String>,
     /// Speed: 2 is twice as fast as it was spoken, from 0.01 to 100000, or `max`
@@ -67,7 +67,7 @@ pub(crate) struct ReplayCommand {
     /// Send first guesses that grow word by word, as a speech engine does
     #[arg(long)]
     interim: bool,
-    /// The file is a recording of a vendor's socket: of `capture`, then --format says what it speaks, or of `export --raw`
+    /// The file is a recording of a vendor's socket, by `capture` (then --format names its format) or `export --raw`
     #[arg(long, conflicts_with = "interim")]
     raw: bool,
     #[command(flatten)]
@@ -75,7 +75,7 @@ pub(crate) struct ReplayCommand {
     /// Add to the lines that the feed has, and leave its event open; without it a feed that has other lines is refused
     #[arg(long)]
     append: bool,
-    /// If the feed has other lines, or is over, make a new one of a name like it, and say which
+    /// If the feed has other lines or has ended, use a new feed with a similar name, and print its name
     #[arg(long, conflicts_with = "append")]
     new: bool,
     #[command(flatten)]
@@ -111,7 +111,7 @@ impl ReplayCommand {
             return self.run_raw(signals).await;
         }
         if self.vendor.format.is_some() {
-            misuse!("--format is for recordings of vendors: say --raw too");
+            misuse!("--format is for recordings of vendors: add --raw");
         }
         let (lines, default_name, problems) = self.lines().await?;
         let ReplayTarget { to, feed, there, is_left_open } = self.target(&lines, default_name).await?;
@@ -152,7 +152,7 @@ impl ReplayCommand {
         let path = Path::new(&self.what);
         let default_name = if self.to.is_some() { FeedId::new("replay")? } else { feed_name(path)? };
         let ReplayTarget { to, feed, is_left_open, .. } = self.target(&[], default_name).await?;
-        note(&format!("what was recorded goes to {}", to.server().page(&feed)));
+        note(&format!("publishing the recording to {}", to.server().page(&feed)));
         // If a recording says that labels are names, none of them looks like an anonymous one.
         let publishing =
             PublisherOptions { anonymous: true, take_over: self.wait.take_over, ..PublisherOptions::default() };
@@ -185,7 +185,7 @@ impl ReplayCommand {
             Ok(found) => found,
             Err(_) if self.append => TargetState::Others(Vec::new(), 0),
             Err(error) => {
-                let why = "it cannot be seen whether other lines are there (--append plays into it all the same)";
+                let why = "cannot check whether the feed has other lines (--append publishes to it anyway)";
                 return Err(error.context(format!("{feed}: {why}")));
             }
         };
@@ -225,12 +225,12 @@ impl ReplayCommand {
             return Ok((lines, feed_name(path)?, Some(problems)));
         }
         let Ok(feed) = FeedId::new(&self.what) else {
-            bail!("there is no file {}, and it is no name of a feed", path.display());
+            bail!("there is no file {}, and this is no valid name of a feed", path.display());
         };
         let lines = feed_lines(&HttpClient::new(self.url.server()?), &feed).await;
         let lines = lines.with_context(|| {
             let folder = if path.is_dir() { format!(" (to play the folder, write {feed}/)") } else { String::new() };
-            format!("there is no file {feed}{folder}, and the feed cannot be had")
+            format!("there is no file {feed}{folder}, and the feed cannot be read")
         })?;
         Ok((lines, FeedId::new(&format!("{feed}-replay"))?, None))
     }

@@ -49,7 +49,7 @@ impl RawCommand<'_> {
             let place = format!("row {number}");
             let Ok(row) = serde_json::from_str::<RecordingRow>(&text) else {
                 *problems += 1;
-                note(&format!("{place} is no row of a recording: it was left out"));
+                note(&format!("{place} is not a row of a recording: it was left out"));
                 continue;
             };
             // Words that were settled before a silence become final during it, as they did live.

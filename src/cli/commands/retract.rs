@@ -15,10 +15,10 @@ Examples:
   captionwire retract hearing 7            the line 7 of the source main
   captionwire retract hearing asr-2/k3-41  the line k3-41 of the source asr-2
 
-What a line is called is its `id` and `source` in `export --format json`. Its versions stay in the log; readers see it go.
+`export --format json` shows the `id` and `source` of each line. Readers see the line disappear; its versions stay in the log.
 
-The line comes back if its own session says it again, as an engine does that is still working on it: retract a line once its
-publisher is done with it. Another session that says what the line said before changes nothing: `publish --correct` brings it
+The line comes back if its own session sends it again, as an engine does while it works on the line. So retract a line only after
+its publisher has finished it. If another session sends the old text again, nothing changes; `publish --correct` brings the line
 back.";
 
 /// Take a line back.
@@ -46,8 +46,8 @@ impl RetractCommand {
         let server = self.access.reach(CommandTarget::Write).await?;
         let done = server.http.retract(&self.feed, &self.line).await.map_err(|error| server.explain(error));
         server.leave().await;
-        done.with_context(|| format!("the line {} was not taken back", self.line))?;
-        note(&format!("{}: the line {} was taken back", self.feed, self.line));
+        done.with_context(|| format!("the line {} was not retracted", self.line))?;
+        note(&format!("{}: the line {} was retracted", self.feed, self.line));
         Ok(Outcome::Done)
     }
 }

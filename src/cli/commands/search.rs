@@ -19,8 +19,8 @@ Examples:
   captionwire search budget --from 2026-11-23 --json | jq -r .line
   captionwire search budget --data ./captionwire-data
 
-All words must be in one line, in any order; words in quotes stand together; vot* is any word that begins so. Case and accents
-do not matter. What was corrected is found as it reads now.";
+A line matches if it has all words, in any order. Words in quotes must follow one another; vot* is any word that begins with vot.
+Case and accents do not matter. Corrected lines are found by their present text.";
 
 /// Find where something was said, in all feeds.
 #[derive(Debug, Args)]
@@ -35,7 +35,7 @@ pub(crate) struct SearchCommand {
     /// Said by the speaker of this name
     #[arg(long, value_name = "NAME")]
     speaker: Option<String>,
-    /// Lines that start at or after this media time (MM:SS or H:MM:SS), or were taken at or after this date or moment
+    /// Lines that start at or after this media time (MM:SS or H:MM:SS), or were received at or after this date or moment
     #[arg(long, value_name = "TIME")]
     from: Option<String>,
     /// Lines before this media time, date or moment

@@ -20,10 +20,10 @@ Examples:
   captionwire serve --config captionwire.toml --log-format json
   captionwire serve --log nats://a:4222,b:4222,c:4222     the log on a cluster of NATS servers
 
-The first line on stdout is `listening on http://…` (or https); logs are on stderr, and CAPTIONWIRE_LOG says what is logged (`debug`,
-`captionwire=trace`). The first SIGTERM or Ctrl-C stops cleanly, a second one at once. SIGHUP reads [auth] of the configuration
-again, with the files of [tls], [auth.jwt] and the secrets of [[webhooks]], and closes connections whose token lost its rights.
-Webhooks and pushes go through the proxy that HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names, except to hosts in NO_PROXY.";
+The first line on stdout is `listening on http://…` (or https). Log messages go to stderr; CAPTIONWIRE_LOG sets their level
+(`debug`, `captionwire=trace`). The first SIGTERM or Ctrl-C stops the server cleanly, a second one at once. SIGHUP reads [auth] of
+the configuration again, the files of [tls] and [auth.jwt], and the secrets of [[webhooks]]; connections whose token lost its
+rights are closed. Webhooks and pushes use the proxy in HTTPS_PROXY, HTTP_PROXY or ALL_PROXY, except for hosts in NO_PROXY.";
 
 /// Run the server.
 #[derive(Debug, Args)]

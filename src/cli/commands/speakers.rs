@@ -17,9 +17,9 @@ Examples:
   captionwire speakers hearing merge 'Speaker 7' 'Ines Marlow'      they are one
   captionwire speakers hearing unmerge 'Speaker 7'                  they are two after all
 
-A speaker is named by its id: the label under which it was first met, whatever it is called since. One that the feed does not
-know is refused, with those that are called nearly so; --create makes it, to name somebody before they speak. Exit code 1 for a
-merge that cannot be: of one who is merged already, or in a circle.";
+Name a speaker by its id: the label under which it first appeared, even if it was renamed since. An id that the feed does not have
+is refused, with similar ids; --create accepts it, to name a speaker who has not spoken yet. Exit code 1: the merge is not
+possible, because the speaker is merged already or the merge would make a circle.";
 
 /// Say who is who.
 #[derive(Debug, Args)]

@@ -19,9 +19,9 @@ Examples:
   captionwire token new --name desk --role subscribe --role desk --feed 'geneva-*'
   captionwire token jwt --hs256-secret-file secret --role publish --feed geneva --expires-in 12h
 
-The token is the only line on stdout. `new` says on stderr what belongs into the configuration: the server knows the token
-by that alone. Roles: publish, create (a feed that does not exist yet), subscribe, desk, admin,
-metrics. None includes another.";
+The token is the only line on stdout. `new` prints on stderr the entry for the configuration, by which the server recognises the
+token. Roles: publish, create (a feed that does not exist yet), subscribe, desk, admin,
+metrics. No role includes another.";
 
 /// Make a token that lets somebody publish, read or manage.
 #[derive(Debug, Args)]
@@ -125,7 +125,7 @@ impl NewToken {
             ("feeds", json!(self.granted.feeds)),
             ("source", json!(self.granted.source)),
         ];
-        note("this belongs into the configuration; the token is on stdout, and is shown this once");
+        note("add this to the configuration; the token itself is on stdout and is shown only now");
         let mut text = String::from("[[auth.tokens]]\n");
         for (key, value) in entry.iter().filter(|(_, value)| !value.is_null()) {
             text.push_str(&format!("{key} = {value}\n"));
@@ -143,7 +143,7 @@ impl JwtSettings {
         let secret = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         let secret = secret.trim_ascii();
         if secret.len() < HS256_SECRET_BYTES_MIN {
-            bail!("the secret in {} has {} bytes; it takes {HS256_SECRET_BYTES_MIN}", path.display(), secret.len());
+            bail!("the secret in {} has {} bytes; use at least {HS256_SECRET_BYTES_MIN}", path.display(), secret.len());
         }
         let now = Clock::of_this_machine().now().0 / 1000;
         let mut claims = json!({

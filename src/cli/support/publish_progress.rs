@@ -300,7 +300,7 @@ impl ProgressNotices {
                 (false, None) => note("not on air"),
             },
             PublisherEvent::Missed(count) => note(&format!(
-                "{count} messages of the server are not shown: lines that are counted as taken may have been refused"
+                "{count} messages of the server are not shown: lines that count as accepted may have been refused"
             )),
         }
     }
@@ -310,12 +310,14 @@ impl ProgressNotices {
 fn describe_lost(lost: &LostMessages) -> String {
     let LostMessages { seq, acknowledged, resent, resent_lines, forgotten } = lost;
     let mut text = format!(
-        "the server's archive was put back to an earlier state: it had acknowledged our messages up to number {acknowledged} and has \
-         those up to {seq}. {resent_lines} lines (in {resent} messages) are sent again"
+        "the server's archive was restored to an earlier state: it had acknowledged messages up to number \
+         {acknowledged}, and now has only those up to {seq}. {resent_lines} lines (in {resent} messages) are sent \
+         again"
     );
     if *forgotten > 0 {
         text.push_str(&format!(
-            "; {forgotten} messages, of number {} to {}, are not held here any more and cannot be sent again: publish them anew",
+            "; {forgotten} messages, number {} to {}, are no longer held here and cannot be sent again: publish them \
+             anew",
             seq + 1,
             seq + forgotten
         ));

@@ -110,7 +110,7 @@ impl VendorOptions {
         said: &EarlierOutput,
     ) -> anyhow::Result<VendorSessions> {
         let named = read_as.map(|read_as| parse_format(&read_as.format)).transpose().map_err(anyhow::Error::msg)?;
-        let Some(format) = self.format.or(named) else { bail!("say in which format the vendor spoke: --format") };
+        let Some(format) = self.format.or(named) else { bail!("name the vendor's format with --format") };
         let options = read_as.map_or_else(|| self.options(None, after_ms), |read_as| self.options_as(read_as));
         let is_given = self.offset_ms.is_some() || read_as.is_some_and(|read_as| read_as.offset_ms.is_some());
         let begins_at = is_given.then_some(options.offset_ms);
@@ -153,7 +153,8 @@ impl VendorOptions {
                     // The publisher reports that itself.
                     Some(error) if error.is_not_connected() => {}
                     _ => note(&format!(
-                        "the feed's lines cannot be read ({error}): if the engine counts its times anew, say --offset-ms"
+                        "the feed's lines cannot be read ({error}): if the engine counts its times anew, set \
+                         --offset-ms"
                     )),
                 }
                 None

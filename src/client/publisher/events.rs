@@ -49,8 +49,9 @@ pub enum PublishError {
     /// The feed that had acknowledged messages was deleted or replaced, and another one has its name. Nothing is sent
     /// again, because that would bring deleted messages back.
     #[error(
-        "the feed was deleted or replaced, and there is another one of its name: what it had acknowledged of ours, up to number \
-         {acknowledged}, was deleted with it. None is sent again: start the publisher again to publish to the new feed"
+        "the feed was deleted or replaced, and a new feed has its name. The messages that it acknowledged, up to \
+         number {acknowledged}, were deleted with it and are not sent again: restart the publisher to publish to the \
+         new feed"
     )]
     OtherLog {
         /// Number of the last acknowledged message.

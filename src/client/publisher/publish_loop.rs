@@ -122,7 +122,7 @@ pub(super) async fn welcome(socket: &mut ClientSocket) -> Result<ToPublisher, Co
             Some(text) => {
                 let error = match serde_json::from_str(&text) {
                     Ok(message @ ToPublisher::Welcome { .. }) => return Ok(message),
-                    Ok(_) => "its first message is no welcome".to_owned(),
+                    Ok(_) => "its first message is not `welcome`".to_owned(),
                     Err(error) => describe_json_error(&error, text.as_bytes()),
                 };
                 return Err(ConnectionEnd::Unreadable(error));

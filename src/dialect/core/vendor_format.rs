@@ -104,7 +104,7 @@ impl FromStr for VendorFormat {
 
 /// Error for an unknown format name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{name:?} is no format of a publisher; there are captionwire, {}", VendorFormat::ALL.map(VendorFormat::as_str).join(", "))]
+#[error("{name:?} is not a publisher's format; use captionwire, {}", VendorFormat::ALL.map(VendorFormat::as_str).join(", "))]
 pub struct UnknownFormat {
     /// The name as given, shortened.
     pub name: String,

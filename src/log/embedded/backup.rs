@@ -37,7 +37,10 @@ pub fn backup(
     schema::make_directory(dest)?;
     let file = dest.join(schema::FILE_NAME);
     if file.exists() {
-        return Err(schema::unusable(&file, &"it is there already, and a backup replaces none; name a new directory"));
+        return Err(schema::unusable(
+            &file,
+            &"it exists already, and a backup overwrites nothing; name a new directory",
+        ));
     }
     // A second backup to the same place fails here, instead of both writing one file.
     let part = dest.join(PART_NAME);

@@ -213,18 +213,18 @@ fn begin(dir: &Path, file: &Path, db: &mut Connection, start: Option<u64>) -> Re
                 file = %file.display(),
                 records,
                 changes,
-                "the archive has lost what was acknowledged: at least so many records, and feeds created, deleted or replaced, \
-                 that it had when the last server ended are not in it. If you put a backup in its place that is what you wanted; if \
-                 not, the disk or what copied the files is at fault. Readers start over from where it was cut; publishers \
-                 that still have their lines can send them again"
+                "the archive has lost acknowledged data: at least so many records, and changes of feeds (created, \
+                 deleted or replaced), that it had when the last server stopped. If you restored a backup, this is \
+                 expected. If not, the disk or the program that copied the files is at fault. Readers start over from \
+                 the place of the loss; publishers that still hold their lines can send them again"
             );
         }
         let (reach, is_in_file) = starts::begin(db, &Epoch::short_from_random(random), missing)?;
         if !is_in_file {
             tracing::warn!(
                 file = %file.display(),
-                "another program has been reading the archive for long, so that this start is in its WAL only; it is tried again. \
-                 Damage to the WAL until then may take the note of the start with it"
+                "another program has been reading the archive for a long time, so this start is recorded only in the \
+                 WAL; the server tries again. Until then, damage to the WAL could remove the record of this start"
             );
         }
         Ok(BeginResult { reach, missing, is_in_file })

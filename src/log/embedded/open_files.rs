@@ -40,8 +40,8 @@ impl OpenFiles {
             if found != Some(*known) {
                 let what = if found.is_some() { "another file is in its place" } else { "it is not there any more" };
                 return Err(format!(
-                    "{} was open, and {what}: what is written would be lost. Put the data directory back, if it was moved, \
-                     and start the server again",
+                    "{} was open, and {what}: new records would be lost. If the data directory was moved, put it \
+                     back; then restart the server",
                     file.display()
                 ));
             }

@@ -229,7 +229,7 @@ fn held_by(file: &mut File) -> String {
         Ok(_) if !pid.trim().is_empty() => format!("another server (process {})", pid.trim()),
         _ => "another server".to_string(),
     };
-    format!("{holder} is writing it; stop that one first, or give this one a directory of its own")
+    format!("{holder} is using it; stop that one first, or give this one its own directory")
 }
 
 /// Opens the only connection that writes. Migrates an older file to this version.

@@ -73,19 +73,19 @@ fn lost(db: &Connection, mark: Option<&StartProgress>) -> Vec<ArchiveFault> {
     let say = |MissingRecords { records, changes }: MissingRecords, when: &str| ArchiveFault {
         place: starts::MARK_NAME.into(),
         what: format!(
-            "at least {records} records, and {changes} feeds created, deleted or replaced, were acknowledged and are not there; \
-             {when}"
+            "at least {records} acknowledged records and {changes} changes of feeds (created, deleted or replaced) \
+             are missing; {when}"
         ),
     };
     let mut faults = Vec::new();
     match mark.map_or(Ok(MissingRecords::default()), |mark| starts::missing(db, mark)) {
         Ok(MissingRecords { records: 0, changes: 0 }) => {}
-        Ok(missing) => faults.push(say(missing, "an older copy was put here, or a disk has lost them")),
+        Ok(missing) => faults.push(say(missing, "an older copy was restored, or a disk has lost them")),
         Err(cause) => faults.push(ArchiveFault { place: "table starts".into(), what: cause.to_string() }),
     }
     match starts::found_missing(db) {
         Ok(None) => {}
-        Ok(Some(missing)) => faults.push(say(missing, "the server found that when it was started last")),
+        Ok(Some(missing)) => faults.push(say(missing, "the server noticed this at its last start")),
         Err(cause) => faults.push(ArchiveFault { place: "table starts".into(), what: cause.to_string() }),
     }
     faults

@@ -136,9 +136,9 @@ pub(super) fn check_server(options: &JetStreamOptions, client: &Client) -> Resul
     }
     if !client.is_server_compatible(major, minor, 0) && !options.accept_old {
         return Err(format!(
-            "the NATS server is version {version}. Before {major}.{minor}, servers that were cut off from each other may hide or \
-             lose lines that were acknowledged: use {major}.{minor} or newer, or say with log.nats.accept_old_nats = true that you \
-             accept that"
+            "the NATS server is version {version}. Before {major}.{minor}, servers that were cut off from each other \
+             may hide or lose lines that were acknowledged: use {major}.{minor} or newer, or set \
+             log.nats.accept_old_nats = true to accept that"
         ));
     }
     if info.max_payload < PAYLOAD_MIN {
@@ -177,7 +177,7 @@ async fn settings(options: &JetStreamOptions, turn: &Arc<AtomicUsize>) -> std::i
         .event_callback(|event| async move {
             match event {
                 Event::Connected => tracing::info!("connected to a NATS server"),
-                Event::Disconnected => tracing::warn!("the connection to the NATS server broke; another is tried"),
+                Event::Disconnected => tracing::warn!("the connection to the NATS server broke; trying another server"),
                 // These messages may quote the permissions that a server gives us, so they are logged at debug only.
                 other => tracing::debug!(event = %other, "the connection to the NATS server"),
             }
@@ -294,8 +294,8 @@ fn not_made(kind: &CreateStreamErrorKind, cause: String) -> String {
             if error.to_string().contains("no suitable peers") || error.to_string().contains("insufficient") =>
         {
             format!(
-                "it cannot be made ({cause}): fewer than three servers of the cluster are there with JetStream; start \
-                 them, or say with log.nats.replicas = 1 that one copy of everything is enough"
+                "it cannot be made ({cause}): fewer than three servers of the cluster run JetStream; start them, or \
+                 set log.nats.replicas = 1 to keep only one copy of everything"
             )
         }
         _ => format!("it cannot be made: {cause}"),
@@ -322,7 +322,7 @@ fn unfit(config: &Config, name: &str) -> Option<String> {
     } else if config.subjects != [all] {
         "it has other subjects"
     } else if config.duplicate_window < REMEMBERED_FOR {
-        "it does not remember for two minutes what was sent (duplicate_window)"
+        "its duplicate_window is shorter than two minutes"
     } else {
         return None;
     };
@@ -379,7 +379,7 @@ impl JetStreamShared {
             }
             Err(error) => {
                 let cause = describe_json_error(&error, &message.payload);
-                Err(self.unusable(format!("it is none of ours: {cause}")))
+                Err(self.unusable(format!("it was not made by captionwire: {cause}")))
             }
         }
     }

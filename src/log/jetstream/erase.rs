@@ -94,8 +94,8 @@ impl JetStreamShared {
                 tracing::warn!(
                     feed = %log.feed,
                     life = log.life,
-                    "messages of an earlier transcript of this feed are left in the stream: nothing says that it was deleted, \
-                     so they stay"
+                    "the stream holds messages of an earlier transcript of this feed without a record of its \
+                     deletion; they are kept"
                 );
             }
         }

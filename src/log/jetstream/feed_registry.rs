@@ -67,7 +67,7 @@ impl JetStreamShared {
     pub(super) fn state(&self, sequence: u64, body: &[u8]) -> Result<FeedEntry, LogError> {
         let unusable = |error| {
             let cause = describe_json_error(&error, body);
-            self.unusable(format!("the message {sequence} is none of ours: {cause}"))
+            self.unusable(format!("message {sequence} was not written by captionwire: {cause}"))
         };
         Ok(match serde_json::from_slice(body).map_err(unusable)? {
             SubjectState::Here { life, replaced } => {
@@ -204,7 +204,7 @@ impl JetStreamShared {
                 self.announce_end(log).await?;
             }
             if Instant::now() >= until {
-                return Err(LogError::Unavailable("others write to this feed without a pause".into()));
+                return Err(LogError::Unavailable("other nodes write to this feed without a pause".into()));
             }
         }
     }
@@ -403,7 +403,7 @@ impl JetStreamShared {
                 } else if known.1.elapsed() >= after {
                     self.undecided().remove(&log.life);
                     match self.discard(&log).await {
-                        Ok(()) => tracing::info!(feed = %log.feed, "a transcript that was not finished is given up"),
+                        Ok(()) => tracing::info!(feed = %log.feed, "an unfinished transcript is discarded"),
                         Err(error) => tracing::debug!(feed = %log.feed, %error, "it is tried again"),
                     }
                 }

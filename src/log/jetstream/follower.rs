@@ -44,7 +44,7 @@ impl JetStreamShared {
             self.is_followed.send_replace(false);
             match failure {
                 LogError::Poisoned(_) => return,
-                error => tracing::debug!(%error, "the stream is not followed; it is tried again"),
+                error => tracing::debug!(%error, "the stream cannot be followed; trying again"),
             }
             if self.unless_closed(tokio::time::sleep(AGAIN_AFTER)).await.is_err() {
                 return;

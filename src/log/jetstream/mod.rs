@@ -104,7 +104,7 @@ impl JetStreamLog {
             let shared = Arc::clone(&shared);
             async move {
                 while let Err(error) = shared.finish_what_was_begun().await {
-                    tracing::debug!(%error, "what a crash may have left half done is looked for again");
+                    tracing::debug!(%error, "looking again for work that a crash left unfinished");
                     if shared.unless_closed(tokio::time::sleep(FINISH_AGAIN_AFTER)).await.is_err() {
                         return;
                     }

@@ -265,7 +265,7 @@ impl JetStreamShared {
         let info = message.info().map_err(|error| self.unusable(error.to_string()))?;
         let headers = message.headers.clone().unwrap_or_default();
         RecordBatch::read(info.stream_sequence, &headers, &message.payload)
-            .ok_or_else(|| self.unusable(format!("the message {} is none of ours", info.stream_sequence)))
+            .ok_or_else(|| self.unusable(format!("message {} was not written by captionwire", info.stream_sequence)))
     }
 
     /// Returns the next messages of a subject from `sequence` on, from the leader.

@@ -212,7 +212,7 @@ impl JetStreamShared {
         let shared = Arc::clone(self);
         self.tasks.spawn(async move {
             if let Err(error) = shared.purge_life(&log).await {
-                tracing::warn!(feed = %log.feed, %error, "what was replaced is left in the stream until the next start");
+                tracing::warn!(feed = %log.feed, %error, "replaced messages stay in the stream until the next start");
             }
         });
     }

@@ -54,7 +54,7 @@ pub(super) const WRITER: &str = "captionwire follows and appends";
 pub(super) const READER: &str = "captionwire reads";
 
 /// Reason why nothing is appended while a row is owed although there seems to be room for it.
-pub(super) const ROW_IS_OWED: &str = "the start of this process is not recorded in the stream yet";
+pub(super) const ROW_IS_OWED: &str = "the start of this process is not yet recorded in the stream";
 
 /// Row of `N.starts`, as stored.
 #[derive(Debug, Serialize, Deserialize)]
@@ -77,7 +77,10 @@ impl JetStreamShared {
                     // If another process was faster, its row says the same.
                     Ok(_) => {}
                     Err(error) if is_for_want_of_room(&error) => {
-                        tracing::error!(%error, "nothing can be appended until there is room; delete feeds, or give the servers more");
+                        tracing::error!(
+                            %error,
+                            "nothing can be appended until there is room: delete feeds, or give the servers more space"
+                        );
                         self.suspicion().owed = Some(self.seen() + 1);
                     }
                     Err(error) => return Err(error),
@@ -104,8 +107,9 @@ impl JetStreamShared {
         let (mut rows, mut last_row) = (Vec::new(), 0);
         while let Some(message) = self.next(&self.names.starts(), last_row + 1).await? {
             let sequence = message.sequence;
-            let row: StreamRow = serde_json::from_slice(&message.payload)
-                .map_err(|error| self.unusable(format!("the message {sequence} is none of ours: {error}")))?;
+            let row: StreamRow = serde_json::from_slice(&message.payload).map_err(|error| {
+                self.unusable(format!("message {sequence} was not written by captionwire: {error}"))
+            })?;
             rows.push(Start { id: Epoch::new(&row.id), from: row.from.unwrap_or(sequence).min(sequence) });
             last_row = sequence;
         }
@@ -228,12 +232,12 @@ impl JetStreamShared {
         tracing::warn!(
             stream = self.names.stream,
             leader,
-            "the stream's leader has lost the stream's first message: it is asked to let another server lead"
+            "the stream's leader lacks the stream's first message; asking it to step down"
         );
         let subject = format!("$JS.API.STREAM.LEADER.STEPDOWN.{}", self.names.stream);
         let request = Request::new().payload(Bytes::new()).timeout(Some(self.options.ack_timeout));
         if let Err(error) = self.client.send_request(subject, request).await {
-            tracing::debug!(%error, "the stream's leader does not say that it steps down");
+            tracing::debug!(%error, "the stream's leader did not confirm that it steps down");
         }
     }
 
@@ -269,13 +273,17 @@ impl JetStreamShared {
                 stream = self.names.stream,
                 last,
                 seen = self.seen(),
-                "the stream was put back to an earlier state: readers who have seen what is gone begin anew"
+                "the stream was restored to an earlier state: readers that have seen lost records start over"
             );
             let from = owed.map_or(from, |owed| owed.min(from));
             let is_written = self.put_row_behind_all(from, there).await?;
             self.begin_anew((!is_written).then_some(from)).await
         } else if there != known {
-            tracing::info!(stream = self.names.stream, "another node found that the stream may have been put back");
+            tracing::info!(
+                stream = self.names.stream,
+                "another node found that the stream may have been restored to \
+                 an earlier state"
+            );
             // Its row also stands for one that this process owes, because it has appended nothing.
             self.begin_anew(None).await
         } else if let Some(owed) = owed {
@@ -285,7 +293,7 @@ impl JetStreamShared {
                 Err(error) if is_for_want_of_room(&error) => return Ok(()),
                 Err(error) => return Err(error),
             }
-            tracing::info!(stream = self.names.stream, "there is room again, and the log takes what is appended");
+            tracing::info!(stream = self.names.stream, "there is room again: the log accepts records");
             self.begin_anew(None).await
         } else {
             Ok(())

@@ -130,7 +130,7 @@ impl JetStreamShared {
 
     fn piece(&self, message: &StreamMessage) -> Result<RecordBatch, LogError> {
         RecordBatch::of(message)
-            .ok_or_else(|| self.unusable(format!("the message {} is none of ours", message.sequence)))
+            .ok_or_else(|| self.unusable(format!("message {} was not written by captionwire", message.sequence)))
     }
 
     /// Deletes a message, and has its bytes overwritten. A message that is already deleted is no error.

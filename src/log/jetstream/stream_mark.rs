@@ -37,7 +37,7 @@ impl StreamMark {
         let marked = text.map(|text| serde_json::from_slice::<MarkedStream>(&text)).transpose();
         let marked = marked.map_err(|error| {
             format!(
-                "{} is damaged ({error}): look that the stream is the right one, and delete the file",
+                "{} is damaged ({error}): check that the stream is the right one, and delete the file",
                 path.display()
             )
         })?;
@@ -51,7 +51,7 @@ impl StreamMark {
             return None;
         }
         let what = match base {
-            None => "it is not there or empty, and this node has used it before",
+            None => "it is missing or empty, and this node has used it before",
             Some(_) => "it is not the stream that this node has used before",
         };
         Some(format!(

@@ -180,7 +180,7 @@ impl JetStreamShared {
                 // Another node was faster.
                 PutResult::Behind if Instant::now() < until => {}
                 PutResult::Behind => {
-                    return Err(LogError::Unavailable("others write to this feed without a pause".into()));
+                    return Err(LogError::Unavailable("other nodes write to this feed without a pause".into()));
                 }
             }
         }

@@ -51,7 +51,8 @@ pub(crate) struct AccessControl {
 /// allowed origin can read refusals too.
 pub(crate) async fn guard(State(control): State<AccessControl>, mut request: Request, next: Next) -> Response {
     let Some(connection) = request.extensions_mut().remove::<Peer>() else {
-        return Problem::new(ProblemCode::Internal, "nothing says who asks").into_response();
+        return Problem::new(ProblemCode::Internal, "the client's address is not known (internal error)")
+            .into_response();
     };
     let peer = connection.of_request(request.headers());
     let is_https = peer.as_ref().unwrap_or(&connection).is_https();

@@ -71,7 +71,7 @@ impl RequestContext {
             None => Ok(default),
             Some("true") => Ok(true),
             Some("false") => Ok(false),
-            Some(_) => Err(CloseReason::close(CloseCode::BadRequest, format!("{name} is true or false"))),
+            Some(_) => Err(CloseReason::close(CloseCode::BadRequest, format!("{name} must be true or false"))),
         }
     }
 

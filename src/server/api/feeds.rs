@@ -55,7 +55,7 @@ pub(crate) async fn list(
         Some("live") => Some(FeedState::Live),
         Some("paused") => Some(FeedState::Paused),
         Some("ended") => Some(FeedState::Ended),
-        Some(_) => return Err(Problem::bad("state is scheduled, live, paused or ended")),
+        Some(_) => return Err(Problem::bad("state must be scheduled, live, paused or ended")),
     };
     let feeds = summarize_all(&catalog).await?.into_iter().map(|(_, summary)| summary);
     let feeds = feeds.filter(|summary| access.may(Role::Subscribe, &summary.feed));
@@ -65,12 +65,12 @@ pub(crate) async fn list(
         None if query.contains_key("after") => max,
         None => return Ok(Json(FeedList { feeds, total: None, next: None }).into_response()),
         Some(Ok(limit)) if (1..=max).contains(&limit) => limit,
-        Some(_) => return Err(Problem::bad(format!("limit is a whole number from 1 to {max}"))),
+        Some(_) => return Err(Problem::bad(format!("limit must be a whole number from 1 to {max}"))),
     };
     let after = match query.get("after").map(|after| ListRank::parse(after)) {
         None => None,
         Some(Some(after)) => Some(after),
-        Some(None) => return Err(Problem::bad("after is what the page before gave as next")),
+        Some(None) => return Err(Problem::bad("after must be the value of `next` from the page before")),
     };
     let total = feeds.len();
     feeds.sort_by_cached_key(ListRank::of);
@@ -150,7 +150,7 @@ impl FeedRequest {
 fn check_text(what: &str, text: Option<&str>, bytes_max: usize) -> Result<(), Problem> {
     let Some(text) = text else { return Ok(()) };
     if text.trim().is_empty() || text.len() > bytes_max || text.chars().any(char::is_control) {
-        return Err(Problem::bad(format!("{what} is 1 to {bytes_max} bytes of text without control characters")));
+        return Err(Problem::bad(format!("{what} must be 1 to {bytes_max} bytes of text without control characters")));
     }
     Ok(())
 }
@@ -235,7 +235,7 @@ pub(crate) async fn set_state(
         (now, FeedState::Paused) => {
             return Err(Problem::bad(format!("only a live feed can be paused; this one is {}", now.as_str())));
         }
-        _ => return Err(Problem::bad("state is live, paused or ended")),
+        _ => return Err(Problem::bad("state must be live, paused or ended")),
     };
     if let Some(op) = op {
         feed.append_all(&[catalog.context.record(op)]).await?;
@@ -340,9 +340,7 @@ fn why_not_merged(speakers: &[Speaker], from: &str, into: &str) -> Option<String
     match find_speaker(speakers, from)?.into.as_deref() {
         Some(already) if already == into => None,
         Some(other) => Some(format!("{from:?} is merged into {other:?} already: unmerge {from:?} first")),
-        None => Some(format!(
-            "{into:?} is merged into {from:?}, and both would stand for each other: unmerge {into:?} first"
-        )),
+        None => Some(format!("{into:?} is merged into {from:?}, so this would make a circle: unmerge {into:?} first")),
     }
 }
 
@@ -358,12 +356,12 @@ fn check_known(speakers: &[Speaker], id: &str) -> Result<(), Problem> {
     let near = suggest_speakers(speakers, id);
     let (are_many, near) = (near.len() > 1, near.join(", "));
     let hint = match (near.is_empty(), are_many) {
-        (true, _) => format!("the feed has {}, and none is called nearly so.", count_speakers(speakers.len())),
+        (true, _) => format!("the feed has {}, and none has a similar id.", count_speakers(speakers.len())),
         (false, false) => format!("did you mean {near}?"),
         (false, true) => format!("did you mean one of {near}?"),
     };
     let detail = format!(
-        "there is no speaker {id:?} by that id: {hint} To name or merge somebody who has not spoken yet, set create to true \
+        "no speaker has the id {id:?}: {hint} To name or merge a speaker who has not spoken yet, set create to true \
          (--create)"
     );
     Err(Problem::new(ProblemCode::NoSuchSpeaker, detail))

@@ -75,12 +75,12 @@ pub(crate) async fn playlist(
     let listed = match query.get("type").map(String::as_str) {
         None | Some("live") => ListedSegments::Last(catalog.context.config.hls.window),
         Some("event") => ListedSegments::All,
-        Some(_) => return Err(Problem::bad("type is live or event")),
+        Some(_) => return Err(Problem::bad("type must be live or event")),
     };
     let start_at = match query.get("start_at").map(|text| Timestamp::parse(text)) {
         None => None,
         Some(Some(at)) => Some(at),
-        Some(None) => return Err(Problem::bad("start_at is a time such as 2026-11-23T18:31:05Z")),
+        Some(None) => return Err(Problem::bad("start_at must be a time such as 2026-11-23T18:31:05Z")),
     };
     let for_segments = for_segments(offset_ms(&query)?, query.get("token").filter(|_| access.is_by_token()));
     let feed = open(&catalog, &name).await?;
@@ -127,6 +127,6 @@ fn offset_ms(query: &HashMap<String, String>) -> Result<MediaMs, Problem> {
     let Some(text) = query.get("offset_ms") else { return Ok(0) };
     match text.parse() {
         Ok(ms) if (-OFFSET_MS_MAX..=OFFSET_MS_MAX).contains(&ms) => Ok(ms),
-        _ => Err(Problem::bad(format!("offset_ms is a whole number from -{OFFSET_MS_MAX} to {OFFSET_MS_MAX}"))),
+        _ => Err(Problem::bad(format!("offset_ms must be a whole number from -{OFFSET_MS_MAX} to {OFFSET_MS_MAX}"))),
     }
 }

@@ -114,7 +114,8 @@ fn time(query: &HashMap<String, String>, name: &str) -> Result<Option<TimeBound>
     match media.or_else(|| taken().map(TimeBound::Taken)) {
         Some(moment) => Ok(Some(moment)),
         None => Err(Problem::bad(format!(
-            "{name} is media time (milliseconds, MM:SS or H:MM:SS), or a date or moment such as 2026-11-23T18:31:05Z"
+            "{name} must be media time (milliseconds, MM:SS or H:MM:SS), or a date or moment such as \
+             2026-11-23T18:31:05Z"
         ))),
     }
 }
@@ -127,7 +128,7 @@ fn number(
     let Some(text) = query.get(name) else { return Ok(None) };
     match text.parse() {
         Ok(number) if range.contains(&number) => Ok(Some(number)),
-        _ => Err(Problem::bad(format!("{name} is a whole number from {} to {}", range.start(), range.end()))),
+        _ => Err(Problem::bad(format!("{name} must be a whole number from {} to {}", range.start(), range.end()))),
     }
 }
 

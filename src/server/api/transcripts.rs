@@ -37,7 +37,7 @@ pub(crate) async fn get(
     let is_known = Format::ALL.iter().any(|known| known.extension() == format);
     if !is_known {
         let known: Vec<&str> = Format::ALL.iter().map(|known| known.extension()).collect();
-        let detail = format!("there is no format {format:?}; there are {}", known.join(", "));
+        let detail = format!("there is no format {format:?}; use one of {}", known.join(", "));
         return Err(Problem::new(ProblemCode::NotFound, detail));
     }
     let format = Format::from_str(format).map_err(|error| Problem::new(ProblemCode::NotFound, error.to_string()))?;
@@ -84,7 +84,7 @@ fn fold_view(query: &HashMap<String, String>, format: Format) -> Result<FoldView
             Err(Problem::bad("interim=true is for the transcript as it stands now, without at"))
         }
         Some("true") => Ok(FoldView::Interim),
-        Some(_) => Err(Problem::bad("interim is true or false")),
+        Some(_) => Err(Problem::bad("interim must be true or false")),
     }
 }
 
@@ -93,7 +93,7 @@ fn number<T: FromStr>(query: &HashMap<String, String>, name: &str) -> Result<Opt
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     match text.parse() {
         Ok(number) if digits => Ok(Some(number)),
-        _ => Err(Problem::bad(format!("{name} is a whole number"))),
+        _ => Err(Problem::bad(format!("{name} must be a whole number"))),
     }
 }
 

@@ -131,7 +131,7 @@ impl Maintenance {
             Err(LogError::Deleted(_) | LogError::Closed) => {}
             Err(error) if !self.failed => {
                 self.failed = true;
-                tracing::error!(%error, "feeds cannot be looked after");
+                tracing::error!(%error, "background work on feeds failed");
             }
             Err(_) => {}
         }
@@ -335,8 +335,8 @@ impl ClockJumpGuard {
             let (before, after) = (pair[0], pair[1]);
             tracing::info!(
                 %before, %after,
-                "the server may have been off for days, or the time of day is wrong: for {} hours no ended feed is deleted for \
-                 its age, so that the clock can be set right",
+                "the server may have been off for days, or the time of day is wrong: for {} hours no ended feed is \
+                 deleted because of its age, so that the clock can be corrected",
                 left.div_ceil(3_600_000)
             );
         }

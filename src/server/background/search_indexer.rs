@@ -328,7 +328,7 @@ struct Failure(bool);
 impl Failure {
     fn tell(&mut self, error: &IndexingError) {
         if !std::mem::replace(&mut self.0, true) {
-            tracing::error!(%error, "the search index falls behind");
+            tracing::error!(%error, "the search index is falling behind");
         }
     }
 }

@@ -74,7 +74,7 @@ impl Future for AccessEnd {
         }
         Poll::Ready(match self.validity.0.why.get() {
             Some(Revocation::Changed) => {
-                CloseReason::close(CloseCode::GoingAway, "what you may do here has changed: connect again")
+                CloseReason::close(CloseCode::GoingAway, "the rights of this token have changed: connect again")
             }
             _ => CloseReason::close(CloseCode::Unauthorised, "the token was taken back"),
         })

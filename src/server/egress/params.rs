@@ -27,12 +27,12 @@ impl SubscribeParams {
         let is_until_head = match asked.get("until") {
             None | Some("live") => false,
             Some("head") => true,
-            Some(_) => return Err(bad("until is live or head".into())),
+            Some(_) => return Err(bad("until must be live or head".into())),
         };
         let unit = match asked.get("unit") {
             None | Some("lines") => Unit::Lines,
             Some("turns") => Unit::Turns,
-            Some(_) => return Err(bad("unit is lines or turns".into())),
+            Some(_) => return Err(bad("unit must be lines or turns".into())),
         };
         let view = view(unit, asked.flag("interim", unit == Unit::Lines)?)?;
         let wait = asked.flag("wait", false)?;

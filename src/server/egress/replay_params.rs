@@ -36,12 +36,12 @@ impl ReplayParams {
             None => None,
             Some("arrival") => Some(ReplayClock::Arrival),
             Some("media") => Some(ReplayClock::Media),
-            Some(_) => return Err(bad("pace_by is arrival or media")),
+            Some(_) => return Err(bad("pace_by must be arrival or media")),
         };
         let max_gap_ms = match asked.get("max_gap_ms").map(str::parse) {
             None => None,
             Some(Ok(ms)) if ms >= 0 => Some(ms),
-            Some(_) => return Err(bad("max_gap_ms is a whole number of milliseconds")),
+            Some(_) => return Err(bad("max_gap_ms must be a whole number of milliseconds")),
         };
         Ok(Some(Self { pace: pace.parse().map_err(bad)?, by, max_gap_ms }))
     }

@@ -181,7 +181,7 @@ impl<F: FeedSet> SubscriberSession<F> {
             SocketFrame::Sign => return Ok(()),
             SocketFrame::Text(text) => text,
             SocketFrame::Binary(_) => {
-                let message = "a binary message: what a subscriber says is JSON in text messages".into();
+                let message = "binary messages are not accepted: send JSON in text messages".into();
                 return self.refuse(None, Refusal { code: NackCode::NotText, message, field: None }).await;
             }
         };
@@ -223,9 +223,9 @@ impl<F: FeedSet> SubscriberSession<F> {
 pub(crate) fn unsupported(message: &FromSubscriber) -> Refusal {
     let text = match message {
         FromSubscriber::Subscribe(_) | FromSubscriber::Unsubscribe { .. } => {
-            "this socket has one feed: many are on /v1/subscribe"
+            "this socket serves one feed: use /v1/subscribe for many"
         }
-        _ => "only a replay can be steered: ask for one with pace=",
+        _ => "only a replay can be steered: start one with pace=",
     };
     Refusal { code: NackCode::Unsupported, message: text.into(), field: None }
 }

@@ -198,7 +198,7 @@ impl Subscription {
         let Some(cursor) = cursor(view, position.since) else { return Ok(()) };
         sink.say(&ToSubscriber::Live { feed: self.name.clone(), cursor }.encode()).await?;
         if self.params.is_until_head {
-            return Err(CloseReason::close(CloseCode::Done, "this is all there is"));
+            return Err(CloseReason::close(CloseCode::Done, "everything up to the head was sent"));
         }
         position.live_at = Some(Instant::now());
         Ok(())

@@ -19,7 +19,7 @@ pub(crate) async fn read(
     body: Body,
     bytes_max: usize,
 ) -> Result<Bytes, Problem> {
-    let too_large = || Problem::new(ProblemCode::TooLarge, format!("the body may have {bytes_max} bytes"));
+    let too_large = || Problem::new(ProblemCode::TooLarge, format!("the body may have at most {bytes_max} bytes"));
     let said = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if said.is_some_and(|said| said > bytes_max as u64) {
         return Err(too_large());
@@ -31,7 +31,7 @@ pub(crate) async fn read(
         loop {
             let frame = tokio::time::timeout(TimesConfig::ms(times.write_timeout_ms), body.frame()).await;
             let Some(frame) = frame.map_err(|_| too_slow())? else { return Ok(read.freeze()) };
-            let frame = frame.map_err(|_| Problem::bad("the body broke off"))?;
+            let frame = frame.map_err(|_| Problem::bad("the body ended early"))?;
             let Ok(data) = frame.into_data() else { continue };
             if read.len() + data.len() > bytes_max {
                 return Err(too_large());

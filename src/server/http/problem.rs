@@ -66,7 +66,7 @@ impl Problem {
     }
 
     pub(crate) fn feed_deleted(name: &FeedId) -> Self {
-        let detail = format!("the feed {name} was deleted; PUT /v1/feeds/{name} begins it anew");
+        let detail = format!("the feed {name} was deleted; PUT /v1/feeds/{name} creates it again");
         Self::new(ProblemCode::FeedDeleted, detail)
     }
 }

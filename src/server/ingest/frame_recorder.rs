@@ -41,8 +41,8 @@ pub(crate) struct FrameMeta<'a> {
 /// The quota is used up: no more frames are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "frames of this feed have {bytes_max} bytes (dialects.raw_bytes_max): neither this one nor \
-     those after it are kept; lines are"
+    "the frames of this feed have reached {bytes_max} bytes (dialects.raw_bytes_max): this frame and later ones are \
+     not kept; lines still are"
 )]
 pub(crate) struct QuotaExceeded {
     bytes_max: u64,
@@ -58,7 +58,7 @@ impl FrameRecorder {
             None => Ok(context.config.dialects.keeps(feed.as_str())),
             Some("true") => Ok(true),
             Some("false") => Ok(false),
-            Some(_) => Err("keep_raw is true or false"),
+            Some(_) => Err("keep_raw must be true or false"),
         }
     }
 
@@ -91,7 +91,11 @@ impl FrameRecorder {
         if self.held > self.bytes_max {
             self.is_full = true;
             let Self { bytes_max, source, .. } = self;
-            tracing::warn!(%source, bytes_max, "no more of a vendor's frames are kept: dialects.raw_bytes_max");
+            tracing::warn!(
+                %source,
+                bytes_max,
+                "no more frames of a vendor are kept: dialects.raw_bytes_max is reached"
+            );
             return Err(QuotaExceeded { bytes_max: *bytes_max });
         }
         Ok(Some(Op::Frame(Box::new(RawFrame {

@@ -102,7 +102,10 @@ impl HighRevs {
         if self.has_room(id, folded_rev) {
             return Ok(());
         }
-        let message = format!("revisions near {NUMBER_MAX} of too many lines are under way: wait for their acks");
+        let message = format!(
+            "too many lines with revisions near {NUMBER_MAX} are not acknowledged yet: wait for \
+             their acks"
+        );
         Err(Refusal::new(NackCode::BadField, "rev", message))
     }
 }
@@ -113,7 +116,7 @@ fn is_high_rev(rev: u64) -> bool {
 
 fn no_next_rev(rev: u64) -> Refusal {
     let message = format!(
-        "the line has the revision {rev}, and none may be above {NUMBER_MAX}: it cannot be changed any more, send a new line"
+        "the line has revision {rev}, and {NUMBER_MAX} is the highest: it cannot be changed any more; send a new line"
     );
     Refusal::new(NackCode::BadField, "rev", message)
 }

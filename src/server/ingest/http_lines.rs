@@ -94,7 +94,7 @@ pub(crate) async fn post(
         pipeline.warn_of_unknown(UnknownField::new(FieldPlace::Query, name), &PARAMETERS);
     }
     if let Some(offset_ms) = query.get("offset_ms") {
-        let bad = || Problem::bad("offset_ms is a whole number of milliseconds");
+        let bad = || Problem::bad("offset_ms must be a whole number of milliseconds");
         pipeline.shift_times(offset_ms.parse().map_err(|_| bad())?);
     }
     let mut given = HashMap::new();

@@ -46,6 +46,6 @@ pub(crate) fn is_correcting(query: &HashMap<String, String>) -> Result<bool, Pro
     match query.get("corrects").map(String::as_str) {
         None | Some("false") => Ok(false),
         Some("true") => Ok(true),
-        Some(_) => Err(Problem::bad("corrects is true or false")),
+        Some(_) => Err(Problem::bad("corrects must be true or false")),
     }
 }

@@ -72,9 +72,7 @@ impl Sequence {
     /// `bad_seq` once the session has used all its numbers.
     pub(crate) fn next(&mut self) -> Result<u64, Refusal> {
         if self.seq >= NUMBER_MAX {
-            return Err(bad_seq(format!(
-                "the session has used the number {NUMBER_MAX}, the greatest: take a new session"
-            )));
+            return Err(bad_seq(format!("the session has used {NUMBER_MAX}, the highest number: use a new session")));
         }
         self.seq += 1;
         Ok(self.seq)
@@ -107,12 +105,12 @@ impl Sequence {
         match (self.by, message.seq) {
             (SequenceSource::Given, Some(seq)) => self.take_given(seq).map_err(|refusal| (seq, refusal)),
             (SequenceSource::Given, None) => {
-                Err((self.label(), bad_seq("seq is missing: a connection gives it on all its messages or on none")))
+                Err((self.label(), bad_seq("seq is missing: set it on all messages of a connection or on none")))
             }
             (_, Some(seq)) => {
                 // The server counts it, as it counts all others.
                 self.next().map_err(|refusal| (seq, refusal))?;
-                Err((seq, bad_seq("seq is given: a connection gives it on all its messages or on none")))
+                Err((seq, bad_seq("seq is set: set it on all messages of a connection or on none")))
             }
             (_, None) => self.next().map(NumberedMessage::New).map_err(|refusal| (self.seq, refusal)),
         }

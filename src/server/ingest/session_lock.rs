@@ -24,8 +24,8 @@ pub(crate) enum RequestNotBegun {
     Log(#[from] LogError),
     /// A connection publishes in the session and is alive.
     #[error(
-        "the session {session} publishes as {source_name} since {since}, by a connection that answers: take another session, or \
-         send over that connection"
+        "the session {session} has been publishing as {source_name} since {since} over a connection that is alive: \
+         use another session, or send over that connection"
     )]
     Published {
         /// The session.
@@ -36,7 +36,7 @@ pub(crate) enum RequestNotBegun {
         since: Timestamp,
     },
     /// Another request, or pending work of a connection, did not finish in time.
-    #[error("another request of the session {session} is not done yet: try again, or take another session")]
+    #[error("another request of the session {session} is still in progress: try again, or use another session")]
     Busy {
         /// The session.
         session: Arc<str>,

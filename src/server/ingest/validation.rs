@@ -127,10 +127,13 @@ impl FeedValidator {
             }
             if transcript.state() == FeedState::Ended && transcript.begins_line(&publisher.published(0), version, now) {
                 let mut message =
-                    "the feed has ended: only corrections of its lines are taken, until it is reopened".to_owned();
+                    "the feed has ended: until it is reopened, it accepts only corrections of its lines".to_owned();
                 if transcript.knows(&publisher.source, &version.id) {
                     let id = &version.id;
-                    message.push_str(&format!("; line {id} is another session's: say corrects=true to correct it"));
+                    message.push_str(&format!(
+                        "; line {id} belongs to another session: set corrects=true to correct \
+                         it"
+                    ));
                 }
                 return Err(Refusal::new(NackCode::Ended, "id", message));
             }
@@ -188,7 +191,8 @@ impl FeedValidator {
             let is_new = self.view.transcript().begins_line(&publisher.published(0), version, now);
             is_new.then(|| {
                 format!(
-                    "the time of a line is {start_ms} ms, and a line without a time stands at {last_ms} ms before it"
+                    "a line's time ({start_ms} ms) would place it before an earlier line without a time (at {last_ms} \
+                     ms)"
                 )
             })?
         };
@@ -246,8 +250,8 @@ impl FeedValidator {
             return Ok(());
         }
         let message = format!(
-            "{field} is {media_ms} and may be {furthest} at most, {} ms past all times of the feed before it: it is \
-             milliseconds of the feed's media time",
+            "{field} is {media_ms} and may be at most {furthest}: {} ms (captions.max_jump_ms) past the feed's \
+             present media time. Times are milliseconds of the feed's media time",
             self.max_jump_ms
         );
         Err(Refusal::new(NackCode::BadTime, field, message))

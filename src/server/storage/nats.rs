@@ -86,7 +86,7 @@ async fn open_log(
     let unsynced = match unsynced(nats, replicas).await {
         None => None,
         Some(why) if nats.accept_unsynced => {
-            tracing::warn!(why, "what is acknowledged may be lost when most NATS servers lose power at once");
+            tracing::warn!(why, "acknowledged lines may be lost if most NATS servers lose power at once");
             Some(why)
         }
         Some(why) => {
@@ -176,7 +176,7 @@ async fn unsynced(nats: &NatsConfig, replicas: usize) -> Option<String> {
     for monitor in &nats.monitors {
         let told = match ask(monitor).await {
             Ok(told) => told,
-            Err(error) => return Some(format!("the NATS server at {monitor} does not tell how it stores: {error}")),
+            Err(error) => return Some(format!("the NATS server at {monitor} does not report how it stores: {error}")),
         };
         let Some(config) = told.jetstream.config else { continue };
         if !config.sync_always {
@@ -191,8 +191,8 @@ async fn unsynced(nats: &NatsConfig, replicas: usize) -> Option<String> {
     synced.dedup();
     (synced.len() < replicas).then(|| {
         format!(
-            "of {} of the {replicas} NATS servers that keep the log it is not known whether they sync before they acknowledge: \
-             {MEND}, and name the monitoring address of each in log.nats.monitors",
+            "{} of the {replicas} NATS servers that keep the log may acknowledge before they sync to disk: {MEND}, \
+             and list the monitoring address of each in log.nats.monitors",
             replicas - synced.len()
         )
     })
@@ -254,13 +254,13 @@ mod tests {
             (vec![a, b, c], 3, None),
             (vec![a], 1, None),
             (vec![a, b, c, keeps_nothing], 3, None),
-            (vec![], 1, Some("of 1 of the 1")),
-            (vec![a, b], 3, Some("of 1 of the 3")),
+            (vec![], 1, Some("1 of the 1")),
+            (vec![a, b], 3, Some("1 of the 3")),
             // A server named twice counts once.
-            (vec![a, b, b], 3, Some("of 1 of the 3")),
-            (vec![a, b, keeps_nothing], 3, Some("of 1 of the 3")),
+            (vec![a, b, b], 3, Some("1 of the 3")),
+            (vec![a, b, keeps_nothing], 3, Some("1 of the 3")),
             (vec![a, b, c, late], 3, Some("acknowledges before it syncs")),
-            (vec![a, b, c, no_nats], 3, Some("does not tell how it stores")),
+            (vec![a, b, c, no_nats], 3, Some("does not report how it stores")),
         ] {
             let monitors: Vec<String> = monitors.into_iter().cloned().collect();
             let nats = NatsConfig { monitors, ..NatsConfig::default() };

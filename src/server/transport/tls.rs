@@ -69,7 +69,7 @@ fn server_config(files: &TlsConfig) -> Result<ServerConfig, KeyError> {
     let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| {
         let is_encrypted = pem.windows(9).any(|word| word == b"ENCRYPTED");
         let rule = if is_encrypted {
-            "the key is encrypted, and nobody is here to decrypt it: `openssl pkey` writes it plain"
+            "the key is encrypted, which is not supported: decrypt it with `openssl pkey`"
         } else {
             "it must hold a private key in PEM (PKCS#8, PKCS#1 or SEC1)"
         };
@@ -78,7 +78,11 @@ fn server_config(files: &TlsConfig) -> Result<ServerConfig, KeyError> {
     // Named explicitly, because another crate of the build may install another one.
     let provider = Arc::new(ring::default_provider());
     let key = provider.key_provider.load_private_key(key).map_err(|_| {
-        unusable(key_file, "keys of this kind are not used: RSA of 2048 bits or more, P-256, P-384 and Ed25519 are")
+        unusable(
+            key_file,
+            "this kind of key is not supported: use RSA with 2048 bits or more, P-256, P-384 or \
+             Ed25519",
+        )
     })?;
     let certified = CertifiedKey::new(chain, key);
     match certified.keys_match() {

@@ -84,8 +84,8 @@ fn note_ended(
             target.note_stopped();
             tracing::error!(
                 to = %target.name, url = %target.url,
-                "it answers 410 Gone: nothing more is delivered to it until the server is started again; take it out \
-                 of the configuration, or give it another URL"
+                "it answered 410 Gone: nothing more is delivered to it until the server restarts; remove it from the \
+                 configuration, or change its URL"
             );
             target.queue().finish(feed, has_progressed, Some(wait));
             return true;

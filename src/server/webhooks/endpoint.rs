@@ -232,7 +232,7 @@ impl Endpoint {
         let mut told = self.told();
         told.last_sent_at = Some(catalog.context.clock.now());
         if std::mem::take(&mut told.is_failing) {
-            tracing::info!(to = %self.name, "deliveries are taken again");
+            tracing::info!(to = %self.name, "deliveries are accepted again");
         }
     }
 

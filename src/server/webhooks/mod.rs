@@ -97,7 +97,7 @@ fn targets(config: &Config) -> Result<Vec<Arc<Endpoint>>, DeliveriesError> {
         None => None,
         Some(path) => {
             let pem = read(path).map_err(DeliveriesError::Authorities)?;
-            let bad = |_| unusable(path, "it holds no certificates of authorities in PEM, or damaged ones");
+            let bad = |_| unusable(path, "it holds no certificates of authorities in PEM, or they are damaged");
             Some(Authorities::from_pem(&pem).map_err(bad).map_err(DeliveriesError::Authorities)?)
         }
     };

@@ -25,15 +25,16 @@ pub enum SecretsError {
     #[error(transparent)]
     File(#[from] KeyError),
     /// The environment variable is not set.
-    #[error("secret_env names {0}, which is not set")]
+    #[error("secret_env names the environment variable {0}, which is not set")]
     NoVariable(String),
     /// A secret is malformed.
     #[error(
-        "number {0} of them is not whsec_ and 24 to 64 bytes in base 64: `openssl rand -base64 32` makes the latter"
+        "secret number {0} must be `whsec_` followed by 24 to 64 bytes in base64; `openssl rand -base64 32` makes \
+         such bytes"
     )]
     Bad(usize),
     /// There are none, or too many.
-    #[error("there are {0}, and 1 to 10 may be")]
+    #[error("there are {0} secrets; give 1 to 10")]
     Number(usize),
 }
 

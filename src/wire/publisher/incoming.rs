@@ -308,7 +308,7 @@ fn unknown_type(kind: &str) -> Refusal {
     Refusal::new(
         NackCode::UnknownType,
         "type",
-        format!("{kind:?} is no message of a publisher: line, lines, retract, clock and end are"),
+        format!("{kind:?} is not a publisher's message: send line, lines, retract, clock or end"),
     )
 }
 

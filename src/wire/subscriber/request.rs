@@ -113,7 +113,8 @@ impl FromSubscriber {
             return refused(NackCode::BadJson, "a message is a JSON object with a type".into());
         };
         if !KINDS.contains(&kind.as_str()) {
-            let kinds = "a subscriber says step, pause, resume, pace or seek; of many feeds subscribe or unsubscribe";
+            let kinds =
+                "a subscriber sends step, pause, resume, pace or seek, or with many feeds subscribe or unsubscribe";
             return refused(NackCode::UnknownType, kinds.into());
         }
         let said = serde_json::from_str(text).or_else(|error| {

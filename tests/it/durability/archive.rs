@@ -167,7 +167,7 @@ async fn a_backup_replaces_nothing() {
     let before = std::fs::read(file(&dest)).expect("read");
     let again = captionwire(&["backup", "--data"], &[data.path(), &dest]);
     assert_eq!(again.status.code(), Some(1), "{again:?}");
-    assert!(text(&again.stderr).contains("replaces none"), "{again:?}");
+    assert!(text(&again.stderr).contains("overwrites nothing"), "{again:?}");
     assert!(std::fs::read(file(&dest)).expect("read") == before);
     for feed in ["basel", "chur", "davos"] {
         assert_eq!(export(&dest, feed).stdout, export(data.path(), feed).stdout);

@@ -189,7 +189,7 @@ async fn a_wal_that_lost_its_end_is_noticed_and_leaves_no_ghosts() {
         std::fs::write(&path, wal).expect("written");
         let (code, said) = verify(&server);
         assert_eq!(code, Some(1), "{said}");
-        assert!(said.contains("were acknowledged and are not there"), "{said}");
+        assert!(said.contains("are missing"), "{said}");
         server.restart();
         let metrics = server.get("/metrics").await.text();
         let missing = metrics.lines().find_map(|line| line.strip_prefix("captionwire_missing_records "));

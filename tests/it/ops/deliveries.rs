@@ -447,7 +447,7 @@ async fn no_secret_is_logged() {
     until_standing(&server, "cms", |it| it["waiting"] == 0).await;
     server.kill();
     let log = std::fs::read_to_string(log).expect("a log");
-    assert!(log.contains("a delivery failed") && log.contains("taken again"), "it says what happens");
+    assert!(log.contains("a delivery failed") && log.contains("accepted again"), "it says what happens");
     for secret in ["hidden-word", SECRET, &SECRET[6..], "/hook", "text 0"] {
         assert!(!log.contains(secret), "{secret} is in the log");
     }

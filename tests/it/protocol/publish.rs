@@ -1421,7 +1421,7 @@ async fn a_session_has_one_writer_at_a_time() {
         told = socket.next() => panic!("{told:?}"),
     };
     refused.assert_problem(409, "conflict");
-    assert!(refused.text().contains("the session s publishes as main since 20"), "{}", refused.text());
+    assert!(refused.text().contains("the session s has been publishing as main since 20"), "{}", refused.text());
     assert_eq!(post("other").await.status, 200);
 
     // From now on nobody reads.

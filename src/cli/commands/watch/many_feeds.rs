@@ -24,7 +24,7 @@ const LIVE_FEEDS_MAX: usize = 12;
 pub(crate) async fn run(watch: WatchCommand) -> anyhow::Result<Outcome> {
     let mut signals = Signals::new()?;
     if watch.pace.is_some() {
-        let message = "a replay is of one feed: name one, or leave --pace out";
+        let message = "--pace replays one feed: name only one, or leave --pace out";
         let mut command = WatchCommand::augment_args(clap::Command::new("captionwire watch"));
         bail!(command.error(ErrorKind::ArgumentConflict, message));
     }
@@ -33,7 +33,7 @@ pub(crate) async fn run(watch: WatchCommand) -> anyhow::Result<Outcome> {
     let mut shown =
         PrintedFeeds { is_raw: watch.json, is_refused: false, plain: BTreeMap::new(), said: BTreeMap::new(), lower };
     for name in &watch.feeds {
-        let feed = FeedId::new(name).context("of several feeds only the names are given; the server with --url")?;
+        let feed = FeedId::new(name).context("name several feeds without URLs; set the server with --url")?;
         let options = SubscriptionOptions {
             from: watch.from.clone(),
             interim: !watch.final_only,
@@ -79,7 +79,7 @@ async fn follow(feeds: &mut Subscriptions, shown: &mut PrintedFeeds) -> anyhow::
             }
             Some(SubscriptionEvent::Feed { feed, update: Update::Reset { .. } }) => {
                 shown.plain.insert(feed.clone(), PlainTurns { label: format!("{feed} "), ..PlainTurns::default() });
-                shown.tell(&format!("the transcript of {feed} begins anew"));
+                shown.tell(&format!("the transcript of {feed} starts over"));
             }
             Some(SubscriptionEvent::Done { feed, screen }) => shown.draw(&feed, &screen, true)?,
             Some(SubscriptionEvent::Refused { feed, message, retry_in, .. }) => {

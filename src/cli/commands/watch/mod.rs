@@ -70,7 +70,7 @@ pub(crate) async fn follow(subscriber: &mut Subscriber, view: &mut WatchView) ->
             Some(Update::Hello { .. }) if std::mem::take(&mut was_lost) => view.tell("connected again"),
             Some(Update::Reset { .. }) => {
                 view.reset();
-                view.tell("the transcript begins anew");
+                view.tell("the transcript starts over");
             }
             _ => {}
         }

@@ -48,7 +48,7 @@ impl PlainTurns {
         self.printed.retain(|id, _| {
             let is_there = screen.turn(id).is_some();
             if !is_there {
-                let gone = format!("{}(the turn that began with {} is no more)\n\n", self.label, clean_line(id));
+                let gone = format!("{}(the turn that began with {} was removed)\n\n", self.label, clean_line(id));
                 text.push_str(&gone);
             }
             is_there

@@ -188,7 +188,7 @@ impl Auth {
                 );
             }
             Denial::TooManyFeeds(format!(
-                "{by} created too many feeds in an hour (limits.feeds_created_per_hour): use feeds that exist, or come \
+                "{by} created too many feeds in an hour (limits.feeds_created_per_hour): use existing feeds, or try \
                  again later"
             ))
         })

@@ -137,7 +137,7 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Denial> {
     let mut values = headers.get_all(header::AUTHORIZATION).into_iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
-        return Err(Denial::Unauthorised("Authorization is given twice"));
+        return Err(Denial::Unauthorised("Authorization must be given only once"));
     }
     let value = value.to_str().map_err(|_| Denial::Unauthorised(BAD_TOKEN))?;
     match value.split_once(' ') {

@@ -39,25 +39,25 @@ use crate::transcript::{Content, MediaMs, Timestamp, Version};
 use crate::wire::publisher::{LANG_BYTES_MAX, NUMBER_MAX};
 
 /// Note for a number that is more than one above the last.
-const GAP: &str = "numbers are missing before this one: what was posted under them did not come here";
+const GAP: &str = "numbers are missing before this one: the server did not receive the captions posted under them";
 
 /// Note for a number that was missing until now.
-const LATE: &str = "this number came after a higher one: it was inserted at its place";
+const LATE: &str = "this number came after a higher one: the caption was inserted at its place";
 /// Note for a late number in a stream, whose text cannot be inserted before the text that is stored already.
 const LATE_IN_STREAM: &str =
-    "this number came after a higher one: its text was taken where it came, behind what was posted after it";
+    "this number came after a higher one: its text was added behind the text of the higher number";
 /// Note if a line is open but the part of it that deletions can reach is not known.
-const BEGUN_ANEW: &str = "a line of this stream is open that cannot be written on, since the server was restarted, has forgotten the \
-                          stream (limits.streams_max, limits.streams_per_feed_max), or another node has taken it: it stands as it is, \
-                          and this text begins a new one";
+const BEGUN_ANEW: &str = "the stream's open line cannot be continued: the server was restarted, dropped the stream \
+     (limits.streams_max, limits.streams_per_feed_max), or another node received it. The line stays as it is, and \
+     this text begins a new one";
 /// Note for a caption that was posted before and retracted since.
-const TAKEN_BACK: &str = "this caption was posted before under its number, and was taken back since: it stays so";
+const TAKEN_BACK: &str = "this caption was posted before under this number and retracted since: it stays retracted";
 
 /// Note for a new run that may have begun with captions that are no longer known.
-const FORGOTTEN: &str = "this run may have begun before this caption: captions that say what their numbers said before are taken for \
-                         retries until the run shows itself, and some that came before may not be known, since the server was started \
-                         a moment ago, another node took them, or there were too many. See whether the run's first captions are there, \
-                         and post those that are not under another session";
+const FORGOTTEN: &str = "this run may have begun before this caption. Until the server recognises a new run, it takes \
+     captions that repeat the text of their number for retries, and it may not know all of those: it was just \
+     started, another node received them, or there were too many. Check that the feed has the run's first captions, \
+     and post missing ones again under another session";
 
 type CaptionQuery = HashMap<String, String>;
 
@@ -90,10 +90,10 @@ impl CaptionPost {
         publisher.corrects = is_correcting(asked)?;
         let base = publisher.session.clone();
         if base.len() > 64 {
-            return Err(Problem::bad("session may have 64 bytes: it begins the ids of lines"));
+            return Err(Problem::bad("session may have at most 64 bytes: it begins the ids of lines"));
         }
         let offset_ms = asked.get("offset_ms").map(|offset_ms| {
-            offset_ms.parse().map_err(|_| Problem::bad("offset_ms is a whole number of milliseconds"))
+            offset_ms.parse().map_err(|_| Problem::bad("offset_ms must be a whole number of milliseconds"))
         });
         let offset_ms: Option<MediaMs> = offset_ms.transpose()?;
         let keep_raw = asked.get("keep_raw").map(String::as_str);
@@ -240,7 +240,7 @@ impl CaptionPost {
         let faults = decoded.faults.iter().map(ToString::to_string);
         let begun = (count > 0).then(|| {
             let captions = if count == 1 { "caption before this one was" } else { "captions before this one were" };
-            format!("{count} {captions} taken for retries, and this run begins there: what was posted is said now")
+            format!("{count} {captions} taken for retries, but this run began there: they are published now")
         });
         let note = is_short.then_some(FORGOTTEN).into_iter().chain(note).map(str::to_owned);
         Ok(faults.chain(notes).chain(begun).chain(note).collect())
@@ -418,7 +418,9 @@ fn number(asked: &CaptionQuery) -> Result<Option<u64>, Problem> {
     match asked.get("seq").map(|seq| seq.parse()) {
         None => Ok(None),
         Some(Ok(seq)) if seq < NUMBER_MAX => Ok(Some(seq)),
-        Some(_) => Err(Problem::bad(format!("seq is a whole number below {NUMBER_MAX}, one higher with each request"))),
+        Some(_) => {
+            Err(Problem::bad(format!("seq must be a whole number below {NUMBER_MAX}, one higher with each request")))
+        }
     }
 }
 

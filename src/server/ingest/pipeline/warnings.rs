@@ -15,26 +15,27 @@ pub(super) fn describe_reuse(reused: &ReusedId) -> String {
     let id = &reused.key.id;
     match &reused.outcome {
         ReuseOutcome::Beside(beside) => format!(
-            "another session sent a line {id} before: this one is kept beside it, as {beside}. Others of this session whose ids \
-             are taken are kept beside those lines too, and not told; a line that is replaced is. Use ids that are new in each \
-             session; to change lines of earlier sessions, say corrects=true or keep their session"
+            "another session has a line {id}: this line is kept beside it, as {beside}. Further lines of this session \
+             whose ids are taken are kept in the same way, without a warning; replaced lines are still reported. Use \
+             new ids in each session. To change lines of earlier sessions, set corrects=true or keep their session"
         ),
         ReuseOutcome::Replaced => format!(
-            "line {id} was final, and another session had changed it last: this session has replaced it. If it was to be a \
-             line of its own, use ids that are new in each session"
+            "this session has replaced line {id}, which was final and last changed by another session. To publish a \
+             separate line, use new ids in each session"
         ),
         ReuseOutcome::Overwritten { .. } => format!(
-            "line {id} was final, and this session has replaced it by another sentence more than 10 s away, as a correction. \
-             Others that it replaces so are not told. If ids were counted anew, use a session of its own for each run, or ids \
-             that are new"
+            "this session has replaced its final line {id} with another sentence, more than 10 s away; the server \
+             takes that for a correction. Further lines replaced like this are not reported. If each run counts its \
+             ids from the start, give each run its own session, or use new ids"
         ),
         ReuseOutcome::Overtaken { rev, head_rev } => format!(
-            "line {id} has revision {head_rev}: what came for it as revision {rev} is stored and not shown, and others like it \
-             are not told. Give a change a higher rev than the line's, or none; where a run counts anew, use a session of its own"
+            "line {id} has revision {head_rev}: the message for it with revision {rev} is stored but not shown, and \
+             further ones like it are not reported. Give a change a rev above the line's, or none. If each run counts \
+             its revisions from the start, give each run its own session"
         ),
         ReuseOutcome::NotTakenBack => format!(
-            "line {id} is another session's and was not taken back: to change lines of earlier sessions, say corrects=true or \
-             keep their session"
+            "line {id} belongs to another session and was not retracted. To change lines of earlier sessions, set \
+             corrects=true or keep their session"
         ),
     }
 }
@@ -47,8 +48,8 @@ impl IngestPipeline {
         let holder = self.view.transcript().holder().cloned();
         let Some(holder) = holder.filter(|holder| holder != source && !self.is_off_air_told) else { return false };
         let message = format!(
-            "the source {source} is not on air: its lines are stored, and nobody is shown them. The feed's first line is of \
-             {holder}, which stays on air: publish as source={holder}, or to another feed"
+            "the source {source} is not on air: its lines are stored but not shown. The source {holder} sent the \
+             feed's first line and stays on air. Publish as source={holder}, or to another feed"
         );
         self.is_off_air_told = true;
         self.warn(WarningCode::NotOnAir, message);
@@ -66,9 +67,9 @@ impl IngestPipeline {
         }
         tracing::warn!(feed = %self.feed.name(), %source, %session, last, first, "the numbers of a session have a gap");
         let message = format!(
-            "the first message has seq {first}, and the last one that is here of this session has seq {last}. If messages between \
-             them were acknowledged, the archive was put back to an earlier state: send again what is above seq {last}, in a new \
-             session. If they were refused or never sent, all is well"
+            "the first message has seq {first}, but the last stored message of this session has seq {last}. If \
+             messages between them were acknowledged, the archive was restored to an earlier state: send everything \
+             above seq {last} again, in a new session. If they were refused or never sent, nothing is wrong"
         );
         self.warn(WarningCode::SeqGap, message);
     }
@@ -78,7 +79,7 @@ impl IngestPipeline {
         if let Some((why, id)) = told
             && !std::mem::replace(&mut self.are_left_out_times_told, true)
         {
-            let message = format!("{why}. Such times are left out, and their lines stand where they arrive");
+            let message = format!("{why}. Such times are left out, and their lines are placed where they arrive");
             self.warnings.push(IngestWarning { code: WarningCode::Format, message, line: Some((id, None)) });
         }
     }
@@ -152,7 +153,7 @@ impl IngestPipeline {
         let untold = unheard.saturating_sub(self.foreseen.len() as u64);
         if untold > 0 {
             let message = format!(
-                "{untold} more lines that were final, and that other sessions had changed last, were replaced by this session: too \
+                "{untold} more lines, final and last changed by other sessions, were replaced by this session: too \
                  many at once to name each"
             );
             self.warn(WarningCode::LineReplaced, message);
@@ -203,7 +204,7 @@ impl IngestPipeline {
     /// Warns of a retraction of an unknown line. A retraction with a revision may arrive before its line.
     pub(crate) fn warn_of_missing_line(&mut self, id: &Arc<str>) {
         let source = &self.publisher.source;
-        let message = format!("there is no line {source}/{id}: nothing was taken back, see whether the id is right");
+        let message = format!("there is no line {source}/{id}: nothing was retracted; check the id");
         let line = Some((id.clone(), None));
         self.warnings.push(IngestWarning { code: WarningCode::NoSuchLine, message, line });
     }

@@ -50,7 +50,7 @@ pub(crate) fn going_away() -> CloseReason {
 
 /// Returns the refusal of a line that was not accepted when the rest of its message was.
 fn not_taken_with(seq: u64) -> Refusal {
-    let message = format!("this line was not taken when message {seq} first came: send it in a message with a new seq");
+    let message = format!("this line was refused when message {seq} first came: send it in a message with a new seq");
     Refusal::new(NackCode::BadSeq, "seq", message)
 }
 

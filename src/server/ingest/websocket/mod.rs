@@ -260,7 +260,7 @@ impl<'a> PublisherConnection<'a> {
                     self.take_vendors(&bytes, came).await?;
                 }
                 SocketFrame::Binary(_) => {
-                    let message = "a binary message: captions are JSON in text messages".into();
+                    let message = "binary messages are not accepted: send captions as JSON in text messages".into();
                     let seq = self.pipeline.sequence.unreadable();
                     let refusal = Refusal { code: NackCode::NotText, message, field: None };
                     self.refuse(seq, None, refusal).await?;

@@ -39,7 +39,7 @@ impl VendorQuery {
         let format = asked.get("format").unwrap_or("captionwire");
         if format == "captionwire" {
             return match ONLY_HERE.iter().find(|name| asked.get(name).is_some()) {
-                Some(name) => Err(bad(format!("{name} is for vendors' formats: say format= too"))),
+                Some(name) => Err(bad(format!("{name} is for vendors' formats: set format= too"))),
                 None => Ok(None),
             };
         }
@@ -49,7 +49,7 @@ impl VendorQuery {
         let offset_ms = offset_ms(asked)?;
         let lang = asked.get("lang");
         if lang.is_some_and(|lang| lang.len() > LANG_BYTES_MAX || lang.chars().any(char::is_control)) {
-            return Err(bad(format!("lang is a language tag of {LANG_BYTES_MAX} bytes at most")));
+            return Err(bad(format!("lang must be a language tag of at most {LANG_BYTES_MAX} bytes")));
         }
         let is_answered = asked.flag("ack", true)?;
         let is_kept =
@@ -63,7 +63,11 @@ pub(crate) fn offset_ms(asked: &RequestContext) -> Result<Option<MediaMs>, Close
     match asked.get("offset_ms").map(str::parse) {
         None => Ok(None),
         Some(Ok(offset_ms)) => Ok(Some(offset_ms)),
-        Some(Err(_)) => Err(CloseReason::close(CloseCode::BadRequest, "offset_ms is a whole number of milliseconds")),
+        Some(Err(_)) => Err(CloseReason::close(
+            CloseCode::BadRequest,
+            "offset_ms must be a whole number of \
+             milliseconds",
+        )),
     }
 }
 
@@ -73,7 +77,7 @@ pub(crate) fn are_labels_anonymous(asked: &RequestContext, is_vendors: bool) -> 
         None => Ok(is_vendors),
         Some("anonymous") => Ok(true),
         Some("names") => Ok(false),
-        Some(_) => Err(CloseReason::close(CloseCode::BadRequest, "labels is anonymous or names")),
+        Some(_) => Err(CloseReason::close(CloseCode::BadRequest, "labels must be anonymous or names")),
     }
 }
 
