@@ -612,7 +612,7 @@ mod tests {
         let config = crate::config::Config::default();
         let patience = TimesConfig::ms(config.times.write_timeout_ms);
         let (below, mut client) = tokio::io::duplex(16);
-        let transport = Transport::Other(Box::new(PatientStream::new(below, patience)));
+        let transport = Transport::Other(Box::new(WriteTimeoutStream::new(below, patience)));
         let mut socket = WebSocket::new(transport, &[], 512, config.limits.message_bytes, &config.times).await;
         // Masked with zeros, as client frames must be.
         let pinging = async {
