@@ -1,6 +1,7 @@
 //! `[auth]`: permissions, and the feeds that they apply to.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use serde::Deserialize;
 
@@ -25,7 +26,7 @@ pub struct AuthConfig {
 }
 
 /// Roles, in the feeds that one of the patterns names.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Grant {
     /// The roles. None of them includes another.
@@ -34,8 +35,9 @@ pub struct Grant {
     pub feeds: Vec<FeedPattern>,
 }
 
-/// Token listed in the configuration.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+/// Token listed in the configuration. The default has no name and no hash, and [`Config::check`](super::Config::check)
+/// refuses it.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TokenConfig {
     /// Name of the token's owner, for people.
@@ -143,6 +145,11 @@ impl Role {
     }
 }
 
+/// Error for a pattern that names no feeds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a feed is named in lower case letters, digits, `-` and `_`, with one `*` at most")]
+pub struct BadFeedPattern;
+
 /// Name of a feed, in which one `*` may stand for any characters, or none.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
@@ -169,17 +176,25 @@ impl FeedPattern {
 }
 
 impl TryFrom<String> for FeedPattern {
-    type Error = &'static str;
+    type Error = BadFeedPattern;
 
-    fn try_from(text: String) -> Result<Self, Self::Error> {
+    fn try_from(text: String) -> Result<Self, BadFeedPattern> {
+        text.parse()
+    }
+}
+
+impl FromStr for FeedPattern {
+    type Err = BadFeedPattern;
+
+    fn from_str(text: &str) -> Result<Self, BadFeedPattern> {
         let is_part =
             |part: &str| part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-'));
         let (start, end) = match text.split_once('*') {
             Some((start, end)) => (start, Some(end)),
-            None => (text.as_str(), None),
+            None => (text, None),
         };
         if text.is_empty() || !is_part(start) || !end.is_none_or(is_part) {
-            return Err("a feed is named in lower case letters, digits, `-` and `_`, with one `*` at most");
+            return Err(BadFeedPattern);
         }
         Ok(Self { start: start.to_owned(), end: end.map(str::to_owned) })
     }

@@ -49,10 +49,28 @@ impl Default for DeliveriesConfig {
 pub struct RedactedUrl(String);
 
 impl RedactedUrl {
+    /// Takes a secret, or an address.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
     /// Returns the text itself.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
+    }
+}
+
+impl From<String> for RedactedUrl {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl From<&str> for RedactedUrl {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
     }
 }
 
@@ -250,6 +268,23 @@ fn check_url(key: &'static str, name: &str, url: &RedactedUrl) -> CheckedTargets
 }
 
 impl WebhookConfig {
+    /// Creates a webhook for all feeds, from now on. It needs [`secrets`](Self::secrets) too, or a file or variable with
+    /// some: every message is signed.
+    #[must_use]
+    pub fn new(name: impl Into<String>, url: impl Into<RedactedUrl>) -> Self {
+        Self {
+            name: name.into(),
+            url: url.into(),
+            feeds: all_feeds(),
+            view: DeliveredView::default(),
+            from: DeliverFrom::default(),
+            secrets: Vec::new(),
+            secret_file: None,
+            secret_env: None,
+            headers: BTreeMap::new(),
+        }
+    }
+
     fn check(&self) -> CheckedTargets {
         let of = format!("(of {})", self.name);
         check_url("webhooks.url", &self.name, &self.url)?;
@@ -278,6 +313,22 @@ impl WebhookConfig {
 }
 
 impl PushConfig {
+    /// Creates a push of the feed that `feed` names, from now on.
+    #[must_use]
+    pub fn new(name: impl Into<String>, feed: FeedPattern, url: impl Into<RedactedUrl>, format: PushFormat) -> Self {
+        Self {
+            name: name.into(),
+            feed,
+            url: url.into(),
+            format,
+            from: DeliverFrom::default(),
+            lang: None,
+            offset_ms: 0,
+            heartbeat_ms: HEARTBEAT_MS,
+            give_up_after_ms: GIVE_UP_AFTER_MS,
+        }
+    }
+
     fn check(&self) -> CheckedTargets {
         let of = format!("(of {})", self.name);
         check_url("push.url", &self.name, &self.url)?;

@@ -1,5 +1,6 @@
 //! Sources of settings, and their precedence.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -16,7 +17,7 @@ const SECTIONS_OF_THE_ENVIRONMENT: [&str; 4] = ["limits", "times", "captions", "
 const SECTIONS_OF_THE_FILE: [&str; 7] = ["auth", "cluster", "deliveries", "dialects", "hls", "log_nats", "tls"];
 
 /// Settings from flags and the environment.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Overrides {
     /// Address and port to listen on.
     pub listen: Option<String>,
@@ -28,6 +29,20 @@ pub struct Overrides {
     pub log: Option<String>,
     /// Other settings, as pairs of environment variable and value.
     pub variables: Vec<(String, String)>,
+}
+
+/// Without the servers of the log: their URL may hold a password.
+impl fmt::Debug for Overrides {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { listen, data, ephemeral, log, variables } = self;
+        f.debug_struct("Overrides")
+            .field("listen", listen)
+            .field("data", data)
+            .field("ephemeral", ephemeral)
+            .field("log", &log.as_ref().map(|_| "…"))
+            .field("variables", variables)
+            .finish()
+    }
 }
 
 impl Overrides {

@@ -24,7 +24,9 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-pub use self::auth::{AuthConfig, FeedPattern, Grant, HS256_SECRET_BYTES_MIN, JwtConfig, Role, TokenConfig};
+pub use self::auth::{
+    AuthConfig, BadFeedPattern, FeedPattern, Grant, HS256_SECRET_BYTES_MIN, JwtConfig, Role, TokenConfig,
+};
 pub use self::captions::CaptionsConfig;
 pub use self::cluster::ClusterConfig;
 pub use self::dialects::DialectsConfig;
@@ -33,7 +35,7 @@ pub use self::hls::HlsConfig;
 pub use self::limits::LimitsConfig;
 pub use self::load::Overrides;
 pub use self::log::{LogConfig, NatsConfig};
-pub use self::network::Network;
+pub use self::network::{BadNetwork, Network};
 pub use self::retention::RetentionConfig;
 pub use self::times::TimesConfig;
 pub use self::tls::TlsConfig;
@@ -151,7 +153,13 @@ impl Config {
         Err(ConfigError::TooFewDescriptors { connections_max, descriptors, room })
     }
 
-    fn check(&self) -> Result<(), ConfigError> {
+    /// Checks the values of all settings, without reading the files that they name. [`Config::load`] and
+    /// [`Server::bind`](crate::server::Server::bind) call it.
+    ///
+    /// # Errors
+    /// [`ConfigError::BadValue`] for a setting that is out of its range, and for an address that other machines reach
+    /// although there is no authentication.
+    pub fn check(&self) -> Result<(), ConfigError> {
         let bad = |key, value: String, rule| Err(ConfigError::BadValue { place: None, key, value, rule });
         if let Some(auth) = &self.auth {
             auth.check()?;
@@ -305,6 +313,21 @@ mod tests {
             let said = load(&format!("[log.nats]\n{bad}")).expect_err(bad).to_string();
             assert!(said.contains("log.nats") && said.contains("line 2") && !said.contains("secret"), "{said}");
         }
+    }
+
+    /// A program that writes its settings in Rust has no file, and no place for an error to name.
+    #[test]
+    fn settings_of_a_program_are_checked() {
+        let listen = SocketAddr::from(([0, 0, 0, 0], 7700));
+        let open = Config { listen, ..Config::default() }.check().expect_err("anybody could publish").to_string();
+        assert!(open.starts_with("listen = 0.0.0.0:7700 cannot be used: "), "{open}");
+        let mut config = Config::default();
+        config.hls.segment_ms = 0;
+        assert!(config.check().is_err());
+        let mut config = Config::default();
+        config.limits.unacked = 0;
+        assert!(config.check().is_err());
+        assert!(Config::default().check().is_ok());
     }
 
     #[test]

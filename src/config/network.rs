@@ -1,9 +1,15 @@
 //! Networks, such as `10.0.0.0/8`.
 
 use std::net::IpAddr;
+use std::str::FromStr;
 
 use ipnet::IpNet;
 use serde::Deserialize;
+
+/// Error for a text that names no network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a network is written like 10.0.0.0/8 or fd00::/8, one address like 127.0.0.1")]
+pub struct BadNetwork;
 
 /// Network (CIDR, RFC 4632), or a single address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -30,11 +36,19 @@ impl std::fmt::Display for Network {
 }
 
 impl TryFrom<String> for Network {
-    type Error = &'static str;
+    type Error = BadNetwork;
 
-    fn try_from(text: String) -> Result<Self, Self::Error> {
+    fn try_from(text: String) -> Result<Self, BadNetwork> {
+        text.parse()
+    }
+}
+
+impl FromStr for Network {
+    type Err = BadNetwork;
+
+    fn from_str(text: &str) -> Result<Self, BadNetwork> {
         let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
-        network.map(Self).map_err(|_| "a network is written like 10.0.0.0/8 or fd00::/8, one address like 127.0.0.1")
+        network.map(Self).map_err(|_| BadNetwork)
     }
 }
 

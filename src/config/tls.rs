@@ -13,3 +13,11 @@ pub struct TlsConfig {
     /// Private key of the server's certificate: PKCS#8, PKCS#1 or SEC1, not encrypted.
     pub key_file: PathBuf,
 }
+
+impl TlsConfig {
+    /// Creates it from the paths of the certificate and of its key.
+    #[must_use]
+    pub fn new(certificate_file: impl Into<PathBuf>, key_file: impl Into<PathBuf>) -> Self {
+        Self { certificate_file: certificate_file.into(), key_file: key_file.into() }
+    }
+}

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::cluster::TableError;
+use crate::config::ConfigError;
 use crate::log::LogError;
 use crate::server::core::secret_files::KeyError;
 use crate::server::webhooks::DeliveriesError;
@@ -11,6 +12,9 @@ use crate::server::webhooks::DeliveriesError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServerError {
+    /// A setting cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The server cannot listen on the address.
     #[error("cannot listen on {addr}: {source}")]
     Listen {

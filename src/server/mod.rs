@@ -85,11 +85,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// Opens the archive and binds the address. Requests are served once [`run`](Self::run) is called.
+    /// Checks `config`, opens the archive and binds the address. Requests are served once [`run`](Self::run) is called.
     ///
     /// # Errors
     /// [`ServerError`]; the archive is closed again.
     pub async fn bind(config: Config) -> Result<Self, ServerError> {
+        config.check()?;
         let auth = config.auth.as_ref().map(|auth| Auth::new(auth, &config.limits)).transpose()?;
         let tls = config.tls.as_ref().map(Tls::new).transpose()?.map(Arc::new);
         // The address first: a second server on the same address reports that, and not that the archive is locked.
@@ -109,12 +110,13 @@ impl Server {
         Ok(Self { listener: Some(listener), addr, tls, ..server })
     }
 
-    /// Checks other files that `config` names, such as keys and certificates, like [`Server::bind`], and starts
+    /// Checks `config` and the files that it names, such as keys and certificates, like [`Server::bind`], and starts
     /// nothing.
     ///
     /// # Errors
-    /// [`ServerError`] for a file that cannot be used.
+    /// [`ServerError`] for a setting or a file that cannot be used.
     pub fn check(config: &Config) -> Result<(), ServerError> {
+        config.check()?;
         config.auth.as_ref().map(|auth| Auth::new(auth, &config.limits)).transpose()?;
         config.tls.as_ref().map(Tls::new).transpose()?;
         Deliveries::check(config)?;
@@ -123,7 +125,7 @@ impl Server {
 
     /// Creates a server over the caller's log that does not listen: connections come through its
     /// [`ConnectionAcceptor`]. If the keys of `[auth.jwt]` cannot be used, it logs that and denies all access. It
-    /// ignores `[tls]`. It has no search index and no deliveries, because their threads would not run on the caller's
+    /// ignores `[tls]` and does not [check](Config::check) the settings. It has no search index and no deliveries, because their threads would not run on the caller's
     /// clock.
     #[must_use]
     pub fn new(config: Config, log: Arc<dyn Log>, clock: Clock, chance: Rng) -> Self {

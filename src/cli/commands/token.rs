@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::cli::support::outcome::Outcome;
 use crate::cli::support::outcome::misuse;
 use crate::cli::support::output::{note, print};
-use crate::config::{FeedPattern, HS256_SECRET_BYTES_MIN, Role};
+use crate::config::{BadFeedPattern, FeedPattern, HS256_SECRET_BYTES_MIN, Role};
 use crate::server::{Clock, Rng};
 use crate::transcript::line::check_source;
 
@@ -171,8 +171,8 @@ fn role(text: &str) -> Result<Role, String> {
     Role::of(text).ok_or_else(|| format!("there are {all}"))
 }
 
-fn feed(text: &str) -> Result<String, &'static str> {
-    FeedPattern::try_from(text.to_owned()).map(|_| text.to_owned())
+fn feed(text: &str) -> Result<String, BadFeedPattern> {
+    text.parse::<FeedPattern>().map(|_| text.to_owned())
 }
 
 fn seconds(text: &str) -> Result<u32, String> {
