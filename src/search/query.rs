@@ -84,7 +84,7 @@ fn answer(db: &Connection, question: &IndexQuery) -> rusqlite::Result<SearchHits
     let order = if total > RANKED_MAX { HitOrder::Newest } else { HitOrder::Rank };
     let by = match order {
         HitOrder::Rank => "bm25(words), l.id DESC",
-        HitOrder::Newest => "words.rowid DESC",
+        HitOrder::Newest | HitOrder::Unknown => "words.rowid DESC",
     };
     let ids = {
         let sql = format!("SELECT l.id {CONDITIONS} ORDER BY {by} LIMIT ?8 OFFSET ?9");

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::mark::Mark;
+use super::growing::{self, GrowingEnum};
+use super::mark::{Mark, MarkKind};
 use super::time::{MediaMs, Timestamp};
 use crate::position::{BadName, is_plain_name};
 use crate::transcript::serde_arc::{maybe_text, text};
@@ -106,6 +107,13 @@ pub enum Status {
 pub enum Break {
     /// A new turn begins here, whoever speaks.
     Turn,
+    /// A boundary of a newer server that this version does not know. Read from messages to clients only.
+    #[serde(skip_deserializing)]
+    Unknown,
+}
+
+impl GrowingEnum for Break {
+    const UNKNOWN: Self = Self::Unknown;
 }
 
 /// Origin of a line's start that its source did not give.
@@ -117,6 +125,13 @@ pub enum TimeSource {
     Arrival,
     /// Its position in the file it was read from.
     Order,
+    /// An origin of a newer server that this version does not know. Read from messages to clients only.
+    #[serde(skip_deserializing)]
+    Unknown,
+}
+
+impl GrowingEnum for TimeSource {
+    const UNKNOWN: Self = Self::Unknown;
 }
 
 /// One word of a line whose source times its words.
@@ -302,10 +317,15 @@ pub struct Line {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lang: Option<Arc<str>>,
     /// `turn` if its source begins a turn here.
-    #[serde(default, rename = "break", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        rename = "break",
+        deserialize_with = "growing::maybe_name",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub break_before: Option<Break>,
     /// Origin of `start_ms`, if not the source.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "growing::maybe_name", skip_serializing_if = "Option::is_none")]
     pub time_source: Option<TimeSource>,
     /// Notations inside the text.
     #[serde(default)]
@@ -322,6 +342,14 @@ impl Line {
     #[must_use]
     pub fn key(&self) -> LineKey {
         LineKey { source: self.source.clone(), id: self.id.clone() }
+    }
+
+    /// Returns true if the line has a name of a newer server: a break, an origin of its start or a kind of a mark that this
+    /// version does not know.
+    pub(crate) fn is_of_newer_server(&self) -> bool {
+        self.break_before == Some(Break::Unknown)
+            || self.time_source == Some(TimeSource::Unknown)
+            || self.marks.iter().any(|mark| mark.kind == MarkKind::Unknown)
     }
 
     /// Returns the content, without a start if its source gave none.

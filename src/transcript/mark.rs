@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::growing::{self, GrowingEnum};
 use super::time::MediaMs;
 
 /// Kind of a mark.
@@ -38,12 +39,20 @@ pub enum MarkKind {
     NewStory,
     /// The source went away before it made the line final.
     Unconfirmed,
+    /// A kind of a newer server that this version does not know. Read from messages to clients only.
+    #[serde(skip_deserializing)]
+    Unknown,
+}
+
+impl GrowingEnum for MarkKind {
+    const UNKNOWN: Self = Self::Unknown;
 }
 
 /// One mark in a line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
     /// The kind of the mark.
+    #[serde(deserialize_with = "growing::name")]
     pub kind: MarkKind,
     /// Its first character, counted in Unicode scalar values from 0.
     pub start: usize,

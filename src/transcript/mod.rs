@@ -9,6 +9,7 @@
 mod assembly;
 pub(crate) mod field_names;
 pub mod fold;
+pub(crate) mod growing;
 pub(crate) mod json_text;
 pub mod line;
 pub mod mark;

@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::transcript::growing::GrowingEnum;
+
 /// A WebSocket close code that the server sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u16)]
@@ -134,18 +136,30 @@ pub fn is_temporary(code: u16) -> bool {
     !matches!(code, 1000 | 1007 | 4500..=4999)
 }
 
-/// Declares an enum of codes by their names on the wire, and the list of all of them.
+/// Declares an enum of codes by their names on the wire, and the list of all of them. Clients read those that are `read as`
+/// a variant: it stands for codes of a newer server, and is not in the list.
 macro_rules! named_codes {
-    ($(#[$doc:meta])* $name:ident { $($(#[$code_doc:meta])* $code:ident = $wire_name:literal,)+ }) => {
+    ($(#[$doc:meta])* $name:ident $(read as $unknown:ident)? { $($(#[$code_doc:meta])* $code:ident = $wire_name:literal,)+ }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[non_exhaustive]
         pub enum $name {
             $($(#[$code_doc])* #[serde(rename = $wire_name)] $code,)+
+            $(
+                /// A code of a newer server that this version does not know. Read from messages to clients only.
+                #[serde(rename = "unknown", skip_deserializing)]
+                $unknown,
+            )?
         }
 
+        $(
+            impl GrowingEnum for $name {
+                const UNKNOWN: Self = Self::$unknown;
+            }
+        )?
+
         impl $name {
-            /// All codes, for documents and tests.
+            /// All codes of this version, for documents and tests.
             pub const ALL: &[Self] = &[$(Self::$code),+];
 
             /// Returns the name on the wire.
@@ -153,6 +167,7 @@ macro_rules! named_codes {
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$code => $wire_name,)+
+                    $(Self::$unknown => "unknown",)?
                 }
             }
         }
@@ -161,7 +176,7 @@ macro_rules! named_codes {
 
 named_codes! {
     /// Reason for which a message of a publisher, or one line of it, was refused.
-    NackCode {
+    NackCode read as Unknown {
         /// It is not JSON, or not an object.
         BadJson = "bad_json",
         /// It is a binary frame.
@@ -229,7 +244,7 @@ named_codes! {
 
 named_codes! {
     /// Reason for which a message of a subscriber was refused, or for which one subscription of many has ended.
-    ErrorCode {
+    ErrorCode read as Unknown {
         /// It is not JSON, or not an object with a type.
         BadJson = "bad_json",
         /// It is a binary frame.
@@ -276,6 +291,7 @@ impl From<NackCode> for ErrorCode {
             | NackCode::ControlCharacters
             | NackCode::Ended
             | NackCode::IdReused => Self::BadField,
+            NackCode::Unknown => Self::Unknown,
         }
     }
 }
@@ -349,6 +365,19 @@ mod tests {
         assert_eq!(told(CloseCode::NoSuchFeed), Some(("no_such_feed", false)));
         assert_eq!(told(CloseCode::BadRequest), Some(("bad_field", false)));
         assert_eq!(told(CloseCode::TooSlow), None);
+    }
+
+    /// Codes of a newer server are read in its messages only.
+    #[test]
+    fn an_unknown_code_is_read_in_a_message_only() {
+        for code in ["\"of_a_newer_server\"", "\"unknown\"", "\"Unknown\""] {
+            assert!(
+                serde_json::from_str::<NackCode>(code).is_err() && serde_json::from_str::<ErrorCode>(code).is_err()
+            );
+        }
+        let nack = r#"{"type":"nack","seq":1,"code":"of_a_newer_server","message":"so","retry":false}"#;
+        let read: crate::wire::ToPublisher = serde_json::from_str(nack).expect("a nack");
+        assert!(matches!(read, crate::wire::ToPublisher::Nack { code: NackCode::Unknown, .. }), "{read:?}");
     }
 
     #[test]

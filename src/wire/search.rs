@@ -3,16 +3,25 @@
 use serde::{Deserialize, Serialize};
 
 use crate::position::FeedId;
+use crate::transcript::growing::GrowingEnum;
 use crate::transcript::{MediaMs, Timestamp};
 
 /// Order of the hits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum HitOrder {
     /// Best match first.
     Rank,
     /// Newest first, because there are too many matches to rank.
     Newest,
+    /// An order of a newer server that this version does not know. Read from messages to clients only.
+    #[serde(skip_deserializing)]
+    Unknown,
+}
+
+impl GrowingEnum for HitOrder {
+    const UNKNOWN: Self = Self::Unknown;
 }
 
 /// Piece of a line's text. The pieces in sequence are the line.

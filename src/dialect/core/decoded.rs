@@ -61,6 +61,15 @@ pub struct DecodeFault {
     pub message: String,
 }
 
+impl DecodeFault {
+    /// Creates a fault, for decoders outside this crate. `message` names the location, the fault and the remedy, and
+    /// contains no text of a line.
+    #[must_use]
+    pub fn new(kind: DecodeFaultKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+}
+
 impl fmt::Display for DecodeFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)

@@ -50,6 +50,21 @@ pub struct Document {
 }
 
 impl Document {
+    /// Creates a document of `feed` without anything in it.
+    #[must_use]
+    pub fn new(feed: FeedId) -> Self {
+        Self {
+            feed,
+            meta: FeedMeta::default(),
+            state: FeedState::default(),
+            epoch: None,
+            cursor: None,
+            speakers: Vec::new(),
+            turns: Vec::new(),
+            kept: None,
+        }
+    }
+
     /// Returns the part `range` of `transcript` as it stands now. Takes memory for that part, and time for the whole
     /// transcript unless `last_turns` limits it.
     #[must_use]
@@ -61,14 +76,13 @@ impl Document {
         let mut turns: Vec<_> = within.take(range.last_turns.unwrap_or(usize::MAX)).collect();
         turns.reverse();
         Self {
-            feed: feed.clone(),
             meta: transcript.meta().clone(),
             state: transcript.state(),
             epoch: transcript.epoch().cloned(),
             cursor: transcript.cursor(transcript.change()),
             speakers: transcript.speakers(),
             turns,
-            kept: None,
+            ..Self::new(feed.clone())
         }
     }
 

@@ -15,7 +15,9 @@ use crate::format::core::reused_ids::{SAME_LINE_MS, tell_same_id};
 use crate::format::json::unknown_fields::RowObject;
 use crate::position::Epoch;
 use crate::transcript::line::{check_kept_line_id, check_source};
-use crate::transcript::{FeedMeta, FeedState, Line, MarkKind, MediaMs, Op, Record, Speaker, Status, Version};
+use crate::transcript::{
+    Break, FeedMeta, FeedState, Line, MarkKind, MediaMs, Op, Record, Speaker, Status, TimeSource, Version,
+};
 
 /// A line of an export, with its place in the file.
 #[derive(Debug)]
@@ -51,6 +53,23 @@ pub(super) struct Export<'a> {
     /// Indices of lines, by export, source and id.
     by_key: HashMap<(usize, Arc<str>, Arc<str>), usize>,
     ids: LineIds,
+}
+
+/// The fields of a line whose values are names that this version knows.
+#[derive(Deserialize)]
+#[allow(dead_code, reason = "reading them finds the first that is unknown")]
+struct KnownNames {
+    #[serde(rename = "break")]
+    break_before: Option<Break>,
+    time_source: Option<TimeSource>,
+    #[serde(default)]
+    marks: Vec<KnownMark>,
+}
+
+#[derive(Deserialize)]
+#[allow(dead_code, reason = "as with the fields of lines")]
+struct KnownMark {
+    kind: MarkKind,
 }
 
 #[derive(Deserialize)]
@@ -108,6 +127,10 @@ impl<'a> Export<'a> {
 
     pub(super) fn line(&mut self, row: &'a RawValue, places: &JsonSpans<'a>, gather: &mut TranscriptBuilder) {
         let Some(mut line) = places.read::<Line>(row, "this line", gather) else { return };
+        // Those names have no meaning here, and what is read here is kept.
+        if line.is_of_newer_server() && places.read::<KnownNames>(row, "this line", gather).is_none() {
+            return;
+        }
         let at = FilePlace::from(places.place(row.get()));
         if let Ok(fields) = serde_json::from_str::<Fields<'_>>(row.get()) {
             gather.unknown_fields.note_plain(RowObject::Line, &fields, at);
@@ -240,7 +263,7 @@ impl ExportPart {
         match self.state {
             Some(FeedState::Live | FeedState::Scheduled) => {}
             Some(FeedState::Paused) => add(&mut records, Op::Pause),
-            Some(FeedState::Ended | FeedState::None) | None => add(&mut records, Op::End),
+            Some(FeedState::Ended | FeedState::None | FeedState::Unknown) | None => add(&mut records, Op::End),
         }
         FilePart { at, epoch: self.epoch, is_log: false, records }
     }

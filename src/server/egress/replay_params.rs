@@ -3,16 +3,7 @@
 use crate::server::access::upgrade::RequestContext;
 use crate::server::core::connection_end::CloseReason;
 use crate::wire::CloseCode;
-use crate::wire::subscriber::Pace;
-
-/// Time that a replay follows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ReplayClock {
-    /// Time at which the server took the records.
-    Arrival,
-    /// The media time of the speech.
-    Media,
-}
+use crate::wire::subscriber::{BadPace, Pace, ReplayClock};
 
 /// Parameters of a replay.
 #[derive(Debug, Clone)]
@@ -43,6 +34,12 @@ impl ReplayParams {
             Some(Ok(ms)) if ms >= 0 => Some(ms),
             Some(_) => return Err(bad("max_gap_ms must be a whole number of milliseconds")),
         };
-        Ok(Some(Self { pace: pace.parse().map_err(bad)?, by, max_gap_ms }))
+        Ok(Some(Self {
+            pace: pace
+                .parse()
+                .map_err(|error: BadPace| CloseReason::close(CloseCode::BadRequest, error.to_string()))?,
+            by,
+            max_gap_ms,
+        }))
     }
 }

@@ -12,10 +12,10 @@ use tokio::time::Instant;
 use crate::feed::{ChangePage, Feed, FeedReader, FeedRecord, LiveView, ReadEnd};
 use crate::log::LogError;
 use crate::position::Offset;
-use crate::server::egress::replay_params::{ReplayClock, ReplayParams};
+use crate::server::egress::replay_params::ReplayParams;
 use crate::transcript::fold::MediaMoment;
 use crate::transcript::{FeedState, FoldView, MediaMs, Op, Record, Transcript};
-use crate::wire::subscriber::Pace;
+use crate::wire::subscriber::{Pace, ReplayClock};
 use crate::wire::{ToSubscriber, Unit};
 
 /// Records read ahead, and played at once if they are due: some milliseconds in which the session does nothing else.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::transcript::fold::memberships::ReusedId;
+use crate::transcript::growing::GrowingEnum;
 use crate::transcript::line::{Line, LineKey};
 use crate::transcript::record::FeedMeta;
 use crate::transcript::speaker::Speaker;
@@ -13,6 +14,7 @@ use crate::transcript::turn::{Turn, WholeTurn};
 /// Lifecycle state of a feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum FeedState {
     /// The feed does not exist yet. Only readers that wait for one see this.
     None,
@@ -25,6 +27,13 @@ pub enum FeedState {
     Paused,
     /// The event is over. Corrections are still accepted.
     Ended,
+    /// A state of a newer server that this version does not know. Read from messages to clients only.
+    #[serde(skip_deserializing)]
+    Unknown,
+}
+
+impl GrowingEnum for FeedState {
+    const UNKNOWN: Self = Self::Unknown;
 }
 
 impl FeedState {
@@ -37,6 +46,7 @@ impl FeedState {
             Self::Live => "live",
             Self::Paused => "paused",
             Self::Ended => "ended",
+            Self::Unknown => "unknown",
         }
     }
 }

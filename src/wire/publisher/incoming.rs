@@ -27,6 +27,7 @@ pub struct FromPublisher {
 
 /// Content of a publisher's message.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum Incoming {
     /// A version of a line.
     Line(Version),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::position::{Epoch, FeedId};
+use crate::transcript::growing;
 use crate::wire::codes::NackCode;
 use crate::wire::message::Message;
 use crate::wire::publisher::{Limits, Refusal};
@@ -53,6 +54,7 @@ pub enum ToPublisher {
         /// Its number.
         seq: u64,
         /// Kind of fault.
+        #[serde(deserialize_with = "growing::name")]
         code: NackCode,
         /// Fault and remedy.
         message: String,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::position::{Cursor, FeedId};
-use crate::transcript::{FeedState, Line, Speaker, Turn, WholeTurn};
+use crate::transcript::{FeedState, Line, Speaker, Turn, WholeTurn, growing};
 
 /// Body of `changes`. Empty parts are omitted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,7 +30,7 @@ pub struct ChangesMessage {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub speakers: Vec<Speaker>,
     /// State of the feed, if it changed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "growing::maybe_name", skip_serializing_if = "Option::is_none")]
     pub state: Option<FeedState>,
     /// Display title, if the metadata changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::position::{Cursor, Epoch, FeedId};
-use crate::transcript::{FeedState, MediaMs, Timestamp};
+use crate::transcript::{FeedState, MediaMs, Timestamp, growing};
 use crate::wire::codes::ErrorCode;
 use crate::wire::message::Message;
 use crate::wire::subscriber::bodies::{ChangesMessage, TurnMessage};
@@ -24,6 +24,7 @@ pub enum ToSubscriber {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         title: Option<Arc<str>>,
         /// State of the feed.
+        #[serde(deserialize_with = "growing::name")]
         state: FeedState,
         /// Epoch of this generation of its log; `None` before there is one.
         epoch: Option<Epoch>,
@@ -78,6 +79,7 @@ pub enum ToSubscriber {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         feed: Option<FeedId>,
         /// Kind of fault.
+        #[serde(deserialize_with = "growing::name")]
         code: ErrorCode,
         /// Fault and remedy.
         message: String,

@@ -13,7 +13,7 @@ pub use crate::wire::subscriber::bodies::{ChangesMessage, TurnMessage};
 pub use crate::wire::subscriber::changes::{CHANGES_BYTES_MAX, encode_changes};
 pub use crate::wire::subscriber::events::ToSubscriber;
 pub use crate::wire::subscriber::request::{
-    FromSubscriber, PACE_RANGE, Pace, REPLAY_PARAMETERS, RESERVED_PARAMETERS, Seek, StartPoint, Subscribe,
-    SubscribeUntil, Unit,
+    BadPace, FromSubscriber, PACE_RANGE, Pace, REPLAY_PARAMETERS, RESERVED_PARAMETERS, ReplayClock, Seek, StartPoint,
+    Subscribe, SubscribeUntil, Unit,
 };
 pub use crate::wire::subscriber::turns::encode_turns;

@@ -38,15 +38,20 @@ pub enum Pace {
 /// The slowest and fastest pace that can be requested. Use `max` or `step` beyond it.
 pub const PACE_RANGE: std::ops::RangeInclusive<f64> = 0.01..=100_000.0;
 
+/// Error for a text that is no [`Pace`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a pace is a number from 0.01 to 100000, \"max\" or \"step\"")]
+pub struct BadPace;
+
 impl std::str::FromStr for Pace {
-    type Err = &'static str;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
+    type Err = BadPace;
+    fn from_str(text: &str) -> Result<Self, BadPace> {
         match text {
             "max" => Ok(Self::Max),
             "step" => Ok(Self::Step),
             number => match number.parse::<f64>() {
                 Ok(times) if PACE_RANGE.contains(&times) => Ok(Self::Times(times)),
-                _ => Err("a pace is a number from 0.01 to 100000, \"max\" or \"step\""),
+                _ => Err(BadPace),
             },
         }
     }
@@ -71,9 +76,31 @@ impl<'de> Deserialize<'de> for Pace {
     }
 }
 
+/// Time that a replay follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReplayClock {
+    /// Time at which the server received the records.
+    Arrival,
+    /// The media time of the speech.
+    Media,
+}
+
+impl ReplayClock {
+    /// Returns the name on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Arrival => "arrival",
+            Self::Media => "media",
+        }
+    }
+}
+
 /// A message from a subscriber.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum FromSubscriber {
     /// Send one more record, in a replay with `pace=step`.
     Step,

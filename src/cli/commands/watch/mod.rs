@@ -170,6 +170,7 @@ impl LiveScreen {
             FeedState::Paused => "‖ paused",
             FeedState::Ended => "■ ended",
             FeedState::None | FeedState::Scheduled => "○ not begun",
+            FeedState::Unknown => "○",
         };
         let title = screen.title().map(|title| format!(" · {}", clean_line(title))).unwrap_or_default();
         styled(faint(), &format!("{state} · {}{title}", self.feed))

@@ -188,3 +188,25 @@ fn lines_of_an_export_that_are_too_long_become_several() {
         == (line.id.contains(".3") || line.id.contains(".4") || *line.id == *"8:s2.2")));
     assert_eq!(reading.problems.len(), 2);
 }
+
+/// A file is kept as it is read: what a name of a later version means cannot be kept.
+#[test]
+fn a_line_with_names_of_a_later_version_is_left_out() {
+    let row = |id: u64, fields: &str| {
+        format!(
+            r#"{{"type":"line","source":"main","id":"{id}","rev":0,"sort":"{id}","start_ms":0,"text":"one","status":"final",{fields}"received_at":"2026-11-23T18:30:00Z"}}"#
+        )
+    };
+    for (fields, texts, told) in [
+        (r#""break":"turn","marks":[{"kind":"music","start":0,"end":1}],"#, 2, ""),
+        (r#""break":"chapter","#, 1, "break must be \"turn\""),
+        (r#""time_source":"guessed","#, 1, "time_source must be"),
+        (r#""marks":[{"kind":"whispered","start":0,"end":1}],"#, 1, "marks[0].kind must be"),
+    ] {
+        let file = format!("{}\n{}\n", row(1, fields), row(2, ""));
+        let reading = crate::format::registry::read(file.as_bytes(), Some("a.ndjson")).expect("it can be read");
+        let told_of: Vec<_> = reading.problems.iter().map(|problem| &*problem.message).collect();
+        assert_eq!(reading.lines.len(), texts, "{fields} {told_of:?}");
+        assert_eq!(told_of.iter().any(|message| message.contains(told)), !told.is_empty(), "{fields} {told_of:?}");
+    }
+}
