@@ -9,7 +9,7 @@
 
 #![allow(clippy::print_stderr, reason = "an example speaks to people")]
 
-use captionwire::client::{PublishError, Publisher, PublisherEvent, PublisherOptions, SocketUrl, random_name};
+use captionwire::client::{Publisher, PublisherEvent, PublisherOptions, SocketUrl, random_name};
 use captionwire::transcript::{Content, Version};
 use captionwire::wire::Outgoing;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -38,11 +38,17 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-async fn publish(publisher: &Publisher) -> Result<(), PublishError> {
+async fn publish(publisher: &Publisher) -> Result<(), Box<dyn std::error::Error>> {
     let (began, run) = (std::time::Instant::now(), random_name());
     let mut input = BufReader::new(tokio::io::stdin()).lines();
     let mut number = 0;
-    while let Ok(Some(text)) = input.next_line().await {
+    let read = loop {
+        let text = match input.next_line().await {
+            Ok(Some(text)) => text,
+            Ok(None) => break Ok(()),
+            // Such as a line that is not UTF-8. Those before it are published.
+            Err(error) => break Err(error),
+        };
         number += 1;
         let (speaker, said) = match text.split_once(": ") {
             Some((speaker, said)) => (Some(speaker.into()), said),
@@ -54,8 +60,9 @@ async fn publish(publisher: &Publisher) -> Result<(), PublishError> {
         let line = Version { id: format!("{run}-{number}").into(), content, ..Version::default() };
         // Waits only while the server has as many unanswered lines as it takes.
         publisher.send(&Outgoing::Line(line)).await?;
-    }
-    publisher.flush().await
+    };
+    publisher.flush().await?;
+    Ok(read?)
 }
 
 /// What a person should know. Nothing of it needs an answer.

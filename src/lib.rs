@@ -50,7 +50,9 @@
 //! `cli`, `nats` and `bench` are on by default. A program that publishes or subscribes needs
 //! `default-features = false, features = ["client"]`.
 //!
-//! Enums that grow are `#[non_exhaustive]`. Structs of options get new fields: end them with `..Default::default()`.
+//! Enums that grow are `#[non_exhaustive]`. Structs of options get new fields: end them with `..Default::default()`, or with
+//! `..Self::new(…)` if a field has no default. The types of other crates in this interface are those of [`bytes`] and `http`,
+//! which are re-exported here.
 //!
 //! # The way of a line
 //!
@@ -93,3 +95,8 @@ mod search;
 pub mod server;
 pub mod transcript;
 pub mod wire;
+
+// Their types are in the public interface.
+pub use bytes;
+#[cfg(feature = "client")]
+pub use http;

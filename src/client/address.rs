@@ -1,6 +1,6 @@
 //! URLs of a server and of its sockets.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use http::Uri;
 
@@ -14,7 +14,7 @@ use crate::position::FeedId;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{url} cannot be used: {rule}")]
 pub struct BadUrl {
-    /// The URL as given, without its query, which may hold a token.
+    /// Scheme and host of the URL as given. The rest is left out, because it may hold a password or a token.
     pub url: String,
     /// The accepted form, with an example.
     pub rule: &'static str,
@@ -189,11 +189,11 @@ impl SocketUrl {
         &self.endpoint
     }
 
-    /// Sets the query parameter `name` and removes earlier ones of that name. `value` is not escaped: names of feeds,
-    /// sources, sessions and cursors need no escapes.
+    /// Sets the query parameter `name` and removes earlier ones of that name. `value` is escaped: it is one value, whatever
+    /// characters it has, and the server says which it takes.
     pub(super) fn with(mut self, name: &str, value: impl fmt::Display) -> Self {
         self.query.retain(|pair| pair.split('=').next() != Some(name));
-        self.query.push(format!("{name}={value}"));
+        self.query.push(format!("{name}={}", escaped(&value.to_string())));
         self
     }
 
@@ -236,8 +236,40 @@ pub(super) fn split(text: &str, rule: &'static str) -> Result<Parts, BadUrl> {
 }
 
 fn bad(text: &str, rule: &'static str) -> BadUrl {
-    let url = text.split('?').next().unwrap_or_default().chars().take(200).collect();
-    BadUrl { url, rule }
+    BadUrl { url: without_secrets(text), rule }
+}
+
+/// Returns scheme and host of a text that may be no URL, with `…` for the parts that may hold a secret: user and password,
+/// path, query.
+fn without_secrets(text: &str) -> String {
+    let is_scheme =
+        |at: &usize| text[..*at].bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
+    let (scheme, rest) = text.split_at(text.find("://").filter(is_scheme).map_or(0, |at| at + 3));
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let host = match authority.rsplit_once('@') {
+        // A password may hold these characters too: its end looks like the path.
+        _ if path.contains('@') => "…".to_owned(),
+        Some((_, host)) => format!("…@{host}"),
+        None => authority.to_owned(),
+    };
+    let path = if path.len() > 1 { "/…" } else { path };
+    format!("{scheme}{host}{path}").chars().take(200).collect()
+}
+
+/// Percent-encodes `text` as the value of a query parameter. Unreserved characters and `:` stay (RFC 3986, sections 2.3 and 3.4).
+pub(super) fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' => {
+                escaped.push(char::from(byte))
+            }
+            _ => {
+                let _ = write!(escaped, "%{byte:02X}");
+            }
+        }
+    }
+    escaped
 }
 
 #[cfg(test)]
@@ -276,5 +308,43 @@ mod tests {
         assert_eq!(url.feed().expect("a feed").as_str(), "geneva");
         let error = SocketUrl::parse("ftp://a/?token=secret").expect_err("no socket").to_string();
         assert!(error.contains("ws://") && !error.contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn a_value_is_one_value_whatever_is_in_it() {
+        let url = SocketUrl::parse("ws://a:1/v1/feeds/geneva/publish").expect("a URL");
+        for (value, written) in [
+            ("evening run", "evening%20run"),
+            ("a#b", "a%23b"),
+            ("x&takeover=true", "x%26takeover%3Dtrue"),
+            ("a+b%ü", "a%2Bb%25%C3%BC"),
+            ("A-z_0.9~:", "A-z_0.9~:"),
+        ] {
+            let whole = url.clone().with("session", value).whole();
+            assert_eq!(whole, format!("{url}?session={written}"));
+            assert!(whole.parse::<Uri>().is_ok(), "{whole}");
+        }
+    }
+
+    /// People paste URLs with passwords and keys, and errors end in logs.
+    #[test]
+    fn an_error_shows_the_host_and_no_secret() {
+        for (text, shown) in [
+            ("http://user:secret@a.example:1", "http://…@a.example:1"),
+            ("user:secret@a", "http://…@a"),
+            ("http://user:se/cret@a/", "http://…/…"),
+            ("http://user:se?cret@a", "http://…/…"),
+            ("ftp://a.example/secret", "ftp://a.example/…"),
+            ("ftp://a?key=secret", "ftp://a/…"),
+            ("a/secret?to=http://b", "a/…"),
+            ("http://", "http://"),
+            ("a b/", "http://a b/"),
+        ] {
+            let error = ServerUrl::parse(text).expect_err(text);
+            assert_eq!(error.url, shown, "{text}");
+            assert!(!error.to_string().contains("cret"), "{error}");
+        }
+        let error = crate::client::PostUrl::parse("ftp://a.example/secret?key=secret").expect_err("no address");
+        assert_eq!(error.url, "ftp://a.example/…");
     }
 }

@@ -19,14 +19,19 @@ pub enum CaptionFormat {
     YouTube,
 }
 
-impl FromStr for CaptionFormat {
-    type Err = &'static str;
+/// Error for a name that is no [`CaptionFormat`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("zoom or youtube")]
+pub struct UnknownCaptionFormat;
 
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
+impl FromStr for CaptionFormat {
+    type Err = UnknownCaptionFormat;
+
+    fn from_str(name: &str) -> Result<Self, UnknownCaptionFormat> {
         match name {
             "zoom" => Ok(Self::Zoom),
             "youtube" => Ok(Self::YouTube),
-            _ => Err("zoom or youtube"),
+            _ => Err(UnknownCaptionFormat),
         }
     }
 }
@@ -42,6 +47,14 @@ pub struct CaptionUrl<'a> {
     pub lang: Option<&'a str>,
     /// Milliseconds added to times of day, for YouTube.
     pub offset_ms: i64,
+}
+
+impl<'a> CaptionUrl<'a> {
+    /// Creates it for captions without a language, whose times of day are those of the server.
+    #[must_use]
+    pub fn new(url: &'a PostUrl, format: CaptionFormat) -> Self {
+        Self { url, format, lang: None, offset_ms: 0 }
+    }
 }
 
 impl CaptionUrl<'_> {
@@ -102,5 +115,11 @@ mod tests {
         assert_eq!(written(CaptionFormat::Zoom, "http://a/cc?id=7&seq=3&lang=en-US"), "a\nb");
         let youtube = "1970-01-01T00:00:00.500 region:reg1#cue1\na<br>b\n";
         assert_eq!(written(CaptionFormat::YouTube, "http://a/cc?id=7&seq=3"), youtube);
+        let (written, _) = CaptionUrl { lang: Some("en&seq=9"), ..CaptionUrl::new(&url, CaptionFormat::Zoom) }.caption(
+            3,
+            Timestamp(0),
+            "a",
+        );
+        assert!(written == PostUrl::parse("http://a/cc?id=7&seq=3&lang=en%26seq%3D9").expect("a URL"));
     }
 }

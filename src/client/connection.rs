@@ -64,6 +64,9 @@ pub enum ConnectionEnd {
     /// No connection was made.
     #[error(transparent)]
     NotConnected(#[from] ConnectError),
+    /// The request cannot be sent as the URL and the options have it. The server was asked nothing.
+    #[error("the request cannot be sent: {0}")]
+    NotSendable(String),
     /// The connection broke.
     #[error("the connection was lost: {0}")]
     Lost(String),
@@ -85,7 +88,7 @@ impl ConnectionEnd {
             Self::Refused { status, .. } => *status >= 500 || matches!(status, 408 | 429),
             Self::NotConnected(error) => error.is_temporary(),
             Self::Lost(_) | Self::Silent(_) => true,
-            Self::Unreadable(_) => false,
+            Self::Unreadable(_) | Self::NotSendable(_) => false,
         }
     }
 
@@ -124,6 +127,9 @@ impl ConnectionEnd {
                 error @ (ProtocolError::ResetWithoutClosingHandshake | ProtocolError::HandshakeIncomplete),
             ) => Self::Lost(error.to_string()),
             Error::Protocol(error) => Self::Unreadable(error.to_string()),
+            // Nothing was sent, and the next attempt would be the same.
+            Error::HttpFormat(error) => Self::NotSendable(error.to_string()),
+            Error::Url(error) => Self::NotSendable(error.to_string()),
             other => Self::Lost(other.to_string()),
         }
     }
@@ -189,5 +195,7 @@ mod tests {
         for end in [closed(1000), closed(1007), closed(4500), closed(4507), refused(403), refused(404)] {
             assert!(!end.is_temporary(), "{end}");
         }
+        let error = "ws://a/?session=evening run".into_client_request().expect_err("no URL");
+        assert!(!ConnectionEnd::of(error).is_temporary());
     }
 }

@@ -14,7 +14,7 @@ use crate::client::http_error::{HttpError, ServerProblem};
 use crate::client::http_exchange::{collect, not_sendable, send};
 use crate::parse_error::describe_json_error;
 use crate::position::{Cursor, Epoch, FeedId};
-use crate::transcript::{FeedState, LineKey, Timestamp};
+use crate::transcript::{FeedState, LineKey, Timestamp, growing};
 
 /// Largest response, in bytes: a transcript of days.
 const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
@@ -29,6 +29,7 @@ pub struct FeedInfo {
     /// Title.
     pub title: Option<Arc<str>>,
     /// State of the feed.
+    #[serde(deserialize_with = "growing::name")]
     pub state: FeedState,
     /// Epoch of its log.
     pub epoch: Option<Epoch>,

@@ -20,7 +20,7 @@ pub enum HttpError {
     #[error("the connection to the server was lost: {0}")]
     Lost(String),
     /// The response took longer than this. The server may or may not have carried out the request.
-    #[error("the server did not answer within {} seconds", .0.as_secs())]
+    #[error("the server did not answer within {} seconds", .0.as_secs_f32())]
     TimedOut(Duration),
     /// The response cannot be read.
     #[error("the server's answer cannot be read: {0}")]

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use tokio::time::timeout;
 
-use crate::client::address::{BadUrl, split};
+use crate::client::address::{BadUrl, escaped, split};
 use crate::client::http_error::HttpError;
 use crate::client::http_exchange::{collect, not_sendable, send};
 use crate::client::proxy::{BadProxy, ProxySettings};
@@ -63,9 +63,10 @@ impl PostUrl {
         self.endpoint.proxy.as_ref().map(ToString::to_string)
     }
 
-    /// Adds a query parameter. `value` is not escaped.
+    /// Adds a query parameter. `value` is escaped: it is one value, whatever characters it has.
     #[must_use]
     pub fn with(&self, name: &str, value: impl fmt::Display) -> Self {
+        let value = escaped(&value.to_string());
         let query = match self.query.as_deref() {
             None | Some("") => format!("{name}={value}"),
             Some(query) => format!("{}&{name}={value}", query.trim_end_matches('&')),
@@ -117,6 +118,7 @@ pub struct PostResponse {
 
 /// Meaning of a response for the request that was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Verdict {
     /// It was accepted.
     Taken,

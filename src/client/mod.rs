@@ -32,8 +32,8 @@
 //! ```
 //!
 //! In reading order: `token`, `trust`, `proxy`, `connect_error`, `transport`, `address`, `backoff`, `connection`,
-//! `publisher`, `reconnecting_link`, `screen`, `replica`, `subscriber`, `multiplex`, `http_error`, `http_exchange`, `http`,
-//! `http_post`, `caption_url`, `socket_follower`.
+//! `publisher`, `message_text`, `reconnecting_link`, `screen`, `replica`, `subscriber`, `multiplex`, `http_error`,
+//! `http_exchange`, `http`, `http_post`, `caption_url`, `socket_follower`.
 
 mod address;
 mod backoff;
@@ -44,6 +44,7 @@ mod http;
 mod http_error;
 mod http_exchange;
 mod http_post;
+mod message_text;
 mod multiplex;
 mod proxy;
 mod publisher;
@@ -63,7 +64,7 @@ pub use self::search::{SearchFound, SearchQuery};
 pub use self::trust::{Authorities, BadAuthorities, install_tls_provider};
 pub use self::update::{ReplayState, Update};
 pub use crate::client::backoff::Backoff;
-pub use crate::client::caption_url::{CaptionFormat, CaptionUrl, wall_time};
+pub use crate::client::caption_url::{CaptionFormat, CaptionUrl, UnknownCaptionFormat, wall_time};
 pub use crate::client::connect_error::ConnectError;
 pub use crate::client::connection::{ClientTimes, ConnectionEnd};
 pub use crate::client::http::{
@@ -72,6 +73,7 @@ pub use crate::client::http::{
 };
 pub use crate::client::http_error::{HttpError, ServerProblem};
 pub use crate::client::http_post::{PostResponse, PostUrl, Verdict, post};
+pub use crate::client::message_text::MessageText;
 pub use crate::client::multiplex::{
     MultiplexMessage, SubscriptionEvent, SubscriptionOptions, Subscriptions, SubscriptionsOptions,
 };
@@ -83,7 +85,7 @@ pub use crate::client::screen::{Screen, ScreenChange, ShownTurn};
 pub use crate::client::socket_follower::{FollowerEvent, FollowerOptions, SocketFollower};
 pub use crate::client::subscriber::{ReceivedMessage, ReplayOptions, SubscribeError, Subscriber, SubscriberOptions};
 pub use crate::client::token::{BadToken, ClientToken};
-pub use crate::wire::subscriber::StartPoint;
+pub use crate::wire::subscriber::{Pace, ReplayClock, StartPoint};
 
 /// Returns 60 random bits as text, for ids of sessions and operations.
 #[must_use]

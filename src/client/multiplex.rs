@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
-use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::client::address::SocketUrl;
 use crate::client::backoff::{Backoff, RetrySchedule};
 use crate::client::connection::{ClientTimes, ConnectionEnd};
+use crate::client::message_text::MessageText;
 use crate::client::reconnecting_link::ReconnectingLink;
 use crate::client::replica::{FeedReplica, read};
 use crate::client::screen::Screen;
@@ -51,7 +51,7 @@ pub struct SubscriptionsOptions {
 #[derive(Debug, Clone, PartialEq)]
 pub struct MultiplexMessage {
     /// The message as received; `None` for an event of the connection.
-    pub text: Option<Utf8Bytes>,
+    pub text: Option<MessageText>,
     /// The event; `None` for a heartbeat, a part of changes that is kept, or changes seen before.
     pub news: Option<SubscriptionEvent>,
 }
@@ -84,6 +84,14 @@ pub enum SubscriptionEvent {
         message: String,
         /// Wait before the feed is asked for again; `None` if it is given up.
         retry_in: Option<Duration>,
+    },
+    /// The server sent something about a feed that this client cannot read. The feed is no longer followed; the others
+    /// continue.
+    Failed {
+        /// The feed.
+        feed: FeedId,
+        /// The reason.
+        why: ConnectionEnd,
     },
     /// The connection ended; the next call waits and reconnects, with all cursors.
     Disconnected {
@@ -228,12 +236,26 @@ impl Subscriptions {
         };
         match heard {
             Ok(None) => Ok(Some(MultiplexMessage { text: None, news: None })),
-            Ok(Some(text)) => match self.take(&text) {
+            Ok(Some(text)) => match self.take(&text).or_else(|why| self.unreadable(&text, why)) {
                 Ok(news) => Ok(Some(MultiplexMessage { text: Some(text), news })),
                 Err(end) => self.broken(end),
             },
             Err(end) => self.broken(end),
         }
+    }
+
+    /// Cancels the subscription to the feed of a message that cannot be read.
+    ///
+    /// # Errors
+    /// The reason, if the message concerns the whole connection.
+    fn unreadable(&mut self, text: &str, why: ConnectionEnd) -> Result<Option<SubscriptionEvent>, ConnectionEnd> {
+        let feed = FromSubscriber::feed_of(text).filter(|_| matches!(why, ConnectionEnd::Unreadable(_)));
+        let Some(feed) = feed else { return Err(why) };
+        if self.unanswered.contains_key(&feed) || self.unsubscribe(&feed).is_none() {
+            // It belongs to a subscription that was cancelled.
+            return Ok(None);
+        }
+        Ok(Some(SubscriptionEvent::Failed { feed, why }))
     }
 
     fn ask_again(&mut self) {
@@ -257,7 +279,7 @@ impl Subscriptions {
         Ok(Some(MultiplexMessage { text: None, news: Some(SubscriptionEvent::Disconnected { why, retry_in }) }))
     }
 
-    fn take(&mut self, text: &Utf8Bytes) -> Result<Option<SubscriptionEvent>, ConnectionEnd> {
+    fn take(&mut self, text: &str) -> Result<Option<SubscriptionEvent>, ConnectionEnd> {
         let Some(message) = read(text)? else { return Ok(None) };
         let feed = match &message {
             ToSubscriber::Heartbeat { feed: None, .. } => {

@@ -6,11 +6,12 @@ use std::task::{Context, Poll};
 use futures::future::BoxFuture;
 use futures::{FutureExt, SinkExt, StreamExt};
 use tokio::time::{Instant, sleep_until, timeout_at};
-use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
+use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::client::address::SocketUrl;
 use crate::client::backoff::{Backoff, RetrySchedule};
 use crate::client::connection::{ClientSocket, ClientTimes, ConnectionEnd, connect};
+use crate::client::message_text::MessageText;
 use crate::wire::FromSubscriber;
 
 /// A socket that can be reopened.
@@ -83,7 +84,7 @@ impl ReconnectingLink {
     ///
     /// # Errors
     /// The reason why the connection ended or could not be made; then call [`lost`](Self::lost).
-    pub(super) async fn next(&mut self) -> Result<Option<Utf8Bytes>, ConnectionEnd> {
+    pub(super) async fn next(&mut self) -> Result<Option<MessageText>, ConnectionEnd> {
         if let Some(connecting) = &mut self.connecting {
             let connected = connecting.await;
             self.connecting = None;
@@ -96,7 +97,7 @@ impl ReconnectingLink {
         let Ok(frame) = heard else { return Err(ConnectionEnd::Silent(silence)) };
         self.silent_since = None;
         match frame {
-            Some(Ok(Message::Text(text))) => Ok(Some(text)),
+            Some(Ok(Message::Text(text))) => Ok(Some(MessageText::new(text))),
             Some(Ok(Message::Close(frame))) => Err(ConnectionEnd::closed(frame)),
             // Tungstenite answers a ping when the socket is read next.
             Some(Ok(_)) => Ok(None),

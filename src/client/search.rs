@@ -1,14 +1,14 @@
 //! Search in the transcripts of a server.
 
-use std::fmt::Write;
-
 use bytes::Bytes;
 use http::Method;
 use serde::Deserialize;
 
+use crate::client::address::escaped;
 use crate::client::http::{HttpClient, read_answer};
 use crate::client::http_error::HttpError;
 use crate::position::FeedId;
+use crate::transcript::growing;
 use crate::wire::search::{Hit, HitOrder};
 
 /// Search conditions. All apply together.
@@ -38,6 +38,7 @@ pub struct SearchFound {
     /// Number of all hits; not counted beyond some thousands.
     pub total: usize,
     /// Order of the hits.
+    #[serde(deserialize_with = "growing::name")]
     pub order: HitOrder,
     /// True if feeds were left out because the index does not contain all of them yet.
     pub catching_up: bool,
@@ -60,20 +61,6 @@ impl SearchQuery {
         add("offset", offset.map(|offset| offset.to_string()));
         path
     }
-}
-
-/// Percent-encodes `text` as a query value; unreserved characters stay (RFC 3986, section 2.3).
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => escaped.push(char::from(byte)),
-            _ => {
-                let _ = write!(escaped, "%{byte:02X}");
-            }
-        }
-    }
-    escaped
 }
 
 impl HttpClient {

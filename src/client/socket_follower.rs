@@ -3,6 +3,7 @@
 //! Whatever is sent between two connections is lost, because other systems keep no cursor for a client. So the follower
 //! reports each connection, and how long after the first it began.
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,7 +17,7 @@ use crate::client::backoff::{Backoff, RetrySchedule};
 use crate::client::connection::{ClientSocket, ClientTimes, ConnectionEnd, connect_as};
 
 /// Settings of a [`SocketFollower`].
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct FollowerOptions {
     /// Value of `Authorization`, as the other system expects it.
     pub authorization: Option<HeaderValue>,
@@ -30,6 +31,21 @@ pub struct FollowerOptions {
     /// Time limit for the first connection; `None` for no limit. An attempt in progress is finished; no retry begins
     /// after the limit.
     pub first_wait: Option<Duration>,
+}
+
+impl fmt::Debug for FollowerOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { authorization, first, times, backoff, first_wait } = self;
+        // The first text may hold a key, as that of many engines does.
+        let hidden = |is_set: bool| is_set.then_some("…");
+        f.debug_struct("FollowerOptions")
+            .field("authorization", &hidden(authorization.is_some()))
+            .field("first", &hidden(first.is_some()))
+            .field("times", times)
+            .field("backoff", backoff)
+            .field("first_wait", first_wait)
+            .finish()
+    }
 }
 
 /// Events of the socket.
@@ -54,7 +70,7 @@ pub enum FollowerEvent {
     Done,
 }
 
-/// Follows a socket of another system.
+/// Follows a socket of another system. After [`FollowerEvent::Done`] or an error it connects no more.
 pub struct SocketFollower {
     url: SocketUrl,
     options: FollowerOptions,
@@ -64,6 +80,8 @@ pub struct SocketFollower {
     asked_at: Option<Instant>,
     first_at: Option<Instant>,
     socket: Option<ClientSocket>,
+    /// Result of the last call, once nothing more follows.
+    end: Option<Result<(), ConnectionEnd>>,
     heard: Instant,
     ping_at: Instant,
 }
@@ -82,6 +100,7 @@ impl SocketFollower {
             asked_at: None,
             first_at: None,
             socket: None,
+            end: None,
             heard: now,
             ping_at: now,
         }
@@ -91,8 +110,22 @@ impl SocketFollower {
     ///
     /// # Errors
     /// A permanent failure: the address refuses, or does not prove its identity. Also the reason why the last attempt
-    /// failed, which [is temporary](ConnectionEnd::is_temporary), if none succeeded within `first_wait`.
+    /// failed, which [is temporary](ConnectionEnd::is_temporary), if none succeeded within `first_wait`. Later calls
+    /// return the same error, or [`FollowerEvent::Done`] after the other side has finished, and connect no more.
     pub async fn next(&mut self) -> Result<FollowerEvent, ConnectionEnd> {
+        if let Some(end) = &self.end {
+            return end.clone().map(|()| FollowerEvent::Done);
+        }
+        let event = self.next_event().await;
+        match &event {
+            Ok(FollowerEvent::Done) => self.end = Some(Ok(())),
+            Err(end) => self.end = Some(Err(end.clone())),
+            Ok(_) => {}
+        }
+        event
+    }
+
+    async fn next_event(&mut self) -> Result<FollowerEvent, ConnectionEnd> {
         let Some(socket) = &mut self.socket else { return self.connect().await };
         let end = loop {
             let (gone_at, ping_at) = (self.heard + self.options.times.silence * 2, self.ping_at);

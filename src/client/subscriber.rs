@@ -1,26 +1,34 @@
 //! A subscriber that reconnects by itself: a cursor, a [`Screen`], and a connection that may break at any moment.
 
 use futures::SinkExt;
-use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::address::SocketUrl;
 use super::screen::Screen;
 use super::update::{ReplayState, Update};
 use crate::client::backoff::Backoff;
 use crate::client::connection::{ClientTimes, ConnectionEnd};
+use crate::client::message_text::MessageText;
 use crate::client::reconnecting_link::{ReconnectingLink, encode};
 use crate::client::replica::{FeedReplica, read};
 use crate::position::Cursor;
-use crate::wire::subscriber::{Pace, StartPoint};
+use crate::wire::subscriber::{Pace, ReplayClock, StartPoint};
 use crate::wire::{CloseCode, FromSubscriber, Seek, ToSubscriber};
 
 /// Settings for replaying an archived feed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ReplayOptions {
-    /// Speed of the replay.
+    /// Speed of the replay. Default: as it was.
     pub pace: Pace,
+    /// Time that it follows; `None` for media time if the feed was imported, and otherwise the time of arrival.
+    pub pace_by: Option<ReplayClock>,
     /// Limit to which longer gaps are shortened, in milliseconds of media time; `None` for the server's default.
     pub max_gap_ms: Option<u64>,
+}
+
+impl Default for ReplayOptions {
+    fn default() -> Self {
+        Self { pace: Pace::Times(1.0), pace_by: None, max_gap_ms: None }
+    }
 }
 
 /// Settings of a [`Subscriber`].
@@ -73,7 +81,7 @@ pub enum SubscribeError {
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReceivedMessage {
     /// The message as received; `None` for an event of the connection.
-    pub text: Option<Utf8Bytes>,
+    pub text: Option<MessageText>,
     /// The update; `None` for a heartbeat, a part of changes that is kept, or changes seen before.
     pub update: Option<Update>,
 }
@@ -224,13 +232,16 @@ impl Subscriber {
         if *wait {
             url = url.with("wait", true);
         }
-        if let Some(ReplayOptions { pace, max_gap_ms }) = replay {
+        if let Some(ReplayOptions { pace, pace_by, max_gap_ms }) = replay {
             let pace = self.replay.map_or(*pace, |replay| replay.pace);
             url = match pace {
                 Pace::Times(times) => url.with("pace", times),
                 Pace::Max => url.with("pace", "max"),
                 Pace::Step => url.with("pace", "step"),
             };
+            if let Some(clock) = pace_by {
+                url = url.with("pace_by", clock.as_str());
+            }
             if let Some(max_gap_ms) = max_gap_ms {
                 url = url.with("max_gap_ms", max_gap_ms);
             }
@@ -250,7 +261,7 @@ impl Subscriber {
         Ok(Some(ReceivedMessage { text: None, update: Some(Update::Disconnected { why, retry_in }) }))
     }
 
-    fn take(&mut self, text: Utf8Bytes) -> Result<Option<ReceivedMessage>, SubscribeError> {
+    fn take(&mut self, text: MessageText) -> Result<Option<ReceivedMessage>, SubscribeError> {
         let message = match read(&text) {
             Ok(Some(message)) => message,
             Ok(None) => return Ok(Some(ReceivedMessage { text: Some(text), update: None })),

@@ -10,10 +10,12 @@ use std::time::Duration;
 /// Settings of a [`Publisher`](super::Publisher).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PublisherOptions {
-    /// The source; `None` for the server's default (`main`).
+    /// The source; `None` for the server's default (`main`). 1 to 64 of a-z, 0-9, `_` and `-`, beginning with a letter or
+    /// digit; the server refuses another name for good.
     pub source: Option<String>,
     /// The session: one run of a publisher, kept over its reconnects; `None` for a new one. A program that resumes an
-    /// earlier run gives the session of that run.
+    /// earlier run gives the session of that run. 1 to 128 of letters, digits, `.`, `_`, `:` and `-`; the server refuses
+    /// another name for good.
     pub session: Option<String>,
     /// True if line ids name lines of the source from any session, so that this session may change them. Otherwise the
     /// ids belong to this session only.
@@ -94,10 +96,9 @@ pub enum PublisherEvent {
     },
     /// A message, or one line of it, was refused.
     Refused(Nack),
-    /// The server accepted a message with a warning that people should see: `conflict`, `id_reused`, `line_replaced`,
-    /// `stale_rev`.
+    /// The server accepted a message with a warning that people should see.
     Warning {
-        /// Code of the warning.
+        /// Code of the warning: a name of [`crate::wire::WarningCode`], or one of a newer server.
         code: Arc<str>,
         /// The warning in words; not made safe for a terminal.
         message: String,

@@ -88,6 +88,10 @@ async fn follow(feeds: &mut Subscriptions, shown: &mut PrintedFeeds) -> anyhow::
                 let again = retry_in.map(|wait| format!("; trying again in {:.1} s", wait.as_secs_f32()));
                 shown.tell(&format!("{feed}{}{}", clean_line(&message), again.unwrap_or_default()));
             }
+            Some(SubscriptionEvent::Failed { feed, why }) => {
+                shown.is_refused = true;
+                shown.tell(&format!("{feed}: {why}"));
+            }
             Some(SubscriptionEvent::Disconnected { why, retry_in }) => {
                 shown.tell(&format!("{why}; trying again in {:.1} s", retry_in.as_secs_f32()));
             }

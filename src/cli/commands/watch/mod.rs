@@ -33,7 +33,7 @@ impl WatchCommand {
             interim: !self.final_only,
             until_head: self.until == WatchUntil::Head,
             wait: self.until == WatchUntil::Live,
-            replay: self.pace.map(|pace| ReplayOptions { pace, max_gap_ms: None }),
+            replay: self.pace.map(|pace| ReplayOptions { pace, ..ReplayOptions::default() }),
             ..SubscriberOptions::default()
         };
         let mut subscriber = Subscriber::new(self.url.socket(feed, "subscribe")?, options);
