@@ -7,14 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use captionwire::client::{
-    Backoff, ClientTimes, ConnectError, ConnectionEnd, HttpClient, HttpError, LostMessages, Nack, PublishError,
-    PublishProgress, Publisher, PublisherEvent, PublisherOptions, ReplayOptions, Screen, ServerUrl, SocketUrl,
-    StartPoint, SubscribeError, Subscriber, SubscriberOptions, Update,
+    Backoff, ClientTimes, ConnectError, ConnectionEnd, FollowerEvent, FollowerOptions, HttpClient, HttpError,
+    LostMessages, Nack, PublishError, PublishProgress, Publisher, PublisherEvent, PublisherOptions, ReplayClock,
+    ReplayOptions, Screen, ServerUrl, SocketFollower, SocketUrl, StartPoint, SubscribeError, Subscriber,
+    SubscriberOptions, SubscriptionEvent, SubscriptionOptions, Subscriptions, SubscriptionsOptions, Update,
 };
 use captionwire::position::{Cursor, Epoch, FeedId, Offset};
 use captionwire::transcript::{
-    Content, FeedMeta, FeedState, FoldView, Line, Op, PublishedBy, Record, Status, Timestamp, Transcript, Turn,
-    TurnSettings, Version,
+    Break, Content, FeedMeta, FeedState, FoldView, Line, MarkKind, Op, PublishedBy, Record, Status, TimeSource,
+    Timestamp, Transcript, Turn, TurnSettings, Version,
 };
 use captionwire::wire::subscriber::Pace;
 use captionwire::wire::{FromPublisher, Incoming, Limits, Outgoing, Seek, ToSubscriber, encode_changes};
@@ -165,6 +166,7 @@ fn record(message: &Value) -> Record {
         Incoming::Retract { id, rev } => Op::Retract { source: source.clone(), id, rev },
         Incoming::Clock { media_ms } => Op::Clock { source: source.clone(), media_ms },
         Incoming::End => Op::End,
+        other => panic!("{other:?} is new"),
     };
     let published = PublishedBy { source, session: "s".into(), seq: read.seq.expect("a seq"), own_ids: true };
     Record { received_at: Timestamp(0), published: Some(published), op_id: None, op }
@@ -935,12 +937,14 @@ async fn repeats_merged_and_older_messages_do_no_harm() {
 async fn a_replay_is_steered_and_goes_on_as_it_was() {
     in_time(async {
         let script = Script::new().await;
-        let replay = Some(ReplayOptions { pace: Pace::Times(4.0), max_gap_ms: Some(500) });
+        let replay =
+            Some(ReplayOptions { pace: Pace::Times(4.0), pace_by: Some(ReplayClock::Media), max_gap_ms: Some(500) });
         let mut subscriber = subscriber(&script, SubscriberOptions { replay, ..SubscriberOptions::default() });
         assert_eq!(subscriber.pause().await, Err(SubscribeError::NotConnected));
         let serve = async {
             let mut peer = script.accept().await;
-            assert_eq!((peer.asked("pace"), peer.asked("max_gap_ms")), (Some("4"), Some("500")));
+            let asked = ["pace", "pace_by", "max_gap_ms"].map(|name| peer.asked(name));
+            assert_eq!(asked, [Some("4"), Some("media"), Some("500")]);
             peer.say(hello()).await;
             let mut said = Vec::new();
             for _ in 0..4 {
@@ -1254,4 +1258,136 @@ async fn questions_over_http_are_answered_or_explained() {
     let (_, sent) = futures::join!(answer_once(&listener, &forbidden), publisher.send(&one));
     assert!(matches!(sent, Err(PublishError::Ended(ConnectionEnd::Refused { status: 403, .. }))), "{sent:?}");
     }).await;
+}
+
+/// Readers are updated later than their server.
+#[tokio::test]
+async fn names_of_a_newer_server_end_no_reader() {
+    in_time(async {
+        let script = Script::new().await;
+        let mut subscriber = subscriber(&script, SubscriberOptions::default());
+        let serve = async {
+            let mut peer = script.accept().await;
+            let mut hello = hello();
+            hello["state"] = json!("intermission");
+            peer.say(hello).await;
+            let mut line = shown_line(1, "one");
+            line["break"] = json!("chapter");
+            line["time_source"] = json!("guessed");
+            line["marks"] = json!([{"kind": "whispered", "start": 0, "end": 3}]);
+            let mut changes = changes(1, &[line]);
+            changes["state"] = json!("intermission");
+            peer.say(changes).await;
+            peer.say(json!({"type": "error", "code": "too_loud", "message": "quieter"})).await;
+            peer.close(1000).await;
+        };
+        let follow = async {
+            let mut news = Vec::new();
+            while let Some(update) = subscriber.next().await.expect("it goes on") {
+                news.push(update);
+            }
+            assert!(matches!(news[0], Update::Hello { state: FeedState::Unknown }), "{news:?}");
+            assert!(matches!(news[1], Update::Changed(_)), "{news:?}");
+            assert_eq!(news[2], Update::Refused { message: "quieter".into() });
+            assert_eq!(news.len(), 3, "{news:?}");
+            let screen = subscriber.screen();
+            assert_eq!((texts(&subscriber), screen.state()), (vec!["one".to_owned()], FeedState::Unknown));
+            let line = screen.lines().next().expect("a line");
+            let names = (line.break_before, line.time_source, line.marks[0].kind);
+            assert_eq!(names, (Some(Break::Unknown), Some(TimeSource::Unknown), MarkKind::Unknown));
+        };
+        futures::join!(serve, follow);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_message_that_cannot_be_read_ends_its_feed_alone() {
+    in_time(async {
+        let script = Script::new().await;
+        let options = SubscriptionsOptions { backoff: eager(), ..SubscriptionsOptions::default() };
+        let mut desk = Subscriptions::new(script.url("subscribe"), options);
+        let [bern, geneva] = ["bern", "geneva"].map(|name| FeedId::new(name).expect("a name"));
+        desk.subscribe(bern.clone(), SubscriptionOptions::default());
+        desk.subscribe(geneva.clone(), SubscriptionOptions::default());
+        let serve = async {
+            let mut peer = script.accept().await;
+            assert_eq!(
+                (peer.hear().await["feed"].clone(), peer.hear().await["feed"].clone()),
+                (json!("bern"), json!("geneva"))
+            );
+            let bad = json!({"type": "changes", "feed": "geneva", "cursor": 7});
+            peer.say(&bad).await;
+            assert_eq!(peer.hear().await, json!({"type": "unsubscribe", "feed": "geneva"}));
+            // It was on its way already.
+            peer.say(&bad).await;
+            peer.say(json!({"type": "unsubscribed", "feed": "geneva", "reason": "asked"})).await;
+            let mut hello = hello();
+            hello["feed"] = json!("bern");
+            peer.say(hello).await;
+            // Of no feed: nothing can be read of this server.
+            peer.say("{").await;
+            peer
+        };
+        let follow = async {
+            let failed = desk.next().await.expect("it goes on");
+            let Some(SubscriptionEvent::Failed { feed, why: ConnectionEnd::Unreadable(_) }) = failed else {
+                panic!("{failed:?}")
+            };
+            assert_eq!((feed, desk.feeds().collect::<Vec<_>>()), (geneva, vec![&bern]));
+            let next = desk.next().await.expect("it goes on");
+            assert!(matches!(&next, Some(SubscriptionEvent::Feed { feed, .. }) if *feed == bern), "{next:?}");
+            let end = desk.next().await;
+            assert!(matches!(end, Err(SubscribeError::Ended(ConnectionEnd::Unreadable(_)))), "{end:?}");
+        };
+        futures::join!(serve, follow);
+    })
+    .await;
+}
+
+/// What a program gives as a name is one parameter, and the server says if it takes it.
+#[tokio::test]
+async fn a_name_sets_no_other_parameter() {
+    in_time(async {
+        let script = Script::new().await;
+        let options = PublisherOptions {
+            session: Some("evening run#1&takeover=true".into()),
+            source: Some("a&ack=false".into()),
+            backoff: eager(),
+            ..PublisherOptions::default()
+        };
+        let publisher = Publisher::start(script.url("publish"), options);
+        let peer = script.accept().await;
+        let asked = ["session", "source", "takeover", "ack", "token"].map(|name| peer.asked(name));
+        let expected =
+            [Some("evening%20run%231%26takeover%3Dtrue"), Some("a%26ack%3Dfalse"), None, None, Some("secret")];
+        assert_eq!(asked, expected);
+        drop(publisher);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_follower_that_has_ended_connects_no_more() {
+    in_time(async {
+        let script = Script::new().await;
+        let options = || FollowerOptions { backoff: eager(), ..FollowerOptions::default() };
+        let mut follower = SocketFollower::new(script.url("listen"), options());
+        let serve = async { script.accept().await.close(1000).await };
+        let follow = async {
+            assert!(matches!(follower.next().await, Ok(FollowerEvent::Connected { .. })));
+            for _ in 0..3 {
+                assert_eq!(follower.next().await, Ok(FollowerEvent::Done));
+            }
+        };
+        futures::join!(serve, follow);
+        assert!(script.is_left_alone());
+        // Nobody listens there, and no second attempt is allowed.
+        let nobody = SocketUrl::parse("ws://127.0.0.1:1/").expect("a URL");
+        let mut follower =
+            SocketFollower::new(nobody, FollowerOptions { first_wait: Some(Duration::ZERO), ..options() });
+        let end = follower.next().await.expect_err("nobody listens");
+        assert_eq!(follower.next().await, Err(end));
+    })
+    .await;
 }

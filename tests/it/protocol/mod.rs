@@ -11,6 +11,7 @@ mod posts;
 mod publish;
 mod raw;
 mod replay;
+mod rust_api;
 mod subscribe;
 mod text;
 pub(crate) mod tls;
