@@ -65,7 +65,7 @@ async fn a_publisher_with_a_bad_session_ends() {
 fn settings_are_written_with_what_is_needed() {
     let all: FeedPattern = "*".parse().expect("a pattern");
     let one: FeedPattern = "geneva".parse().expect("a pattern");
-    let grant = Grant { roles: vec![Role::Subscribe], feeds: vec![all.clone()], ..Grant::default() };
+    let grant = Grant { roles: vec![Role::Subscribe], feeds: vec![all.clone()] };
     let token =
         TokenConfig { name: "desk".into(), sha256: "ab".repeat(32), feeds: vec![all], ..TokenConfig::default() };
     let config = Config {
