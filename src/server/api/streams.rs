@@ -28,7 +28,7 @@ use crate::server::egress::text_rows::TextRows;
 use crate::server::http::problem::{Problem, ProblemCode};
 use crate::transcript::{FeedState, FoldView};
 use crate::wire::CloseCode;
-use crate::wire::subscriber::StartPoint;
+use crate::wire::subscriber::{REPLAY_PARAMETERS, StartPoint};
 
 /// `GET /v1/feeds/{feed}/events`
 pub(crate) async fn events(
@@ -62,7 +62,7 @@ pub(crate) async fn text(
 }
 
 fn text_params(asked: &RequestContext) -> Result<(SubscribeParams, TextRows), Problem> {
-    for name in ["unit", "interim", "pace", "pace_by"] {
+    for name in ["unit", "interim"].into_iter().chain(REPLAY_PARAMETERS) {
         if asked.get(name).is_some() {
             let detail = format!(
                 "{name} is not allowed for /text, which sends each final line once; see …/events and …/subscribe"

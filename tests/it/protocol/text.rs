@@ -200,6 +200,11 @@ async fn what_cannot_be_had_is_refused_with_a_problem() {
     ] {
         soon(ask(&format!("/v1/feeds/{path}"), &[])).await.assert_problem(status, code);
     }
+    for name in ["pace", "pace_by", "max_gap_ms"] {
+        let answer = soon(ask(&format!("/v1/feeds/event/text?{name}=1"), &[])).await;
+        let detail = answer.json()["detail"].to_string();
+        assert!(detail.contains(&format!("{name} is not allowed for /text")), "{detail}");
+    }
     let foreign = ask("/v1/feeds/event/text", &[("Origin", "http://evil.example")]);
     soon(foreign).await.assert_problem(403, "forbidden");
     let held = (Text::open(&server, "event/text").await, Text::open(&server, "event/text").await);
