@@ -24,7 +24,13 @@ pub(crate) fn rows<'a>(text: &'a str, gather: &mut TranscriptBuilder) -> Vec<&'a
         let broken = of_row.by_ref().find_map(|value| value.map(|value| rows.push(value)).err());
         let Some(error) = broken else { continue };
         let (mut broken, mut column) = (&row[of_row.byte_offset()..], error.column().max(1));
-        for _ in 0..BREAKS_MAX {
+        for breaks in 0.. {
+            if breaks == BREAKS_MAX {
+                let message =
+                    format!("more than {BREAKS_MAX} rows break off on this row: everything from here on is left out");
+                gather.left_out(at, column, message);
+                break;
+            }
             let (behind, rest) = row_behind(broken);
             let message = match () {
                 () if !behind.is_empty() => {
@@ -44,7 +50,7 @@ pub(crate) fn rows<'a>(text: &'a str, gather: &mut TranscriptBuilder) -> Vec<&'a
     rows
 }
 
-/// The most truncated rows that are looked for on one row.
+/// The most truncated rows that are looked for on one row: each of them may be read many times.
 const BREAKS_MAX: usize = 16;
 
 /// Returns the complete objects after a truncated row, up to the next truncated one, and the rest from there on: a program that
@@ -53,8 +59,9 @@ const BREAKS_MAX: usize = 16;
 fn row_behind(broken: &str) -> (Vec<&RawValue>, &str) {
     /// The most places within a row at which an object is tried.
     const TRIES_MAX: usize = 64;
-    let begins = broken.match_indices("{\"").map(|(at, _)| at).filter(|at| *at > 0).take(TRIES_MAX);
     let is_part = |at: usize| broken[..at].trim_end().ends_with([':', ',', '[']);
+    let places = broken.match_indices("{\"").map(|(at, _)| at);
+    let mut begins = places.filter(|at| *at > 0 && !is_part(*at)).take(TRIES_MAX);
     let objects = |at: usize| {
         let mut values = serde_json::Deserializer::from_str(&broken[at..]).into_iter();
         let objects: Vec<&RawValue> = values.by_ref().map_while(Result::ok).collect();
@@ -67,5 +74,5 @@ fn row_behind(broken: &str) -> (Vec<&RawValue>, &str) {
         let is_whole = !objects.is_empty() && (rest.is_empty() || rest.starts_with("{\""));
         is_whole.then_some((objects, rest))
     };
-    begins.filter(|at| !is_part(*at)).find_map(objects).unwrap_or_default()
+    begins.find_map(objects).unwrap_or_default()
 }

@@ -52,6 +52,10 @@ fn rows_between_two_that_break_off_are_read() {
         (format!("{half}{too}{two}{half}"), &["too", "two"], 2),
         (format!("{half}{too}{half}{two}"), &["too", "two"], 2),
         (format!("{half}{too} x"), &[], 1),
+        // The words of a truncated row are no rows, however many they are.
+        (format!("{{\"words\":[{}{half}{too}", "{\"text\":\"a\",\"start_ms\":0},".repeat(200)), &["too"], 1),
+        // What is not looked for is reported too.
+        ([half, too].concat().repeat(40), &["too"; 16], 17),
         (half.repeat(200_000), &[], 1),
     ] {
         let file = format!("{{\"start_ms\":0,\"text\":\"one\"}}\n{row}\n");
