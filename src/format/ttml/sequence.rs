@@ -36,13 +36,30 @@ impl SequenceDocument {
 /// The displayed contents of a line: time, speaker, text and language.
 type DisplayedLine = (MediaMs, Option<Arc<str>>, Arc<str>, Option<Arc<str>>);
 
+/// The documents of a sequence, by number.
+type NumberedDocuments<'a> = BTreeMap<u64, &'a SequenceDocument>;
+
 /// Keeps the parts of lines that the sequences in the file show, in the order of their documents.
 pub(super) fn resolve(documents: &[SequenceDocument], gather: &mut TranscriptBuilder) {
     if documents.len() < 2 {
         return;
     }
-    let mut sequences: BTreeMap<&str, BTreeMap<u64, &SequenceDocument>> = BTreeMap::new();
-    let mut gone: HashSet<usize> = HashSet::new();
+    let (sequences, discarded) = sequences(documents, gather);
+    let mut resolver = SequenceResolver { gather, ordered: Vec::new(), resolved: discarded, replaced: (0, None) };
+    for sequence in sequences.values().filter(|sequence| sequence.len() > 1) {
+        resolver.sequence(sequence);
+    }
+    resolver.finish();
+}
+
+/// Returns the sequences of a file by their identifiers, and the lines of documents with a number that was there
+/// before, which are reported.
+fn sequences<'a>(
+    documents: &'a [SequenceDocument],
+    gather: &mut TranscriptBuilder,
+) -> (BTreeMap<&'a str, NumberedDocuments<'a>>, HashSet<usize>) {
+    let mut sequences: BTreeMap<&str, NumberedDocuments<'_>> = BTreeMap::new();
+    let mut discarded: HashSet<usize> = HashSet::new();
     for document in documents {
         let (Some(identifier), Some(number)) = (&document.identifier, document.number) else { continue };
         let sequence = sequences.entry(identifier).or_default();
@@ -53,60 +70,88 @@ pub(super) fn resolve(documents: &[SequenceDocument], gather: &mut TranscriptBui
             Entry::Occupied(_) => {
                 let message = format!("the sequence number {number} stands twice: the second document is left out");
                 gather.left_out(document.at.line, document.at.column, message);
-                gone.extend(document.lines.clone());
+                discarded.extend(document.lines.clone());
             }
         }
     }
-    let mut ordered = Vec::new();
-    let mut is_placed = gone.clone();
-    let mut given_way = (0, None);
-    for sequence in sequences.values().filter(|sequence| sequence.len() > 1) {
-        // The earliest begin of the documents behind.
+    (sequences, discarded)
+}
+
+/// Resolver of the sequences of a file.
+struct SequenceResolver<'a> {
+    gather: &'a mut TranscriptBuilder,
+    /// Indices of the lines that sequences show, in their order.
+    ordered: Vec<usize>,
+    /// Indices of all lines that are shown by a sequence or left out.
+    resolved: HashSet<usize>,
+    /// The number of lines that later documents replace or end, and the place of the first document with one.
+    replaced: (usize, Option<FilePlace>),
+}
+
+impl SequenceResolver<'_> {
+    fn sequence(&mut self, sequence: &NumberedDocuments<'_>) {
+        // The earliest begin of the documents behind each, from the last document on.
         let mut limits = Vec::with_capacity(sequence.len());
         let mut limit: Option<MediaMs> = None;
         for document in sequence.values().rev() {
             limits.push(limit);
             limit = [limit, document.begin].into_iter().flatten().min();
         }
-        let mut ending: HashMap<DisplayedLine, usize> = HashMap::new();
+        let mut ending = HashMap::new();
         for (document, limit) in sequence.values().zip(limits.into_iter().rev()) {
-            let mut until: HashMap<DisplayedLine, usize> = HashMap::new();
-            // Such a document is never shown, and neither is text in it without a time of its own.
-            let is_over = document.begin.is_some_and(|begin| limit.is_some_and(|limit| limit <= begin));
-            for index in document.lines.clone() {
-                is_placed.insert(index);
-                let contents = gather.contents();
-                let is_cut = cut(&mut contents[index], limit);
-                if is_cut || is_over {
-                    given_way = (given_way.0 + 1, given_way.1.or(Some(document.at)));
-                }
-                let line = contents[index].clone();
-                if is_over || line.start_ms.is_some_and(|start| limit.is_some_and(|limit| start >= limit)) {
-                    continue;
-                }
-                // Text that continues to be shown is repeated by each document: it is one line.
-                let shown = |at: MediaMs| (at, line.speaker.clone(), line.text.clone(), line.lang.clone());
-                let before = line.start_ms.and_then(|start| ending.get(&shown(start)).copied());
-                let first = before.unwrap_or(index);
-                if before.is_some() {
-                    contents[first].end_ms = line.end_ms;
-                } else {
-                    ordered.push(index);
-                }
-                if let Some(end) = line.end_ms {
-                    until.insert(shown(end), first);
-                }
-            }
-            ending = until;
+            ending = self.document(document, limit, &ending);
         }
     }
-    if let (count, Some(at)) = given_way {
-        let message =
-            format!("later documents of a sequence take the place of lines, or of their ends ({count} times)");
-        gather.losses.add(at.line, at.column, message);
+
+    /// Takes the lines of a document, which later ones replace at `limit`. `ending` has the lines of the document before
+    /// it, by their ends. Returns its own.
+    fn document(
+        &mut self,
+        document: &SequenceDocument,
+        limit: Option<MediaMs>,
+        ending: &HashMap<DisplayedLine, usize>,
+    ) -> HashMap<DisplayedLine, usize> {
+        let mut own: HashMap<DisplayedLine, usize> = HashMap::new();
+        // Such a document is never shown, and neither is text in it without a time of its own.
+        let is_over = document.begin.is_some_and(|begin| limit.is_some_and(|limit| limit <= begin));
+        for index in document.lines.clone() {
+            self.resolved.insert(index);
+            let contents = self.gather.contents();
+            let is_cut = cut(&mut contents[index], limit);
+            if is_cut || is_over {
+                let (count, first) = self.replaced;
+                self.replaced = (count + 1, first.or(Some(document.at)));
+            }
+            let line = contents[index].clone();
+            if is_over || line.start_ms.is_some_and(|start| limit.is_some_and(|limit| start >= limit)) {
+                continue;
+            }
+            // Text that continues to be shown is repeated by each document: it is one line.
+            let shown = |at: MediaMs| (at, line.speaker.clone(), line.text.clone(), line.lang.clone());
+            let before = line.start_ms.and_then(|start| ending.get(&shown(start)).copied());
+            let first = before.unwrap_or(index);
+            if before.is_some() {
+                contents[first].end_ms = line.end_ms;
+            } else {
+                self.ordered.push(index);
+            }
+            if let Some(end) = line.end_ms {
+                own.insert(shown(end), first);
+            }
+        }
+        own
     }
-    ordered.extend((0..gather.len()).filter(|index| !is_placed.contains(index)));
-    gather.keep(&ordered);
+
+    /// Keeps the lines that are shown, those of no sequence behind the others.
+    fn finish(mut self) {
+        if let (count, Some(at)) = self.replaced {
+            let message =
+                format!("later documents of a sequence take the place of lines, or of their ends ({count} times)");
+            self.gather.losses.add(at.line, at.column, message);
+        }
+        self.ordered.extend((0..self.gather.len()).filter(|index| !self.resolved.contains(index)));
+        self.gather.keep(&self.ordered);
+    }
 }
 
 /// Ends a line at `limit`. Returns true if it would have continued.

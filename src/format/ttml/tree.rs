@@ -154,7 +154,7 @@ impl TreeBuilder {
             }
         }
         let (prefix, local) = name.split_once(':').unwrap_or(("", name));
-        // Whatever namespace a root named `tt` has: the file means TTML by it.
+        // A root named `tt` means TTML, in any namespace.
         if is_root && local == "tt" && self.space(prefix) == XmlNamespace::Foreign {
             self.prefixes.push((depth, prefix.to_owned(), XmlNamespace::Core));
         }

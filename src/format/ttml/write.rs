@@ -17,6 +17,12 @@ const HEAD: &str = "    <styling>\n      <style xml:id=\"s1\" tts:fontFamily=\"d
 tts:textAlign=\"center\"/>\n    </styling>\n    <layout>\n      <region xml:id=\"r1\" tts:origin=\"10% 70%\" \
 tts:extent=\"80% 25%\" tts:displayAlign=\"after\" style=\"s1\"/>\n    </layout>\n";
 
+/// Namespaces and profile of a document.
+const ROOT: &str = "<tt xmlns=\"http://www.w3.org/ns/ttml\" xmlns:ttp=\"http://www.w3.org/ns/ttml#parameter\" \
+xmlns:tts=\"http://www.w3.org/ns/ttml#styling\" xmlns:ttm=\"http://www.w3.org/ns/ttml#metadata\" \
+xmlns:cw=\"urn:captionwire:ttml\" \
+ttp:contentProfiles=\"http://www.w3.org/ns/ttml/profile/imsc1.1/text\" ttp:timeBase=\"media\"";
+
 pub(in super::super) const WRITER: FormatWriter = FormatWriter {
     write,
     keeps: Fidelity { ends: true, estimates: true, languages: true, title: true, language: true, ..Fidelity::LEAST },
@@ -28,31 +34,17 @@ pub(in super::super) const WRITER: FormatWriter = FormatWriter {
 };
 
 fn write(document: &Document) -> String {
-    let names = document.names();
     let spans = spans(document);
-    let mut speakers: Vec<&str> = Vec::new();
-    let mut numbers: HashMap<&str, usize> = HashMap::new();
-    for name in spans.iter().filter_map(|span| names.of(span.line.speaker.as_deref())) {
-        if !numbers.contains_key(name) && !one_line(name).is_empty() {
-            speakers.push(name);
-            numbers.insert(name, speakers.len());
-        }
-    }
+    let names = document.names();
+    let agents = NumberedAgents::of(spans.iter().filter_map(|span| names.of(span.line.speaker.as_deref())));
     let language = document.meta.language.as_deref().unwrap_or_default();
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-    let _ = writeln!(
-        out,
-        "<tt xmlns=\"http://www.w3.org/ns/ttml\" xmlns:ttp=\"http://www.w3.org/ns/ttml#parameter\" \
-         xmlns:tts=\"http://www.w3.org/ns/ttml#styling\" xmlns:ttm=\"http://www.w3.org/ns/ttml#metadata\" \
-         xmlns:cw=\"urn:captionwire:ttml\" \
-         ttp:contentProfiles=\"http://www.w3.org/ns/ttml/profile/imsc1.1/text\" ttp:timeBase=\"media\" xml:lang=\"{}\">",
-        escape(&one_line(language))
-    );
+    let _ = writeln!(out, "{ROOT} xml:lang=\"{}\">", escape(&one_line(language)));
     out.push_str("  <head>\n    <metadata>\n");
     if let Some(title) = document.meta.title.as_deref() {
         let _ = writeln!(out, "      <ttm:title>{}</ttm:title>", escape(&one_line(title)));
     }
-    for (number, name) in (1..).zip(&speakers) {
+    for (number, name) in (1..).zip(&agents.names) {
         let name = escape(&one_line(name));
         let _ = writeln!(
             out,
@@ -62,25 +54,51 @@ fn write(document: &Document) -> String {
     out.push_str("    </metadata>\n");
     out.push_str(HEAD);
     out.push_str("  </head>\n  <body xml:space=\"preserve\">\n    <div region=\"r1\">\n");
-    for (number, CueLine { line, start, end, is_estimated }) in (1..).zip(spans) {
-        let (start, end) = (cue_clock(start, '.'), cue_clock(end, '.'));
-        let _ = write!(out, "      <p xml:id=\"l{number}\" begin=\"{start}\" end=\"{end}\"");
-        match line.time_source {
-            Some(TimeSource::Order) => out.push_str(" cw:estimated=\"begin end\""),
-            _ if is_estimated => out.push_str(" cw:estimated=\"end\""),
-            _ => {}
-        }
-        if let Some(agent) = names.of(line.speaker.as_deref()).and_then(|name| numbers.get(name)) {
-            let _ = write!(out, " ttm:agent=\"a{agent}\"");
-        }
-        if let Some(lang) = line.lang.as_deref() {
-            let _ = write!(out, " xml:lang=\"{}\"", escape(&one_line(lang)));
-        }
-        let text: Vec<String> = numbered(&line.text).map(|(_, line)| escape(line)).collect();
-        let _ = writeln!(out, ">{}</p>", text.join("<br/>"));
+    for (number, span) in (1..).zip(&spans) {
+        let agent = names.of(span.line.speaker.as_deref()).and_then(|name| agents.numbers.get(name));
+        write_paragraph(&mut out, number, span, agent.copied());
     }
     out.push_str("    </div>\n  </body>\n</tt>\n");
     out
+}
+
+/// Speakers with their numbers as agents, in the order in which they first speak.
+struct NumberedAgents<'a> {
+    names: Vec<&'a str>,
+    numbers: HashMap<&'a str, usize>,
+}
+
+impl<'a> NumberedAgents<'a> {
+    fn of(speaking: impl Iterator<Item = &'a str>) -> Self {
+        let mut agents = Self { names: Vec::new(), numbers: HashMap::new() };
+        for name in speaking {
+            if !agents.numbers.contains_key(name) && !one_line(name).is_empty() {
+                agents.names.push(name);
+                agents.numbers.insert(name, agents.names.len());
+            }
+        }
+        agents
+    }
+}
+
+/// Writes the `p` of a line.
+fn write_paragraph(out: &mut String, number: usize, span: &CueLine<'_>, agent: Option<usize>) {
+    let CueLine { line, start, end, is_estimated } = *span;
+    let (start, end) = (cue_clock(start, '.'), cue_clock(end, '.'));
+    let _ = write!(out, "      <p xml:id=\"l{number}\" begin=\"{start}\" end=\"{end}\"");
+    match line.time_source {
+        Some(TimeSource::Order) => out.push_str(" cw:estimated=\"begin end\""),
+        _ if is_estimated => out.push_str(" cw:estimated=\"end\""),
+        _ => {}
+    }
+    if let Some(agent) = agent {
+        let _ = write!(out, " ttm:agent=\"a{agent}\"");
+    }
+    if let Some(lang) = line.lang.as_deref() {
+        let _ = write!(out, " xml:lang=\"{}\"", escape(&one_line(lang)));
+    }
+    let text: Vec<String> = numbered(&line.text).map(|(_, line)| escape(line)).collect();
+    let _ = writeln!(out, ">{}</p>", text.join("<br/>"));
 }
 
 /// Escapes text. Characters that XML 1.0, 2.2, does not allow become U+FFFD.
