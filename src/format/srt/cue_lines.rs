@@ -28,46 +28,77 @@ pub(super) fn names_above<'a>(lines: &[(usize, &'a str)]) -> HashMap<usize, &'a 
 
 /// The lines of a file, and true if its cues have numbers. If another file was appended to a line without a line end,
 /// the first line of that file becomes a line of its own.
-pub(super) fn lines_of<'a>(text: &'a str) -> (Vec<(usize, &'a str)>, bool) {
-    let mut lines: Vec<(usize, &'a str)> = Vec::new();
+pub(super) fn lines_of(text: &str) -> (Vec<(usize, &str)>, bool) {
+    let file = TimedLines::of(split_at_marks(text));
+    let has_numbers = file.cues.iter().any(|index| file.has_separate_number(*index));
+    if !has_numbers {
+        return (file.lines, false);
+    }
+    let glued = (0..file.cues.len()).filter(|place| file.has_glued_number(*place)).map(|place| file.cues[place] - 1);
+    let glued: HashSet<usize> = glued.collect();
+    let mut lines = Vec::with_capacity(file.lines.len() + glued.len());
+    for (index, (at, line)) in file.lines.into_iter().enumerate() {
+        let (text, number) = line.split_at(line.len() - usize::from(glued.contains(&index)));
+        lines.push((at, text));
+        lines.extend((!number.is_empty()).then_some((at, number)));
+    }
+    (lines, true)
+}
+
+/// Splits a text into lines, and a line where the byte order mark of another file stands within it.
+fn split_at_marks(text: &str) -> Vec<(usize, &str)> {
+    let mut lines = Vec::new();
     for (at, line) in numbered(text) {
-        let mark = line.find(BYTE_ORDER_MARK).filter(|mark| *mark > 0);
-        let second =
-            mark.map(|mark| &line[mark..]).filter(|line| number_of(line).is_some() || start_of(line).is_some());
+        let second = line.find(BYTE_ORDER_MARK).filter(|mark| *mark > 0).map(|mark| &line[mark..]);
+        let second = second.filter(|line| number_of(line).is_some() || start_of(line).is_some());
         lines.push((at, &line[..line.len() - second.map_or(0, str::len)]));
         lines.extend(second.map(|line| (at, line)));
     }
-    let starts: Vec<Option<MediaMs>> = lines.iter().map(|(_, line)| start_of(line)).collect();
-    let number_above = |index: usize| index.checked_sub(1).and_then(|above| number_of(lines[above].1));
-    let is_parted = |index: usize| {
-        let is_first = |above: &str| above.trim().is_empty() || lines[index - 1].1.starts_with(BYTE_ORDER_MARK);
-        number_above(index).is_some() && index.checked_sub(2).is_none_or(|above| is_first(lines[above].1))
-    };
-    let cues: Vec<usize> = (0..lines.len()).filter(|index| starts[*index].is_some()).collect();
-    let has_numbers = cues.iter().any(|index| is_parted(*index));
-    // `two1`, above the times of the other file's first cue: the number of the next cue is 2, or it is the last cue and
-    // the time falls.
-    let is_glued = |place: &usize| {
-        let index = cues[*place];
-        let Some(above) = index.checked_sub(1).filter(|above| starts[*above].is_none()) else { return false };
-        let first = lines[above].1.strip_suffix(['0', '1']).and_then(|said| number_of(&lines[above].1[said.len()..]));
-        let is_first = |first| match cues.get(place + 1) {
-            Some(next) => number_above(*next) == Some(first + 1),
-            None => place.checked_sub(1).is_some_and(|before| starts[index] < starts[cues[before]]),
-        };
-        number_above(index).is_none() && first.is_some_and(is_first)
-    };
-    let glued: HashSet<usize> =
-        (0..cues.len()).filter(|place| has_numbers && is_glued(place)).map(|place| cues[place] - 1).collect();
-    if glued.is_empty() {
-        return (lines, has_numbers);
+    lines
+}
+
+/// The lines of a file, with its lines of times.
+struct TimedLines<'a> {
+    lines: Vec<(usize, &'a str)>,
+    /// The start of the cue, for each line that is a line of times.
+    starts: Vec<Option<MediaMs>>,
+    /// The indices of the lines of times.
+    cues: Vec<usize>,
+}
+
+impl<'a> TimedLines<'a> {
+    fn of(lines: Vec<(usize, &'a str)>) -> Self {
+        let starts: Vec<Option<MediaMs>> = lines.iter().map(|(_, line)| start_of(line)).collect();
+        let cues = (0..lines.len()).filter(|index| starts[*index].is_some()).collect();
+        Self { lines, starts, cues }
     }
-    let split = |(index, (at, line)): (usize, (usize, &'a str))| {
-        let end = line.len() - usize::from(glued.contains(&index));
-        let number = Some((at, &line[end..])).filter(|_| end < line.len());
-        [Some((at, &line[..end])), number]
-    };
-    (lines.into_iter().enumerate().flat_map(split).flatten().collect(), has_numbers)
+
+    /// The number in the line above `index`.
+    fn number_above(&self, index: usize) -> Option<u64> {
+        number_of(self.lines[index.checked_sub(1)?].1)
+    }
+
+    /// Returns true if a number stands above the line of times at `index`, and is parted from the text above it.
+    fn has_separate_number(&self, index: usize) -> bool {
+        let is_parted = |above: usize| {
+            self.lines[above].1.trim().is_empty() || self.lines[above + 1].1.starts_with(BYTE_ORDER_MARK)
+        };
+        self.number_above(index).is_some() && index.checked_sub(2).is_none_or(is_parted)
+    }
+
+    /// Returns true if the number of another file's first cue is glued to the text above it: `two1`. Then the number of
+    /// the next cue is 2, or it is the last cue and the time falls. `place` is the place of the cue in `cues`.
+    fn has_glued_number(&self, place: usize) -> bool {
+        let index = self.cues[place];
+        let Some(above) = index.checked_sub(1).filter(|above| self.starts[*above].is_none()) else { return false };
+        let line = self.lines[above].1;
+        let number = line.strip_suffix(['0', '1']).and_then(|text| number_of(&line[text.len()..]));
+        let is_first = |number| match self.cues.get(place + 1) {
+            Some(next) => self.number_above(*next) == Some(number + 1),
+            None => place.checked_sub(1).is_some_and(|before| self.starts[index] < self.starts[self.cues[before]]),
+        };
+        number_of(line).is_none() && number.is_some_and(is_first)
+    }
 }
 
 /// Returns the indices in `text`, between the times of two cues, at which cues begin that have a number and no times:

@@ -1,4 +1,4 @@
-//! Lines of times, in the form that most files have and in those that occur beside it.
+//! Lines of times, in the usual form and in others that occur.
 
 use crate::format::core::cue_syntax::{BYTE_ORDER_MARK, number_of, time, times};
 use crate::format::text::text_lines::numbered;

@@ -124,7 +124,7 @@ fn written_text(rows: &str) -> String {
     out
 }
 
-/// A name as it can stand in front of a text: nothing in it begins a tag, whatever follows.
+/// A name as it can stand in front of any text: nothing in it begins a tag.
 fn written_name(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
     let mut rest = &*no_arrow(&speaker_labels::markable(name));

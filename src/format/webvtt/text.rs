@@ -171,55 +171,80 @@ pub(super) struct VoiceText {
 /// limit, because many voices may have the same one. Ruby text stands in brackets behind its base, as in browsers
 /// without ruby.
 pub(super) fn said(pieces: &[CuePiece]) -> Vec<VoiceText> {
-    let mut all: Vec<(VoiceText, Vec<Option<&str>>)> = vec![(VoiceText::default(), Vec::new())];
-    let (mut voices, mut langs): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
-    let mut latest = None;
-    for piece in pieces {
-        if let CuePiece::Open { tag, annotation, .. } = piece {
-            match tag {
-                Tag::Voice => voices.push(annotation),
-                Tag::Lang => langs.push(annotation),
-                _ => {}
-            }
-        }
-        let voice =
-            voices.last().map(|voice| label_start(voice, SPEAKER_BYTES_MAX + 1)).filter(|voice| !voice.is_empty());
-        let is_other = all.last().is_some_and(|(last, _)| last.voice.as_deref() != voice);
-        if is_other && matches!(piece, CuePiece::Text(text) if !text.trim().is_empty()) {
-            all.push((
-                VoiceText { voice: voice.map(str::to_owned), begin: latest, ..VoiceText::default() },
-                Vec::new(),
-            ));
-        }
-        let (last, spoken) = all.last_mut().expect("there is one from the beginning");
+    let mut splitter = VoiceSplitter {
+        all: vec![(VoiceText::default(), Vec::new())],
+        voices: Vec::new(),
+        langs: Vec::new(),
+        latest: None,
+    };
+    pieces.iter().for_each(|piece| splitter.take(piece));
+    splitter.finish()
+}
+
+/// The voices of a cue, as far as its pieces are read.
+struct VoiceSplitter<'a> {
+    /// Texts, each with the languages of its parts. There is one from the beginning.
+    all: Vec<(VoiceText, Vec<Option<&'a str>>)>,
+    /// Names and languages in the tags that are open.
+    voices: Vec<&'a str>,
+    langs: Vec<&'a str>,
+    /// The last time inside the cue.
+    latest: Option<MediaMs>,
+}
+
+impl<'a> VoiceSplitter<'a> {
+    fn take(&mut self, piece: &'a CuePiece) {
         match piece {
-            CuePiece::Text(text) => {
-                last.text.push_str(text);
-                if !text.trim().is_empty() {
-                    spoken.push(langs.last().copied().filter(|lang| !lang.is_empty()));
-                }
-            }
+            CuePiece::Text(text) => self.text(text),
             CuePiece::Time(at) => {
-                last.times.push((last.text.len(), *at));
-                latest = Some(*at);
+                if let Some((last, _)) = self.all.last_mut() {
+                    last.times.push((last.text.len(), *at));
+                }
+                self.latest = Some(*at);
             }
-            CuePiece::Open { tag: Tag::RubyText, .. } => last.text.push('('),
-            CuePiece::Close(Tag::RubyText) => last.text.push(')'),
-            CuePiece::Close(Tag::Voice) => drop(voices.pop()),
-            CuePiece::Close(Tag::Lang) => drop(langs.pop()),
+            CuePiece::Open { tag: Tag::Voice, annotation, .. } => self.voices.push(annotation),
+            CuePiece::Open { tag: Tag::Lang, annotation, .. } => self.langs.push(annotation),
+            CuePiece::Open { tag: Tag::RubyText, .. } => self.bracket('('),
+            CuePiece::Close(Tag::RubyText) => self.bracket(')'),
+            CuePiece::Close(Tag::Voice) => drop(self.voices.pop()),
+            CuePiece::Close(Tag::Lang) => drop(self.langs.pop()),
             CuePiece::Open { .. } | CuePiece::Close(_) => {}
         }
     }
-    let all = all.into_iter().filter(|(said, _)| !said.text.trim().is_empty());
-    all.map(|(mut said, spoken)| {
-        if let Some(Some(first)) = spoken.first()
-            && spoken.iter().all(|lang| *lang == Some(first))
-        {
-            said.lang = Some(label_start(first, LANG_BYTES_MAX + 1).to_owned());
+
+    fn bracket(&mut self, bracket: char) {
+        if let Some((last, _)) = self.all.last_mut() {
+            last.text.push(bracket);
         }
-        said
-    })
-    .collect()
+    }
+
+    /// Adds text to the last voice, or to a new one if another voice speaks. Blanks belong to the voice before them.
+    fn text(&mut self, text: &str) {
+        let is_blank = text.trim().is_empty();
+        let voice = self.voices.last().map(|voice| label_start(voice, SPEAKER_BYTES_MAX + 1));
+        let voice = voice.filter(|voice| !voice.is_empty());
+        if !is_blank && self.all.last().is_none_or(|(last, _)| last.voice.as_deref() != voice) {
+            let said = VoiceText { voice: voice.map(str::to_owned), begin: self.latest, ..VoiceText::default() };
+            self.all.push((said, Vec::new()));
+        }
+        if let Some((last, langs)) = self.all.last_mut() {
+            last.text.push_str(text);
+            if !is_blank {
+                langs.push(self.langs.last().copied().filter(|lang| !lang.is_empty()));
+            }
+        }
+    }
+
+    /// Returns the texts, each with its language if all its parts have the same.
+    fn finish(self) -> Vec<VoiceText> {
+        let all = self.all.into_iter().filter(|(said, _)| !said.text.trim().is_empty());
+        let with_lang = all.map(|(said, langs)| {
+            let first = langs.first().copied().flatten();
+            let lang = first.filter(|first| langs.iter().all(|lang| *lang == Some(first)));
+            VoiceText { lang: lang.map(|lang| label_start(lang, LANG_BYTES_MAX + 1).to_owned()), ..said }
+        });
+        with_lang.collect()
+    }
 }
 
 /// Writes pieces as the standard requires ("WebVTT cue text"): invalid text is dropped or escaped. `start` and `end`
