@@ -49,9 +49,9 @@ pub(crate) struct Header<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum HeaderRoom {
     Anywhere,
-    /// Between the times of the headers around it, and behind the last of them anywhere.
+    /// Between the times of the headers around it. Behind the last header of the file, any time.
     Between,
-    /// The same, and behind the last header only near to it, unless somebody stands in the line who has spoken before.
+    /// The same, but behind the last header of the file only a time near to it, unless its speaker is known.
     Near,
 }
 

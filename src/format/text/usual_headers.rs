@@ -39,10 +39,11 @@ pub(crate) struct UsualHeaders<'a> {
     small_texts: usize,
     texts: usize,
     usual: Option<WrittenForm>,
-    /// Names with a header that is no clock, whatever its time is.
+    /// Names with a header that cannot be a clock in a sentence.
     speakers: HashSet<&'a str>,
+    /// Names with one header only, or beside one clock only.
     once: HashSet<&'a str>,
-    /// Somebody stands in more than one header of the usual form.
+    /// True if a name has more than one header.
     has_repeated: bool,
 }
 
@@ -60,14 +61,14 @@ impl<'a> UsualHeaders<'a> {
         self.small_texts += usize::from(bare(below).starts_with(char::is_lowercase));
     }
 
-    /// Notes somebody who has a header that is no clock.
+    /// Notes a name with a header that cannot be a clock in a sentence.
     pub(crate) fn note_speaker(&mut self, label: &'a str) {
         self.speakers.insert(label);
     }
 
-    /// Finds the usual form, when all headers are taken.
+    /// Finds the usual form. Call it after all headers are taken.
     pub(crate) fn counted(mut self) -> Self {
-        // Of two the one that needs no brackets is as usual.
+        // If two forms are equally frequent, the one without brackets counts.
         self.usual = self.forms.iter().max_by_key(|(form, count)| (**count, !form.is_marked)).map(|(form, _)| *form);
         let once = self.labels.iter().filter(|(label, count)| **count == 1 && !self.speakers.contains(*label));
         let once = once.map(|(label, _)| *label);
@@ -76,12 +77,12 @@ impl<'a> UsualHeaders<'a> {
         self
     }
 
-    /// Notes somebody who stands beside one clock only.
+    /// Notes a name that stands beside one clock only.
     pub(crate) fn note_once(&mut self, label: &'a str) {
         self.once.insert(label);
     }
 
-    /// Returns true for somebody who stands in one header, or beside one clock.
+    /// Returns true for a name with one header only, or beside one clock only.
     pub(crate) fn is_named_once(&self, label: &str) -> bool {
         self.once.contains(label)
     }
@@ -91,12 +92,12 @@ impl<'a> UsualHeaders<'a> {
         self.spans > self.points
     }
 
-    /// Returns true if the text below headers begins with a small letter as a rule.
+    /// Returns true if the text below most headers begins with a small letter.
     pub(crate) fn have_small_text(&self) -> bool {
         self.small_texts * 2 > self.texts
     }
 
-    /// Returns true for a header in the form that most of the file have.
+    /// Returns true for a header in the usual form.
     pub(crate) fn has_form(&self, line: &str, shape: &HeaderShape<'_>) -> bool {
         let has_ends = matches!(shape.when, When::Known(_, None)) || self.have_ends() || Self::is_marked(line, shape);
         has_ends && self.usual.is_none_or(|usual| usual == WrittenForm::of(line, shape))
@@ -107,13 +108,13 @@ impl<'a> UsualHeaders<'a> {
         self.usual.is_some_and(|usual| usual.is_marked) && !Self::is_marked(line, shape) && !line.contains("-->")
     }
 
-    /// Returns true for a header whose time brackets or tabs part from the text.
+    /// Returns true for a header with brackets or tabs between its time and the text.
     pub(crate) fn is_marked(line: &str, shape: &HeaderShape<'_>) -> bool {
         WrittenForm::of(line, shape).is_marked
     }
 
-    /// Returns true for a header of the usual form that is no clock in a sentence: its time is in brackets, or somebody stands in it who
-    /// stands in others too. Where everybody stands in one, the form is enough.
+    /// Returns true for a header of the usual form that is no clock in a sentence: brackets part its time from the text,
+    /// or its name has other headers too. If every name of the file has one header, the form is enough.
     pub(crate) fn has(&self, line: &str, shape: &HeaderShape<'_>) -> bool {
         let is_repeated = || !self.once.contains(shape.label) && is_title(shape.label) || !self.has_repeated;
         self.has_form(line, shape) && (Self::is_marked(line, shape) || shape.label.is_empty() || is_repeated())

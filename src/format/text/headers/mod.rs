@@ -32,11 +32,11 @@ const TEXT_ON_LINE: &str = "the text stands on the line of the header";
 
 const WRITTEN_OTHERWISE: &str = "written otherwise than the other headers of this file";
 
-/// Greatest distance behind the last header for the only one of a new speaker, in a file of shorter blocks: whoever speaks last may
-/// do so after a longer speech than all before it.
+/// Longest speech before the last header, if that is the only one of its speaker. It may be longer than all blocks of the
+/// file.
 const LAST_SPEECH_MS: MediaMs = 5 * 60_000;
 
-/// People who speak at once may have headers out of their order by this much. A clock in a sentence is hardly ever so near.
+/// Headers of people who speak at once may be out of order by this much. A clock in a sentence is rarely so near.
 const OVERLAP_MS: MediaMs = 5_000;
 
 /// The surroundings of a line in its file.
@@ -222,23 +222,16 @@ impl<'a> Headers<'a> {
         self.choose(line, &shapes(line).collect::<Vec<_>>(), place)
     }
 
+    /// Returns true for a label that has a time in this file, or that stands before the colons of its rows.
+    fn is_label_here(&self, label: &str) -> bool {
+        self.known.contains(label) || self.labels.contains(label)
+    }
+
     /// Chooses the header among the readings of a line.
     fn choose<'b>(&self, line: &'b str, all: &[HeaderShape<'b>], place: FileLine) -> Option<Header<'b>> {
         let all = all.iter().copied();
-        if self.kind == FileKind::Timed && place.has_text_below {
-            // A name alone behind the time of a row: the text is on the next line.
-            let is_speaker = |shape: &HeaderShape<'_>| {
-                let is_one = self.known.contains(shape.label) || self.is_named && is_name(shape.label);
-                shape.form == HeaderForm::TimeName
-                    && matches!(shape.when, When::Known(..))
-                    && is_one
-                    && shape.has_label()
-            };
-            if let Some(shape) = all.clone().find(is_speaker) {
-                let header = HeaderShape { odd: Some("the text stands on the next line"), ..shape }.header();
-                let header = Header { room: HeaderRoom::Near, ..header };
-                return Some(header).filter(|header| self.has_room(place, header));
-            }
+        if let Some(header) = all.clone().find_map(|shape| self.name_behind_time(shape, place)) {
+            return Some(header).filter(|header| self.has_room(place, header));
         }
         let mut native = all.clone().find(|shape| self.has_form(line, shape));
         let mut is_refused = false;
@@ -263,14 +256,27 @@ impl<'a> Headers<'a> {
         if native.is_none() && accepted.is_some_and(|header| header.start_ms.is_some()) {
             return accepted;
         }
-        let is_known = |label: &str| self.known.contains(label) || self.labels.contains(label);
-        // A line with a readable time that does not fit here is not taken for one with an unreadable time.
-        let is_part = |header: &Header<'_>| header.start_ms.is_none() && header.text.is_empty();
-        let accepted = accepted.filter(|header| !is_refused || header.remark.is_empty() && !is_part(header));
-        let unreadable =
-            if is_refused { None } else { unreadable_times::find(line, self.orders, place.has_text_below, is_known) };
+        if is_refused {
+            // A line with a readable time that does not fit here is not taken for one with an unreadable time.
+            let has_text = |header: &Header<'_>| header.start_ms.is_some() || !header.text.is_empty();
+            let accepted = accepted.filter(|header| header.remark.is_empty() && has_text(header));
+            return native.map(|native| self.native(native.in_kind(self.kind))).or(accepted);
+        }
+        let is_known = |label: &str| self.is_label_here(label);
+        let unreadable = unreadable_times::find(line, self.orders, place.has_text_below, is_known);
         let unreadable = unreadable.map(unreadable_times::HeaderGuess::header);
         unreadable.or_else(|| native.map(|native| self.native(native.in_kind(self.kind)))).or(accepted)
+    }
+
+    /// Parses a name alone behind the time of a row, with the text on the next line.
+    fn name_behind_time<'b>(&self, shape: HeaderShape<'b>, place: FileLine) -> Option<Header<'b>> {
+        let is_timed = shape.form == HeaderForm::TimeName && matches!(shape.when, When::Known(..));
+        let is_one = || self.known.contains(shape.label) || self.is_named && is_name(shape.label);
+        let is_row = self.kind == FileKind::Timed && place.has_text_below;
+        (is_row && is_timed && is_one() && shape.has_label()).then(|| {
+            let header = HeaderShape { odd: Some("the text stands on the next line"), ..shape }.header();
+            Header { room: HeaderRoom::Near, ..header }
+        })
     }
 
     /// Parses the header of a block whose text is on the same line, if its time stands first and a known speaker

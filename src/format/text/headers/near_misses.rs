@@ -42,7 +42,7 @@ impl Headers<'_> {
 
     /// Returns why a line without a time may be a header or text.
     fn doubt(&self, line: &str, all: &[HeaderShape<'_>], place: FileLine) -> Option<&'static str> {
-        let is_known = |label: &str| self.known.contains(label) || self.labels.contains(label);
+        let is_known = |label: &str| self.is_label_here(label);
         let is_timed = |shape: &HeaderShape<'_>| matches!(shape.when, When::Known(..)) && shape.has_label();
         let is_doubtful = !all.iter().any(is_timed)
             && unreadable_times::is_doubtful(line, self.orders, place.has_text_below, is_known);

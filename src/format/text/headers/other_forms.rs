@@ -1,4 +1,4 @@
-//! Headers in forms that the file they stand in does not consist of: which of them begin a block all the same.
+//! Headers in other forms than those of their file: the rules by which they begin a block all the same.
 
 use crate::format::core::kinds::FileKind;
 use crate::format::core::person_names::{is_label, is_name, is_sentence, is_sound, is_title};

@@ -1,4 +1,4 @@
-//! Heads of turns: a bold name, with a colon or a time beside it, in the places in which files have them.
+//! Heads of turns: a bold name with a colon or a time, in all the places in which files have these.
 
 use crate::format::core::cue_syntax;
 use crate::format::core::person_names::{is_name, is_no_name};
@@ -65,6 +65,36 @@ fn has_digit(text: &str) -> bool {
     text.contains(|c: char| c.is_ascii_digit())
 }
 
+/// Splits a colon from the head of `text`, and returns the text behind it.
+fn behind_colon(text: &str) -> Option<&str> {
+    text.trim_start().strip_prefix(is_colon)
+}
+
+/// Parses a text in the place of a time behind a bold name without a colon, which may as well be speech. Also returns
+/// the text behind it.
+fn doubtful_time<'a>(bold: &str, after: &'a str) -> Option<(When<'a>, &'a str)> {
+    let has_time =
+        leading_span(after.trim_start()).is_some() || bracketed(bold).is_some() || bracketed_end(bold).is_some();
+    // `**Name** (2019)` and `**Name** 42` stand in sentences.
+    let is_one =
+        |remark: &str| remark.contains(char::is_alphabetic) || stands_without_brackets(remark) || says_nothing(remark);
+    let found = no_time(after).filter(|(at, _)| matches!(at, When::Unknown(remark) if is_one(remark)));
+    found.filter(|_| !has_time)
+}
+
+/// Splits bold text into a name and a time: `**[00:01] Name:**`, `**Name (00:01):**`, `**00:01 Name:**`. `has_colon` is
+/// true if a colon ends it.
+fn name_and_time(bold: &str, has_colon: bool) -> (&str, Option<When<'_>>) {
+    match (bracketed(bold), bracketed_end(bold)) {
+        (Some((at, name)), _) => (name.trim(), Some(at)),
+        (None, Some((name, content))) if matches!(when(content), When::Known(..)) => {
+            (name.trim_end_matches('\\').trim(), Some(when(content)))
+        }
+        _ if has_colon => name_with_time(bold).map_or((bold, None), |(name, at)| (name, Some(at))),
+        _ => (bold, None),
+    }
+}
+
 /// Parses `**Name:** text`, `**Name**: text`, either with a time before the text, and the other places of a time.
 pub(super) fn head(line: &str) -> Option<MarkdownHead<'_>> {
     let (above, line) = match line.strip_prefix("**") {
@@ -75,52 +105,27 @@ pub(super) fn head(line: &str) -> Option<MarkdownHead<'_>> {
             (Some(at), after.trim_start().strip_prefix("**")?)
         }
     };
-    let is_above_doubtful = above.is_some_and(|at| matches!(at, When::Unknown(remark) if !placeholder(remark)));
     let (bold, after) = line.split_once("**")?;
     let bold = bold.trim();
-    let (bold, within) = match bold.strip_suffix(is_colon) {
-        Some(name) => (name.trim(), true),
-        None => (bold, false),
-    };
-    let colon = |text: &'_ str| text.trim_start().strip_prefix(is_colon).map(str::len);
-    let behind = |text: &'_ str, length: Option<usize>| text.len() - length.unwrap_or(text.len());
-    let first = colon(after).filter(|_| !within);
-    let after = &after[behind(after, first)..];
+    let named = bold.strip_suffix(is_colon).map(str::trim);
+    let (bold, within) = (named.unwrap_or(bold), named.is_some());
+    let first = behind_colon(after).filter(|_| !within);
+    let after = first.unwrap_or(after);
     // A name without a colon needs evidence beside it.
     let is_bare = !within && first.is_none() && above.is_none();
     let sure = bracketed(after);
-    let doubtful = if sure.is_none() && is_bare && leading_span(after.trim_start()).is_none() {
-        // `**Name** (2019)` and `**Name** 42` stand in sentences.
-        let is_one = |remark: &str| {
-            remark.contains(char::is_alphabetic) || stands_without_brackets(remark) || says_nothing(remark)
-        };
-        no_time(after)
-            .filter(|(at, _)| matches!(at, When::Unknown(remark) if is_one(remark)))
-            .filter(|_| bracketed(bold).is_none() && bracketed_end(bold).is_none())
-    } else {
-        None
-    };
+    let doubtful = if sure.is_none() && is_bare { doubtful_time(bold, after) } else { None };
     let beside = sure.or(doubtful);
     let after = beside.map_or(after, |(_, after)| after);
-    // `**[00:01] Name:**`, `**Name (00:01):**`, `**00:01 Name:**`. If a time stands beside it, the name is taken as it
-    // is.
+    // If a time stands beside it, the bold text is taken as it is.
     let is_open = beside.is_none() && above.is_none();
-    let (label, inner) = match (bracketed(bold), bracketed_end(bold)) {
-        (Some((at, name)), _) if is_open => (name.trim(), Some(at)),
-        (None, Some((name, content))) if is_open && matches!(when(content), When::Known(..)) => {
-            (name.trim_end_matches('\\').trim(), Some(when(content)))
-        }
-        _ if is_open && within => name_with_time(bold).map_or((bold, None), |(name, at)| (name, Some(at))),
-        _ => (bold, None),
-    };
+    let (label, inner) = if is_open { name_and_time(bold, within) } else { (bold, None) };
     let bare = label.strip_suffix(is_colon).filter(|_| inner.is_some());
-    let (label, more) = (bare.map_or(label, str::trim), bare.is_some());
-    let second = colon(after).filter(|_| beside.is_some() && first.is_none());
-    let after = &after[behind(after, second)..];
-    let has_colon = within || more || first.is_some() || second.is_some();
-    let is_doubtful = is_above_doubtful || doubtful.is_some();
+    let label = bare.map_or(label, str::trim);
+    let second = behind_colon(after).filter(|_| beside.is_some() && first.is_none());
+    let after = second.unwrap_or(after);
     let is_bracketed = above.is_some() || inner.is_some() || beside.is_some();
-    let has_colon = has_colon || is_bracketed && is_name(label);
+    let has_colon = within || bare.is_some() || first.is_some() || second.is_some() || is_bracketed && is_name(label);
     // `**Name** 00:15`
     let (at, after) = match above.or(inner).or(beside.map(|(at, _)| at)) {
         Some(at) => (Some(at), after),
@@ -135,6 +140,8 @@ pub(super) fn head(line: &str) -> Option<MarkdownHead<'_>> {
         Some(When::Unknown(remark)) => (None, Some(remark)),
         _ => (None, None),
     };
+    let is_above_doubtful = above.is_some_and(|at| matches!(at, When::Unknown(remark) if !placeholder(remark)));
+    let is_doubtful = is_above_doubtful || doubtful.is_some();
     let is_label = (1..=LABEL_MAX).contains(&unescape(label).chars().count());
     let is_one = is_label && (has_colon || at.is_some());
     is_one.then_some(MarkdownHead { label, start_ms, remark, text: after.trim(), has_colon, is_doubtful })
