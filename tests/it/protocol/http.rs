@@ -282,18 +282,22 @@ async fn refusals_can_be_read_by_pages_of_allowed_origins() {
         answer
     };
     let server = Server::start_with(&format!("{top}[limits]\nconnections_per_address_max = 1\nimport_bytes = 10"));
-    for (status, method, path, headers, body) in [
-        (400, "GET", "/v1/feeds", &[("X-Forwarded-For", "nobody")][..], &b""[..]),
-        (400, "GET", "/v1/feeds", &[("Host", "user@localhost")], b""),
-        (403, "GET", "/v1/feeds", &[("Host", "evil.example")], b""),
-        (400, "POST", "/v1/feeds/geneva/lines", &[], b"{"),
-        (400, "GET", "/v1/feeds/%FF", &[], b""),
-        (404, "GET", "/v1/nothing", &[], b""),
-        (405, "PUT", "/v1/search", &[], b""),
-        (413, "PUT", "/v1/feeds/geneva/transcript", &[], b"00:01 too much"),
-        (426, "GET", "/v1/feeds/geneva/subscribe", &[], b""),
-    ] {
-        read(&server, status, method, path, headers, body).await;
+    read(&server, 400, "GET", "/v1/feeds", &[("X-Forwarded-For", "nobody")], b"").await;
+    let requests = [
+        (400, "GET", "/v1/feeds", Some(("Host", "user@localhost")), &b""[..]),
+        (403, "GET", "/v1/feeds", Some(("Host", "evil.example")), b""),
+        (400, "POST", "/v1/feeds/geneva/lines", None, b"{"),
+        (400, "GET", "/v1/feeds/%FF", None, b""),
+        (404, "GET", "/v1/nothing", None, b""),
+        (405, "PUT", "/v1/search", None, b""),
+        (413, "PUT", "/v1/feeds/geneva/transcript", None, b"00:01 too much"),
+        (426, "GET", "/v1/feeds/geneva/subscribe", None, b""),
+    ];
+    for (number, (status, method, path, host, body)) in requests.into_iter().enumerate() {
+        // Each of a client of its own: a client has its seat until the server has seen its last connection go.
+        let client = format!("198.51.100.{number}");
+        let headers: Vec<_> = host.into_iter().chain([("X-Forwarded-For", &*client)]).collect();
+        read(&server, status, method, path, &headers, body).await;
     }
     // One client has all that it may have.
     let client = ("X-Forwarded-For", "192.0.2.7");
