@@ -3,6 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use http::Uri;
+use http::uri::Authority;
 
 use super::trust::Authorities;
 use crate::client::proxy::{BadProxy, ProxySettings};
@@ -227,12 +228,18 @@ pub(super) fn split(text: &str, rule: &'static str) -> Result<Parts, BadUrl> {
         _ => return Err(bad(text, rule)),
     };
     match uri.authority() {
-        Some(authority) if !authority.as_str().contains('@') => {
+        Some(authority) if !authority.as_str().contains('@') && has_port_or_none(authority) => {
             let endpoint = TransportTarget { authority: authority.clone(), is_secure, authorities: None, proxy: None };
             Ok((endpoint, uri.path().to_owned(), uri.query().map(str::to_owned)))
         }
         _ => Err(bad(text, rule)),
     }
+}
+
+/// Returns true if a number follows the host, or nothing. Anything else is a part of a password, which a `/` or `?` in it cut
+/// off: `http://user:se/cret@host` would go to the host `user`.
+fn has_port_or_none(authority: &Authority) -> bool {
+    authority.port_u16().is_some() || authority.as_str().trim_end_matches(':') == authority.host()
 }
 
 fn bad(text: &str, rule: &'static str) -> BadUrl {
