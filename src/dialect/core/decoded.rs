@@ -107,10 +107,10 @@ impl Decoded {
         let (untold, refused) = self.untold;
         let (kind, left_out) = match refused {
             0 => (DecodeFaultKind::Odd, String::new()),
-            _ => (DecodeFaultKind::BadField, format!("; {refused} parts were left out for it")),
+            _ => (DecodeFaultKind::BadField, format!("; {refused} parts were left out because of that")),
         };
         self.faults.truncate(FAULTS_MAX);
-        let message = format!("{untold} more things in this frame are not as they should be{left_out}");
+        let message = format!("{untold} more faults in this frame{left_out}");
         self.faults.push(DecodeFault { kind, message });
     }
 
@@ -119,7 +119,7 @@ impl Decoded {
         let kind: String = kind.chars().filter(|c| !c.is_control()).take(32).collect();
         self.fault(
             DecodeFaultKind::UnknownType,
-            format!("{kind:?} is no message of {vendor} that is known here: it was left out"),
+            format!("{kind:?} is not a known message of {vendor}: it was left out"),
         );
     }
 }

@@ -80,7 +80,10 @@ impl JsonInText {
         }
         if !self.goes_on(c) {
             if self.progress == Progress::Sure {
-                out.fault(DecodeFaultKind::Odd, "a line begins as JSON and does not go on so: it was taken as text");
+                out.fault(
+                    DecodeFaultKind::Odd,
+                    "a line begins like JSON but does not continue like it: it was accepted as text",
+                );
             }
             self.release(text);
         } else if self.depth == 0 {
@@ -88,7 +91,7 @@ impl JsonInText {
         } else if self.held.len() > OBJECT_BYTES_MAX {
             out.fault(
                 DecodeFaultKind::Unreadable,
-                format!("an object of JSON has more than {OBJECT_BYTES_MAX} bytes, and is no text: it was left out"),
+                format!("a JSON object has more than {OBJECT_BYTES_MAX} bytes: it was left out"),
             );
             (self.held, self.is_refused) = (String::new(), true);
         }
@@ -99,7 +102,7 @@ impl JsonInText {
         if self.is_empty() {
         } else if self.progress == Progress::Sure {
             if !self.is_refused {
-                out.fault(DecodeFaultKind::Unreadable, "the stream ends within an object of JSON: it was left out");
+                out.fault(DecodeFaultKind::Unreadable, "the stream ends within a JSON object: it was left out");
             }
         } else {
             text.push_str(&self.held);

@@ -124,9 +124,9 @@ impl Lines {
         let is_guess = !self.is_final;
         self.close(saying);
         saying.odd(if is_guess {
-            "the vendor's final text of a line is empty: the guess that was shown last stands, unconfirmed"
+            "the vendor's final text of a line is empty: the interim text that was shown last stays, unconfirmed"
         } else {
-            "the vendor sent an empty text for a line that is final: it stands as it was"
+            "the vendor sent an empty text for a final line: the line stays as it was"
         });
     }
 

@@ -22,10 +22,11 @@ const OPEN_MAX: usize = 64;
 
 /// Fault for an id that may be a counter and is used for other content.
 pub(crate) const OTHER_LINE: &str =
-    "the engine uses the id of a line for something else: this is kept as a new line, beside it";
+    "the engine uses the id of a line for another text: this text is kept as a new line beside it";
 /// Fault for an id under which another speaker says the same.
-pub(crate) const OTHER_SPEAKER: &str = "the engine names another speaker for the words of a line under its id, at the same time: the line is taken to \
-     be theirs. If both said it, its ids count for each of them: nothing tells them apart";
+pub(crate) const OTHER_SPEAKER: &str = "the engine names another speaker for a line with the same id, time and words: \
+     the line now belongs to that speaker. If both said it, the engine counts ids for each speaker, and the two lines \
+     cannot be told apart";
 
 /// Ids that may be counters whose use is remembered: those of some hours.
 const COUNTERS_MAX: usize = 16_384;

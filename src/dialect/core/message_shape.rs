@@ -199,15 +199,15 @@ pub(crate) fn unknown(format: VendorFormat, value: &Value) -> String {
     let name = format.vendor();
     let likeness = looks_like(value).filter(|likeness| *likeness != Likeness::Read(format));
     match likeness {
-        Some(likeness) => format!("this is no message of {name}: it was left out. It looks like {likeness}"),
+        Some(likeness) => format!("this is not a message of {name}: it was left out. It looks like {likeness}"),
         None if only(value, &["text"]) && has(value, &["text"]) => format!(
-            "this is no message of {name}: it was left out. It looks like Vosk or a caption that is posted to Zoom: use \
-             format=vosk or format=zoom"
+            "this is not a message of {name}: it was left out. It looks like Vosk or a caption that is posted to \
+             Zoom: use format=vosk or format=zoom"
         ),
         None => {
             let fields = value.as_object().map(|fields| fields.keys().take(6).map(|name| &**name).collect::<Vec<_>>());
             let fields: String = control_free(&fields.unwrap_or_default().join(", ")).chars().take(120).collect();
-            format!("this is no message of {name} that is known here (its fields: {fields}): it was left out")
+            format!("this is not a known message of {name} (its fields: {fields}): it was left out")
         }
     }
 }
@@ -217,7 +217,7 @@ impl fmt::Display for Likeness {
         match self {
             Self::Read(format) => f.write_str(&instead(*format)),
             Self::Ours => f.write_str("captionwire's own: leave format out"),
-            Self::Unread(vendor) => write!(f, "{vendor}, which is not read here"),
+            Self::Unread(vendor) => write!(f, "{vendor}, which is not supported"),
         }
     }
 }
@@ -240,7 +240,7 @@ pub(crate) fn foreign_object(object: &Value) -> Option<String> {
             None => return None,
         },
     };
-    Some(format!("this is no text but JSON: it was left out. It looks like {likeness}"))
+    Some(format!("this is JSON, not text: it was left out. It looks like {likeness}"))
 }
 
 /// Returns the text of the fault for a text that is a vendor's JSON message.

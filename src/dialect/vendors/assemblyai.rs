@@ -61,14 +61,14 @@ impl AssemblyAi {
             Some(other) => out.unknown_type("AssemblyAI", other),
             None => match message.text(&["error"], out) {
                 Some(why) => out.fault(DecodeFaultKind::Engine, format!("AssemblyAI reports: {why}")),
-                None => out.fault(DecodeFaultKind::BadField, "type is missing: this is no message of AssemblyAI"),
+                None => out.fault(DecodeFaultKind::BadField, "type is missing: this is not a message of AssemblyAI"),
             },
         }
     }
 
     fn turn(&mut self, message: JsonNode<'_>, out: &mut Decoded) {
         let Some(order) = message.number(&["turn_order"], out) else {
-            out.fault(DecodeFaultKind::BadField, "turn_order is missing: it cannot be said which turn this is");
+            out.fault(DecodeFaultKind::BadField, "turn_order is missing: the turn cannot be identified");
             return;
         };
         let is_over = message.flag(&["end_of_turn"], out);

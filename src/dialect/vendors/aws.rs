@@ -49,7 +49,7 @@ impl Aws {
         let Some(id) = result.text(&["ResultId", "resultId", "result_id"], out) else {
             out.fault(
                 DecodeFaultKind::BadField,
-                format!("{}.ResultId is missing: it cannot be said which result this is", result.place),
+                format!("{}.ResultId is missing: the result cannot be identified", result.place),
             );
             return;
         };

@@ -50,7 +50,7 @@ impl Deepgram {
                 out.fault(DecodeFaultKind::Engine, format!("Deepgram reports: {why}"));
             }
             Some(other) => out.unknown_type("Deepgram", other),
-            None => out.fault(DecodeFaultKind::BadField, "type is missing: this is no message of Deepgram"),
+            None => out.fault(DecodeFaultKind::BadField, "type is missing: this is not a message of Deepgram"),
         }
     }
 

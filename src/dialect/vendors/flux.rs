@@ -38,7 +38,7 @@ impl Flux {
                 out.fault(DecodeFaultKind::Engine, format!("Flux reports an error: {why}"));
             }
             Some(other) => out.unknown_type("Flux", other),
-            None => out.fault(DecodeFaultKind::BadField, "type is missing: this is no message of Flux"),
+            None => out.fault(DecodeFaultKind::BadField, "type is missing: this is not a message of Flux"),
         }
     }
 
@@ -52,12 +52,12 @@ impl Flux {
             Some("Update" | "StartOfTurn" | "EagerEndOfTurn" | "TurnResumed") => false,
             // With any other event, it still contains the turn so far.
             _ => {
-                out.fault(DecodeFaultKind::Odd, "event is missing or unknown: the turn was taken as it stands");
+                out.fault(DecodeFaultKind::Odd, "event is missing or unknown: the turn was accepted as it is");
                 false
             }
         };
         let Some(index) = message.number(&["turn_index"], out) else {
-            out.fault(DecodeFaultKind::BadField, "turn_index is missing: it cannot be said which turn this is");
+            out.fault(DecodeFaultKind::BadField, "turn_index is missing: the turn cannot be identified");
             return;
         };
         let Some(transcript) = message.text(&["transcript"], out) else {

@@ -32,7 +32,7 @@ impl Rev {
                 out.fault(DecodeFaultKind::Engine, format!("Rev.ai reports: {why}"));
             }
             Some(other) => out.unknown_type("Rev.ai", other),
-            None => out.fault(DecodeFaultKind::BadField, "type is missing: this is no message of Rev.ai"),
+            None => out.fault(DecodeFaultKind::BadField, "type is missing: this is not a message of Rev.ai"),
         }
     }
 

@@ -114,7 +114,7 @@ impl Speechmatics {
                 | "Diagnostics",
             ) => {}
             Some(other) => out.unknown_type("Speechmatics", other),
-            None => out.fault(DecodeFaultKind::BadField, "message is missing: this is no message of Speechmatics"),
+            None => out.fault(DecodeFaultKind::BadField, "message is missing: this is not a message of Speechmatics"),
         }
     }
 
@@ -125,8 +125,8 @@ impl Speechmatics {
         if !is_read && kind == TextForm::Words && !std::mem::replace(&mut self.is_other_told, true) {
             out.fault(
                 DecodeFaultKind::Odd,
-                "the session says its text in segments and in words: the words (AddTranscript) were left out, since they are taken \
-                 for the same text again",
+                "the session sends both segments and words: the words (AddTranscript) were left out, because they \
+                 repeat the text of the segments",
             );
         }
         is_read

@@ -120,7 +120,10 @@ impl StreamText {
         while self.rows[self.at].text.pop().is_none() {
             if self.at == 0 {
                 if self.number > ROWS_MAX as u64 {
-                    out.fault(DecodeFaultKind::Odd, "more is deleted than is kept: the rest stays as it was");
+                    out.fault(
+                        DecodeFaultKind::Odd,
+                        "the deletion reaches further back than the text that is kept: the rest stays as it was",
+                    );
                 }
                 return;
             }

@@ -97,7 +97,9 @@ impl WhisperLive {
                 },
                 // The detected language, and translations, which are not the words spoken.
                 None if message.get(&["language", "translated_segments"]).is_some() => {}
-                None => out.fault(DecodeFaultKind::BadField, "segments is missing: this is no message of WhisperLive"),
+                None => {
+                    out.fault(DecodeFaultKind::BadField, "segments is missing: this is not a message of WhisperLive")
+                }
             },
         }
         if message.get(&["message"]).is_some_and(|said| said.value == "DISCONNECT") {

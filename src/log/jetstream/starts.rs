@@ -281,8 +281,7 @@ impl JetStreamShared {
         } else if there != known {
             tracing::info!(
                 stream = self.names.stream,
-                "another node found that the stream may have been restored to \
-                 an earlier state"
+                "another node found that the stream may have been restored to an earlier state"
             );
             // Its row also stands for one that this process owes, because it has appended nothing.
             self.begin_anew(None).await

@@ -102,10 +102,8 @@ impl HighRevs {
         if self.has_room(id, folded_rev) {
             return Ok(());
         }
-        let message = format!(
-            "too many lines with revisions near {NUMBER_MAX} are not acknowledged yet: wait for \
-             their acks"
-        );
+        let message =
+            format!("too many lines with revisions near {NUMBER_MAX} are not acknowledged yet: wait for their acks");
         Err(Refusal::new(NackCode::BadField, "rev", message))
     }
 }

@@ -130,10 +130,8 @@ impl FeedValidator {
                     "the feed has ended: until it is reopened, it accepts only corrections of its lines".to_owned();
                 if transcript.knows(&publisher.source, &version.id) {
                     let id = &version.id;
-                    message.push_str(&format!(
-                        "; line {id} belongs to another session: set corrects=true to correct \
-                         it"
-                    ));
+                    message
+                        .push_str(&format!("; line {id} belongs to another session: set corrects=true to correct it"));
                 }
                 return Err(Refusal::new(NackCode::Ended, "id", message));
             }

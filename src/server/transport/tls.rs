@@ -78,11 +78,7 @@ fn server_config(files: &TlsConfig) -> Result<ServerConfig, KeyError> {
     // Named explicitly, because another crate of the build may install another one.
     let provider = Arc::new(ring::default_provider());
     let key = provider.key_provider.load_private_key(key).map_err(|_| {
-        unusable(
-            key_file,
-            "this kind of key is not supported: use RSA with 2048 bits or more, P-256, P-384 or \
-             Ed25519",
-        )
+        unusable(key_file, "this kind of key is not supported: use RSA with 2048 bits or more, P-256, P-384 or Ed25519")
     })?;
     let certified = CertifiedKey::new(chain, key);
     match certified.keys_match() {

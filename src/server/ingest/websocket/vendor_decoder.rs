@@ -63,11 +63,9 @@ pub(crate) fn offset_ms(asked: &RequestContext) -> Result<Option<MediaMs>, Close
     match asked.get("offset_ms").map(str::parse) {
         None => Ok(None),
         Some(Ok(offset_ms)) => Ok(Some(offset_ms)),
-        Some(Err(_)) => Err(CloseReason::close(
-            CloseCode::BadRequest,
-            "offset_ms must be a whole number of \
-             milliseconds",
-        )),
+        Some(Err(_)) => {
+            Err(CloseReason::close(CloseCode::BadRequest, "offset_ms must be a whole number of milliseconds"))
+        }
     }
 }
 
