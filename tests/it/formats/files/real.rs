@@ -2,7 +2,6 @@
 //! that says what it is.
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use captionwire::format::{Document, FileKind, Format, ParsedTranscript, read, read_words, write};
 use captionwire::transcript::{MediaMs, TimeSource};
@@ -176,7 +175,6 @@ fn no_token_of_the_earnings_calls_is_lost_or_moved() {
 #[test]
 fn the_earnings_calls_are_read_with_the_times_of_their_speakers() {
     let Some(folder) = data("the_earnings_calls_are_read_with_the_times_of_their_speakers") else { return };
-    let began = Instant::now();
     let (mut calls, mut words, mut turns, mut timed, mut lines) = (0, 0, 0, 0, 0);
     for path in files(&folder.join("earnings21/ref_nlp")) {
         let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
@@ -200,11 +198,9 @@ fn the_earnings_calls_are_read_with_the_times_of_their_speakers() {
         let document = Document::of_reading(&feed(), &reading, IMPORTED_AT);
         assert!(write(Format::Vtt, &document).len() > 1_000);
     }
-    let took = began.elapsed();
-    println!("{calls} calls, {words} words, {lines} lines, {timed} of {turns} turns timed, in {took:?}");
+    println!("{calls} calls, {words} words, {lines} lines, {timed} of {turns} turns timed");
     assert_eq!(calls, 22);
     assert!(words > 178_000 && timed * 100 >= turns * 90, "{words} words, {timed} of {turns} turns");
-    assert!(took.as_secs() < 10, "{took:?}");
 }
 
 /// Recordings of streams: what was said in the end is there once.
