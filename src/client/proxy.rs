@@ -1,4 +1,5 @@
-//! HTTP proxies for connections to servers, as the environment names them.
+//! HTTP proxies for connections to servers, as the environment names them. [`transport`](super::transport) opens their tunnels
+//! (`CONNECT`).
 //!
 //! The variables are those of curl and many other programs: `HTTPS_PROXY` for https and wss, `HTTP_PROXY` for http and ws,
 //! `ALL_PROXY` for both, and `NO_PROXY` for the hosts that are connected to directly. This machine (`localhost`, loopback

@@ -1,4 +1,5 @@
-//! A WebSocket to a server that can be reopened after a loss, and that writes while it reads.
+//! A WebSocket to a server that can be reopened after a loss, and that writes while it reads. A subscriber resumes at the
+//! cursor of its [`replica`](super::replica).
 
 use std::collections::VecDeque;
 use std::task::{Context, Poll};

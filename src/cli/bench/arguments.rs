@@ -76,7 +76,7 @@ pub(super) struct FanoutArgs {
     /// Lines under way in each feed: more are sent when all subscribers have what was sent before
     #[arg(long, value_name = "LINES", value_parser = clap::value_parser!(u32).range(1..=1_024))]
     window: Option<u32>,
-    /// Number of them that are sent at once
+    /// Lines that each publisher sends at once, out of those under way
     #[arg(long, value_name = "LINES", value_parser = clap::value_parser!(u32).range(1..=1_024))]
     batch: Option<u32>,
     /// Feeds, with one publisher each
@@ -94,7 +94,7 @@ pub(super) struct RunTime {
     /// Time that is measured
     #[arg(long, default_value = "5", value_name = "SECONDS", value_parser = seconds)]
     seconds: f64,
-    /// Time before, in which the same is done unmeasured
+    /// Warm-up: the same load before the measurement starts
     #[arg(long, default_value = "1", value_name = "SECONDS", value_parser = seconds)]
     warmup: f64,
 }

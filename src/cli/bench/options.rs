@@ -28,7 +28,7 @@ pub(super) struct BenchOptions {
     /// Token with which the load publishes and reads, if the server requires one
     #[arg(long, env = "CAPTIONWIRE_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     token: Option<String>,
-    /// Rounds. All servers have their turn in each; what is shown is the median, and half of the range
+    /// Rounds, each of which measures every server once. The report shows the median and half of the range
     #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     repeat: u32,
     /// Write one JSON object for each run instead of a table
@@ -54,10 +54,10 @@ pub(super) struct BenchOptions {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Another server")]
 struct Competitor {
-    /// Measure another server too: a command for the shell, ended after each run with all that it started
+    /// Shell command that starts another server to measure. It is stopped after each run, with its child processes
     #[arg(long, value_name = "COMMAND")]
     against: Option<String>,
-    /// Its name in the report
+    /// Name of the other server in the report
     #[arg(long, requires = "against", default_value = "other", value_name = "NAME")]
     against_name: String,
     /// Its address on this machine; by default, the first http://… or ws://… of its stdout

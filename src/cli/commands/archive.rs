@@ -39,7 +39,7 @@ Examples:
   captionwire serve --data ./backup-monday
 
 A server may be writing to the archive. The copy shows one moment, and is checked as `verify` does. It includes how far webhooks
-and pushes have delivered: a server on the copy delivers what follows, and repeats the last delivery before it.";
+and pushes have delivered: a server that runs on the copy repeats the last delivery and continues.";
 
 /// Copy an archive, also while a server writes it.
 #[derive(Debug, Args)]

@@ -19,7 +19,7 @@ Examples:
   captionwire capture ws://engine:9090 session.ndjson          until Ctrl-C, or until the vendor is done
   captionwire replay session.ndjson --raw --format whisper-live --to geneva
 
-Tries a vendor that has never answered for 60 seconds (--vendor-wait), and one that answered once without a limit.
+Gives up after 60 seconds if the vendor has never answered (--vendor-wait). Once it has answered, reconnects without a limit.
 
 The file holds all captions in clear text. It does not hold the URL.";
 

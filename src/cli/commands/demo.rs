@@ -46,7 +46,7 @@ pub(crate) struct DemoCommand {
     /// Port to listen on, on this machine only; another one is used if it is not free
     #[arg(long, default_value_t = 7700)]
     port: u16,
-    /// Stop when everything was said; elsewhere than on a terminal that is so anyway
+    /// Stop after the last line. Without a terminal this is the default
     #[arg(long)]
     exit: bool,
 }

@@ -23,8 +23,8 @@ Examples:
   captionwire import hearing.rev.txt --data ./captionwire-data
   captionwire import calls/*.nlp --rttm rttms/          speakers' times from files of the same names
 
-WebVTT, SubRip, TTML, the text of rev.com, Markdown turns, our own JSON and that of many others are read; docs/formats.md says
-which. Parts that had to be repaired or left out are reported with their place and counted at the end; the exit code is then 1.";
+Reads WebVTT, SubRip, TTML, the text of rev.com, Markdown turns, and JSON of captionwire and many other programs (docs/formats.md
+lists them). Parts that had to be repaired or left out are reported with their place and counted at the end; the exit code is then 1.";
 
 /// Store transcript files as archived feeds.
 #[derive(Debug, Args)]
@@ -42,7 +42,7 @@ pub(crate) struct ImportCommand {
     /// Format of the file, if its content does not show it: see `captionwire convert --help`
     #[arg(long, value_name = "KIND")]
     from: Option<FileKind>,
-    /// For words without times (.nlp): when their speakers speak; a file, or a directory with one of the same name
+    /// RTTM file with the times of the speakers, for words without times (.nlp), or a directory with files of the same names
     #[arg(long, value_name = "FILE|DIR")]
     rttm: Option<PathBuf>,
     /// Their encoding, such as windows-1252, shift_jis or utf-16le; by default their content says so, or lets it be guessed

@@ -50,8 +50,9 @@ feed shows at the start, and heeds the server's warnings. A line whose revision 
 repeats an earlier text of the line. Exit codes: 0 everything was accepted; 1 something was refused, unreadable or not acknowledged
 (stderr says what); 2 wrong usage.
 
-Waits 60 seconds for a server that has never answered (--wait), and without a limit for one that goes away later. If it returns
-with an older archive, up to 32 MiB of lines that it lacks are sent again. Others are listed, and the exit code is 1.
+Waits 60 seconds for a server that has never answered (--wait), and without a limit for one that goes away later. If it comes
+back with an older archive, up to 32 MiB of the missing lines are sent again. Those that cannot be are listed, and the exit code
+is 1.
 
 SIGTERM and Ctrl-C end the input. What was read by then has 5 seconds to be acknowledged; a second signal stops at once. If part
 of a file was not sent, the command says which, leaves the event open, and exits with 1.";

@@ -61,7 +61,7 @@ pub(crate) struct PushCommand {
     /// Added to the times of day; below zero where the video is ahead of its captions (youtube)
     #[arg(long, value_name = "MS", default_value_t = 0, allow_negative_numbers = true)]
     offset_ms: i64,
-    /// The number of the first caption; by default the one after the last that the URL says it has, else 1
+    /// Number of the first caption; by default one more than the last that the URL reports, or 1 if it reports none
     #[arg(long)]
     seq: Option<u64>,
     /// Print the summary as JSON

@@ -25,7 +25,7 @@ Examples:
   captionwire relay ws://engine:9090 --format whisper-live --feed geneva
   captionwire relay wss://meet.example.org/ws --format vexa --feed standup --first '{\"action\":\"subscribe\",…}'
 
-Tries a vendor that has never answered for 60 seconds (--vendor-wait), and one that answered once without a limit.
+Gives up after 60 seconds if the vendor has never answered (--vendor-wait). Once it has answered, reconnects without a limit.
 
 Reconnects when the vendor's connection breaks. Times then continue with the clock, and numbered speakers are new speakers. What
 the vendor sends during the break is lost. Ends when the vendor closes the connection normally (1000).

@@ -53,9 +53,9 @@ enum SpeakersAction {
     },
     /// Say that two speakers are one
     Merge {
-        /// The id that is the other one
+        /// Id of the speaker to merge
         from: String,
-        /// The other one's id
+        /// Id of the speaker that remains
         into: String,
         /// Also speakers who have not spoken yet
         #[arg(long)]

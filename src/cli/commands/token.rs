@@ -79,7 +79,7 @@ struct JwtSettings {
     /// Issuer (`iss`), if the servers require one
     #[arg(long)]
     issuer: Option<String>,
-    /// For whom it is (`aud`), where the servers ask for that
+    /// Audience (`aud`), if the servers require one
     #[arg(long)]
     audience: Option<String>,
 }

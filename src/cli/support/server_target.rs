@@ -85,7 +85,7 @@ impl ServerArgs {
 pub(crate) struct ArchiveAccess {
     #[command(flatten)]
     url: ServerArgs,
-    /// Open the archive in this directory instead of asking a server. Who only reads may do so beside a running server
+    /// Open the archive in this directory instead of asking a server. Commands that only read can do so while a server runs on it
     #[arg(long, global = true, value_name = "DIR")]
     data: Option<PathBuf>,
 }

@@ -1,7 +1,8 @@
 //! The messages of one subscription: hello, the changes from where the subscriber stands, live and reset. They go to the
 //! [`SubscriberSink`] that it is given; it never waits for an event ([`super::subscribed_feed`] does).
 //!
-//! A late joiner, one that comes back, a slow one and one that is up to date are all sent the difference from where they stand.
+//! A late joiner (whose first message is a snapshot), one that comes back, a slow one and one that is up to date are all sent
+//! the difference from where they stand.
 //! Changes that a slow one has not taken merge into its next message.
 
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Delivers the due feeds of a target, a few at a time.
+//! Delivers the due feeds of a target, a few at a time, and retries them with backoff.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;

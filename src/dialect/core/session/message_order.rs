@@ -1,4 +1,5 @@
-//! Order of the messages of a connection: which session each belongs to, and when another session begins.
+//! Order of the messages of a connection: which session each belongs to, and when another session begins because the engine
+//! has restarted.
 
 use super::succession::{beyond_lead_ms, offset_at};
 use super::{EarlierState, EngineSession, SAID_BEFORE, Sessions};

@@ -1,4 +1,4 @@
-//! Fixed-window rate limits per owner.
+//! Limits on failed logins (wrong tokens) for each address, and on new feeds for each token: fixed windows.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};

@@ -5,7 +5,7 @@
 //! * Tokens are compared by hash and in constant time, and no text that is shown or logged contains one.
 //! * A grant can be revoked while the server runs: every connection that it opened is then closed.
 //!
-//! [`grants`] holds the tokens of the configuration and reloads them, [`jwt`] verifies signed tokens, `rate_limit`
+//! [`grants`] holds the tokens of the configuration and reloads them, [`jwt`] verifies signed tokens, `attempt_limit`
 //! limits attempts per address and creations per token, `creations` are feeds that are being created.
 
 mod access;
