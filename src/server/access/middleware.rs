@@ -164,7 +164,7 @@ fn set_headers(control: &AccessControl, headers: &mut HeaderMap, allowed: Option
             "Content-Type, If-None-Match, Last-Event-ID"
         };
         say(header::ACCESS_CONTROL_ALLOW_HEADERS, known);
-        say(header::ACCESS_CONTROL_EXPOSE_HEADERS, "ETag, Retry-After");
+        say(header::ACCESS_CONTROL_EXPOSE_HEADERS, "ETag, Retry-After, Captionwire-Losses");
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     }
 }

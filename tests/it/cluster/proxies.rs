@@ -2,8 +2,8 @@
 
 use crate::support;
 
-use serde_json::json;
-use support::{Answer, Server, Socket, soon};
+use serde_json::{Value, json};
+use support::{Answer, Server, Socket, line, soon};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -108,8 +108,9 @@ async fn one_connection_carries_many_clients() {
 #[tokio::test]
 async fn an_answer_counts_until_it_is_taken() {
     let server = Server::start_with(&format!("{TRUSTED}{ONE_EACH}"));
-    let text = format!("A: (00:01)\n{}\n\n", "What was said at length. ".repeat(400)).repeat(600);
-    server.import("long", &text).await;
+    let text = "x".repeat(16_000);
+    let lines: Vec<Value> = (0..400).map(|n| line(&n.to_string(), n * 10, "A", &text)).collect();
+    server.say("long", &lines).await;
     // It takes no more than it has room for: what is sent fills the buffers on both sides.
     let slow = TcpSocket::new_v4().expect("a socket");
     slow.set_recv_buffer_size(4096).expect("set");
