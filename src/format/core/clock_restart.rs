@@ -15,7 +15,8 @@
 //! their times say, and it is reported.
 //!
 //! A single line whose time falls, after which the clock is where it was, has a wrong time and begins no part: see
-//! `ClockPart::is_outlier`.
+//! `ClockPart::is_outlier`. Nor does a part begin behind one or two lines whose times leap ahead of all around them: see
+//! `ClockPart::leap`.
 
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -38,6 +39,12 @@ const OVERLAP_MS: MediaMs = 5_000;
 
 /// The fewest lines in a row that count as a part by their times alone. Two may stand anywhere.
 const RUN_LINES_MIN: usize = 3;
+
+/// The most lines in a row whose times may all be wrong.
+const LEAP_LINES_MAX: usize = 2;
+
+/// The fewest lines before and behind a leap that together show that its times are wrong.
+const LEAP_NEIGHBOURS_MIN: usize = 4;
 
 /// The times of one line of a file: its start, and the greatest of its start, its end and the times of its words. Both
 /// are clamped to `0..=`[`SORT_MS_MAX`], because a file may contain any number. With them, who speaks.
@@ -123,18 +130,33 @@ pub(crate) struct ClockFall {
     lines: usize,
 }
 
-/// A line at which the clock of a file goes back.
+/// One or two lines whose starts lie far ahead of those before and behind them. They stand where their times say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ClockLeap {
+    /// The index of the first of them.
+    line: usize,
+    /// The start before it, its own, and the one behind the leap, as the file has them.
+    from: MediaMs,
+    to: MediaMs,
+    back: MediaMs,
+    lines: usize,
+}
+
+/// A line at which the clock of a file goes back, or leaps ahead of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ClockStep {
     Restart(ClockRestart),
     Fall(ClockFall),
+    Leap(ClockLeap),
 }
 
 impl ClockStep {
     /// The index of the line.
     pub(crate) fn line(&self) -> usize {
         match self {
-            Self::Restart(ClockRestart { line, .. }) | Self::Fall(ClockFall { line, .. }) => *line,
+            Self::Restart(ClockRestart { line, .. })
+            | Self::Fall(ClockFall { line, .. })
+            | Self::Leap(ClockLeap { line, .. }) => *line,
         }
     }
 
@@ -150,6 +172,17 @@ impl ClockStep {
                 let (from, to, offset) = (clock(*from), clock(*to), clock(*offset));
                 format!(
                     "the clock starts over (from {from} to {to}): read as a new part; {offset} is added to its times"
+                )
+            }
+            Self::Leap(ClockLeap { from, to, back, lines, .. }) => {
+                let (from, to, back) = (clock(*from), clock(*to), clock(*back));
+                let (these, stand) = match lines.checked_sub(1) {
+                    None | Some(0) => ("this line".to_owned(), "it will stand where its time says"),
+                    Some(more) => (format!("this line and {more} behind it"), "they will stand where their times say"),
+                };
+                format!(
+                    "time leaps from {from} to {to} and is back at {back} behind {these}: {stand}; correct a wrong time \
+                     in the file, or give --part-at the line at which another recording begins"
                 )
             }
             Self::Fall(ClockFall { from, to, lines, .. }) => {
@@ -198,7 +231,22 @@ fn find_steps(lines: &[Option<LineTimes>], marks: &[PartMark], are_words: bool) 
     let Some((_, first)) = timed.first() else { return steps };
     let mut part = ClockPart::begin(*first);
     let (mut offset, mut latest, mut before) = (0, first.latest, first.start);
+    // The place behind the last leap.
+    let mut landed = 0;
     for (place, (line, times)) in timed.iter().enumerate().skip(1) {
+        let leap = if are_words || place < landed { None } else { part.leap(&timed[place..]) };
+        let is_leap = |leap: &ClockLeap| {
+            let behind = timed[place + leap.lines].0;
+            marks.peek().is_none_or(|mark| mark.line > behind)
+        };
+        if let Some(leap) = leap.filter(is_leap) {
+            landed = place + leap.lines;
+            steps.push(ClockStep::Leap(leap));
+        }
+        if place < landed {
+            latest = latest.max(times.latest.saturating_add(offset).min(SORT_MS_MAX));
+            continue;
+        }
         let mut mark = None;
         while let Some(passed) = marks.next_if(|mark| mark.line <= *line) {
             mark = mark.max(Some(passed.is_sure).filter(|_| passed.line > timed[place - 1].0));
@@ -288,6 +336,25 @@ impl ClockPart {
     fn is_outlier(&self, start: MediaMs, rise: MediaMs) -> bool {
         let usual = self.step.unwrap_or(self.greatest).saturating_mul(2);
         (-usual..=FALL_MS).contains(&(rise - self.greatest)) && rise - start > usual
+    }
+
+    /// Returns the leap of the first one or two of `lines`, which follow the part: each starts more than [`FALL_MS`] ahead
+    /// of all before and of the line behind, which goes on where the part was. At least as many lines stand before.
+    fn leap(&self, lines: &[(usize, LineTimes)]) -> Option<ClockLeap> {
+        let (line, first) = lines.first()?;
+        let far = lines.iter().take_while(|(_, times)| times.start - self.greatest > FALL_MS);
+        let least = |count: usize| lines[..count].iter().map(|(_, times)| times.start).min();
+        let lines_max = far.take(LEAP_LINES_MAX).count().min(self.lines);
+        (1..=lines_max).find_map(|count| {
+            let (least, (_, behind)) = (least(count)?, lines.get(count)?);
+            let goes_on = |start: MediaMs| start > self.greatest && start < least;
+            let is_back = goes_on(behind.start) && least - behind.start > FALL_MS;
+            let near = lines[count..].iter().take(LEAP_NEIGHBOURS_MIN);
+            let neighbours = self.lines + near.take_while(|(_, times)| goes_on(times.start)).count();
+            let leap =
+                || ClockLeap { line: *line, from: self.greatest, to: first.start, back: behind.start, lines: count };
+            (is_back && neighbours >= LEAP_NEIGHBOURS_MIN).then(leap)
+        })
     }
 
     /// Returns true for a start outside of this part, if the file or its user says that another part begins.

@@ -172,3 +172,40 @@ fn a_part_stands_behind_all_that_was_said_before_it() {
     let found = restarts_of(&[at(SORT_MS_MAX, SORT_MS_MAX), at(0, 0), at(1, 1)], &[]);
     assert!(found.iter().all(|restart| restart.offset <= SORT_MS_MAX + 1_000), "{found:?}");
 }
+
+#[test]
+fn times_that_leap_ahead_of_all_around_them_begin_no_part() {
+    // The first line and the number of lines of each leap.
+    for (starts, expected) in [
+        // A wrong time behind the first line, in the middle and behind two lines that are out of order by a little.
+        ("5 612 20 45 90 150", vec![(1, 1)]),
+        ("5 12 195 40 50", vec![(2, 1)]),
+        ("5 12 20 196 45 62 80", vec![(3, 1)]),
+        ("605 612 620 796 645 662", vec![(3, 1)]),
+        ("1 8 15 37800 41400 22 30", vec![(3, 2)]),
+        ("5 12 20 196 45 62 900 80 90", vec![(3, 1), (6, 1)]),
+        // Nothing goes on where it was, too little is around it, or another part begins.
+        ("5 12 196 3 45 62 80", vec![]),
+        ("10 300 59 60", vec![]),
+        ("0 300 310 5 100 200", vec![]),
+        ("5 12 20 196 | 45 62 80", vec![]),
+        ("5 12 20 196 ! 45 62 80", vec![]),
+        // Far, and not back: a pause. Near: people who speak at once.
+        ("5 12 20 196 197 200", vec![]),
+        ("5 12 20 79 21 30", vec![]),
+        ("5 12 20 90 100 110 21 30 40", vec![]),
+    ] {
+        let (lines, marks) = read(starts);
+        let found = steps(&lines, &marks);
+        let leaps = found.iter().filter_map(|step| if let ClockStep::Leap(leap) = step { Some(leap) } else { None });
+        assert_eq!(leaps.map(|leap| (leap.line, leap.lines)).collect::<Vec<_>>(), expected, "{starts}");
+        assert!(expected.is_empty() || found.len() == expected.len(), "{starts}: nothing is added or goes back");
+    }
+    let message = |starts: &str| steps(&read(starts).0, &[])[0].message(Some(4));
+    let one = message("5 612 20 45 90 150");
+    assert!(one.contains("leaps from 00:05 to 10:12 and is back at 00:20 behind this line: it will stand"), "{one}");
+    let two = message("1 8 15 37800 41400 22 30");
+    assert!(two.contains("behind this line and 1 behind it: they will stand"), "{two}");
+    // Another part begins behind what leapt.
+    assert_eq!(restarts("5 612 20 45 90 150 0 40 80"), [(6, 613)]);
+}
