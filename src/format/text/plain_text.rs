@@ -12,7 +12,7 @@ use crate::format::core::reading::ParsedTranscript;
 use crate::format::core::timestamps::{bare, time};
 use crate::format::text::header_forms::Header;
 use crate::format::text::header_patterns::paragraph;
-use crate::format::text::headers::{FileLine, HeaderNearMiss, Headers};
+use crate::format::text::headers::{self, FileLine, HeaderNearMiss, Headers};
 use crate::format::text::names::{front_matter, inner_front_matter, is_heading};
 use crate::format::text::rev::{TRAILER, unescaped};
 use crate::format::text::text_lines::{LABEL_MAX, excerpt, numbered};
@@ -44,62 +44,13 @@ pub(crate) fn read(kind: FileKind, text: &str, gather: TranscriptBuilder) -> Par
     let reader = PlainTextReader {
         kind,
         first: front.lines + 1,
-        places: places(&headers, times.as_ref(), body),
+        places: headers::places(&headers, times.as_ref(), body),
         lines: body,
         headers,
         times,
     };
     reader.read(&mut blocks);
     blocks.finish(kind, (kind == FileKind::Rev).then_some(TRAILER))
-}
-
-/// Returns the surroundings of each line, except for `is_open`.
-fn places(headers: &Headers<'_>, times: Option<&TimeLines<'_>>, lines: &[&str]) -> Vec<FileLine> {
-    let (mut has_text_below, mut until_ms, mut starts) = (false, None, vec![None; lines.len()]);
-    let is_time = |line: &str| {
-        time(line).or_else(|| paragraph(line).filter(|(_, text)| text.is_empty()).map(|(start, _)| start)).is_some()
-    };
-    let mut places: Vec<FileLine> = lines
-        .iter()
-        .enumerate()
-        .rev()
-        .map(|(index, line)| {
-            let has_time_below = times.is_none() && lines.get(index + 1).is_some_and(|below| is_time(below));
-            let is_first = index == 0 || bare(lines[index - 1]).is_empty();
-            let is_last = lines.get(index + 1).is_none_or(|below| !bare(below).starts_with(char::is_lowercase));
-            let place = FileLine {
-                is_open: false,
-                has_text_below,
-                has_time_below,
-                is_first,
-                is_last,
-                from_ms: None,
-                until_ms,
-                reach_ms: None,
-            };
-            if !bare(line).is_empty() {
-                let own = headers.sure_start(line);
-                let at = times.and_then(|times| times.at(index));
-                has_text_below = !headers.is_own(line) && at.is_none() && !is_time(line);
-                starts[index] = match at {
-                    Some(LineStart::Header { start_ms, .. }) => start_ms.or(own),
-                    _ => own,
-                };
-                until_ms = starts[index].or(until_ms);
-            }
-            place
-        })
-        .collect();
-    places.reverse();
-    let known: Vec<MediaMs> = starts.iter().copied().flatten().collect();
-    let longest = known.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default();
-    let mut from_ms: Option<MediaMs> = None;
-    for (place, start) in places.iter_mut().zip(starts) {
-        place.from_ms = from_ms;
-        place.reach_ms = from_ms.map(|from| from.saturating_add(longest));
-        from_ms = start.or(from_ms);
-    }
-    places
 }
 
 struct PlainTextReader<'a> {

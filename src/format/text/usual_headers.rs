@@ -92,6 +92,11 @@ impl<'a> UsualHeaders<'a> {
         self.spans > self.points
     }
 
+    /// Returns true if most headers have brackets or tabs between their time and the text.
+    pub(crate) fn have_marks(&self) -> bool {
+        self.usual.is_some_and(|usual| usual.is_marked)
+    }
+
     /// Returns true if the text below most headers begins with a small letter.
     pub(crate) fn have_small_text(&self) -> bool {
         self.small_texts * 2 > self.texts
@@ -105,7 +110,7 @@ impl<'a> UsualHeaders<'a> {
 
     /// Returns true for a header without brackets around its time, where most have them.
     pub(crate) fn lacks_mark(&self, line: &str, shape: &HeaderShape<'_>) -> bool {
-        self.usual.is_some_and(|usual| usual.is_marked) && !Self::is_marked(line, shape) && !line.contains("-->")
+        self.have_marks() && !Self::is_marked(line, shape) && !line.contains("-->")
     }
 
     /// Returns true for a header with brackets or tabs between its time and the text.

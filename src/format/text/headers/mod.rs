@@ -11,10 +11,12 @@
 mod evidence;
 mod near_misses;
 mod other_forms;
+mod places;
 
 use std::collections::HashSet;
 
 pub(crate) use self::near_misses::HeaderNearMiss;
+pub(crate) use self::places::places;
 use crate::format::core::kinds::FileKind;
 use crate::format::core::label_spelling::letters;
 use crate::format::core::person_names::{is_label, is_name, is_sentence, is_title};
@@ -55,8 +57,22 @@ pub(crate) struct FileLine {
     /// The times of the headers before and after, if known.
     pub(crate) from_ms: Option<MediaMs>,
     pub(crate) until_ms: Option<MediaMs>,
-    /// The latest time that a block could have here: the longest block of the file, added to the header before.
-    pub(crate) reach_ms: Option<MediaMs>,
+    /// The time of the last header, sure or not, before a line behind the last sure one; otherwise `from_ms`.
+    pub(crate) last_ms: Option<MediaMs>,
+    /// The duration of the longest block of the file.
+    pub(crate) longest_ms: MediaMs,
+    pub(crate) fit: TimeFit,
+}
+
+/// The relation of the time on a line to those of the headers around it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TimeFit {
+    /// The headers around it decide, if it may be a clock in a sentence.
+    Around,
+    /// It rises with those of the headers beside it, and together they are a part or the end of the file.
+    Risen,
+    /// It is a clock beside the name of a speaker: those before and behind are in order, and it is far from both.
+    Outside,
 }
 
 impl FileLine {
@@ -69,8 +85,15 @@ impl FileLine {
         is_last: false,
         from_ms: None,
         until_ms: None,
-        reach_ms: None,
+        last_ms: None,
+        longest_ms: 0,
+        fit: TimeFit::Around,
     };
+
+    /// The same line, if nothing is known of the times of other headers.
+    fn anywhere(self) -> Self {
+        Self { from_ms: None, until_ms: None, last_ms: None, fit: TimeFit::Around, ..self }
+    }
 }
 
 /// The labels of a file, which decide which of its lines begin a block.
@@ -179,24 +202,47 @@ impl<'a> Headers<'a> {
     /// (`John 3:16 says`): such a line is a header only if its time lies between those of the headers around it. After the last of
     /// these, a known speaker alone on a line may have any later time, and others none beyond the reach of the longest block.
     fn has_room(&self, place: FileLine, header: &Header<'_>) -> bool {
+        match place.fit {
+            TimeFit::Outside => return header.start_ms.is_none(),
+            TimeFit::Risen => return true,
+            TimeFit::Around => {}
+        }
         let Some(start) = header.start_ms.filter(|_| header.room != HeaderRoom::Anywhere) else { return true };
-        let FileLine { from_ms, until_ms, reach_ms, .. } = place;
+        let FileLine { from_ms, until_ms, last_ms, longest_ms, .. } = place;
         let is_last = from_ms.is_some() && until_ms.is_none();
         if is_last && self.is_odd_span(header) {
             return false;
         }
-        let is_known = self.known.contains(header.label) && !self.usual.is_named_once(header.label);
+        let is_known = self.is_speaker(header.label);
         let is_alone = header.text.is_empty() && place.has_text_below && place.is_last;
         // A name in the form of the file.
         let is_new = header.odd.is_none() && is_name(header.label);
-        let least_ms = from_ms.map(|from| from.saturating_add(LAST_SPEECH_MS)).filter(|_| is_new);
-        let reach_ms = reach_ms.max(least_ms).filter(|_| header.room == HeaderRoom::Near && !(is_alone && is_known));
+        let longest_ms = if is_new { longest_ms.max(LAST_SPEECH_MS) } else { longest_ms };
+        let reach_ms = last_ms.map(|last| last.saturating_add(longest_ms));
+        let reach_ms = reach_ms.filter(|_| header.room == HeaderRoom::Near && !(is_alone && is_known));
         let latest_ms = until_ms.map(|until| until.saturating_add(OVERLAP_MS)).or(reach_ms);
-        let (is_behind, is_before) =
-            (from_ms.is_none_or(|from| from <= start), latest_ms.is_none_or(|latest| start <= latest));
+        let (is_behind, is_before) = (
+            from_ms.is_none_or(|from| from <= start.saturating_add(OVERLAP_MS)),
+            latest_ms.is_none_or(|latest| start <= latest),
+        );
         // Another recording may begin between the two.
         let goes_back = from_ms.zip(until_ms).is_some_and(|(from, until)| until < from);
         is_behind && is_before || goes_back && (is_behind || is_before)
+    }
+
+    /// Returns true for somebody who stands in more than one header.
+    fn is_speaker(&self, label: &str) -> bool {
+        self.known.contains(label) && !self.usual.is_named_once(label)
+    }
+
+    /// Returns true for a name and a clock without a sign between them, alone on a line, as a sentence may end.
+    fn is_bare_clock(&self, line: &str) -> bool {
+        let is_one = |shape: &HeaderShape<'_>| matches!(shape.form, HeaderForm::NameTime | HeaderForm::TimeName);
+        let own = shapes(line).find(|shape| self.has_form(line, shape)).filter(is_one);
+        let is_plain = |shape: HeaderShape<'_>| {
+            shape.is_loose(self.kind) && !UsualHeaders::is_marked(line, &shape) && !is_behind_dash(line, &shape)
+        };
+        own.is_some_and(is_plain)
     }
 
     /// Returns true for `Ben Roth 14:00 to 15:30` in a file whose headers have one time each.

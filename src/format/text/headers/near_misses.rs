@@ -3,9 +3,9 @@
 use crate::format::core::kinds::FileKind;
 use crate::format::core::label_spelling::letters;
 use crate::format::core::person_names::{is_name, is_sound, is_title};
-use crate::format::core::timestamps::When;
+use crate::format::core::timestamps::{When, bare, is_open};
 use crate::format::text::header_forms::{HeaderForm, HeaderShape, NO_COLON};
-use crate::format::text::header_patterns::shapes;
+use crate::format::text::header_patterns::{shapes, text_behind_time};
 use crate::format::text::headers::{FileLine, Headers};
 use crate::format::text::text_lines::LABEL_MAX;
 use crate::format::text::unreadable_times;
@@ -23,6 +23,7 @@ impl Headers<'_> {
     pub(crate) fn near_miss(&self, line: &str, place: FileLine) -> Option<HeaderNearMiss> {
         let all: Vec<_> = shapes(line).collect();
         let why = self.lack_of_room(line, &all, place).or_else(|| self.doubt(line, &all, place));
+        let why = why.or_else(|| self.lack_of_brackets(line, place));
         match why {
             Some(why) => Some(HeaderNearMiss { at: 0, why }),
             None => all.iter().find_map(|shape| self.near_miss_of(line, shape, place)),
@@ -31,13 +32,26 @@ impl Headers<'_> {
 
     /// Returns why the time of a header does not fit at this place.
     fn lack_of_room(&self, line: &str, all: &[HeaderShape<'_>], place: FileLine) -> Option<&'static str> {
-        let anywhere = FileLine { from_ms: None, until_ms: None, reach_ms: None, ..place };
-        let header = self.choose(line, all, anywhere).filter(|header| !self.has_room(place, header))?;
-        let is_span = place.until_ms.is_none() && self.is_odd_span(&header);
-        Some(match is_span {
-            true => "it has two times, and the headers of this file have one",
-            false => "its time does not lie between those of the headers around it",
+        let header = self.choose(line, all, place.anywhere()).filter(|header| !self.has_room(place, header))?;
+        Some(match (place.from_ms, place.until_ms) {
+            (_, None) if self.is_odd_span(&header) => "it has two times, and the headers of this file have one",
+            (Some(from), None) if header.start_ms.is_some_and(|start| start < from) => {
+                "its time lies before that of the last header"
+            }
+            (_, None) => "its time lies too far behind that of the last header",
+            (None, Some(_)) => "its time lies behind that of the first header",
+            _ => "its time does not lie between those of the headers around it",
         })
+    }
+
+    /// Returns why a line with a time and no name is no row of a file whose rows have brackets. A time that does not fit
+    /// here is a clock in the text.
+    fn lack_of_brackets(&self, line: &str, place: FileLine) -> Option<&'static str> {
+        let is_row = self.kind == FileKind::Timed && self.usual.have_marks() && !bare(line).starts_with(is_open);
+        let (when, _) = text_behind_time(bare(line)).filter(|_| is_row)?;
+        let When::Known(start, _) = when else { return None };
+        let fits = place.from_ms.is_some_and(|from| from <= start) && place.until_ms.is_none_or(|until| start <= until);
+        fits.then_some("there are no brackets around its time, as in the other rows, and no name behind it")
     }
 
     /// Returns why a line without a time may be a header or text.

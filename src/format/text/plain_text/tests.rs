@@ -230,18 +230,100 @@ fn a_clock_behind_a_name_is_a_header_only_between_those_around_it() {
 /// After the last header of the file's form, others may stand at any later time.
 #[test]
 fn headers_written_otherwise_at_the_end_are_headers() {
-    let otter = "Ann Lee  0:01\nGood.\n\nBen Roth  0:05\nMorning.\n\n";
-    let rev = "Ann Lee: (00:01)\nGood.\n\nBen Roth: (00:05)\nMorning.\n\n";
-    let names = "Ann Lee: 00:00:01\n\nGood.\n\nBen Roth: 00:00:05\n\nMorning.\n\n";
+    let otter = "Ann Lee  0:01\nGood.\n\nBen Roth  0:15\nMorning.\n\n";
+    let rev = "Ann Lee: (00:01)\nGood.\n\nBen Roth: (00:15)\nMorning.\n\n";
+    let names = "Ann Lee: 00:00:01\n\nGood.\n\nBen Roth: 00:00:15\n\nMorning.\n\n";
     for (kind, text) in [(FileKind::Otter, otter), (FileKind::Rev, rev), (FileKind::Names, names)] {
         let text = format!("{text}HEADER\nWhy?\n\nBen Roth 0:50\nBye.\n");
         let (lines, is_told) = said_in(kind, &text, "Ann Lee 0:30");
-        let expected = ["1 Ann Lee: Good.", "5 Ben Roth: Morning.", "30 Ann Lee: Why?", "50 Ben Roth: Bye."];
+        let expected = ["1 Ann Lee: Good.", "15 Ben Roth: Morning.", "30 Ann Lee: Why?", "50 Ben Roth: Bye."];
         assert_eq!((lines, is_told), (expected.map(str::to_owned).to_vec(), true), "{kind}");
         // In a sentence it is a clock time, and so is an earlier time.
         for clock in ["Ann Lee 9:30 says so.", "Ann Lee 0:02", "Ann Lee 3:16\nsays so."] {
             assert_eq!(said_in(kind, &text, clock).0.len(), 3, "{kind}: {clock}");
         }
+    }
+}
+
+/// Reads a file of these headers, each in a paragraph with its text. Returns the starts and first names of the lines, and
+/// the messages.
+fn blocks_of(kind: FileKind, headers: &[&str]) -> (String, Vec<String>) {
+    let text: String = headers.iter().map(|header| format!("{header}\nGood morning to you all.\n\n")).collect();
+    let reading = read(kind, &text, TranscriptBuilder::default());
+    let said = reading.lines.iter().map(|line| {
+        let speaker = line.content.speaker.as_deref().unwrap_or("-");
+        let first = speaker.split(' ').next().unwrap_or_default();
+        format!("{} {first}", line.content.start_ms.unwrap_or_default() / 1000)
+    });
+    (said.collect::<Vec<_>>().join(", "), reading.problems.into_iter().map(|problem| problem.message).collect())
+}
+
+/// Rows that may be clocks, and that no header is around, are headers if they rise together.
+#[test]
+fn another_part_and_the_end_may_have_another_style_or_new_people() {
+    let first = "5 Ann, 12 Ben, 20 Ann, 390 Ben";
+    for (kind, form, others, behind) in [
+        (FileKind::Otter, "NAME  TIME", "Ann Lee 0:03|Ben Roth 0:15|Ann Lee 0:30", "394 Ann, 406 Ben, 421 Ann"),
+        (FileKind::Otter, "NAME TIME", "Cleo Poe 0:03|Dora Fox 0:15|Emil Orr 0:31", "394 Cleo, 406 Dora, 422 Emil"),
+        (FileKind::Otter, "NAME (TIME)", "Cleo Poe (0:03)|Dora Fox (0:15)", "394 Cleo, 406 Dora"),
+        (FileKind::Otter, "TIME - NAME", "0:03 - Cleo Poe|0:15 - Dora Fox", "394 Cleo, 406 Dora"),
+        (FileKind::Names, "NAME: TIME", "Cleo: 0:03|Dora: 0:15", "394 Cleo, 406 Dora"),
+        // Behind the last header, also after a long pause.
+        (FileKind::Otter, "NAME TIME", "Cleo Poe 20:10|Dora Fox 31:00", "1210 Cleo, 1860 Dora"),
+        (FileKind::Names, "NAME: TIME", "Cleo: 12:30|Dora: 18:00", "750 Cleo, 1080 Dora"),
+        // Verses and an agenda: text.
+        (FileKind::Otter, "NAME TIME", "John 3:16|Romans 5:08", ""),
+        (FileKind::Otter, "NAME TIME", "Genesis 13:30|Exodus 14:15", ""),
+        (FileKind::Otter, "NAME TIME", "13:30 Lunch|14:00 Coffee", ""),
+        (FileKind::Otter, "NAME (TIME)", "Surah (2:25)|Surat (2:26)", ""),
+    ] {
+        let header = |name: &str, time: &str| form.replace("NAME", name).replace("TIME", time);
+        let known = [("Ann Lee", "0:05"), ("Ben Roth", "0:12"), ("Ann Lee", "0:20"), ("Ben Roth", "6:30")]
+            .map(|(name, time)| header(name, time));
+        let headers: Vec<&str> = known.iter().map(String::as_str).chain(others.split('|')).collect();
+        let expected = if behind.is_empty() { first.to_owned() } else { format!("{first}, {behind}") };
+        let (said, messages) = blocks_of(kind, &headers);
+        assert_eq!(said, expected, "{others}: {messages:?}");
+        assert!(!messages.is_empty() || !behind.starts_with("394"), "{others}");
+    }
+    // A first part of people who speak once.
+    let headers = ["Cleo Poe 0:03", "Dora Fox 1:15", "Emil Orr 2:31", "Ann Lee 0:05", "Ben Roth 0:12", "Ann Lee 0:20"];
+    let (said, _) = blocks_of(FileKind::Otter, &headers);
+    assert_eq!(said, "3 Cleo, 75 Dora, 151 Emil, 157 Ann, 164 Ben, 172 Ann");
+    // Rows without brackets, of new people.
+    let rows =
+        "[00:01] Ann: Yes.\n[00:08] Ben: No.\n[00:15] Ann: Yes.\n[00:22] Ben: No.\n01:09 Cleo: Why?\n01:20 Dora: So.\n";
+    let reading = read(FileKind::Timed, rows, TranscriptBuilder::default());
+    assert_eq!((reading.lines.len(), reading.lines[5].content.speaker.as_deref()), (6, Some("Dora")));
+}
+
+#[test]
+fn rows_without_brackets_and_names_are_told() {
+    let rows =
+        "[00:01] Yes.\n[00:08] No.\n[00:15] We meet at\n10:30 in the hall.\n[00:22] No.\n01:09 Why?\n01:20 So.\n";
+    let reading = read(FileKind::Timed, rows, TranscriptBuilder::default());
+    let told = reading.problems.iter().filter(|problem| problem.message.contains("no brackets around its time"));
+    assert_eq!(told.map(|problem| problem.line).collect::<Vec<_>>(), [6, 7]);
+}
+
+/// People who speak at once have headers out of order, and a clock beside a speaker's name has not.
+#[test]
+fn headers_out_of_order_by_a_little_are_headers() {
+    let around = |header| ["Ann Lee 0:45", "Ben Roth 1:12", "Ann Lee 1:20", header, "Ben Roth 1:30", "Ann Lee 1:40"];
+    for (header, expected) in [
+        ("Cleo Poe 1:18", "45 Ann, 72 Ben, 80 Ann, 78 Cleo, 90 Ben, 100 Ann"),
+        ("Ben Roth 1:10", "45 Ann, 72 Ben, 80 Ann, 70 Ben, 90 Ben, 100 Ann"),
+        ("Ben Roth 9:30", "45 Ann, 72 Ben, 80 Ann, 90 Ben, 100 Ann"),
+        ("Ben Roth 0:10", "45 Ann, 72 Ben, 80 Ann, 90 Ben, 100 Ann"),
+    ] {
+        let (said, messages) = blocks_of(FileKind::Otter, &around(header));
+        assert_eq!((said.as_str(), messages.is_empty()), (expected, false), "{header}: {messages:?}");
+    }
+    // The reason is told.
+    for (header, why) in [("John 9:30", "too far behind that of the last"), ("John 0:50", "before that of the last")] {
+        let headers = ["Ann Lee 0:45", "Ben Roth 1:12", "Ann Lee 1:20", "Ben Roth 1:40", header];
+        let (_, messages) = blocks_of(FileKind::Otter, &headers);
+        assert!(messages.iter().any(|message| message.contains(why)), "{header}: {messages:?}");
     }
 }
 
