@@ -10,6 +10,7 @@ pub(super) mod native;
 pub(super) mod podcast;
 pub(super) mod rev_json;
 pub(super) mod row_fields;
+pub(super) mod row_unit;
 pub(super) mod sent_row;
 pub(super) mod sent_rows;
 pub(super) mod unknown_fields;

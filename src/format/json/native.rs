@@ -23,6 +23,7 @@ use crate::format::json::export_records::{Export, ExportFeed, version};
 use crate::format::json::guessed_rows::is_kind_of_lines;
 use crate::format::json::json_rows::rows;
 use crate::format::json::log_records::log_record;
+use crate::format::json::row_unit::RowUnit;
 use crate::format::json::sent_rows::SentRows;
 use crate::format::json::unknown_fields::RowObject;
 use crate::format::text::text_lines::excerpt;
@@ -53,9 +54,10 @@ pub(crate) fn read_json(text: &str, mut gather: TranscriptBuilder) -> Result<Par
 
 pub(crate) fn read_ndjson(text: &str, mut gather: TranscriptBuilder) -> ParsedTranscript {
     let places = JsonSpans::of(text);
-    let (mut export, mut sent) = (Export::default(), SentRows::default());
+    let rows = rows(text, &mut gather);
+    let (mut export, mut sent) = (Export::default(), SentRows::of_unit(RowUnit::of_rows(&rows)));
     let mut logs: Vec<FilePart> = Vec::new();
-    for row in rows(text, &mut gather) {
+    for row in rows {
         let Some(fields) = places.read::<Fields<'_>>(row, "this row", &mut gather) else { continue };
         let word = |name: &str| fields.get(name).and_then(|word| serde_json::from_str::<Cow<'_, str>>(word.get()).ok());
         let at = FilePlace::from(places.place(row.get()));

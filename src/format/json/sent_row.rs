@@ -11,6 +11,7 @@ use crate::format::core::json_spans::{Fields, JsonSpans, Seconds, speaker_of};
 use crate::format::core::reused_ids::IdSpeech;
 use crate::format::core::word_lines::missing_words;
 use crate::format::json::guessed_rows::is_guess;
+use crate::format::json::row_unit::{RowUnit, number};
 use crate::format::json::unknown_fields::RowObject;
 use crate::format::text::text_lines::tidy;
 use crate::transcript::line::check_line_id;
@@ -44,13 +45,27 @@ pub(super) struct SentRow {
 
 impl SentRow {
     /// Reads a row with a text. `None` if it has none.
-    pub(super) fn line<'a>(row: &'a RawValue, places: &JsonSpans<'a>, gather: &mut TranscriptBuilder) -> Option<Self> {
+    /// `unit` is that of `start` and `end` in the file.
+    pub(super) fn line<'a>(
+        row: &'a RawValue,
+        unit: Option<RowUnit>,
+        places: &JsonSpans<'a>,
+        gather: &mut TranscriptBuilder,
+    ) -> Option<Self> {
         let SentText { text } = places.read(row, "this row", gather)?;
         let fields = places.read::<Fields<'_>>(row, "this row", gather)?;
         let at = FilePlace::from(places.place(row.get()));
         let words = words(&fields, &text, at, gather);
         let is_guess = is_guess(&fields);
-        let times = RowTimes::of(&fields);
+        let times = RowTimes::of(&fields, unit);
+        if times.unit != unit {
+            let units = match times.unit {
+                Some(RowUnit::Milliseconds) => "milliseconds, and in most rows they are seconds",
+                _ => "seconds, and in most rows they are milliseconds",
+            };
+            let message = format!("`start` and `end` of this row are {units}: read in the unit of the row");
+            gather.problem(at.line, at.column, message);
+        }
         let start_ms = times.time(START_NAMES, "start");
         let end_ms = times.time(END_NAMES, "end").filter(|end| {
             let is_before = start_ms.is_some_and(|start| *end < start);
@@ -157,57 +172,50 @@ type MsNames = [&'static str; 2];
 const START_NAMES: MsNames = ["start_ms", "startMs"];
 const END_NAMES: MsNames = ["end_ms", "endMs"];
 
-/// The times of a row, and their unit: `end` alone beside `start_ms` may be in either unit. `start` and `end` together
-/// are seconds, unless one of them equals the same time in milliseconds.
+/// The times of a row. If neither the row nor the file shows the unit of `start` and `end`, both together are seconds,
+/// and `end` alone beside `start_ms` may be in either unit.
 struct RowTimes<'f, 'a> {
     fields: &'f Fields<'a>,
     /// True if a time has a name in milliseconds.
     is_in_ms: bool,
     /// True if both `start` and `end` are there.
     is_pair: bool,
-    /// True if `start` and `end` are in milliseconds.
-    is_pair_in_ms: bool,
+    /// The unit of `start` and `end` that the row shows, otherwise that of the file.
+    unit: Option<RowUnit>,
 }
 
 impl<'f, 'a> RowTimes<'f, 'a> {
-    fn of(fields: &'f Fields<'a>) -> Self {
-        let is_same = |name: &str, in_ms: MsNames| {
-            let said = field(fields, name).and_then(number).filter(|said| *said != 0.0);
-            said.is_some() && in_ms.iter().any(|name| field(fields, name).and_then(number) == said)
-        };
+    fn of(fields: &'f Fields<'a>, unit: Option<RowUnit>) -> Self {
+        let in_ms = |names: MsNames| names.into_iter().find_map(|name| field(fields, name));
+        let shown = [(field(fields, "start"), in_ms(START_NAMES)), (field(fields, "end"), in_ms(END_NAMES))];
         Self {
             fields,
             is_in_ms: START_NAMES.iter().chain(&END_NAMES).any(|name| field(fields, name).is_some()),
             is_pair: field(fields, "start").is_some() && field(fields, "end").is_some(),
-            is_pair_in_ms: is_same("start", START_NAMES) || is_same("end", END_NAMES),
+            unit: RowUnit::shown(shown).or(unit),
         }
     }
 
     /// The field `name`, if it counts beside the fields in milliseconds.
-    fn in_seconds(&self, name: &str, in_ms: MsNames) -> Option<&'a RawValue> {
-        let Self { is_in_ms, is_pair, is_pair_in_ms, .. } = *self;
+    fn without_unit(&self, name: &str, in_ms: MsNames) -> Option<&'a RawValue> {
+        let Self { is_in_ms, is_pair, unit, .. } = *self;
         let has_other = in_ms.iter().any(|name| self.fields.contains_key(*name));
         field(self.fields, name)
-            .filter(|raw| !is_in_ms || is_pair || has_other || is_pair_in_ms || number(raw).is_none())
+            .filter(|raw| !is_in_ms || is_pair || has_other || unit.is_some() || number(raw).is_none())
     }
 
     fn time(&self, in_ms: MsNames, name: &str) -> Option<MediaMs> {
         let time = in_ms.iter().find_map(|name| ms(field(self.fields, name)?));
-        time.or_else(|| match self.in_seconds(name, in_ms)? {
-            raw if self.is_pair_in_ms => ms(raw),
+        time.or_else(|| match self.without_unit(name, in_ms)? {
+            raw if self.unit == Some(RowUnit::Milliseconds) => ms(raw),
             raw => value::<Seconds>(Some(raw))?.ms(),
         })
     }
 
     /// Returns true if the row has this time under one of its names.
     fn has(&self, in_ms: MsNames, name: &str) -> bool {
-        in_ms.iter().any(|name| field(self.fields, name).is_some()) || self.in_seconds(name, in_ms).is_some()
+        in_ms.iter().any(|name| field(self.fields, name).is_some()) || self.without_unit(name, in_ms).is_some()
     }
-}
-
-/// A number, also one in a string.
-fn number(raw: &RawValue) -> Option<f64> {
-    raw.get().trim_matches('"').trim().parse::<f64>().ok()
 }
 
 /// Parses milliseconds: a number, a string that holds one, or a time such as `00:01:02.345`.

@@ -17,6 +17,7 @@ use crate::format::core::json_spans::{Fields, JsonSpans};
 use crate::format::core::reused_ids::{SAME_LINE_MS, tell_same_id};
 use crate::format::json::guessed_rows::{GuessableRow, overtaken, tell_other_words};
 use crate::format::json::intended_rows::{IntendedRow, RowKind, intended_rows};
+use crate::format::json::row_unit::RowUnit;
 use crate::format::json::sent_row::{RowSpeech, SentRow};
 use crate::position::Offset;
 use crate::transcript::line::{DEFAULT_SOURCE, beside};
@@ -28,19 +29,27 @@ use crate::transcript::{
 const NEVER_FINAL: &str = "this line was never final: read as it was guessed last";
 
 /// The rows of a file that publishers would send.
-#[derive(Debug, Default)]
-pub(crate) struct SentRows(Vec<SentRow>);
+#[derive(Debug)]
+pub(crate) struct SentRows {
+    rows: Vec<SentRow>,
+    /// The unit of `start` and `end`, if rows show it.
+    unit: Option<RowUnit>,
+}
 
 impl SentRows {
+    pub(super) fn of_unit(unit: Option<RowUnit>) -> Self {
+        Self { rows: Vec::new(), unit }
+    }
+
     /// Adds a line.
     pub(crate) fn line<'a>(&mut self, row: &'a RawValue, places: &JsonSpans<'a>, gather: &mut TranscriptBuilder) {
-        self.0.extend(SentRow::line(row, places, gather));
+        self.rows.extend(SentRow::line(row, self.unit, places, gather));
     }
 
     /// Adds a retraction.
     pub(crate) fn retract(&mut self, at: FilePlace, fields: &Fields<'_>, gather: &mut TranscriptBuilder) {
         match SentRow::retraction(at, fields) {
-            Some(row) => self.0.push(row),
+            Some(row) => self.rows.push(row),
             None => gather.left_out(at.line, at.column, "this retraction has no id that a line can have: left out"),
         }
     }
@@ -48,19 +57,19 @@ impl SentRows {
     /// Drops interim rows that another row replaces, unless they share an id. Makes interim rows final that have no id
     /// and no replacement, and reports it.
     fn settle_guesses(&mut self, gather: &mut TranscriptBuilder) {
-        let retracted: HashSet<Arc<str>> = self.0.iter().filter_map(SentRow::retracted).collect();
+        let retracted: HashSet<Arc<str>> = self.rows.iter().filter_map(SentRow::retracted).collect();
         let guessable = |row: &SentRow| {
             let is_retracted = row.id.as_ref().is_some_and(|id| retracted.contains(id));
             let id = row.id.clone().or_else(|| row.odd_id.clone());
             Some(GuessableRow { id, said: row.said().filter(|_| !is_retracted)? })
         };
-        let rows: Vec<Option<GuessableRow>> = self.0.iter().map(guessable).collect();
+        let rows: Vec<Option<GuessableRow>> = self.rows.iter().map(guessable).collect();
         let overtaken = overtaken(&rows);
-        let places: Vec<FilePlace> = self.0.iter().map(|row| row.at).collect();
+        let places: Vec<FilePlace> = self.rows.iter().map(|row| row.at).collect();
         tell_other_words(&rows, &overtaken, &places, gather);
         let mut overtaken = overtaken.into_iter();
-        self.0.retain(|_| overtaken.next() == Some(None));
-        for row in &mut self.0 {
+        self.rows.retain(|_| overtaken.next() == Some(None));
+        for row in &mut self.rows {
             let RowSpeech::Line(content) = &mut row.says else { continue };
             if row.id.is_none() && content.status == Status::Interim && !content.text.is_empty() {
                 content.status = Status::Final;
@@ -71,13 +80,13 @@ impl SentRows {
 
     /// Gives a new id to each line that has the id of an earlier, different line.
     fn tell_apart(&mut self, gather: &mut TranscriptBuilder) -> RowIds {
-        let meant = intended_rows(&self.0);
+        let meant = intended_rows(&self.rows);
         let mut ids = RowIds::default();
-        self.0.iter().filter_map(|row| row.id.as_ref()).for_each(|id| ids.reserve(id));
+        self.rows.iter().filter_map(|row| row.id.as_ref()).for_each(|id| ids.reserve(id));
         let mut given: HashMap<usize, Arc<str>> = HashMap::new();
         let mut claimed: HashSet<Arc<str>> = HashSet::new();
         let (mut replaced, mut replaced_at) = (0, FilePlace::default());
-        for (row, meant) in self.0.iter_mut().zip(meant) {
+        for (row, meant) in self.rows.iter_mut().zip(meant) {
             let (Some(id), Some(IntendedRow { line, is })) = (row.id.clone(), meant) else { continue };
             if matches!(is, RowKind::Version | RowKind::Correction) {
                 replaced_at = if replaced == 0 { row.at } else { replaced_at };
@@ -115,7 +124,7 @@ impl SentRows {
             }
             index
         };
-        self.0.iter().enumerate().map(&mut first).collect()
+        self.rows.iter().enumerate().map(&mut first).collect()
     }
 
     /// Adds the resulting lines to `gather`, in the order of their first rows. Returns their ids; `None` for a line
@@ -126,7 +135,7 @@ impl SentRows {
         let mut free_ids = self.tell_apart(gather);
         // A repeated start under one id is a correction, even with unrelated words: it does not affect the clock.
         // Of several rows of a line, the last one in the file counts all the same.
-        let mut rows: Vec<(usize, SentRow)> = self.0.into_iter().enumerate().collect();
+        let mut rows: Vec<(usize, SentRow)> = self.rows.into_iter().enumerate().collect();
         if !gather.has_parts_at() {
             rows.sort_by_key(|(index, _)| firsts[*index]);
         }

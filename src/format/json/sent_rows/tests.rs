@@ -202,6 +202,58 @@ fn times_that_a_row_says_twice_are_read_once() {
 }
 
 #[test]
+fn a_file_has_one_unit_of_times() {
+    for (rows, expected, told) in [
+        // A start of 0 shows nothing, nor do times that are null, or have decimals.
+        (
+            vec![r#""start":0,"start_ms":0,"end":1500"#, r#""start":1500,"start_ms":1500,"end":3000"#],
+            "0-1500 1500-3000",
+            0,
+        ),
+        (
+            vec![
+                r#""start":13000,"end":14000,"start_ms":null,"end_ms":null"#,
+                r#""start":14000,"end":15000,"start_ms":14000,"end_ms":null"#,
+            ],
+            "13000-14000 14000-15000",
+            0,
+        ),
+        (
+            vec![
+                r#""start":13000.4,"end":14000.2,"start_ms":13000"#,
+                r#""start":14000.9,"end":15000.9,"start_ms":14000"#,
+            ],
+            "13000-14000 14000-15001",
+            0,
+        ),
+        // Seconds, rounded; `end` beside `start_ms` in the unit of the file.
+        (
+            vec![r#""start":12.3,"end":15,"start_ms":12345"#, r#""start_ms":15000,"end":16"#],
+            "12345-15000 15000-16000",
+            0,
+        ),
+        // A row that shows another unit is told and read by its own.
+        (
+            vec![
+                r#""start":1,"end":3,"start_ms":1000"#,
+                r#""start":4,"end":6,"start_ms":4000"#,
+                r#""start":7000,"end":9000,"start_ms":7000"#,
+            ],
+            "1000-3000 4000-6000 7000-9000",
+            1,
+        ),
+    ] {
+        let file: String = rows.iter().map(|row| format!("{{\"text\":\"a b\",{row}}}\n")).collect();
+        let reading = read(file.as_bytes(), None).expect("it can be read");
+        let times = reading.lines.iter().map(|line| (line.content.start_ms, line.content.end_ms));
+        let times = times.map(|(start, end)| format!("{}-{}", start.unwrap_or(-1), end.unwrap_or(-1)));
+        assert_eq!(times.collect::<Vec<_>>().join(" "), expected, "{file}");
+        assert_eq!(reading.problems.iter().filter(|problem| problem.message.contains("unit of the row")).count(), told);
+        assert_eq!(reading.problems.len(), told, "{file}");
+    }
+}
+
+#[test]
 fn what_rows_say_by_other_names_or_wrongly_is_read_or_told() {
     for (fields, line, told) in [
         (r#""start_ms":1000,"end_ms":900"#, "1000 a b", 1),
