@@ -74,7 +74,7 @@ pub enum FormatError {
         kind: FileKind,
     },
     /// An unknown format name.
-    #[error("{name:?} is no format; there are {}", Format::ALL.map(Format::as_str).join(", "))]
+    #[error("{name:?} is not a format; the formats are {}", Format::ALL.map(Format::as_str).join(", "))]
     UnknownName {
         /// The name as it was given, shortened.
         name: String,

@@ -455,7 +455,7 @@ fn problems_name_line_and_column() {
             "the end (00:02.250) does not lie behind the start (00:02.500)",
         ),
         ("<div>\n\n  <!-- x -->  stray <!-- y --> b</div>", "stray", "\"stray  b\" stands in no"),
-        ("<div>a &x; b</div>", "&x;", "nobody says what &x; is"),
+        ("<div>a &x; b</div>", "&x;", "&x; is not defined"),
         ("<div><p end='1s'>a</p><p end='2s'> </p></div>", "<p end='2s'>", "no text"),
         ("<div><p end='1s'>a</p><f:x>b</f:x></div>", "<f:x>", "another namespace"),
     ] {

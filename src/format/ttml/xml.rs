@@ -110,7 +110,7 @@ impl DocumentParser<'_> {
         let named = quick_xml::escape::resolve_predefined_entity(&name).map(str::to_owned);
         known.or(named).unwrap_or_else(|| {
             let (at, told) = (self.place(from), excerpt(&name));
-            self.problem(at, format!("nobody says what &{told}; is: it stays as it is written"));
+            self.problem(at, format!("&{told}; is not defined: it stays as it is written"));
             format!("&{name};")
         })
     }

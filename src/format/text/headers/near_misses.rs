@@ -84,7 +84,7 @@ impl Headers<'_> {
             | HeaderForm::PlainTimeText
                 if place.is_open && is_timed && self.may_be_somebody(shape, place) && !is_sound(label) =>
             {
-                "who stands beside the time speaks nowhere else in this file"
+                "the name beside the time is no speaker anywhere else in this file"
             }
             _ if place.is_open => self.near_name(form, label, place)?,
             _ => return None,
@@ -102,7 +102,7 @@ impl Headers<'_> {
         let is_timed = self.kind == FileKind::Timed;
         let is_alone = place.is_first && place.is_last && place.has_text_below;
         match form {
-            HeaderForm::Inline if is_name(label) => Some("who stands before the colon has a time nowhere in this file"),
+            HeaderForm::Inline if is_name(label) => Some("the name before the colon has no time anywhere in this file"),
             HeaderForm::Inline if is_timed && self.is_named && is_title(label) => {
                 Some("there is no time before it, and what stands before the colon may begin a sentence")
             }
@@ -110,12 +110,12 @@ impl Headers<'_> {
                 Some("it is nearly the name of somebody who has a time elsewhere")
             }
             HeaderForm::Alone if is_alone && !is_timed && is_title(label) && !is_sound(label) && !is_over(label) => {
-                Some("it may be a name, and whoever has it has a time nowhere in this file")
+                Some("it may be a name, but that name has no time anywhere in this file")
             }
             HeaderForm::BracketAlone
                 if !is_sound(label) && (is_name(label) || self.is_bracketed && is_title(label)) =>
             {
-                Some("there is no time behind it, and who stands in the brackets has one nowhere in this file")
+                Some("there is no time behind it, and the name in the brackets has none anywhere in this file")
             }
             _ => None,
         }
