@@ -33,8 +33,9 @@ git worktree prune
 git worktree add --quiet --detach "$copy"
 trap 'cd "$root" && git worktree remove --force "$copy"' EXIT
 cd "$copy"
-# A mistake changes some lines: what is built of the others is kept.
-export CARGO_INCREMENTAL=1 CARGO_TARGET_DIR="$root/target"
+. scripts/flags.sh
+# A mistake changes some lines: what is built of the others is kept. Nobody reads a backtrace of it.
+export CARGO_INCREMENTAL=1 CARGO_TARGET_DIR="$root/target" CARGO_PROFILE_DEV_DEBUG=0
 
 unnoticed=""
 for name in "$@"; do
