@@ -280,7 +280,7 @@ async fn a_source_stays_with_who_publishes_it_at_another_node() {
         told = last.next() => panic!("{told:?}"),
     };
     refused.assert_problem(409, "conflict");
-    assert!(refused.text().contains("the session last publishes as main since 20"), "{}", refused.text());
+    assert!(refused.text().contains("the session last has been publishing as main since 20"), "{}", refused.text());
     assert_eq!(soon(post()).await.status, 200);
     assert_eq!(last.closed().await, (4507, "replaced by the session last".into()));
     house.assert_same("basel").await;
@@ -483,7 +483,7 @@ async fn webhooks_leave_once() {
     house.delete_stream("captionwire_nodes").await;
     eventually("the node says what is lost", async || {
         let answer = house.nodes[1].get("/readyz").await;
-        (answer.status == 503 && answer.text().contains("captionwire_nodes, which held how far deliveries are"))
+        (answer.status == 503 && answer.text().contains("captionwire_nodes, which held the delivery positions"))
             .then_some(())
     })
     .await;
