@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use crate::feed::reader::{self, FeedReader, ReadEnd};
 use crate::feed::view::{self, FollowState, LiveView};
 use crate::log::{AppendResult, Log, LogError, LogId, NameLookup};
-use crate::position::{FeedId, Offset, Starts};
+use crate::position::{Epoch, FeedId, Offset, Starts};
 use crate::transcript::{FoldView, Record, Transcript};
 
 /// The open feeds, by name.
@@ -115,11 +115,10 @@ impl Feed {
         }
     }
 
-    /// Writes the first records of an empty log. They state facts about the feed, so a repeat does no harm. On a shared
-    /// log, several servers may write theirs at once; the one whose record comes first has created the feed. Returns
-    /// false for the others.
-    pub(super) async fn begin(&self, first: &[Record]) -> Result<bool, LogError> {
-        let end = self.append_all(first).await?;
+    /// Returns true if the feed began with `first`, which was appended to its empty log and ends before `end`. On a
+    /// shared log, several servers may write their first records at once; the one whose record comes first has created
+    /// the feed. The records state facts about the feed, so a repeat does no harm.
+    pub(super) async fn began_with(&self, first: &[Record], end: Offset) -> Result<bool, LogError> {
         let (true, Some(opening)) = (self.log.0.is_shared(), first.first()) else { return Ok(true) };
         let mut stored = self.storage_reader(Offset::START, ReadEnd::Durable(end)).await?;
         Ok(stored.next_record().await?.is_some_and(|first| first.encoded == opening.encode()))
@@ -169,6 +168,12 @@ impl Feed {
     /// As [`Feed::view`].
     pub(crate) async fn starts(&self) -> Result<Starts, LogError> {
         self.log.0.starts(&self.log_id).await
+    }
+
+    /// Returns the last of the archive's starts; see [`Log::current_start`].
+    #[must_use]
+    pub(crate) fn current_start(&self) -> Option<Epoch> {
+        self.log.0.current_start()
     }
 
     /// Opens a reader of the feed's records from the offset `from` on, for whatever is shown or sent to others.
@@ -320,11 +325,31 @@ mod tests {
             let open = Op::Open { epoch, settings: TurnSettings::default(), imported: false };
             let first = [open, Op::Resume].map(|op| Record::new(Timestamp(number as i64), op));
             let feed = server.feed(log_id.clone());
-            let is_ours = feed.begin(&first).await.expect("begun");
+            let end = feed.append_all(&first).await.expect("begun");
+            let is_ours = feed.began_with(&first, end).await.expect("read");
             let transcript = feed.fold(FoldView::Interim, ReadEnd::Head).await.expect("folded");
             let epoch = transcript.epoch().expect("it has begun").as_str().to_owned();
             begun.push((is_ours, epoch.starts_with(Epoch::from_random(0).as_str())));
         }
         assert_eq!(begun, [(true, true), (false, true)]);
+    }
+
+    /// A feed is announced once its first records are stored, even if the log cannot be read then.
+    #[tokio::test]
+    async fn a_feed_that_was_created_is_announced() {
+        let memory = Arc::new(MemoryLog::shared());
+        let feeds = Feeds::new(memory.clone(), TaskTracker::new(), CancellationToken::new());
+        let mut creations = feeds.creations();
+        let open = Op::Open { epoch: Epoch::from_random(7), settings: TurnSettings::default(), imported: false };
+        let name = FeedId::new("geneva").expect("a name");
+        memory.set_away_after_append();
+        let created = feeds.create(&name, false, || vec![Record::new(Timestamp(0), open)]).await;
+        assert!(matches!(created, Err(LogError::Unavailable(_))), "{created:?}");
+        assert!(creations.has_changed().expect("kept"), "nobody is told");
+        creations.mark_unchanged();
+        memory.set_away(false);
+        let (feed, is_ours) = feeds.create(&name, false, Vec::new).await.expect("there");
+        assert_eq!((feed.head().await.expect("read"), is_ours), (Offset(1), false));
+        assert!(!creations.has_changed().expect("kept"), "it is created once");
     }
 }

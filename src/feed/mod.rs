@@ -179,11 +179,13 @@ impl Feeds {
         }
         let log = self.log.0.create(name, anew).await?;
         // Nobody sees the feed before it has begun. A log that a crash left empty begins now.
-        let beginning = self.feed(log.clone());
-        let is_ours = beginning.begin(&first()).await?;
+        let first = first();
+        let end = self.feed(log.clone()).append_all(&first).await?;
         let feed = self.enter(log);
         feed.note_writing();
         self.note_created(name);
+        // It exists now, even if the log cannot be read.
+        let is_ours = feed.began_with(&first, end).await?;
         Ok((feed, is_ours))
     }
 

@@ -11,6 +11,7 @@
 //! before, and the reader ends with [`LogError::PutBack`]. It never continues at an offset of the earlier log.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use std::vec;
 
 use bytes::Bytes;
@@ -23,6 +24,9 @@ use crate::transcript::{FoldView, Record, Transcript};
 
 /// Records taken before the task yields: decoding and folding them takes about a millisecond.
 const RECORDS_PER_TURN: usize = 256;
+
+/// Time without a record after which the log's head is compared with the end of a reader that waits for more.
+const SILENT_FOR: Duration = Duration::from_secs(3);
 
 /// Position at which a [`FeedReader`] stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,9 +58,6 @@ impl FeedRecord {
     }
 }
 
-/// The last start of an archive; `None` before the first.
-type LastStart = Option<Epoch>;
-
 /// Pages of a log, as its tail returns them.
 type LogPages = BoxStream<'static, Result<Vec<LogEntry>, LogError>>;
 
@@ -71,13 +72,10 @@ pub(crate) struct FeedReader {
     next: Offset,
     end: Offset,
     follows_head: bool,
-    /// The last start of the archive when the reader was opened; `None` for a log that cannot be restored while it is
-    /// open.
-    start: Option<LastStart>,
-    /// True if the tail in `pages` is known to be one of that start.
-    is_of_start: bool,
-    /// True if the end comes from the caller, who may have learnt it in an earlier start.
-    is_end_given: bool,
+    /// The last start of the archive when the reader was opened; `None` before the first.
+    start: Option<Epoch>,
+    /// True if the log may have been restored to an earlier state after the caller learnt the end.
+    may_end_before: bool,
     /// Number of records taken since the task last yielded.
     taken: usize,
     /// Error that ended the tail.
@@ -99,11 +97,12 @@ impl FeedReader {
     /// Opens a reader of the log `log_id` from the offset `from` on. Reads nothing yet.
     ///
     /// # Errors
-    /// As [`Log::head`], for [`ReadEnd::Head`], and as [`Log::starts`].
+    /// As [`Log::head`], for [`ReadEnd::Head`].
     pub(super) async fn open(log: &Arc<dyn Log>, log_id: &LogId, from: Offset, end: ReadEnd) -> Result<Self, LogError> {
         // Before the head: if that is of a later start, the tail finds it out.
-        let start = if log.is_shared() { Some(last_start(log, log_id).await?) } else { None };
-        let (follows_head, is_end_given) = (end == ReadEnd::LatestHead, matches!(end, ReadEnd::Durable(_)));
+        let start = log.current_start();
+        let follows_head = end == ReadEnd::LatestHead;
+        let may_end_before = log.is_shared() && matches!(end, ReadEnd::Durable(_));
         let end = match end {
             ReadEnd::Head => log.head(log_id).await?,
             ReadEnd::Durable(offset) => offset,
@@ -118,8 +117,7 @@ impl FeedReader {
             end,
             follows_head,
             start,
-            is_of_start: false,
-            is_end_given,
+            may_end_before,
             taken: 0,
             failure: None,
         })
@@ -137,8 +135,8 @@ impl FeedReader {
     ///
     /// # Errors
     /// [`LogError::Deleted`] if the feed is deleted before the end is reached, [`LogError::PutBack`] if the log is
-    /// restored to an earlier state, [`LogError::Closed`] if the server stops, and otherwise the errors of [`Log::tail`],
-    /// [`Log::head`] and [`Log::starts`]. An error of the tail is repeated by each later call.
+    /// restored to an earlier state, [`LogError::Closed`] if the server stops, and otherwise the errors of [`Log::tail`]
+    /// and, for [`ReadEnd::LatestHead`], of [`Log::head`]. An error of the tail is repeated by each later call.
     pub(crate) async fn next_record(&mut self) -> Result<Option<FeedRecord>, LogError> {
         if self.next >= self.end && !self.has_new_end().await? {
             *self.pages.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
@@ -174,18 +172,14 @@ impl FeedReader {
     async fn has_new_end(&mut self) -> Result<bool, LogError> {
         if self.follows_head {
             self.end = self.log.head(&self.log_id).await?;
-            self.check_start().await?;
+            self.check_start()?;
         }
         Ok(self.next < self.end)
     }
 
-    /// Fails if the log was restored to an earlier state since the reader was opened, or since its end was known to be
-    /// durable.
-    async fn check_start(&mut self) -> Result<(), LogError> {
-        let Some(start) = &self.start else { return Ok(()) };
-        let is_put_back = last_start(&self.log, &self.log_id).await? != *start
-            || self.is_end_given && self.log.head(&self.log_id).await? < self.end;
-        if is_put_back {
+    /// Fails if the log was restored to an earlier state since the reader was opened. Makes no request.
+    fn check_start(&mut self) -> Result<(), LogError> {
+        if self.log.current_start() != self.start {
             self.failure = Some(LogError::PutBack);
             return Err(LogError::PutBack);
         }
@@ -196,25 +190,36 @@ impl FeedReader {
         if let Some(failure) = &self.failure {
             return Err(failure.clone());
         }
-        let Self { log, log_id, next, is_of_start, .. } = self;
         let pages = self.pages.get_mut().unwrap_or_else(PoisonError::into_inner);
         if pages.is_none() {
-            (*pages, *is_of_start) = (Some(log.tail(log_id, *next)), false);
-        }
-        if !self.is_of_start {
+            *pages = Some(self.log.tail(&self.log_id, self.next));
             // After the tail was opened: it ends by itself if the log is restored from now on.
-            self.check_start().await?;
-            self.is_of_start = true;
+            self.check_start()?;
         }
         let pages = self.pages.get_mut().unwrap_or_else(PoisonError::into_inner);
         let Some(pages) = pages else { return Err(LogError::Closed) };
-        let page = pages.next().await.unwrap_or(Err(LogError::Closed));
+        let page = tokio::select! {
+            biased;
+            page = pages.next() => page.unwrap_or(Err(LogError::Closed)),
+            () = ends_before(&self.log, &self.log_id, self.end), if self.may_end_before => Err(LogError::PutBack),
+        };
         page.inspect_err(|failure| self.failure = Some(failure.clone()))
     }
 }
 
-async fn last_start(log: &Arc<dyn Log>, log_id: &LogId) -> Result<LastStart, LogError> {
-    Ok(log.starts(log_id).await?.current().cloned())
+/// Completes if the log does not reach `end`, although everything before `end` was durable once. While the log cannot be
+/// reached nothing is known: the tail keeps its place.
+async fn ends_before(log: &Arc<dyn Log>, log_id: &LogId, end: Offset) {
+    let mut is_short = false;
+    loop {
+        tokio::time::sleep(SILENT_FOR).await;
+        let was_short = is_short;
+        is_short = log.head(log_id).await.is_ok_and(|head| head < end);
+        // Twice, because a server that was just elected to answer may not have everything at hand.
+        if was_short && is_short {
+            return;
+        }
+    }
 }
 
 /// Folds the log `log_id` from its start up to `end`, as `which`. Its cursors are those of the live view.
@@ -398,12 +403,38 @@ mod tests {
             // Who opens it again reads what there is now, and does not wait for what was durable before.
             let end = ReadEnd::Durable(Offset(20));
             let mut late = FeedReader::open(&log, &log_id, Offset::START, end).await.expect("opened");
-            let refused = tokio::time::timeout(Duration::from_secs(60), late.next_record()).await.expect("it waits");
+            let all = async {
+                while late.next_record().await?.is_some() {}
+                Ok(())
+            };
+            let refused: Result<(), LogError> =
+                tokio::time::timeout(Duration::from_secs(60), all).await.expect("it waits");
             assert!(matches!(refused, Err(LogError::PutBack)), "{refused:?}");
             let mut again = FeedReader::open(&log, &log_id, Offset::START, ReadEnd::Head).await.expect("opened");
             assert_eq!(again.next_record().await.expect("read").expect("kept").record.received_at.0, 0);
             assert_eq!(again.next_record().await.expect("read").expect("new").record.received_at.0, 100);
         }
+    }
+
+    /// An outage says nothing of what is stored: a reader whose end is known to be durable waits for it.
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_outlasts_an_outage_before_its_end() {
+        let memory = Arc::new(MemoryLog::shared());
+        let log: Arc<dyn Log> = memory.clone();
+        let log_id = log.create(&FeedId::new("geneva").expect("a name"), false).await.expect("created");
+        append(&log, &log_id, 0..4).await;
+        memory.set_away(true);
+        let mut reader = FeedReader::open(&log, &log_id, Offset(3), ReadEnd::Durable(Offset(5))).await.expect("opened");
+        memory.set_away(false);
+        assert!(reader.next_record().await.expect("read").is_some());
+        // A server that was just elected may not have all that is stored.
+        assert!(tokio::time::timeout(SILENT_FOR, reader.next_record()).await.is_err());
+        memory.set_away(true);
+        let waited = tokio::time::timeout(Duration::from_secs(60), reader.next_record()).await;
+        assert!(waited.is_err(), "{waited:?}");
+        memory.set_away(false);
+        append(&log, &log_id, 4..5).await;
+        assert_eq!(rest(&mut reader).await, [4]);
     }
 
     /// Each call is dropped where it first waits.

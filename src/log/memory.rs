@@ -31,6 +31,8 @@ struct Logs {
     closed: bool,
     /// Reads fail, as if the log were on servers that do not answer.
     is_away: bool,
+    /// They fail once something is appended.
+    is_away_next: bool,
     poison: Option<LogError>,
     /// The times that a log was restored to an earlier state: a new start each, and the head that the log had then.
     put_back: Vec<(Epoch, LogId, Offset)>,
@@ -80,6 +82,11 @@ impl MemoryLog {
         self.logs().is_away = is_away;
     }
 
+    /// Puts reads out of reach once the next append is acknowledged. For tests.
+    pub fn set_away_after_append(&self) {
+        self.logs().is_away_next = true;
+    }
+
     /// Restores a log to the state that it had when its head was `head`, and ends its tails. For tests.
     ///
     /// # Errors
@@ -116,6 +123,7 @@ impl MemoryLog {
         };
         logs.stats.commits += 1;
         logs.stats.records += count;
+        logs.is_away |= std::mem::take(&mut logs.is_away_next);
         drop(logs);
         life.news.send_replace(MemoryEvent::Going);
         Ok(offset)
@@ -369,6 +377,10 @@ impl Log for MemoryLog {
     fn starts(&self, log: &LogId) -> BoxFuture<'_, Result<Starts, LogError>> {
         let starts = self.readable().map(|logs| logs.starts(log));
         future::ready(starts).boxed()
+    }
+
+    fn current_start(&self) -> Option<Epoch> {
+        self.logs().put_back.last().map(|(start, ..)| start.clone())
     }
 
     fn is_shared(&self) -> bool {

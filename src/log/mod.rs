@@ -40,7 +40,7 @@ pub use self::memory::MemoryLog;
 pub use crate::log::embedded::{
     ArchiveFault, CheckedLog, EmbeddedLog, EmbeddedOptions, MissingRecords, Verification, backup, verify,
 };
-use crate::position::{FeedId, Offset, Starts};
+use crate::position::{Epoch, FeedId, Offset, Starts};
 
 /// One generation of one feed's log. A name that was deleted and created again has another `life`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -239,6 +239,12 @@ pub trait Log: Send + Sync + 'static {
     /// again.
     fn starts(&self, _log: &LogId) -> BoxFuture<'_, Result<Starts, LogError>> {
         Box::pin(std::future::ready(Ok(Starts::default())))
+    }
+
+    /// Returns the last of the archive's starts, from memory; `None` before the first, and from an engine that keeps
+    /// nothing. Tails that were opened before it changed end with [`LogError::PutBack`].
+    fn current_start(&self) -> Option<Epoch> {
+        None
     }
 
     /// Returns the times of day at which servers were started on this archive, in order, the present start last:

@@ -349,6 +349,10 @@ impl Log for EmbeddedLog {
         self.shared.poison.get().cloned()
     }
 
+    fn current_start(&self) -> Option<Epoch> {
+        self.shared.starts.current().cloned()
+    }
+
     fn started_at(&self) -> Vec<i64> {
         self.shared.starts.at.clone()
     }

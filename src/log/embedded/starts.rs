@@ -243,6 +243,10 @@ impl AllStarts {
         Ok(Self { ids: rows.into_iter().map(|(id, _, _)| id).collect(), heads, at })
     }
 
+    pub(super) fn current(&self) -> Option<&Epoch> {
+        self.ids.last()
+    }
+
     /// Returns the starts with the heads that one log had at each. Three short reads, and one more for each start that
     /// fell within the log.
     pub(super) fn of(&self, db: &Connection, log: &LogId) -> rusqlite::Result<Starts> {

@@ -58,7 +58,7 @@ use self::starts::ROW_IS_OWED;
 use crate::log::jetstream::shared::JetStreamShared;
 use crate::log::tail::LogTail;
 use crate::log::{AppendResult, Log, LogEntry, LogError, LogId, LogStats, NameLookup, WholeLogs};
-use crate::position::{FeedId, Offset, Starts};
+use crate::position::{Epoch, FeedId, Offset, Starts};
 
 /// Bytes that a tail takes from the ring at a time.
 const PAGE_BYTES: usize = 256 * 1024;
@@ -182,6 +182,10 @@ impl Log for JetStreamLog {
     fn starts(&self, log: &LogId) -> BoxFuture<'_, Result<Starts, LogError>> {
         let log = log.clone();
         Box::pin(async move { self.shared.starts_of(&log).await })
+    }
+
+    fn current_start(&self) -> Option<Epoch> {
+        self.shared.starts().ids.last().cloned()
     }
 
     fn logs(&self) -> BoxFuture<'_, Result<Vec<LogId>, LogError>> {

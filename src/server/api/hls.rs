@@ -37,10 +37,10 @@ const BRIEFLY: [&str; 2] = ["public, max-age=1", "private, max-age=1"];
 
 /// Returns the feed's timeline, with everything that was durable at the call. Of concurrent requests, one updates it.
 async fn timeline(catalog: &Catalog, feed: &Feed) -> Result<OwnedMutexGuard<Timeline>, Problem> {
+    let start = feed.current_start();
     let head = feed.head().await?;
     // The starts of a log that only this server writes do not change while it runs.
     let starts = if feed.is_shared() { Some(feed.starts().await?) } else { None };
-    let start = starts.as_ref().map(|starts| starts.current().cloned());
     let timeline = match catalog.hls_timelines.known(feed.log_id(), starts.as_ref()) {
         Some(timeline) => timeline,
         None => {
@@ -53,10 +53,8 @@ async fn timeline(catalog: &Catalog, feed: &Feed) -> Result<OwnedMutexGuard<Time
     };
     let mut timeline = timeline.lock_owned().await;
     let mut reader = feed.reader(timeline.next_offset(), ReadEnd::Durable(head)).await?;
-    // The timeline has what was stored before this start; the reader notices if there is another from now on.
-    if let Some(start) = start
-        && feed.starts().await?.current() != start.as_ref()
-    {
+    // The head and the timeline are of this start; the reader notices if there is another from now on.
+    if feed.current_start() != start {
         return Err(LogError::PutBack.into());
     }
     while let Some(FeedRecord { offset, record, .. }) = reader.next_record().await? {

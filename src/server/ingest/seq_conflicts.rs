@@ -9,18 +9,22 @@ use std::collections::HashMap;
 
 use crate::feed::{Feed, FeedRecord, ReadEnd};
 use crate::log::LogError;
-use crate::position::Offset;
+use crate::position::{Epoch, Offset};
 use crate::server::core::catalog::Catalog;
 use crate::transcript::{PublishedBy, Record};
 
 /// Returns the indices of those of `records` whose numbers another node used first, which makes them repeats in the
 /// log. All belong to one session, whose last number was `last` before the offset `from`, and all are before `end`.
-/// Costs nothing without other nodes.
+/// They were appended in the archive's `start`. Costs nothing without other nodes.
+///
+/// # Errors
+/// [`LogError::PutBack`] in another start; otherwise the errors of a reader of the feed.
 pub(crate) async fn find_seq_conflicts(
     catalog: &Catalog,
     feed: &Feed,
     records: &[Record],
     (last, from, end): (u64, Offset, Offset),
+    start: Option<Epoch>,
 ) -> Result<Vec<usize>, LogError> {
     let session = records.iter().find_map(|record| record.published.clone());
     let (true, Some(PublishedBy { source, session, .. })) = (catalog.cluster.is_some(), session) else {
@@ -35,6 +39,10 @@ pub(crate) async fn find_seq_conflicts(
     let mut own: HashMap<Vec<u8>, usize> = published.map(|(index, record)| (encoded(record), index)).collect();
     let mut last = last;
     let mut stored = feed.storage_reader(from, ReadEnd::Durable(end)).await?;
+    // From now on the reader notices another.
+    if feed.current_start() != start {
+        return Err(LogError::PutBack);
+    }
     while let Some(FeedRecord { record, encoded, .. }) = stored.next_record().await? {
         let Some(by) = record.published else { continue };
         if by.source == source && by.session == session && by.seq > last {

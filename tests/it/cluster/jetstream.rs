@@ -751,6 +751,7 @@ async fn processes_that_run_through_it_agree_on_what_a_stream_has_lost() {
     let before = first.starts(&id).await.expect("told");
     let start = before.current().expect("the first that opens a log begins one").as_str().to_owned();
     assert_eq!(before.end_of(Some(&start)), Ok(None));
+    assert_eq!(before.current(), first.current_start().as_ref());
     let backup = servers.back_up();
     servers.wait_until("it is heard of", |_| first.trouble().is_none());
     for text in ["2", "3", "4"] {
@@ -788,6 +789,7 @@ async fn processes_that_run_through_it_agree_on_what_a_stream_has_lost() {
     append(&first, &other, "2").await.expect("appended");
     assert_eq!(read(&first, &id, 0).await, ["0", "1", "new 2", "new 3", "new 4", "new 5"]);
     let starts = same_starts(&first, &second, &id).await;
+    assert_eq!(starts.current(), second.current_start().as_ref());
     assert_eq!(starts.end_of(Some(&start)), Ok(Some(Offset(2))));
     assert_eq!(starts.end_of(None), Ok(Some(Offset(0))), "before the first there was nothing");
     assert_eq!(first.starts(&other).await.expect("told").end_of(Some(&start)), Ok(Some(Offset(2))));

@@ -1188,6 +1188,7 @@ async fn starts_tell_what_each_log_had() {
             heads.push(engine.log.head(id).await.expect("a head"));
         }
         let current = engine.log.starts(&ids[0]).await.expect("starts");
+        assert_eq!(current.current(), engine.log.current_start().as_ref());
         known.push((current.current().expect("one").as_str().to_owned(), heads));
         for (at, id) in ids.iter().enumerate() {
             let starts = engine.log.starts(id).await.expect("starts");

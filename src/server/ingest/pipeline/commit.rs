@@ -73,11 +73,13 @@ impl IngestPipeline {
             if number == NUMBERED_MAX {
                 return Err(CommitError::SessionTaken);
             }
+            let start = self.feed.current_start();
             let end = match mode {
                 AppendMode::Whole => self.feed.append(&records).await?.await?.next(),
                 AppendMode::InParts => self.feed.append_all(&records).await?,
             };
-            let conflicts = find_seq_conflicts(&self.service.catalog, &self.feed, &records, (last, from, end)).await?;
+            let conflicts =
+                find_seq_conflicts(&self.service.catalog, &self.feed, &records, (last, from, end), start).await?;
             let mut renumbered = Vec::new();
             for (index, record) in records.into_iter().enumerate() {
                 let Some(published) = &record.published else { continue };
