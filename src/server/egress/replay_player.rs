@@ -265,15 +265,23 @@ impl ReplayPlayer {
         let now = Instant::now();
         for _ in 0..AHEAD_RECORDS_MAX {
             self.play_one();
-            let is_due = match (self.due, self.pace) {
-                (RecordDue::At(_), Pace::Max) => true,
-                (RecordDue::At(due), Pace::Times(_)) => due <= now,
-                _ => false,
-            };
             // The last one that was read waits until it is known what stands behind it.
-            if !is_due || self.ahead.len() < 2 {
+            if !self.is_due_at(now) || self.ahead.len() < 2 {
                 return;
             }
+        }
+    }
+
+    /// True if a record is read, and due.
+    pub(crate) fn is_due(&self) -> bool {
+        !self.ahead.is_empty() && self.is_due_at(Instant::now())
+    }
+
+    fn is_due_at(&self, now: Instant) -> bool {
+        match (self.due, self.pace) {
+            (RecordDue::At(_), Pace::Max) => true,
+            (RecordDue::At(due), Pace::Times(_)) => due <= now,
+            _ => false,
         }
     }
 

@@ -37,7 +37,7 @@ impl SteeringQueue {
 
     /// True if no message waits, and no answer is owed.
     pub(crate) fn is_empty(&self) -> bool {
-        self.messages.is_empty() && self.owed == 0
+        !self.has_message() && !self.owes()
     }
 
     /// Adds a message in place of those that it supersedes.
@@ -59,13 +59,28 @@ impl SteeringQueue {
         Ok(())
     }
 
-    /// Returns the position to seek to if that is the next message. It stays in the queue until it is reached, so that a later
-    /// one supersedes it.
+    /// Returns the position to seek to if that is the next message. It stays in the queue until what stands there is sent, so
+    /// that a later one supersedes it.
     pub(crate) fn next_seek(&self) -> Option<&Seek> {
         match &self.messages.front()?.message {
             FromSubscriber::Seek(seek) => Some(seek),
             _ => None,
         }
+    }
+
+    /// True if a message waits.
+    pub(crate) fn has_message(&self) -> bool {
+        !self.messages.is_empty()
+    }
+
+    /// True if an answer is owed.
+    pub(crate) fn owes(&self) -> bool {
+        self.owed > 0
+    }
+
+    /// True if a seek waits.
+    pub(crate) fn has_seek(&self) -> bool {
+        self.messages.iter().any(|queued| matches!(queued.message, FromSubscriber::Seek(_)))
     }
 
     /// Takes the next message. All its answers but one are owed then.
@@ -75,7 +90,7 @@ impl SteeringQueue {
         Some(message)
     }
 
-    /// Takes one of the answers that are owed; they come before the next message. False if there is none.
+    /// Takes one of the answers that are owed. False if there is none.
     pub(crate) fn take_owed(&mut self) -> bool {
         let is_owed = self.owed > 0;
         self.owed -= u64::from(is_owed);

@@ -22,6 +22,9 @@ use crate::server::egress::steering_queue::{SteeringQueue, TooManySteps};
 use crate::server::egress::subscription::{SubscribedGeneration, Subscription, ViewPosition, cursor};
 use crate::wire::{CloseCode, FromSubscriber, Seek};
 
+/// Owed answers of a replay that one turn sends: small ones, so that a turn stays short.
+const ANSWERS_PER_TURN: usize = 64;
+
 /// A feed that a session follows.
 pub(crate) struct SubscribedFeed {
     pub(crate) subscription: Subscription,
@@ -31,6 +34,8 @@ pub(crate) struct SubscribedFeed {
     player: Option<Box<ReplayPlayer>>,
     /// Messages that steer a replay and are not obeyed yet.
     steering: SteeringQueue,
+    /// True while the transcript is sent as it stands at the position of the seek that is obeyed.
+    is_arriving: bool,
     /// Shows others that the subscriber is there.
     presence: Option<PresenceGuard>,
     _replay_permits: Option<ReplayPermits>,
@@ -50,7 +55,15 @@ impl SubscribedFeed {
         let replay_permits = params.replay.is_some().then(|| service.permit_replay(ip)).transpose()?;
         let steering = SteeringQueue::new(service.context.config.limits.waiting_steps_max);
         let subscription = Subscription::new(service, name, params);
-        Ok(Self { subscription, life: None, player: None, steering, presence: None, _replay_permits: replay_permits })
+        Ok(Self {
+            subscription,
+            life: None,
+            player: None,
+            steering,
+            is_arriving: false,
+            presence: None,
+            _replay_permits: replay_permits,
+        })
     }
 
     pub(crate) fn life(&self) -> Option<&SubscribedGeneration> {
@@ -120,6 +133,7 @@ impl SubscribedFeed {
         let mut player = params.map(|params| Box::new(ReplayPlayer::new(&feed, &view, params)));
         if let Some(player) = &mut player
             && since > 0
+            && !self.steering.has_seek()
         {
             player.seek(SeekTarget::Change(since));
         }
@@ -162,6 +176,8 @@ impl SubscribedFeed {
             return self.fail(sink, &error).await;
         }
         let due = match player.next_record().await {
+            // Answers are owed, even at the log's end.
+            Ok(_) if !self.steering.is_empty() => return Ok(WaitFor::Turn),
             Ok(NextRecord::Due(due)) => Some(due),
             Ok(NextRecord::OnRequest) => None,
             Ok(NextRecord::EndOfLog) => {
@@ -197,17 +213,22 @@ impl SubscribedFeed {
 
     /// Sends the changes that a replay has played.
     async fn send_played(&mut self, sink: &mut SubscriberSink) -> Result<(), CloseReason> {
-        let (Some(life), Some(player)) = (&mut self.life, &mut self.player) else { return Ok(()) };
-        let Subscription { service, name, params, .. } = &self.subscription;
-        while let Some(page) = player.page(params.unit, life.position.since) {
-            let to = page.to;
-            for message in page.encode(name) {
-                service.context.metrics.sent(1, message.body().len());
-                sink.send(&message).await?;
-            }
-            life.position.since = to;
-        }
+        while self.send_page(sink).await? {}
         Ok(())
+    }
+
+    /// Sends the next page of the changes that a replay has played; false if there are no more.
+    async fn send_page(&mut self, sink: &mut SubscriberSink) -> Result<bool, CloseReason> {
+        let (Some(life), Some(player)) = (&mut self.life, &self.player) else { return Ok(false) };
+        let Subscription { service, name, params, .. } = &self.subscription;
+        let Some(page) = player.page(params.unit, life.position.since) else { return Ok(false) };
+        let to = page.to;
+        for message in page.encode(name) {
+            service.context.metrics.sent(1, message.body().len());
+            sink.send(&message).await?;
+        }
+        life.position.since = to;
+        Ok(true)
     }
 
     /// Takes a message that steers a replay. It is obeyed in its turn ([`obey_next`](Self::obey_next)).
@@ -217,26 +238,29 @@ impl SubscribedFeed {
     pub(crate) fn take_steering(&mut self, message: FromSubscriber) -> Result<(), TooManySteps> {
         if let (FromSubscriber::Seek(_), Some(player)) = (&message, &mut self.player) {
             player.give_up_seek();
+            self.is_arriving = false;
         }
         self.steering.push(message)
     }
 
-    /// Obeys one message that steers a replay, or a part of a seek, or sends one more of the answers that are owed: never more
-    /// than one of these, so that neither a long feed nor a client that sends a lot keeps the heartbeat, the server's stop or
-    /// the client waiting. Returns the event to wait for then; `None` if there is nothing to obey, or nothing to play yet.
+    /// Sends some of the answers that are owed, and obeys one message that steers a replay, or a part of a seek: never more in
+    /// a turn, so that neither a long feed nor a client that sends a lot keeps the heartbeat, the server's stop or the client
+    /// waiting. A seek goes on between answers. Returns the event to wait for then; `None` if there is nothing to obey but a
+    /// record may be due.
     ///
     /// # Errors
     /// The end of the subscription.
     pub(crate) async fn obey_next(&mut self, sink: &mut SubscriberSink) -> Result<Option<WaitFor>, CloseReason> {
+        self.send_owed(sink).await?;
         let (Some(life), Some(player)) = (&self.life, &mut self.player) else { return Ok(None) };
-        if self.steering.take_owed() {
-            self.send_replay_state(sink).await?;
-        } else if player.is_seeking() {
+        if player.is_seeking() {
             match player.seek_some().await {
                 Ok(true) => self.arrive(sink).await?,
                 Ok(false) => {}
                 Err(error) => return self.fail(sink, &error).await.map(Some),
             }
+        } else if self.is_arriving {
+            self.send_arrived(sink).await?;
         } else if let Some(seek) = self.steering.next_seek() {
             player.seek(match seek {
                 Seek::Media(media_ms) => SeekTarget::Media(*media_ms),
@@ -245,27 +269,51 @@ impl SubscribedFeed {
                     SeekTarget::Change(life.view.transcript().place_of(epoch, *change).unwrap_or(0))
                 }
             });
+        } else if self.steering.has_message() && self.steering.owes() {
+            // The answers to what was obeyed show how the replay stood then.
+            return Ok(Some(WaitFor::Turn));
         } else if let Some(message) = self.steering.pop() {
             if let Err(error) = self.steer(sink, message).await? {
                 return self.fail(sink, &error).await.map(Some);
             }
             self.send_replay_state(sink).await?;
-        } else {
+        } else if self.steering.is_empty() || player.is_due() {
             return Ok(None);
+        } else if !player.is_live() {
+            return self.wait_or_send(sink).await.map(Some);
         }
         self.go_on(sink).await.map(Some)
     }
 
-    /// Arrives at the position that a replay was moved to: the subscriber drops what it has and is sent the transcript as it
-    /// stood there. After a start at a cursor it has that already.
+    /// Sends some of the answers that are owed.
+    async fn send_owed(&mut self, sink: &mut SubscriberSink) -> Result<(), CloseReason> {
+        for _ in 0..ANSWERS_PER_TURN {
+            if self.player.is_none() || !self.steering.take_owed() {
+                break;
+            }
+            self.send_replay_state(sink).await?;
+        }
+        Ok(())
+    }
+
+    /// Arrives at the position that a replay was moved to: the subscriber drops what it has. After a start at a cursor it has
+    /// what stands there already.
     async fn arrive(&mut self, sink: &mut SubscriberSink) -> Result<(), CloseReason> {
         if self.steering.next_seek().is_none() {
             return Ok(());
         }
-        self.steering.pop();
+        self.is_arriving = true;
         self.note_sent(0);
-        self.subscription.reset(sink, "seek").await?;
-        self.send_played(sink).await?;
+        self.subscription.reset(sink, "seek").await
+    }
+
+    /// Sends one more page of the transcript as it stands where a seek has arrived, or the answer after the last one.
+    async fn send_arrived(&mut self, sink: &mut SubscriberSink) -> Result<(), CloseReason> {
+        if self.send_page(sink).await? {
+            return Ok(());
+        }
+        self.is_arriving = false;
+        self.steering.pop();
         self.send_replay_state(sink).await
     }
 
@@ -317,6 +365,7 @@ impl SubscribedFeed {
         error: &LogError,
     ) -> Result<WaitFor, CloseReason> {
         (self.life, self.player, self.presence) = (None, None, None);
+        self.is_arriving = false;
         self.subscription.life_ended(feed, error)?;
         self.subscription.leave(sink, feed).await?;
         Ok(self.lookup())
@@ -325,7 +374,7 @@ impl SubscribedFeed {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::AsyncReadExt;
+    use tokio::io::{AsyncReadExt, DuplexStream};
 
     use super::*;
     use crate::config::Config;
@@ -342,10 +391,8 @@ mod tests {
 
     const LINES: i64 = 4_000;
 
-    /// A seek goes through a long feed in parts, between which the client is heard; a later one takes its place. All are
-    /// answered.
-    #[tokio::test]
-    async fn a_seek_is_superseded_on_its_way() {
+    /// A replay of a feed with [`LINES`] lines that is not there yet, and its connection.
+    async fn replay(from: StartPoint, pace: Pace) -> (SubscribedFeed, SubscriberSink, DuplexStream) {
         let log = Arc::new(MemoryLog::new());
         let server = Server::new(Config::default(), log, Clock::of_this_machine(), Rng::of_this_machine());
         let (service, context) = (server.egress().clone(), &server.catalog().context);
@@ -359,48 +406,134 @@ mod tests {
             })
         };
         feed.append_all((0..LINES).map(line)).await.expect("kept");
-        let replay = Some(ReplayParams { pace: Pace::Step, by: None, max_gap_ms: None });
         let params = SubscribeParams {
-            from: StartPoint::Start,
+            from,
             view: FoldView::Interim,
             unit: Unit::Lines,
             is_until_head: false,
             wait: false,
-            replay,
+            replay: Some(ReplayParams { pace, by: None, max_gap_ms: None }),
         };
-        let (ours, mut client) = tokio::io::duplex(1 << 24);
+        let (ours, client) = tokio::io::duplex(1 << 24);
         let (limits, times) = (&context.config.limits, &context.config.times);
-        let mut sink =
-            WebSocket::new(Transport::Other(Box::new(ours)), &[], 512, limits.message_bytes, times).await.into();
-        let mut replay = SubscribedFeed::new(service, name, params, [127, 0, 0, 1].into()).expect("allowed");
+        let socket = WebSocket::new(Transport::Other(Box::new(ours)), &[], 512, limits.message_bytes, times).await;
+        let feed = SubscribedFeed::new(service, name, params, [127, 0, 0, 1].into()).expect("allowed");
+        (feed, socket.into(), client)
+    }
+
+    /// Advances until the feed is there; returns the event that it waits for.
+    async fn find(replay: &mut SubscribedFeed, sink: &mut SubscriberSink) -> WaitFor {
         let mut wait_for = replay.lookup();
         while replay.life().is_none() {
             let event = wait_for.event().await;
-            wait_for = replay.advance(&mut sink, event).await.expect("goes on");
+            wait_for = replay.advance(sink, event).await.expect("goes on");
         }
+        wait_for
+    }
+
+    /// Obeys what there is to obey; returns the number of turns and the event that it waits for then.
+    async fn obey_all(replay: &mut SubscribedFeed, sink: &mut SubscriberSink) -> (usize, Option<WaitFor>) {
+        let (mut turns, mut wait_for) = (0, None);
+        while let Some(next) = replay.obey_next(sink).await.expect("goes on") {
+            (wait_for, turns) = (Some(next), turns + 1);
+        }
+        (turns, wait_for)
+    }
+
+    /// Everything that the client was sent.
+    async fn sent(sink: SubscriberSink, mut client: DuplexStream) -> String {
+        drop(sink);
+        let mut sent = Vec::new();
+        client.read_to_end(&mut sent).await.expect("read");
+        String::from_utf8_lossy(&sent).into_owned()
+    }
+
+    fn count(sent: &str, message: &str) -> usize {
+        sent.matches(&format!(r#""type":"{message}""#)).count()
+    }
+
+    fn lines(sent: &str) -> i64 {
+        sent.matches(r#""text":"said""#).count().try_into().expect("small")
+    }
+
+    fn seek(media_ms: i64) -> FromSubscriber {
+        FromSubscriber::Seek(Seek::Media(media_ms))
+    }
+
+    /// A seek goes through a long feed in parts, between which the client is heard; a later one takes its place. All are
+    /// answered.
+    #[tokio::test]
+    async fn a_seek_is_superseded_on_its_way() {
+        let (mut replay, mut sink, client) = replay(StartPoint::Start, Pace::Step).await;
+        let mut wait_for = find(&mut replay, &mut sink).await;
         // Far, a part of the way, and back: what was asked for last is what it comes to.
         for media_ms in [LINES - 1, LINES - 2, 10] {
-            replay.take_steering(FromSubscriber::Seek(Seek::Media(media_ms))).expect("taken");
+            replay.take_steering(seek(media_ms)).expect("taken");
             for _ in 0..3 {
                 assert!(matches!(wait_for, WaitFor::Turn | WaitFor::Record { .. }));
                 wait_for = replay.obey_next(&mut sink).await.expect("goes on").expect("it is on its way");
             }
         }
-        replay.take_steering(FromSubscriber::Seek(Seek::Media(LINES / 2))).expect("taken");
+        replay.take_steering(seek(LINES / 2)).expect("taken");
         replay.take_steering(FromSubscriber::Pause).expect("taken");
-        let mut parts = 0;
-        while let Some(next) = replay.obey_next(&mut sink).await.expect("goes on") {
-            (wait_for, parts) = (next, parts + 1);
+        let (turns, wait_for) = obey_all(&mut replay, &mut sink).await;
+        assert!(matches!(wait_for, Some(WaitFor::Record { due: None, .. })));
+        assert!(turns > 3, "it went there in {turns} turns");
+        let sent = sent(sink, client).await;
+        assert_eq!((count(&sent, "reset"), count(&sent, "replay")), (2, 5));
+        assert_eq!(lines(sent.rsplit(r#""type":"reset""#).next().expect("the last part")), LINES / 2);
+    }
+
+    /// A seek that comes before the feed is carried out, and not taken for the way to where the replay starts.
+    #[tokio::test]
+    async fn a_seek_before_the_feed_is_carried_out_after_a_start_elsewhere() {
+        let (mut replay, mut sink, client) = replay(StartPoint::Now, Pace::Step).await;
+        replay.take_steering(FromSubscriber::Pause).expect("taken");
+        replay.take_steering(seek(10)).expect("taken");
+        find(&mut replay, &mut sink).await;
+        obey_all(&mut replay, &mut sink).await;
+        let sent = sent(sink, client).await;
+        assert_eq!((count(&sent, "reset"), count(&sent, "replay")), (1, 2));
+        assert_eq!(lines(sent.rsplit(r#""type":"reset""#).next().expect("the last part")), 10);
+    }
+
+    /// The client is heard between the pages of a long transcript that a seek brings.
+    #[tokio::test]
+    async fn a_seek_is_superseded_where_it_arrives() {
+        let (mut replay, mut sink, client) = replay(StartPoint::Start, Pace::Step).await;
+        find(&mut replay, &mut sink).await;
+        replay.take_steering(seek(LINES)).expect("taken");
+        while replay.life().is_none_or(|life| life.position.since == 0) {
+            replay.obey_next(&mut sink).await.expect("goes on").expect("it is on its way");
         }
-        assert!(matches!(wait_for, WaitFor::Record { due: None, .. }));
-        assert!(parts > 3, "it went there in {parts} parts");
-        drop(sink);
-        let mut sent = Vec::new();
-        client.read_to_end(&mut sent).await.expect("read");
-        let sent = String::from_utf8_lossy(&sent);
-        let count = |what: &str| sent.matches(what).count();
-        assert_eq!((count(r#""type":"reset""#), count(r#""type":"replay""#)), (2, 5));
-        let last = sent.rsplit(r#""type":"reset""#).next().expect("the last part");
-        assert_eq!(last.matches(r#""text":"said""#).count(), usize::try_from(LINES / 2).expect("small"));
+        replay.take_steering(seek(10)).expect("taken");
+        obey_all(&mut replay, &mut sink).await;
+        let sent = sent(sink, client).await;
+        assert_eq!((count(&sent, "reset"), count(&sent, "replay")), (2, 2));
+        let mut arrivals = sent.split(r#""type":"reset""#).skip(1).map(lines);
+        assert!((1..LINES).contains(&arrivals.next().expect("the first part")));
+        assert_eq!(arrivals.next(), Some(10));
+    }
+
+    /// A client that sends a lot before its feed is there is answered all of it, beside what is played.
+    #[tokio::test]
+    async fn many_answers_leave_records_their_turns() {
+        let (mut replay, mut sink, client) = replay(StartPoint::Start, Pace::Step).await;
+        let answers = 10_000;
+        for _ in 0..answers {
+            replay.take_steering(FromSubscriber::Pace { pace: Pace::Max }).expect("taken");
+        }
+        let (mut wait_for, mut turns) = (find(&mut replay, &mut sink).await, 0);
+        while replay.life().is_none_or(|life| life.position.since == 0) {
+            let event = wait_for.event().await;
+            (wait_for, turns) = (replay.advance(&mut sink, event).await.expect("goes on"), turns + 1);
+        }
+        assert!(turns <= 5, "the first record was played in turn {turns}");
+        while !matches!(wait_for, WaitFor::Changes { .. }) {
+            let event = wait_for.event().await;
+            wait_for = replay.advance(&mut sink, event).await.expect("goes on");
+        }
+        let sent = sent(sink, client).await;
+        assert_eq!((count(&sent, "replay"), lines(&sent)), (answers, LINES));
     }
 }
