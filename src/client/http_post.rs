@@ -131,22 +131,19 @@ pub enum Verdict {
 }
 
 impl PostResponse {
-    /// Returns the meaning of the response. `now` is needed for a `Retry-After` with a date. `has_accepted` is true if the
-    /// address has accepted an earlier request.
+    /// Returns the meaning of the response. `now` is needed for a `Retry-After` with a date.
     ///
-    /// A refusal that the proxy may have written says nothing of the address. A proxy that has let a request through does
-    /// not refuse others, as a rule; but only the address itself says that it is gone.
+    /// A forwarding proxy may have written the response itself. A 407 is its own, and only the address says that it is gone.
     #[must_use]
-    pub fn verdict(&self, now: Timestamp, has_accepted: bool) -> Verdict {
+    pub fn verdict(&self, now: Timestamp) -> Verdict {
         let status = self.status;
         let is_unclear = self.through.is_some() && !self.is_problem;
         match status {
             _ if status.is_success() => Verdict::Taken,
-            StatusCode::GONE if is_unclear => Verdict::Later(None),
+            StatusCode::GONE | StatusCode::PROXY_AUTHENTICATION_REQUIRED if is_unclear => Verdict::Later(None),
             StatusCode::GONE => Verdict::Gone,
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Verdict::Later(self.again_after(now)),
             StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY => Verdict::Later(None),
-            _ if status.is_client_error() && is_unclear && !has_accepted => Verdict::Later(None),
             _ if status.is_client_error() => Verdict::Refused,
             _ => Verdict::Later(None),
         }
@@ -238,6 +235,7 @@ mod tests {
             (204, None, Verdict::Taken),
             (302, Some("7"), later),
             (400, Some("7"), Verdict::Refused),
+            (407, None, Verdict::Refused),
             (408, None, later),
             (410, None, Verdict::Gone),
             (429, Some(" 7 "), seconds(7)),
@@ -245,20 +243,14 @@ mod tests {
             (503, Some("soon"), later),
             (500, Some("7"), later),
         ] {
-            for has_accepted in [false, true] {
-                let direct = answer(status, retry_after);
-                assert_eq!(direct.verdict(Timestamp(0), has_accepted), expected, "{status}");
-                let through = Some("the proxy http://a (HTTP_PROXY)".to_owned());
-                let its_own = PostResponse { is_problem: true, through: through.clone(), ..direct.clone() };
-                assert_eq!(its_own.verdict(Timestamp(0), has_accepted), expected, "{status}");
-                let unclear = PostResponse { through, ..direct };
-                let expected = match expected {
-                    Verdict::Gone => later,
-                    Verdict::Refused if !has_accepted => later,
-                    expected => expected,
-                };
-                assert_eq!(unclear.verdict(Timestamp(0), has_accepted), expected, "{status}");
-            }
+            let direct = answer(status, retry_after);
+            assert_eq!(direct.verdict(Timestamp(0)), expected, "{status}");
+            let through = Some("the proxy http://a (HTTP_PROXY)".to_owned());
+            let its_own = PostResponse { is_problem: true, through: through.clone(), ..direct.clone() };
+            assert_eq!(its_own.verdict(Timestamp(0)), expected, "{status}");
+            let unclear = PostResponse { through, ..direct };
+            let expected = if matches!(status, 407 | 410) { later } else { expected };
+            assert_eq!(unclear.verdict(Timestamp(0)), expected, "{status}");
         }
     }
 

@@ -263,7 +263,7 @@ impl<'a> PushLoop<'a> {
             let posted = post(&url, Method::POST, &CaptionUrl::headers(), body.clone(), self.wait).await;
             self.spoke = Instant::now();
             let (cause, mut verdict) = match posted {
-                Ok(answer) => (answer.cause(), answer.verdict(self.clock.now(), self.counts.new > 0)),
+                Ok(answer) => (answer.cause(), answer.verdict(self.clock.now())),
                 Err(error) => {
                     is_unanswered = true;
                     (error.to_string(), Verdict::Later(None))

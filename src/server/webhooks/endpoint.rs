@@ -236,11 +236,6 @@ impl Endpoint {
         }
     }
 
-    /// Returns true if the target has accepted a delivery since the server started.
-    pub(crate) fn has_accepted(&self) -> bool {
-        self.told().last_sent_at.is_some()
-    }
-
     /// Records a failed delivery; logs only the first in a row.
     pub(crate) fn failed(&self, catalog: &Catalog, cause: String) {
         catalog.context.metrics.delivered(&self.name, "failed");

@@ -301,9 +301,7 @@ impl DeliveryWorker<'_> {
         body: Bytes,
     ) -> Result<(), FailedAttempt> {
         let (cause, verdict) = match post(url, Method::POST, headers, body, self.timeout()).await {
-            Ok(answer) => {
-                (answer.cause(), answer.verdict(self.catalog.context.clock.now(), self.target.has_accepted()))
-            }
+            Ok(answer) => (answer.cause(), answer.verdict(self.catalog.context.clock.now())),
             Err(error) => (error.to_string(), Verdict::Later(None)),
         };
         if verdict == Verdict::Taken {

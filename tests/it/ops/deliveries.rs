@@ -26,7 +26,7 @@ pub(super) const FAST: &str =
 #[derive(Debug, Clone)]
 pub(super) struct Post {
     pub(super) head: String,
-    body: String,
+    pub(super) body: String,
 }
 
 impl Post {

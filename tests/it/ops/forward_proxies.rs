@@ -91,6 +91,23 @@ async fn only_the_receiver_itself_is_believed_to_be_gone() {
     until_standing(&server, "far", |it| it["state"] == "gone").await;
 }
 
+/// A caption that the URL does not take holds up no other one, also if none was accepted before.
+#[tokio::test]
+async fn a_caption_that_is_refused_through_a_proxy_is_passed_over() {
+    let mut receiver = Receiver::start().await;
+    let proxy = ForwardProxy::start(&[("zoom.test", &receiver.addr)]).await;
+    let config = format!(
+        "{FAST}[[push]]\nname = \"zoom\"\nfeed = \"geneva\"\nurl = \"http://zoom.test/?id=7\"\nformat = \"zoom\"\n\
+         give_up_after_ms = 1\n"
+    );
+    let server = Server::start_with_env(&config, &[("HTTP_PROXY", &format!("http://{}", proxy.addr()))]);
+    receiver.will_answer(&["400 Bad Request"; 5_000]);
+    publish(&mut publisher(&server, "geneva").await, 0..2).await;
+    let until_the_second = async { while receiver.next().await.body != "text 1" {} };
+    soon(until_the_second).await;
+    assert!(proxy.requests().iter().any(|request| request.starts_with("POST http://zoom.test/?id=7&seq=1")));
+}
+
 #[tokio::test]
 async fn a_push_goes_through_a_tunnel() {
     let authority = Authority::new();
