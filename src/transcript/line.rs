@@ -352,7 +352,8 @@ impl Line {
             || self.marks.iter().any(|mark| mark.kind == MarkKind::Unknown)
     }
 
-    /// Returns the content, without a start if its source gave none.
+    /// Returns the content, without a start if its source gave none, and without a break of a newer server: no server accepts
+    /// its name here.
     #[must_use]
     pub fn into_content(self) -> Content {
         Content {
@@ -362,7 +363,7 @@ impl Line {
             speaker: self.speaker,
             text: self.text,
             lang: self.lang,
-            break_before: self.break_before,
+            break_before: self.break_before.filter(|known| *known != Break::Unknown),
             words: self.words,
         }
     }
@@ -444,6 +445,21 @@ mod tests {
         for same in [Some(0.0), Some(f64::NAN), None] {
             let found = compare_versions((1, &said(same)), (1, &said(same)));
             assert!(!found.conflict && found.order.is_eq(), "{same:?}");
+        }
+    }
+
+    /// A client may read a line of a newer server and publish it again.
+    #[test]
+    fn a_content_has_no_name_of_a_newer_server() {
+        for (name, expected) in [("turn", Some(Break::Turn)), ("chapter", None)] {
+            let line = serde_json::json!({
+                "source": "main", "id": "1", "rev": 0, "sort": "a", "start_ms": 7, "text": "Yes.", "status": "final",
+                "break": name, "time_source": "guessed", "marks": [{"kind": "whispered", "start": 0, "end": 3}],
+                "received_at": "2026-01-01T00:00:00Z",
+            });
+            let content = serde_json::from_value::<Line>(line).expect("a line").into_content();
+            assert_eq!(content.break_before, expected, "{name}");
+            assert!(serde_json::from_value::<Content>(serde_json::json!(content)).is_ok(), "{name}");
         }
     }
 
