@@ -34,12 +34,12 @@ impl ServerUrl {
     /// Parses `http://HOST:PORT`, `https://HOST`, or only `HOST:PORT`.
     ///
     /// # Errors
-    /// [`BadUrl`] for another scheme, a query, a user name, or text that is no URL.
+    /// [`BadUrl`] for another scheme, a query, a user name, an `@` in the path, or text that is no URL.
     pub fn parse(text: &str) -> Result<Self, BadUrl> {
         const RULE: &str = "a server is written like http://127.0.0.1:7700 or https://captions.example.org";
         let with_scheme = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
         let (endpoint, path, query) = split(&with_scheme, RULE)?;
-        if query.is_some() {
+        if query.is_some() || path.contains('@') {
             return Err(bad(text, RULE));
         }
         Ok(Self { endpoint, base: path.trim_end_matches('/').to_owned(), token: None })
@@ -132,10 +132,15 @@ impl SocketUrl {
     /// Parses `ws://HOST:PORT/PATH?QUERY` or `wss://…`; `http` and `https` are accepted too.
     ///
     /// # Errors
-    /// [`BadUrl`] for another scheme, a user name, or text that is no URL.
+    /// [`BadUrl`] for another scheme, a user name, an `@` in path or query, or text that is no URL.
     pub fn parse(text: &str) -> Result<Self, BadUrl> {
         const RULE: &str = "a socket is written like ws://127.0.0.1:7700/v1/feeds/NAME/publish, or with wss://";
+        const AT_RULE: &str = "it has no user and no password, and an @ in its path or query is written %40";
         let (endpoint, path, query) = split(text, RULE)?;
+        // A `/` or `?` in a password ends the host: `ws://user:1/word@host` would go to the host `user`.
+        if path.contains('@') || query.as_ref().is_some_and(|query| query.contains('@')) {
+            return Err(bad(text, AT_RULE));
+        }
         let query = query.iter().flat_map(|query| query.split('&')).filter(|pair| !pair.is_empty());
         Ok(Self { endpoint, path, query: query.map(str::to_owned).collect(), token: None })
     }
@@ -301,7 +306,9 @@ mod tests {
             assert_eq!((url.page(&feed).as_str(), url.publish(&feed).to_string().as_str()), (page, publish));
             assert_eq!(url.publish(&feed).server(), url);
         }
-        for bad in ["", "https://", "http://", "http://a?x=1", "ftp://a", "http://user:word@a", "a b"] {
+        for bad in
+            ["", "https://", "http://", "http://a?x=1", "ftp://a", "http://user:word@a", "http://user:1/word@a", "a b"]
+        {
             assert!(ServerUrl::parse(bad).is_err(), "{bad}");
         }
     }
@@ -315,6 +322,11 @@ mod tests {
         assert_eq!(url.feed().expect("a feed").as_str(), "geneva");
         let error = SocketUrl::parse("ftp://a/?token=secret").expect_err("no socket").to_string();
         assert!(error.contains("ws://") && !error.contains("secret"), "{error}");
+        for text in ["ws://user:1/secret@a/", "wss://user:1?secret@a/listen", "wss://a/listen?user=secret@b"] {
+            let error = SocketUrl::parse(text).expect_err(text).to_string();
+            assert!(error.contains("%40") && !error.contains("secret"), "{error}");
+        }
+        assert!(SocketUrl::parse("wss://a/listen?user=secret%40b").is_ok());
     }
 
     #[test]
@@ -341,6 +353,8 @@ mod tests {
             ("user:secret@a", "http://…@a"),
             ("http://user:se/cret@a/", "http://…/…"),
             ("http://user:se?cret@a", "http://…/…"),
+            ("http://user:1/secret@a/", "http://…/…"),
+            ("user:1/secret@a", "…/…"),
             ("ftp://a.example/secret", "ftp://a.example/…"),
             ("ftp://a?key=secret", "ftp://a/…"),
             ("a/secret?to=http://b", "a/…"),
