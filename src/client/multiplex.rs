@@ -10,7 +10,7 @@ use crate::client::backoff::{Backoff, RetrySchedule};
 use crate::client::connection::{ClientTimes, ConnectionEnd};
 use crate::client::message_text::MessageText;
 use crate::client::reconnecting_link::ReconnectingLink;
-use crate::client::replica::{FeedReplica, read};
+use crate::client::replica::{FeedReplica, kind_of, read};
 use crate::client::screen::Screen;
 use crate::client::subscriber::SubscribeError;
 use crate::client::update::Update;
@@ -251,8 +251,14 @@ impl Subscriptions {
     fn unreadable(&mut self, text: &str, why: ConnectionEnd) -> Result<Option<SubscriptionEvent>, ConnectionEnd> {
         let feed = FromSubscriber::feed_of(text).filter(|_| matches!(why, ConnectionEnd::Unreadable(_)));
         let Some(feed) = feed else { return Err(why) };
-        if self.unanswered.contains_key(&feed) || self.unsubscribe(&feed).is_none() {
+        if self.unanswered.contains_key(&feed) {
             // It belongs to a subscription that was cancelled.
+            if kind_of(text).is_some_and(|kind| kind == "unsubscribed") {
+                self.note_answered(&feed);
+            }
+            return Ok(None);
+        }
+        if self.unsubscribe(&feed).is_none() {
             return Ok(None);
         }
         Ok(Some(SubscriptionEvent::Failed { feed, why }))
@@ -300,12 +306,9 @@ impl Subscriptions {
             },
         };
         // Until the last cancellation is answered, the message belongs to a cancelled subscription.
-        if let Some(unanswered) = self.unanswered.get_mut(&feed) {
+        if self.unanswered.contains_key(&feed) {
             if matches!(&message, ToSubscriber::Unsubscribed { reason, .. } if **reason == *"asked") {
-                *unanswered -= 1;
-                if *unanswered == 0 {
-                    self.unanswered.remove(&feed);
-                }
+                self.note_answered(&feed);
             }
             return Ok(None);
         }
@@ -324,6 +327,15 @@ impl Subscriptions {
                 }
                 Ok(update.map(|update| SubscriptionEvent::Feed { feed, update }))
             }
+        }
+    }
+
+    /// Counts the answer to one cancellation.
+    fn note_answered(&mut self, feed: &FeedId) {
+        let Some(unanswered) = self.unanswered.get_mut(feed) else { return };
+        *unanswered -= 1;
+        if *unanswered == 0 {
+            self.unanswered.remove(feed);
         }
     }
 

@@ -1,5 +1,7 @@
 //! Received state of one feed: a [`Screen`], the cursor that belongs to it, and parts that wait for their last.
 
+use std::borrow::Cow;
+
 use crate::client::connection::ConnectionEnd;
 use crate::client::screen::{Screen, ScreenChange};
 use crate::client::update::{ReplayState, Update};
@@ -106,19 +108,24 @@ impl FeedReplica {
 /// # Errors
 /// [`ConnectionEnd::Unreadable`] for a message of a known type that cannot be decoded.
 pub(super) fn read(text: &str) -> Result<Option<ToSubscriber>, ConnectionEnd> {
-    #[derive(serde::Deserialize)]
-    struct ReplicaMessageKind<'a> {
-        #[serde(borrow, rename = "type")]
-        kind: std::borrow::Cow<'a, str>,
-    }
     const KNOWN: [&str; 8] = ["hello", "changes", "live", "heartbeat", "reset", "error", "replay", "unsubscribed"];
     match serde_json::from_str(text) {
         Ok(message) => Ok(Some(message)),
-        Err(error) => match serde_json::from_str::<ReplicaMessageKind<'_>>(text) {
-            Ok(message) if !KNOWN.contains(&&*message.kind) => Ok(None),
+        Err(error) => match kind_of(text) {
+            Some(kind) if !KNOWN.contains(&&*kind) => Ok(None),
             _ => Err(ConnectionEnd::Unreadable(describe_json_error(&error, text.as_bytes()))),
         },
     }
+}
+
+/// Returns the `type` of a message, even if the rest cannot be decoded.
+pub(super) fn kind_of(text: &str) -> Option<Cow<'_, str>> {
+    #[derive(serde::Deserialize)]
+    struct ReplicaMessageKind<'a> {
+        #[serde(borrow, rename = "type")]
+        kind: Cow<'a, str>,
+    }
+    serde_json::from_str::<ReplicaMessageKind<'_>>(text).ok().map(|message| message.kind)
 }
 
 #[cfg(test)]
