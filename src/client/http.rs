@@ -269,7 +269,7 @@ impl HttpClient {
         read_answer(&self.request(Method::PUT, &path, Some("text/plain"), file).await?)
     }
 
-    /// Retracts a line.
+    /// Retracts a line. One with the id `.` or `..` needs the right to read the feed too, and may be retracted already.
     ///
     /// # Errors
     /// [`HttpError`]; `no_such_line` if there is no such line.
@@ -297,9 +297,16 @@ impl HttpClient {
         let problem = |status, code: &str, detail| {
             Err(HttpError::Problem(ServerProblem { status, code: code.to_owned(), detail }))
         };
-        // A post would create it.
-        if let Ok(None) = self.feed(feed).await {
-            return problem(404, "no_such_feed", format!("there is no feed {feed}"));
+        // A post would create a feed that is not there.
+        match self.feed(feed).await {
+            Ok(Some(_)) => {}
+            Ok(None) => return problem(404, "no_such_feed", format!("there is no feed {feed}")),
+            Err(HttpError::Problem(ServerProblem { status: 403, code, detail })) => {
+                let needs =
+                    format!("to retract a line with the id `.` or `..` one must be able to read the feed: {detail}");
+                return problem(403, &code, needs);
+            }
+            Err(error) => return Err(error),
         }
         let path = format!("/v1/feeds/{feed}/lines?source={}&corrects=true", line.source);
         let body = serde_json::json!({ "type": "retract", "id": line.id }).to_string();

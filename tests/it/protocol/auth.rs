@@ -20,7 +20,7 @@ const ROLES: [&str; 6] = ["publish", "create", "subscribe", "desk", "admin", "me
 const SECRET: &str = "a secret of more than thirty-two bytes";
 
 /// An entry of the configuration for `token`.
-fn entry(token: &str, roles: &[&str], feeds: &[&str], more: &str) -> String {
+pub(super) fn entry(token: &str, roles: &[&str], feeds: &[&str], more: &str) -> String {
     let hash: String = Sha256::digest(token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
     format!("[[auth.tokens]]\nname = \"{token}\"\nsha256 = \"{hash}\"\nroles = {roles:?}\nfeeds = {feeds:?}\n{more}\n")
 }

@@ -1,9 +1,10 @@
 //! The real binary over HTTP: feeds, transcripts, speakers, pages, and who may ask for them.
 
+use super::auth;
 use crate::support;
 
 use bytes::Bytes;
-use captionwire::client::{HttpClient, HttpError, ServerUrl};
+use captionwire::client::{ClientToken, HttpClient, HttpError, ServerUrl};
 use captionwire::position::FeedId;
 use captionwire::transcript::LineKey;
 use http::Method;
@@ -536,6 +537,16 @@ async fn a_line_is_retracted_whatever_its_id_is() {
         assert_eq!(error.code(), Some("no_such_feed"), "{id}: {error}");
         assert_eq!(client.feed(&basel).await.expect("an answer"), None);
     }
+    // A post would create the feed.
+    let config = auth::entry("writer", &["publish", "create"], &["*"], "");
+    let server = Server::start_with(&(config + &auth::entry("reader", &["subscribe"], &["*"], "")));
+    let client_of = |token| {
+        let url = ServerUrl::parse(server.addr()).expect("a URL");
+        HttpClient::new(url.with_token(Some(ClientToken::new(token).expect("a token"))))
+    };
+    let error = client_of("writer").retract(&bern, &key(".")).await.expect_err("it may not look");
+    assert!(error.code() == Some("forbidden") && error.to_string().contains("read the feed"), "{error}");
+    assert_eq!(client_of("reader").feed(&bern).await.expect("an answer"), None);
     for path in ["/v1/feeds/bern/lines/main/..", "/v1/feeds/%2E/transcript.txt", "/v1/../v1/feeds?a=b", "/v1/.%2e"] {
         let error = client.request(Method::GET, path, None, Bytes::new()).await.expect_err("it would be another");
         assert!(matches!(error, HttpError::NotSendable(_)), "{path}: {error}");
