@@ -101,7 +101,7 @@ async fn a_caption_that_is_refused_through_a_proxy_is_passed_over() {
          give_up_after_ms = 1\n"
     );
     let server = Server::start_with_env(&config, &[("HTTP_PROXY", &format!("http://{}", proxy.addr()))]);
-    receiver.will_answer(&["400 Bad Request"; 5_000]);
+    receiver.will_answer(&["400 Bad Request"; 9_000]);
     publish(&mut publisher(&server, "geneva").await, 0..2).await;
     let until_the_second = async { while receiver.next().await.body != "text 1" {} };
     soon(until_the_second).await;
