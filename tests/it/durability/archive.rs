@@ -405,7 +405,10 @@ async fn a_replacement_without_room_changes_nothing() {
     let mut reader = server.subscribe("hearing/subscribe").await;
     let mut screen = Screen::default();
     screen.read_to_live(&mut reader).await;
-    let large = transcript(0..20_000);
+    // Rows of JSON are read fast.
+    let text = "x".repeat(3_000);
+    let row = |n: usize| json!({"id": n.to_string(), "start_ms": n * 1_000, "speaker": "A", "text": text});
+    let large: String = (0..500).map(|n| format!("{}\n", row(n))).collect();
     let put = async |server: &Server, feed: &str| {
         let path = format!("/v1/feeds/{feed}/transcript?replace=true");
         server.http("PUT", &path, &[], large.as_bytes()).await
