@@ -488,8 +488,8 @@ mod tests {
     #[tokio::test]
     async fn a_seek_before_the_feed_is_carried_out_after_a_start_elsewhere() {
         let (mut replay, mut sink, client) = replay(StartPoint::Now, Pace::Step).await;
-        replay.take_steering(FromSubscriber::Pause).expect("taken");
         replay.take_steering(seek(10)).expect("taken");
+        replay.take_steering(FromSubscriber::Pause).expect("taken");
         find(&mut replay, &mut sink).await;
         obey_all(&mut replay, &mut sink).await;
         let sent = sent(sink, client).await;
