@@ -139,9 +139,9 @@ mod tests {
         assert_eq!(add(DecodeFaultKind::BadTime, FAULTS_MAX).0, FAULTS_MAX);
         let (told, last) = add(DecodeFaultKind::Odd, 2);
         assert_eq!((told, last.kind), (FAULTS_MAX + 1, DecodeFaultKind::Odd));
-        assert!(last.message.starts_with("2 more things"), "{last}");
+        assert!(last.message.starts_with("2 more faults"), "{last}");
         let (told, last) = add(DecodeFaultKind::BadField, 3);
         assert_eq!((told, last.kind), (FAULTS_MAX + 1, DecodeFaultKind::BadField));
-        assert!(last.message.starts_with("5 more things") && last.message.contains("3 parts"), "{last}");
+        assert!(last.message.starts_with("5 more faults") && last.message.contains("3 parts"), "{last}");
     }
 }
